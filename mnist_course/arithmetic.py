@@ -8,7 +8,7 @@ __all__ = ['Size', 'NAMES', 'pair', 'output_size', 'conv2d_params', 'linear_para
            'Ledger', 'make_rows', 'ledger', 'seed_summary']
 
 # %% ../nbs/03_shapes.ipynb #0beca23f
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import nn

@@ -7,7 +7,6 @@ __all__ = ['asset', 'tilde', 'seed_everything', 'default_device', 'Finding', 'Re
            'check_device', 'check_data', 'check_disk', 'check_writable', 'doctor']
 
 # %% ../nbs/00_start_here.ipynb #d68e0fcb
-import os
 import platform
 import random
 import shutil
@@ -16,6 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
 
 # %% ../nbs/00_start_here.ipynb #f41dcbd3
 def asset(

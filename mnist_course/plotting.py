@@ -9,12 +9,10 @@ __all__ = ['PANELS', 'reference_runs', 'draw_band', 'describe_history', 'plot_hi
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from .data import DigitDataset
 from .environment import asset
-from .figure import BLUE, ORANGE, DescribedFigure, show_digits
+from .figure import BLUE, ORANGE, DescribedFigure
 from .training import History
+
 
 # %% ../nbs/08_curves.ipynb #a614478a
 def reference_runs(

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'RECIPES', 'DivergedError', 'check_finite', 'Average', 'autocast', 'bar', 'train', 'test',
            'write_atomically', 'History', 'random_states', 'set_random_states', 'save_checkpoint', 'read_checkpoint',
-           'check_same_network', 'load_checkpoint', 'epoch_line', 'fit', 'versions', 'Recipe', 'seed_recipe',
-           'fast_recipe']
+           'check_same_network', 'load_checkpoint', 'write_json', 'save_weights', 'load_weights', 'epoch_line', 'fit',
+           'versions', 'Recipe', 'seed_recipe', 'fast_recipe']
 
-# %% ../nbs/07_training.ipynb #6af08f2d
+# %% ../nbs/07_training.ipynb #b8608c33
 import json
 import math
 import os
@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from .environment import default_device
 
 # %% ../nbs/07_training.ipynb #7370bf6c
 class DivergedError(RuntimeError):
@@ -280,6 +281,38 @@ def load_checkpoint(
         scheduler.load_state_dict(contents["scheduler"])
     set_random_states(contents["random"], loader)
     return History(**contents["history"])
+
+# %% ../nbs/07_training.ipynb #10d46f69
+def write_json(
+    path: str | Path,
+    value,  # anything that JSON can hold
+) -> None:
+    "Write a value as JSON, atomically."
+    text = json.dumps(value, indent=1) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def save_weights(
+    path: str | Path,  # usually ends in .safetensors
+    model: nn.Module,
+) -> None:
+    "Write a model's weights as safetensors, atomically."
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(path, lambda temporary: save_file(state, temporary))
+
+
+def load_weights(
+    path: str | Path,  # a safetensors file
+    model: nn.Module,  # gets the weights
+) -> nn.Module:  # the same model
+    "Put saved weights into a model. Raises ValueError when the file is damaged or belongs to another network."
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file, or is damaged: {error}") from error
+    check_same_network(model, state, path)
+    model.load_state_dict(state)
+    return model
 
 # %% ../nbs/07_training.ipynb #8b6a79bc
 def epoch_line(

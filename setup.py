@@ -1,0 +1,51 @@
+"""Everything that setuptools needs to know stands in settings.ini; the lessons are packed into the wheel here."""
+
+import json
+from configparser import ConfigParser
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+config = ConfigParser(delimiters=["="])
+config.read(ROOT / "settings.ini", encoding="utf-8")
+settings = config["DEFAULT"]
+
+
+class BuildWithLessons(build_py):
+    "Copies the lessons, without their outputs, into mnist_course/lessons of the wheel."
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return  # a clone has the lessons in nbs/
+        target = Path(self.build_lib) / settings["lib_name"] / "lessons"
+        target.mkdir(parents=True, exist_ok=True)
+        for lesson in sorted((ROOT / "nbs").glob("[0-9][0-9]_*.ipynb")):
+            notebook = json.loads(lesson.read_text(encoding="utf-8"))
+            for cell in notebook["cells"]:
+                if cell["cell_type"] == "code":
+                    cell["outputs"] = []
+            (target / lesson.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+setup(
+    name=settings["lib_name"],
+    version=settings["version"],
+    description=settings["description"],
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author=settings["author"],
+    license="Apache-2.0",
+    url=settings["git_url"],
+    keywords=settings["keywords"].split(),
+    python_requires=f">={settings['min_python']}",
+    packages=find_packages(include=["mnist_course", "mnist_course.*"]),
+    package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "py.typed"]},
+    install_requires=settings["requirements"].split(),
+    extras_require={"dev": settings["dev_requirements"].split()},
+    entry_points={"console_scripts": settings["console_scripts"].split()},
+    cmdclass={"build_py": BuildWithLessons},
+    zip_safe=False,
+)
