@@ -18,7 +18,6 @@ from pathlib import Path
 from . import __version__
 from .environment import asset
 
-
 # %% ../nbs/instructors/classroom.ipynb #b2ea1189
 def lessons() -> list[Path]:
     "The lesson notebooks, in their order: from the repository where there is one, or else from the package."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['DEFAULTS', 'EPOCHS', 'new_settings', 'old_settings', 'run_folder', 'say_results', 'train_command', 'start_command',
-           'doctor_command', 'predict_command', 'record_command', 'add_train', 'add_record', 'add_predict', 'add_start',
-           'make_parser', 'main']
+           'doctor_command', 'predict_command', 'record_command', 'notebooks_command', 'add_train', 'add_record',
+           'add_notebooks', 'add_predict', 'add_start', 'make_parser', 'main']
 
 # %% ../nbs/instructors/command_line.ipynb #b5adf134
 import argparse
@@ -173,6 +173,16 @@ def record_command(
         record(args.seed, precision=args.precision, data=args.data, **epochs)
     return 0
 
+# %% ../nbs/instructors/command_line.ipynb #1aaad223
+def notebooks_command(
+    args: argparse.Namespace,
+) -> int:
+    "Run the notebooks whose code changed, or the ones named, on the full MNIST; keep outputs, make the README (for maintainers)."
+    from mnist_course.notebooks import run_notebooks
+
+    run_notebooks(args.names)
+    return 0
+
 # %% ../nbs/instructors/command_line.ipynb #ae9efa33
 def add_train(commands) -> None:
     "The options of `mnist-course train`."
@@ -189,7 +199,7 @@ def add_train(commands) -> None:
     target.add_argument("--resume", metavar="FOLDER", help="go on with the run in this folder")
     parser.set_defaults(run=train_command)
 
-# %% ../nbs/instructors/command_line.ipynb #714bbe1e
+# %% ../nbs/instructors/command_line.ipynb #3fb58a6e
 def add_record(commands) -> None:
     "The options of `mnist-course record`."
     parser = commands.add_parser("record", help="for maintainers: make the shipped files", description=record_command.__doc__)
@@ -199,6 +209,13 @@ def add_record(commands) -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.set_defaults(run=record_command)
+
+
+def add_notebooks(commands) -> None:
+    "The options of `mnist-course notebooks`."
+    parser = commands.add_parser("notebooks", help="for maintainers: run notebooks, keep outputs", description=notebooks_command.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="part of a notebook's path (default: those whose code changed)")
+    parser.set_defaults(run=notebooks_command)
 
 
 def add_predict(commands) -> None:
@@ -217,7 +234,7 @@ def add_start(commands) -> None:
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab and only print its address")
     parser.set_defaults(run=start_command)
 
-# %% ../nbs/instructors/command_line.ipynb #f064eda3
+# %% ../nbs/instructors/command_line.ipynb #ec2824c4
 def make_parser() -> argparse.ArgumentParser:
     "All commands and their options."
     parser = argparse.ArgumentParser(prog="mnist-course", description="A course on how a convolutional network reads handwritten digits.")
@@ -229,6 +246,7 @@ def make_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check this machine", description=doctor_command.__doc__)
     doctor.set_defaults(run=doctor_command)
     add_record(commands)
+    add_notebooks(commands)
     return parser
 
 # %% ../nbs/instructors/command_line.ipynb #847eb61a

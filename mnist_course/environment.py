@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-
 # %% ../nbs/00_start_here.ipynb #f41dcbd3
 def asset(
     *parts: str,  # such as "weights", "net.safetensors"

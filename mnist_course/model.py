@@ -13,7 +13,6 @@ from torch import nn
 from .arithmetic import record_calls
 from .environment import asset
 
-
 # %% ../nbs/04_network.ipynb #f35e96b6
 def check_input(
     x: torch.Tensor,  # what someone wants to feed to Net

@@ -13,7 +13,6 @@ from .environment import asset
 from .figure import BLUE, ORANGE, DescribedFigure
 from .training import History
 
-
 # %% ../nbs/08_curves.ipynb #a614478a
 def reference_runs(
     folder: str | Path | None = None,  # None: the runs that ship with the course

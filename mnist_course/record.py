@@ -18,7 +18,6 @@ from .environment import asset, default_device, seed_everything
 from .model import Net
 from .training import RECIPES, fit, save_weights, versions, write_atomically
 
-
 # %% ../nbs/instructors/recorded_runs.ipynb #1ce3b886
 def stratified(
     labels: torch.Tensor,  # int64 (N,)

@@ -1,0 +1,148 @@
+"""The command line, from the words that a user types to the exit status and the files."""
+
+import json
+
+import pytest
+import torch
+
+import mnist_course.data
+from mnist_course.cli import main
+from mnist_course.training import History
+
+
+@pytest.fixture(autouse=True)
+def quick(small, monkeypatch, tmp_path):
+    "Small data, one thread, and a folder of its own."
+    monkeypatch.setattr(mnist_course.data, "load_mnist", lambda *args, **kwargs: small)
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_train_writes_a_run(capsys, tmp_path):
+    assert main(["train", "--epochs", "2", "--out", "run", "--seed", "3"]) == 0
+    said = capsys.readouterr().out
+    for part in ("data: small sample, 640 training and 200 test digits", "device: ", "Conv2d-4", "593,200", "epoch 2/2", "test accuracy"):
+        assert part in said
+    history = History.load(tmp_path / "run" / "history.json")
+    assert len(history) == 2 and history.settings["seed"] == 3 and history.settings["train_size"] == 640
+    assert f"test accuracy {history.test_acc[-1]:.2%}: {round(200 * history.test_acc[-1])} of 200 digits" in said
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "settings.json",
+        "history.json",
+        "checkpoint.pt",
+        "model.safetensors",
+        "curves.png",
+    }
+
+
+def test_resume_gives_the_same_numbers(capsys, tmp_path):
+    assert main(["train", "--epochs", "2", "--out", "whole"]) == 0
+    assert main(["train", "--epochs", "1", "--out", "parts"]) == 0
+    assert main(["train", "--epochs", "2", "--resume", "parts"]) == 0
+    whole, parts = (History.load(tmp_path / name / "history.json") for name in ("whole", "parts"))
+    assert (whole.train_loss, whole.test_loss, whole.test_acc) == (parts.train_loss, parts.test_loss, parts.test_acc)
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (tmp_path / "parts" / "model.safetensors").read_bytes()
+
+
+def test_fast_recipe(tmp_path):
+    assert main(["train", "--recipe", "fast", "--out", "run"]) == 0
+    assert len(History.load(tmp_path / "run" / "history.json")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "--epochs", "0"], "--epochs and --batch-size must be at least 1"),
+        (["train", "--resume", "nowhere"], "not a run that can be resumed"),
+        (["train", "--device", "toaster"], "device 'toaster' is not available here"),
+        (["train", "--out", "old"], "go on with --resume old"),
+        (["train", "--resume", "old", "--seed", "5"], "was begun with seed 0"),
+        (["train", "--resume", "old", "--recipe", "fast"], "was begun with recipe seed"),
+        (["predict", "digit.png", "--model", "notes.txt"], "not a safetensors file"),
+        (["predict", "digit.png", "--model", "missing.safetensors"], "missing.safetensors"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(words, message, capsys, tmp_path):
+    settings = {"recipe": "seed", "epochs": 1, "data": None, "seed": 0, "device": None, "precision": "float32", "batch_size": 64}
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "settings.json").write_text(json.dumps(settings))
+    (tmp_path / "notes.txt").write_text("not a model")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.startswith("mnist-course: ") and len(said.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_checkpoint_of_another_network(capsys, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    assert main(["predict", "digit.png", "--model", "other.safetensors"]) == 2
+    assert "belongs to another network" in capsys.readouterr().err
+
+
+def test_divergence_is_told(capsys, monkeypatch):
+    import mnist_course.training as training
+
+    def hot(model, steps, epochs):
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e6)
+        return training.Recipe(optimizer, None, "epoch")
+
+    monkeypatch.setitem(training.RECIPES, "seed", hot)
+    assert main(["train", "--out", "run"]) == 1
+    assert "learning rate ten times smaller" in capsys.readouterr().err
+
+
+def test_ctrl_c_keeps_the_history(capsys, monkeypatch, tmp_path):
+    import mnist_course.training as training
+
+    real, calls = training.test, []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(training, "test", interrupted)
+    assert main(["train", "--epochs", "3", "--out", "run"]) == 130
+    assert "Stopped by you in epoch 2" in capsys.readouterr().out
+    assert len(History.load(tmp_path / "run" / "history.json")) == 1
+    monkeypatch.setattr(training, "test", real)
+    assert main(["train", "--resume", "run"]) == 0
+    assert len(History.load(tmp_path / "run" / "history.json")) == 3
+
+
+def test_predict(capsys, tmp_path, sample):
+    from PIL import Image
+
+    test_set = sample[1]
+    Image.fromarray(test_set.images[0].numpy()).save(tmp_path / "digit.png")
+    (tmp_path / "notes.txt").write_text("seven")
+    assert main(["predict", "digit.png", "notes.txt", "missing.png"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"digit.png: {test_set.labels[0]}  ")
+    assert len(captured.err.splitlines()) == 2 and "notes.txt" in captured.err and "missing.png" in captured.err
+
+
+def test_start_writes_the_lessons(capsys, tmp_path):
+    assert main(["start", "here", "--write-only"]) == 0
+    assert "00_start_here.ipynb: new" in capsys.readouterr().out
+    assert main(["start", "here", "--write-only"]) == 0
+    assert "every lesson is up to date" in capsys.readouterr().out
+
+
+def test_doctor(capsys):
+    assert main(["doctor"]) in (0, 1)
+    assert "Python" in capsys.readouterr().out
+
+
+def test_version_and_help(capsys):
+    for word in ("--version", "--help"):
+        with pytest.raises(SystemExit, match="0"):
+            main([word])
+    assert "mnist_course" in capsys.readouterr().out

@@ -1,0 +1,152 @@
+"""Promises that the repository makes about itself: what is generated is up to date, and the lessons keep their form."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_course.notebooks import all_notebooks, is_stale, make_readme, read_notebook
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = all_notebooks()
+LESSONS = [path for path in NOTEBOOKS if path.parent.name == "nbs" and re.match(r"\d\d_", path.name)]
+FULL_LESSONS = [path for path in LESSONS if path.name < "09"]
+by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+by_lesson = pytest.mark.parametrize("path", FULL_LESSONS, ids=lambda path: path.stem)
+
+
+def cells(path: Path, kind: str) -> list[str]:
+    return ["".join(cell["source"]) for cell in read_notebook(path)["cells"] if cell["cell_type"] == kind]
+
+
+def outputs(path: Path) -> list[dict]:
+    return [output for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code" for output in cell["outputs"]]
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    "The files that belong to the repository, in a folder where a command may change them."
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("command", "pattern"), [("nbdev_export", "mnist_course/*.py"), ("nbdev_clean", "nbs/**/*.ipynb")])
+def test_nbdev_leaves_no_change(copy, command, pattern):
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    subprocess.run([Path(sys.executable).parent / command], cwd=copy, env=environment, check=True, capture_output=True)
+    names = {path.relative_to(ROOT) for path in ROOT.glob(pattern) if ".ipynb_checkpoints" not in path.parts}
+    assert names
+    assert names == {path.relative_to(copy) for path in copy.glob(pattern)}
+    changed = [str(name) for name in sorted(names) if (ROOT / name).read_text("utf-8") != (copy / name).read_text("utf-8")]
+    assert not changed, f"run {command} and commit: {changed}"
+
+
+@by_name
+def test_outputs_belong_to_the_code(path):
+    assert not is_stale(read_notebook(path)), "the code changed since the outputs were made: make notebooks"
+
+
+def test_readme_is_the_front_page():
+    text, pictures = make_readme(read_notebook(ROOT / "nbs" / "index.ipynb"))
+    assert (ROOT / "README.md").read_text("utf-8") == text, "make notebooks"
+    for i, png in enumerate(pictures, 1):
+        assert (ROOT / "nbs" / "index_files" / f"figure-{i}.png").read_bytes() == png
+
+
+def test_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8")):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+ORDER = ["figure", *(re.search(r"#\| default_exp (\w+)", "\n".join(cells(path, "code"))).group(1) for path in LESSONS)]
+
+
+def course_imports(code: str) -> set[str]:
+    "Modules of the course that some code imports."
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mnist_course."):
+            found.add(node.module.split(".")[1])
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("mnist_course.")}
+    return found
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_a_module_imports_only_from_earlier_lessons(module):
+    later = course_imports((ROOT / "mnist_course" / f"{module}.py").read_text("utf-8")) - set(ORDER[: ORDER.index(module)])
+    assert not later
+
+
+@pytest.mark.parametrize("path", [path for path in LESSONS if not path.name.startswith("00")], ids=lambda path: path.stem)
+def test_a_lesson_imports_only_from_earlier_lessons(path):
+    code = "\n".join(line for line in "\n".join(cells(path, "code")).splitlines() if not line.lstrip().startswith(("%", "!")))
+    earlier = set(ORDER[: ORDER.index(re.search(r"#\| default_exp (\w+)", code).group(1)) + 1])
+    assert not course_imports(code) - earlier
+
+
+@by_name
+def test_outputs_are_for_every_reader(path):
+    for output in outputs(path):
+        assert output["output_type"] != "error", output.get("evalue")
+        data = output.get("data", {})
+        assert not {"text/html", "application/javascript", "application/vnd.jupyter.widget-view+json"} & set(data)
+        if "image/png" in data:
+            alt = output["metadata"].get("image/png", {}).get("alt", "")
+            assert len(alt) > 20, "a picture without a description: DescribedFigure.describe"
+    assert not re.search(r"(?<![~\w])/(home|root|Users|work|tmp)/", json.dumps(outputs(path))), "a path of one machine"
+    assert path.stat().st_size < 900_000
+
+
+@by_lesson
+def test_the_form_of_a_lesson(path):
+    prose, code = cells(path, "markdown"), cells(path, "code")
+    assert prose[0].startswith("# ") and "\n> " in prose[0]
+    headings = re.findall(r"^## (.+)$", "\n\n".join(prose), re.M)
+    wanted = ["Warm-up", "Traps", "Exercises", "Recap", "Sources"]
+    if path.name.startswith("00"):
+        wanted.remove("Warm-up")
+    assert [heading for heading in headings if heading in wanted] == wanted
+    text = "\n\n".join(prose)
+    assert "| minutes | difficulty | you need | you will build |" in text
+    assert text.count("<details>") == text.count("</details>") > 0
+    assert text.count("**Predict.**") >= 3
+    assert 30 <= len(prose) + len(code) <= 75
+    assert max(len(source.splitlines()) for source in code) <= 25
+
+
+def test_import_is_cheap():
+    "Without torch: what the command line needs before it knows what is asked."
+    code = "import sys, time; t = time.perf_counter(); import mnist_course, mnist_course.cli, mnist_course.environment; "
+    code += "print(time.perf_counter() - t, 'torch' in sys.modules or 'matplotlib' in sys.modules)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    assert {heavy for _, heavy in runs} == {"False"}
+    assert min(float(seconds) for seconds, _ in runs) < 0.2
+
+
+def test_wheel_holds_lessons_and_assets(copy, tmp_path_factory):
+    target = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(copy)]
+    subprocess.run(build, check=True, capture_output=True)
+    site = target / "site"
+    wheel = next(target.glob("*.whl"))
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)], check=True, capture_output=True
+    )
+    assert {path.name for path in (site / "mnist_course" / "lessons").iterdir()} == {path.name for path in LESSONS}
+    for asset in ("sample/LICENSE.txt", "weights/net.safetensors", "runs/seed-1-bfloat16.json", "py.typed"):
+        assert (site / "mnist_course" / asset).exists()
+    code = "import mnist_course.classroom as c; assert 'site' in c.__file__; print(len(c.write_course('learner')))"
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    written = subprocess.run([sys.executable, "-c", code], cwd=target, env=environment, capture_output=True, text=True, check=True).stdout
+    assert int(written) == len(LESSONS)
