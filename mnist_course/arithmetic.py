@@ -262,7 +262,9 @@ class Ledger(list):
         from tabulate import tabulate
 
         head = ["layer", "kind", "output shape", "parameters", "MACs", "sees", "jump"]
-        rows = [[r.name, r.kind, " x ".join(map(str, r.output_shape)), f"{r.params:,}", f"{r.macs:,}", r.receptive_field, r.jump] for r in self]
+        rows = [
+            [r.name, r.kind, " x ".join(map(str, r.output_shape)), f"{r.params:,}", f"{r.macs:,}", r.receptive_field, r.jump] for r in self
+        ]
         rows.append(["total", "", "", f"{self.params:,}", f"{self.macs:,}", "", ""])
         align = ("left", "left", "left", "right", "right", "right", "right")
         return tabulate(rows, headers=head, tablefmt=fmt, colalign=align, disable_numparse=True)

@@ -267,7 +267,9 @@ def fetch(
     reasons = []
     for mirror in mirrors:
         try:
-            pooch.retrieve(f"{mirror}{name}", f"md5:{md5}", name, folder, downloader=pooch.HTTPDownloader(progressbar=True, timeout=timeout))
+            pooch.retrieve(
+                f"{mirror}{name}", f"md5:{md5}", name, folder, downloader=pooch.HTTPDownloader(progressbar=True, timeout=timeout)
+            )
             return
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; pooch raises ValueError for a wrong sum
             reasons.append(f"{mirror}: {error}")

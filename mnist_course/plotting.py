@@ -34,7 +34,9 @@ def draw_band(ax, name: str, runs: Sequence[History], factor: float) -> None:
     rows = [getattr(run, name) for run in runs]
     epochs = min(map(len, rows))
     columns = [[factor * row[i] for row in rows] for i in range(epochs)]
-    ax.fill_between(range(1, epochs + 1), [min(c) for c in columns], [max(c) for c in columns], color="0.8", lw=0, label=f"{len(runs)} reference runs")
+    ax.fill_between(
+        range(1, epochs + 1), [min(c) for c in columns], [max(c) for c in columns], color="0.8", lw=0, label=f"{len(runs)} reference runs"
+    )
 
 # %% ../nbs/08_curves.ipynb #6809ae4c
 def describe_history(

@@ -26,7 +26,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-
 # %% ../nbs/07_training.ipynb #7370bf6c
 class DivergedError(RuntimeError):
     "The loss is no longer a finite number; the message says what to try. `history` holds the finished epochs."

@@ -27,7 +27,7 @@ def test_train_writes_a_run(capsys, tmp_path):
     for part in ("data: small sample, 640 training and 200 test digits", "device: ", "Conv2d-4", "593,200", "epoch 2/2", "test accuracy"):
         assert part in said
     history = History.load(tmp_path / "run" / "history.json")
-    assert len(history) == 2 and history.settings["seed"] == 3 and history.settings["train_size"] == 640
+    assert len(history) == 2 and history.settings["seed"] == 3 and history.settings["digits"] == [640, 200]
     assert f"test accuracy {history.test_acc[-1]:.2%}: {round(200 * history.test_acc[-1])} of 200 digits" in said
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "settings.json",
@@ -45,6 +45,13 @@ def test_resume_gives_the_same_numbers(capsys, tmp_path):
     whole, parts = (History.load(tmp_path / name / "history.json") for name in ("whole", "parts"))
     assert (whole.train_loss, whole.test_loss, whole.test_acc) == (parts.train_loss, parts.test_loss, parts.test_acc)
     assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (tmp_path / "parts" / "model.safetensors").read_bytes()
+
+
+def test_resume_with_other_data(capsys, monkeypatch, small):
+    assert main(["train", "--epochs", "1", "--out", "run"]) == 0
+    monkeypatch.setattr(mnist_course.data, "load_mnist", lambda *args, **kwargs: (small[1], small[1]))
+    assert main(["train", "--epochs", "2", "--resume", "run"]) == 2
+    assert "begun with [640, 200] digits" in capsys.readouterr().err
 
 
 def test_fast_recipe(tmp_path):
