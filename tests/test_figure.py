@@ -1,0 +1,114 @@
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+
+from mnist_course.figure import DescribedFigure, show_digits, show_maps
+
+
+def drawn(figure) -> list[np.ndarray]:
+    return [np.asarray(image.get_array()) for ax in figure.axes for image in ax.images]
+
+
+def test_the_sentence_is_the_plain_text_and_the_alt_text():
+    figure = DescribedFigure(2, 1).describe("A line from 1 to 2.")
+    data, metadata = figure._repr_mimebundle_()
+    assert data["text/plain"] == metadata["image/png"]["alt"] == "A line from 1 to 2."
+    assert data["image/png"].startswith(b"\x89PNG")
+
+
+def test_the_picture_has_the_size_asked_for_and_white_paper(tmp_path):
+    path = tmp_path / "figure.png"
+    path.write_bytes(DescribedFigure(2, 1)._repr_mimebundle_()[0]["image/png"])
+    picture = matplotlib.image.imread(path)
+    assert picture.shape[:2] == (110, 220)
+    assert (picture == 1).all()
+
+
+def test_style_does_not_leak():
+    import matplotlib as mpl
+
+    before = mpl.rcParams["axes.grid"], mpl.rcParams["axes.spines.top"]
+    assert not DescribedFigure().subplots().spines["top"].get_visible()
+    assert (mpl.rcParams["axes.grid"], mpl.rcParams["axes.spines.top"]) == before
+
+
+@pytest.mark.parametrize("sentence", ["", "  \n"])
+def test_an_empty_sentence_is_refused(sentence):
+    with pytest.raises(ValueError, match="needs a sentence"):
+        DescribedFigure().describe(sentence)
+
+
+def test_show_digits_draws_every_image_and_names_the_titles():
+    images = torch.arange(3 * 28 * 28).reshape(3, 28, 28) % 256
+    figure = show_digits(images.to(torch.uint8), torch.tensor([7, 2, 1]), columns=2)
+    assert figure.description == "3 images of digits: 7, 2, 1."
+    assert len(figure.axes) == 4  # two rows of two, the last one empty
+    np.testing.assert_array_equal(np.stack(drawn(figure)), images.numpy())
+
+
+def test_show_digits_uses_one_scale():
+    images = torch.stack([torch.zeros(28, 28), torch.full((28, 28), 0.5), torch.ones(28, 28)])
+    scales = {image.get_clim() for ax in show_digits(images).axes for image in ax.images}
+    assert scales == {(0, 1)}  # a grey image stays grey beside a white one
+
+
+@pytest.mark.parametrize(
+    "images",
+    [torch.zeros(1, 1, 28, 28, requires_grad=True), torch.zeros(1, 28, 28, dtype=torch.bfloat16), np.zeros((1, 28, 28), np.uint8)],
+    ids=["with gradients", "bfloat16", "numpy"],
+)
+def test_show_digits_takes_what_comes(images):
+    figure = show_digits(images)
+    assert figure.description == "1 image of digits."
+    figure._repr_mimebundle_()
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (0, 28, 28), (2, 3, 28, 28), (1, 1, 1, 28, 28)])
+def test_show_digits_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match="at least one image"):
+        show_digits(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("titles", [[1], [1, 2, 3]])
+def test_titles_must_fit(titles):
+    with pytest.raises(ValueError, match="2 images need as many titles"):
+        show_digits(torch.zeros(2, 28, 28), titles)
+
+
+@pytest.mark.parametrize("columns", [0, -1])
+def test_columns_must_be_positive(columns):
+    with pytest.raises(ValueError, match="columns"):
+        show_maps(torch.zeros(2, 3, 3), columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("maps", "limits", "colours"),
+    [
+        (torch.tensor([[[0.0, 2.0]]]), (0, 2), "viridis"),
+        (torch.tensor([[[-3.0, 2.0]]]), (-3, 3), "PuOr"),
+        (torch.tensor([[[-1.0, -2.0]]]), (-2, 2), "PuOr"),
+    ],
+)
+def test_show_maps_chooses_the_scale_from_the_data(maps, limits, colours):
+    picture = show_maps(maps).axes[0].images[0]
+    assert picture.get_clim() == limits
+    assert picture.get_cmap().name == colours
+
+
+def test_show_maps_describes_the_data():
+    maps = torch.tensor([[[0.0, 1.5]], [[0.25, 0.5]]], requires_grad=True)
+    assert show_maps(maps, name="kernel").description == "2 kernels of 1 x 2 numbers, from 0 to 1.5."
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (0, 3, 3), (1, 0, 3), (2, 8, 3, 3)])
+def test_show_maps_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match=r"maps must be \(C, H, W\)"):
+        show_maps(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_values_that_cannot_be_drawn_are_refused(value):
+    for show in (show_maps, show_digits):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            show(torch.full((1, 28, 28), value))
