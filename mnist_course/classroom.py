@@ -42,11 +42,11 @@ def without_directives(
     "A cell's code without its directives."
     return "\n".join(line for line in source.splitlines() if not line.startswith("#|")).strip("\n")
 
-# %% ../nbs/instructors/classroom.ipynb #67c6aa31
+# %% ../nbs/instructors/classroom.ipynb #e95cb094
 def learner_edition(
     notebook: dict,  # a notebook, as json.loads gives it
 ) -> dict:  # another notebook; the one that came in stays as it was
-    "Outputs cleared, directives and hidden cells gone; a cell marked `#| code-fold: true` starts folded."
+    "Outputs cleared, directives and hidden cells gone; a cell that is folded in the lesson starts folded here too."
     notebook = copy.deepcopy(notebook)
     cells = []
     for cell in notebook["cells"]:
@@ -57,7 +57,7 @@ def learner_edition(
                 continue
             cell["source"] = without_directives(source).splitlines(keepends=True)
             cell.update(outputs=[], execution_count=None)
-            cell["metadata"] = {"jupyter": {"source_hidden": True}} if "code-fold: true" in marks else {}
+            cell["metadata"] = {"jupyter": cell["metadata"]["jupyter"]} if "jupyter" in cell["metadata"] else {}
         cells.append(cell)
     notebook["cells"] = cells
     notebook["metadata"].pop("mnist_course", None)

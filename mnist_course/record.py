@@ -49,7 +49,7 @@ def record_sample(
         for stem, values in zip(part, (dataset.images[index], dataset.labels[index].to(torch.uint8)), strict=True):
             write_idx(asset("sample", f"{stem}.gz"), values)
 
-# %% ../nbs/instructors/recorded_runs.ipynb #adeed44c
+# %% ../nbs/instructors/recorded_runs.ipynb #16da518d
 def record_run(
     seed: int,
     epochs: int = 20,
@@ -62,10 +62,14 @@ def record_run(
     loaders = make_loaders(train_set, test_set)
     model = Net().to(default_device(), memory_format=torch.channels_last)
     recipe = RECIPES["seed"](model, len(loaders[0]), epochs)
+    settings = {"recipe": "seed", "seed": seed, "epochs": epochs, "batch_size": 64, "precision": precision, **versions(model)}
+    settings["data"] = f"MNIST, {len(train_set):,} + {len(test_set):,}"
     checkpoint = Path("runs") / f"reference-{seed}-{precision}.pt"
-    history = fit(model, *loaders, recipe.optimizer, recipe.scheduler, epochs, recipe.step_every, checkpoint, True, precision)
-    history.settings = {"recipe": "seed", "seed": seed, "epochs": epochs, "batch_size": 64, "precision": precision, **versions(model)}
-    history.settings["data"] = f"MNIST, {len(train_set):,} + {len(test_set):,}"
+    optimizer, scheduler = recipe.optimizer, recipe.scheduler
+    history = fit(
+        model, *loaders, optimizer, scheduler, epochs, recipe.step_every,
+        checkpoint=checkpoint, resume=checkpoint.exists(), precision=precision, settings=settings,
+    )  # fmt: skip
     history.save(asset("runs", f"seed-{seed}-{precision}.json"))
 
 # %% ../nbs/instructors/recorded_runs.ipynb #f0568637
@@ -99,16 +103,7 @@ def record_weights(
     train_loader = BatchLoader(train_set, 64, shuffle=True, transform=random_affine)
     model = Net().to(default_device(), memory_format=torch.channels_last)
     recipe = RECIPES["fast"](model, len(train_loader), epochs)
-    history = fit(
-        model, train_loader, BatchLoader(test_set, 1000), recipe.optimizer, recipe.scheduler, epochs, "batch", precision=precision
-    )
-    history.settings = {
-        "recipe": "fast with random_affine",
-        "seed": seed,
-        "epochs": epochs,
-        "batch_size": 64,
-        "precision": precision,
-        **versions(model),
-    }
+    history = fit(model, train_loader, BatchLoader(test_set, 1000), recipe.optimizer, recipe.scheduler, epochs, "batch", precision=precision)
+    history.settings = {"recipe": "fast with random_affine", "seed": seed, "epochs": epochs, "batch_size": 64, "precision": precision, **versions(model)}
     save_weights(asset("weights", "net.safetensors"), model)
     history.save(asset("weights", "net.json"))

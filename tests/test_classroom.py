@@ -33,7 +33,9 @@ def test_real_lessons_become_clean():
 
 
 def test_directives():
-    edition = learner_edition(notebook("#| hide\n1", "#|export\nx = 2", "#| default_exp data", "#| code-fold: true\n3"))
+    lesson = notebook("#| hide\n1", "#|export\nx = 2", "#| default_exp data", "3")
+    lesson["cells"][3]["metadata"]["jupyter"] = {"source_hidden": True}
+    edition = learner_edition(lesson)
     assert [(cell["source"], cell["metadata"]) for cell in edition["cells"]] == [
         (["x = 2"], {}),
         (["3"], {"jupyter": {"source_hidden": True}}),

@@ -151,7 +151,7 @@ def test_a_healthy_machine(monkeypatch, tmp_path):
 def test_doctor_names_bad_data(monkeypatch, tmp_path):
     monkeypatch.setenv("MNIST_COURSE_DATA", str(tmp_path / "nowhere"))
     finding = line(doctor(tmp_path), "data")
-    assert not finding.ok and "no MNIST in" in finding.found and "nowhere" in finding.advice
+    assert not finding.ok and "no complete MNIST in" in finding.found and "nowhere" in finding.advice
 
 
 def test_doctor_names_damaged_data(monkeypatch, tmp_path):
