@@ -1,0 +1,365 @@
+"Our SGD and StepLR against torch's, checkpoints, and the learning-rate range test."
+
+import copy
+import io
+import itertools
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mnist_course.data import BatchLoader, load_mnist
+from mnist_course.figure import DescribedFigure
+from mnist_course.optim import SGD, LRRange, StepLR, lr_range_test, plot_lr_range, smooth
+
+SETTINGS = [
+    {"lr": 0.05, "momentum": momentum, "nesterov": nesterov, "weight_decay": decay}
+    for momentum, nesterov, decay in itertools.product((0.0, 0.5, 0.9), (False, True), (0.0, 1e-2))
+    if momentum or not nesterov
+]
+
+
+@pytest.fixture(scope="module")
+def train():
+    return load_mnist(source="sample")[0]
+
+
+def small_net(seed: int = 0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10), nn.LogSoftmax(dim=1))
+
+
+def run(model, optimizer, steps: int, seed: int = 1, scheduler=None) -> torch.Tensor:
+    "Random batches, not digits: quick, and as good for comparing two optimizers."
+    random_numbers = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        x = torch.randn(8, 1, 28, 28, generator=random_numbers)
+        y = torch.randint(10, (8,), generator=random_numbers)
+        optimizer.zero_grad()
+        F.nll_loss(model(x), y).backward()
+        optimizer.step()
+        if scheduler:
+            scheduler.step()
+    return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+
+
+def lrs_of(optimizer) -> list[float]:
+    return [group["lr"] for group in optimizer.param_groups]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_a_hundred_steps_equal_torch(settings):
+    ours, theirs = small_net(), small_net()
+    start = nn.utils.parameters_to_vector(ours.parameters()).detach().clone()
+    a = run(ours, SGD(ours.parameters(), **settings), 100)
+    b = run(theirs, torch.optim.SGD(theirs.parameters(), **settings), 100)
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+    assert not torch.allclose(a, start, atol=1e-2)
+
+
+def test_every_setting_matters():
+    results = []
+    for settings in SETTINGS:
+        model = small_net()
+        results.append(run(model, SGD(model.parameters(), **settings), 20))
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(results, 2))
+
+
+def test_a_parameter_without_gradient_stays():
+    used, unused = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    optimizer = SGD([used, unused], lr=0.1, weight_decay=0.1)
+    used.sum().backward()
+    optimizer.step()
+    assert torch.equal(unused, torch.ones(2)) and not torch.equal(used, torch.ones(2))
+    optimizer.zero_grad()
+    assert used.grad is None
+
+
+def test_lr_can_be_changed_between_steps():
+    w = nn.Parameter(torch.zeros(1))
+    optimizer = SGD([w], lr=0.1)
+    w.sum().backward()
+    optimizer.param_groups[0]["lr"] = 0.5
+    optimizer.step()
+    assert w.item() == -0.5
+
+
+@pytest.mark.parametrize("settings", [SETTINGS[0], SETTINGS[-1]], ids=str)
+def test_checkpoint_goes_on_as_if_nothing_had_happened(settings):
+    model = small_net()
+    optimizer = SGD(model.parameters(), **settings)
+    run(model, optimizer, 10)
+    file = io.BytesIO()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
+    straight = run(model, optimizer, 10, seed=2)
+
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)  # as lesson 07 reads a checkpoint
+    resumed = small_net(seed=5)
+    resumed.load_state_dict(saved["model"])
+    other = SGD(resumed.parameters(), lr=9, momentum=0.1)
+    other.load_state_dict(saved["optimizer"])
+    assert torch.equal(run(resumed, other, 10, seed=2), straight)
+    assert other.param_groups[0]["lr"] == settings["lr"]
+
+
+def test_a_saved_state_is_a_copy():
+    model = small_net()
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    run(model, optimizer, 2)
+    saved = optimizer.state_dict()
+    before = copy.deepcopy(saved["state"][0]["momentum_buffer"])
+    run(model, optimizer, 2)
+    assert torch.equal(saved["state"][0]["momentum_buffer"], before)
+    optimizer.load_state_dict(saved)
+    run(model, optimizer, 2)
+    assert torch.equal(saved["state"][0]["momentum_buffer"], before)
+
+
+def test_goes_on_from_a_state_of_torch():
+    settings = SETTINGS[-1]
+    theirs = small_net()
+    their_optimizer = torch.optim.SGD(theirs.parameters(), **settings)
+    run(theirs, their_optimizer, 5)
+    ours = copy.deepcopy(theirs)
+    our_optimizer = SGD(ours.parameters(), lr=1)
+    our_optimizer.load_state_dict(their_optimizer.state_dict())
+    torch.testing.assert_close(run(ours, our_optimizer, 20), run(theirs, their_optimizer, 20), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings, named",
+    [
+        ({"lr": 0}, "lr"),
+        ({"lr": -0.1}, "lr"),
+        ({"lr": math.nan}, "lr"),
+        ({"lr": math.inf}, "lr"),
+        ({"lr": 0.1, "momentum": -0.1}, "momentum"),
+        ({"lr": 0.1, "momentum": 1}, "momentum"),
+        ({"lr": 0.1, "nesterov": True}, "nesterov"),
+        ({"lr": 0.1, "weight_decay": -1}, "weight_decay"),
+    ],
+)
+def test_wrong_settings_are_named(settings, named):
+    with pytest.raises(ValueError, match=named):
+        SGD([nn.Parameter(torch.zeros(1))], **settings)
+
+
+def test_wrong_parameters():
+    w = nn.Parameter(torch.zeros(1))
+    parameters = small_net().parameters()
+    list(parameters)  # used up
+    with pytest.raises(ValueError, match="no parameters"):
+        SGD(parameters, lr=0.1)
+    with pytest.raises(ValueError, match="twice"):
+        SGD([w, w], lr=0.1)
+    with pytest.raises(TypeError, match=r"\[w\]"):
+        SGD(w, lr=0.1)
+    with pytest.raises(TypeError, match="tensors"):
+        SGD([{"params": [w]}], lr=0.1)
+
+
+def test_a_state_that_does_not_fit_changes_nothing():
+    model = small_net()
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    run(model, optimizer, 1)
+    fewer = SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    with pytest.raises(ValueError, match="number of parameters"):
+        fewer.load_state_dict(optimizer.state_dict())
+    other_shape = SGD([nn.Parameter(torch.zeros(3)) for _ in model.parameters()], lr=0.3)
+    with pytest.raises(ValueError, match="parameter 0"):
+        other_shape.load_state_dict(optimizer.state_dict())
+    assert lrs_of(other_shape) == [0.3] and not any(other_shape.state.values())
+    dampened = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, dampening=0.9)
+    with pytest.raises(ValueError, match="dampening"):
+        optimizer.load_state_dict(dampened.state_dict())
+
+
+@pytest.mark.parametrize("step_size, gamma", [(1, 0.9), (3, 0.1), (15, 0.5)])
+@pytest.mark.parametrize("make", [SGD, torch.optim.SGD])
+def test_step_lr_equals_torch(make, step_size, gamma):
+    ours, theirs = (m([nn.Parameter(torch.zeros(1))], lr=0.3) for m in (make, torch.optim.SGD))
+    our_scheduler = StepLR(ours, step_size, gamma)
+    their_scheduler = torch.optim.lr_scheduler.StepLR(theirs, step_size, gamma)
+    theirs.step()  # or torch warns
+    for _ in range(60):
+        assert our_scheduler.get_last_lr() == their_scheduler.get_last_lr() == lrs_of(ours) == lrs_of(theirs)
+        our_scheduler.step()
+        their_scheduler.step()
+
+
+def test_step_lr_lowers_every_group():
+    optimizer = torch.optim.SGD([{"params": [nn.Parameter(torch.zeros(1))], "lr": 0.1}, {"params": [nn.Parameter(torch.zeros(1))]}], lr=1)
+    scheduler = StepLR(optimizer, 1, 0.5)
+    scheduler.step()
+    assert scheduler.get_last_lr() == lrs_of(optimizer) == [0.05, 0.5]
+
+
+@pytest.mark.parametrize("make_scheduler", [StepLR, torch.optim.lr_scheduler.StepLR])
+def test_step_lr_resumes(make_scheduler):
+    def fresh():
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+        optimizer.step()
+        return optimizer
+
+    straight = make_scheduler(fresh(), step_size=3)
+    expected = []
+    for epoch in range(10):
+        if epoch == 4:
+            saved = copy.deepcopy(straight.state_dict())
+        straight.step()
+        expected.append(straight.get_last_lr())
+    resumed = StepLR(fresh(), step_size=99)
+    resumed.load_state_dict(saved)
+    for lr in expected[4:]:
+        resumed.step()
+        assert resumed.get_last_lr() == lr
+
+
+@pytest.mark.parametrize(
+    "settings, named", [((0,), "step_size"), ((-1,), "step_size"), ((1.5,), "step_size"), ((1, 0), "gamma"), ((1, -1), "gamma")]
+)
+def test_step_lr_wrong_settings(settings, named):
+    with pytest.raises(ValueError, match=named):
+        StepLR(SGD([nn.Parameter(torch.zeros(1))], lr=1), *settings)
+
+
+def test_step_lr_wrong_state():
+    scheduler = StepLR(SGD([nn.Parameter(torch.zeros(1))], lr=1), 2)
+    for saved in ({}, {"step_size": 1}, scheduler.state_dict() | {"_last_lr": [1, 1]}):
+        with pytest.raises(ValueError, match="StepLR"):
+            scheduler.load_state_dict(saved)
+
+
+def test_optimizer_and_scheduler_together_equal_torch():
+    ours, theirs = small_net(), small_net()
+    a, b = SGD(ours.parameters(), lr=0.1, momentum=0.9), torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9)
+    left = run(ours, a, 40, scheduler=StepLR(a, 10))
+    right = run(theirs, b, 40, scheduler=torch.optim.lr_scheduler.StepLR(b, 10))
+    torch.testing.assert_close(left, right, rtol=0, atol=1e-6)
+
+
+class WithState(nn.Module):
+    "Batch norm has buffers, dropout draws random numbers."
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 10))
+        self.register_buffer("calls", torch.zeros(1), persistent=False)
+
+    def forward(self, x):
+        self.calls += 1
+        return F.log_softmax(self.layers(x), dim=1)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_range_test_leaves_no_trace(train, fails):
+    model = WithState().eval()
+    model.layers[3].train()  # a mixed mode must come back too
+    F.nll_loss(model(torch.zeros(2, 1, 28, 28)), torch.tensor([0, 1])).backward()
+    generator = torch.Generator().manual_seed(3)
+
+    def noisy(x):  # random numbers of all three kinds
+        return x + random.random() * 0.01 + torch.from_numpy(np.random.rand(1).astype(np.float32)) + 0.01 * torch.randn(1)
+
+    loader = BatchLoader(train, 16, shuffle=True, generator=generator, transform=noisy)
+
+    def snapshot():
+        tensors = [*model.parameters(), *model.buffers(), *(p.grad for p in model.parameters())]
+        modes = [m.training for m in model.modules()]
+        return (
+            [t.clone() for t in tensors],
+            modes,
+            random.getstate(),
+            np.random.get_state()[1].copy(),
+            torch.get_rng_state(),
+            generator.get_state(),
+        )
+
+    def loss_fn(log_probs, y):
+        if fails and torch.rand(1) < 0.3:
+            raise RuntimeError("in the middle")
+        return F.nll_loss(log_probs, y)
+
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    before = snapshot()
+    if fails:
+        with pytest.raises(RuntimeError, match="in the middle"):
+            lr_range_test(model, loader, loss_fn, steps=30)
+    else:
+        result = lr_range_test(model, loader, loss_fn, steps=30)
+        assert lr_range_test(model, loader, loss_fn, steps=30) == result  # the random numbers came back
+    after = snapshot()
+    assert all(torch.equal(a, b) for a, b in zip(before[0], after[0], strict=True))
+    assert before[1:3] == after[1:3]
+    assert (before[3] == after[3]).all() and torch.equal(before[4], after[4]) and torch.equal(before[5], after[5])
+
+
+def test_range_test_follows_the_seed(train):
+    def result(seed):
+        torch.manual_seed(seed)
+        return lr_range_test(model, BatchLoader(train, 16, shuffle=True), steps=10)
+
+    model = small_net()
+    assert result(1) == result(1) != result(2)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_range_test_suggests_within_a_decade_of_the_best(train, momentum):
+    def loss_after_training(lr):
+        model = small_net()
+        optimizer, losses = SGD(model.parameters(), lr, momentum), []
+        for x, y in itertools.islice(BatchLoader(train, 32, shuffle=True), 120):
+            loss = F.nll_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return sum(losses[-30:])
+
+    best = min([10 ** (k / 2) for k in range(-8, 2)], key=loss_after_training)
+    model = small_net()
+    result = lr_range_test(model, BatchLoader(train, 32, shuffle=True), momentum=momentum, high=10)
+    assert best / 10 <= result.suggestion <= best * 10
+    assert min(result.losses) < 0.8 * result.losses[0]
+
+
+def test_range_test_stops_when_the_loss_explodes(train):
+    result = lr_range_test(small_net(), BatchLoader(train, 32, shuffle=True), high=1e4, steps=80)
+    assert len(result.lrs) == len(result.losses) == len(result.raw) < 80
+    assert all(map(math.isfinite, result.raw)) and result.lrs[0] == 1e-5 and result.lrs == sorted(result.lrs)
+
+
+def test_range_test_begins_again_when_the_loader_is_short():
+    x, y = torch.randn(4, 1, 28, 28), torch.arange(4)
+    result = lr_range_test(small_net(), [(x, y)], steps=20, high=1e-2)
+    assert len(result.lrs) == 20 and result.lrs[-1] == pytest.approx(1e-2)
+
+
+def test_range_test_errors():
+    model, batch = small_net(), (torch.randn(4, 1, 28, 28), torch.arange(4))
+    for settings in ({"low": 0}, {"low": 1, "high": 0.1}, {"high": math.inf}, {"steps": 1}):
+        with pytest.raises(ValueError, match="low"):
+            lr_range_test(model, [batch], **settings)
+    with pytest.raises(ValueError, match="no batch"):
+        lr_range_test(model, [])
+    with pytest.raises(ValueError, match="not a finite number"):
+        lr_range_test(model, [(batch[0] * math.nan, batch[1])])
+
+
+def test_smooth():
+    assert smooth([2.0] * 5) == pytest.approx([2.0] * 5)
+    assert smooth([0.0, 1.0], beta=0.5) == pytest.approx([0.0, 2 / 3])  # (0.25 * 0 + 0.5 * 1) / 0.75
+
+
+def test_plot_says_what_it_shows():
+    figure = plot_lr_range(LRRange([0.01, 0.1, 1.0], [2.0, 1.0, 3.0], [2.0, 0.9, 4.0]))
+    assert isinstance(figure, DescribedFigure) and "0.01" in figure.description and "1.00" in figure.description
+    assert figure.axes[0].get_xlabel() and figure.axes[0].get_ylabel()
+    never = LRRange([0.01, 0.1], [2.0, 3.0], [2.0, 4.0])
+    assert never.suggestion is None and "no suggestion" in plot_lr_range(never).description
