@@ -1,0 +1,137 @@
+"""Curves, confusion and mistakes: what is drawn, and what is said about it."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from mnist_course.data import DigitDataset
+from mnist_course.model import Net
+from mnist_course.plotting import (
+    accuracy_interval,
+    confusion_matrix,
+    describe_confusion,
+    plot_confusion,
+    plot_history,
+    plot_mistakes,
+    predictions,
+    reference_runs,
+    worst_mistakes,
+)
+from mnist_course.training import History
+
+
+def history(n: int = 3) -> History:
+    steps = [(i + 1) / (n + 1) for i in range(n)]
+    return History([1 - s for s in steps], steps, [2 - s for s in steps], [s / 2 for s in steps], [0.1] * n, [1.0] * n)
+
+
+def test_reference_runs_are_the_seeds_recipe():
+    runs = reference_runs()
+    assert len(runs) >= 5 and len({run.settings["seed"] for run in runs}) == len(runs)
+    for run in runs:
+        settings = run.settings
+        assert (settings["recipe"], settings["epochs"], settings["batch_size"]) == ("seed", 20, 64)
+        assert settings["data"] == "MNIST, 60,000 + 10,000" and len(run) == 20
+        assert [round(lr, 9) for lr in run.lr] == [0.01] * 15 + [0.001] * 5
+        assert all(round(10_000 * accuracy, 6) % 1 == 0 for accuracy in run.test_acc)
+
+
+def test_plot_history_draws_the_numbers():
+    run = history()
+    figure = plot_history(run, ())
+    axes = figure.axes
+    assert [ax.get_title() for ax in axes] == ["Training loss", "Test loss", "Training accuracy", "Test accuracy"]
+    drawn = [line.get_ydata().tolist() for ax in axes for line in ax.get_lines()]
+    assert drawn == [run.train_loss, run.test_loss, [100 * a for a in run.train_acc], [100 * a for a in run.test_acc]]
+    assert all(ax.get_ylabel() for ax in axes) and all(ax.get_xlabel() for ax in axes[2:])
+    assert axes[0].get_subplotspec().get_gridspec().get_geometry() == (2, 2)
+
+
+def test_the_band_spans_the_reference_runs():
+    low, high = history(), history()
+    high.train_loss = [loss + 1 for loss in high.train_loss]
+    band = plot_history(history(2), [low, high]).axes[0].collections[0].get_paths()[0].get_extents()
+    assert (band.y0, band.y1) == (min(low.train_loss), max(high.train_loss))
+    assert (band.x0, band.x1) == (1, 3)
+    assert len(plot_history(history()).axes[0].collections) == 1  # the recorded runs, when nothing is said
+    assert len(plot_history(history(), ()).axes[0].collections) == 0
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "over 1 epoch."), (3, "over 3 epochs.")])
+def test_the_description_comes_from_the_numbers(n, said):
+    run = history(n)
+    text = plot_history(run, ()).description
+    assert said in text and f"{run.train_loss[0]:.3f}" in text and f"{run.test_acc[-1]:.2%}" in text and f"in epoch {n}." in text
+
+
+def test_an_empty_history():
+    with pytest.raises(ValueError, match="not one epoch"):
+        plot_history(History())
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=60))
+def test_confusion_matrix_counts_pairs(pairs):
+    labels, answers = torch.tensor(pairs).T
+    matrix = confusion_matrix(labels, answers)
+    assert matrix.shape == (10, 10)
+    assert all(matrix[a, b] == pairs.count((a, b)) for a in range(10) for b in range(10))
+
+
+def test_confusion_matrix_refuses_other_shapes():
+    with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
+        confusion_matrix(torch.zeros(3).long(), torch.zeros(2).long())
+
+
+def test_describe_confusion():
+    matrix = confusion_matrix(torch.tensor([4, 4, 4, 7, 1]), torch.tensor([9, 9, 4, 2, 1]))
+    assert describe_confusion(matrix) == "Confusion matrix: 2 of 5 right. Most common mistakes: 4 taken for 9: 2; 7 taken for 2: 1."
+    assert describe_confusion(torch.eye(10).long()) == "Confusion matrix: 10 of 10 right. No mistake."
+    figure = plot_confusion(matrix)
+    assert figure.description == describe_confusion(matrix)
+    assert [text.get_text() for text in figure.axes[0].texts].count("2") == 1
+
+
+@given(st.integers(1, 20_000), st.floats(0, 1))
+def test_accuracy_interval_holds_the_rate(total, share):
+    correct = round(share * total)
+    low, high = accuracy_interval(correct, total)
+    assert -1e-9 <= low <= correct / total + 1e-9 and correct / total - 1e-9 <= high <= 1 + 1e-9
+
+
+def test_accuracy_interval_is_wilsons():
+    "9,935 of 10,000, worked out from the roots of (p - rate)^2 = z^2 p (1 - p) / n."
+    rate, n, z = 0.9935, 10_000, 1.96
+    a, b, c = 1 + z * z / n, -(2 * rate + z * z / n), rate * rate
+    root = math.sqrt(b * b - 4 * a * c)
+    assert accuracy_interval(9_935, n) == pytest.approx(((-b - root) / (2 * a), (-b + root) / (2 * a)))
+
+
+@pytest.mark.parametrize(("correct", "total"), [(-1, 10), (11, 10), (0, 0)])
+def test_accuracy_interval_errors(correct, total):
+    with pytest.raises(ValueError, match="between 0 and total"):
+        accuracy_interval(correct, total)
+
+
+def test_predictions_leave_the_model_as_it_was(small):
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
+    assert torch.equal(predictions(model, small[1]), predictions(model, small[1]))  # no dropout
+    assert model.training
+    assert predictions(Net().eval(), small[1]).shape == (200, 10)
+
+
+def test_worst_mistakes_are_sorted_and_wrong(sample):
+    dataset = DigitDataset(sample[1].images[:4], torch.tensor([1, 2, 3, 4]))
+    log_probs = torch.full((4, 10), 0.01)
+    for row, (answer, probability) in enumerate([(1, 0.9), (5, 0.6), (6, 0.91), (7, 0.7)]):
+        log_probs[row, answer] = probability
+    mistakes = worst_mistakes(log_probs.log(), dataset, n=2)
+    assert [(m.index, m.label, m.answer) for m in mistakes] == [(2, 3, 6), (3, 4, 7)]
+    assert [m.probability for m in mistakes] == pytest.approx([0.91, 0.7])
+    figure = plot_mistakes(mistakes, dataset)
+    assert figure.description == "2 digits that the model got wrong: a 3 taken for a 6 with 91%; a 4 taken for a 7 with 70%."
+    with pytest.raises(ValueError, match="no mistake to show"):
+        plot_mistakes([], dataset)
