@@ -45,9 +45,7 @@ def old_settings(
     for name in DEFAULTS:
         asked = getattr(args, name)
         if name in ("data", "device") or (name == "epochs" and settings["recipe"] == "seed"):
-            settings[name] = (
-                settings[name] if asked is None else asked
-            )  # the place of the data, the device and the number of epochs may change
+            settings[name] = settings[name] if asked is None else asked  # the place of the data, the device and the number of epochs may change
         elif asked is not None and asked != settings[name]:
             raise ValueError(f"the run in {folder} was begun with {name} {settings[name]}: it cannot go on with {asked}")
     return settings
@@ -76,9 +74,7 @@ def say_results(
     curves = plot_history(history, reference_runs() if history.settings["recipe"] == "seed" else ())
     curves.savefig(folder / "curves.png", dpi=110)
     right = round(history.test_acc[-1] * test_size)
-    print(
-        f"\ntest accuracy {history.test_acc[-1]:.2%}: {right:,} of {test_size:,} digits, after {len(history)} epochs, {sum(history.seconds):.0f} s"
-    )
+    print(f"\ntest accuracy {history.test_acc[-1]:.2%}: {right:,} of {test_size:,} digits, after {len(history)} epochs, {sum(history.seconds):.0f} s")
     print(curves.description)
     print(f"written to {folder}: model.safetensors, history.json, curves.png, checkpoint.pt (go on with --resume {folder})")
 
@@ -127,7 +123,7 @@ def train_command(
     say_results(folder, history, len(test_set))
     return 0 if len(history) >= settings["epochs"] else 130
 
-# %% ../nbs/instructors/command_line.ipynb #2cf5f8ab
+# %% ../nbs/instructors/command_line.ipynb #0bb23a1c
 def start_command(
     args: argparse.Namespace,
 ) -> int:
@@ -138,8 +134,8 @@ def start_command(
         print(line)
     if args.write_only:
         return 0
-    print(f"JupyterLab opens in {args.folder}; stop it with Ctrl-C here.")
-    return open_lab(args.folder, browser=not args.no_browser)
+    print(f"JupyterLab opens in {args.folder}; stop it with Ctrl-C here.", flush=True)
+    return open_lab(args.folder, [*(["--no-browser"] if args.no_browser else []), *args.jupyter])
 
 # %% ../nbs/instructors/command_line.ipynb #07c52cc1
 def doctor_command(
@@ -214,7 +210,7 @@ def add_train(commands) -> None:
     target.add_argument("--resume", metavar="FOLDER", help="go on with the run in this folder")
     parser.set_defaults(run=train_command)
 
-# %% ../nbs/instructors/command_line.ipynb #3fb58a6e
+# %% ../nbs/instructors/command_line.ipynb #a2fb0541
 def add_record(commands) -> None:
     "The options of `mnist-course record`."
     parser = commands.add_parser("record", help="for maintainers: make the shipped files", description=record_command.__doc__)
@@ -247,6 +243,7 @@ def add_start(commands) -> None:
     parser.add_argument("folder", nargs="?", default="my_course", help="your own folder (default: my_course)")
     parser.add_argument("--write-only", action="store_true", help="write the lessons and open nothing")
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab and only print its address")
+    parser.epilog = "What stands behind -- goes to JupyterLab: mnist-course start -- --port=8890"
     parser.set_defaults(run=start_command)
 
 # %% ../nbs/instructors/command_line.ipynb #ec2824c4
@@ -264,12 +261,15 @@ def make_parser() -> argparse.ArgumentParser:
     add_notebooks(commands)
     return parser
 
-# %% ../nbs/instructors/command_line.ipynb #847eb61a
+# %% ../nbs/instructors/command_line.ipynb #e4d45ab7
 def main(
     argv: list[str] | None = None,  # None: the words of the command line
 ) -> int:  # the exit status: 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C
     "Run one command. What a user can mend is told in one line, without a traceback."
-    args = make_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    end = words.index("--") if "--" in words else len(words)
+    args = make_parser().parse_args(words[:end])
+    args.jupyter = words[end + 1 :]
     try:
         return args.run(args)
     except KeyboardInterrupt:

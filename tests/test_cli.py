@@ -1,6 +1,13 @@
 """The command line, from the words that a user types to the exit status and the files."""
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
 
 import pytest
 import torch
@@ -141,6 +148,25 @@ def test_start_writes_the_lessons(capsys, tmp_path):
     assert "00_start_here.ipynb: new" in capsys.readouterr().out
     assert main(["start", "here", "--write-only"]) == 0
     assert "every lesson is up to date" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are stopped in another way on Windows")
+def test_start_opens_jupyterlab_at_the_first_lesson(tmp_path):
+    "A real server, asked for the first lesson as a browser would ask, and its notebook through Jupyter's API."
+    words = ["start", "here", "--no-browser", "--", "--port=0", "--IdentityProvider.token=secret"]
+    command = [sys.executable, "-c", f"from mnist_course.cli import main; main({words})"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as server:
+        try:
+            watchdog = threading.Timer(60, os.killpg, (server.pid, signal.SIGKILL))
+            watchdog.start()
+            url = next(match[0] for line in server.stderr if (match := re.search(r"http://\S+/lab/tree/00_start_here.ipynb\S*", line)))
+            base = url.split("/lab")[0]
+            ask = urllib.request.Request(f"{base}/api/contents/00_start_here.ipynb", headers={"Authorization": "token secret"})
+            notebook = json.load(urllib.request.urlopen(ask, timeout=20))["content"]
+            assert notebook["cells"][0]["source"].startswith("# Start here")
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            watchdog.cancel()
 
 
 def test_doctor(capsys):
