@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -159,10 +161,15 @@ def test_start_opens_jupyterlab_at_the_first_lesson(tmp_path):
         try:
             watchdog = threading.Timer(60, os.killpg, (server.pid, signal.SIGKILL))
             watchdog.start()
-            url = next(match[0] for line in server.stderr if (match := re.search(r"http://\S+/lab/tree/00_start_here.ipynb\S*", line)))
-            base = url.split("/lab")[0]
-            ask = urllib.request.Request(f"{base}/api/contents/00_start_here.ipynb", headers={"Authorization": "token secret"})
-            notebook = json.load(urllib.request.urlopen(ask, timeout=20))["content"]
+            url = next(match[0] for line in server.stderr if (match := re.search(r"http://\S+/lab/tree/00_start_here.ipynb", line)))
+            ask = urllib.request.Request(url.replace("/lab/tree/", "/api/contents/"), headers={"Authorization": "token secret"})
+            while True:  # the address is printed a moment before the server answers; the watchdog ends a hopeless wait
+                try:
+                    notebook = json.load(urllib.request.urlopen(ask, timeout=20))["content"]
+                    break
+                except urllib.error.URLError:
+                    assert server.poll() is None
+                    time.sleep(0.2)
             assert notebook["cells"][0]["source"].startswith("# Start here")
         finally:
             os.killpg(server.pid, signal.SIGTERM)
