@@ -60,7 +60,7 @@ def output_size(
         raise ValueError(f"a kernel that reaches over {reach} pixels does not fit into {size} + 2 * {padding}")
     return last + 1
 
-# %% ../nbs/03_shapes.ipynb #460fd812
+# %% ../nbs/03_shapes.ipynb #06f74a70
 def conv2d_params(
     in_channels: int,
     out_channels: int,
@@ -76,16 +76,12 @@ def conv2d_params(
     return out_channels * (in_channels // groups) * height * width + bool(bias) * out_channels
 
 
-def linear_params(
-    in_features: int,
-    out_features: int,
-    bias: bool = True,
-) -> int:
+def linear_params(in_features: int, out_features: int, bias: bool = True) -> int:
     "Numbers that a Linear learns: in * out, and out biases. Raises ValueError when a size is below 1."
     check_sizes(in_features=in_features, out_features=out_features)
     return in_features * out_features + bool(bias) * out_features
 
-# %% ../nbs/03_shapes.ipynb #08d4dc56
+# %% ../nbs/03_shapes.ipynb #0882c22e
 def conv2d_macs(
     in_channels: int,
     out_channels: int,
@@ -99,10 +95,7 @@ def conv2d_macs(
     return conv2d_params(in_channels, out_channels, kernel_size, bias=False, groups=groups) * height * width
 
 
-def linear_macs(
-    in_features: int,
-    out_features: int,
-) -> int:
+def linear_macs(in_features: int, out_features: int) -> int:
     "Multiply-accumulate steps of a Linear for ONE row of inputs: one for each weight."
     return linear_params(in_features, out_features, bias=False)
 
@@ -259,18 +252,15 @@ def watch(model: nn.Module, x: torch.Tensor, recorder: Recorder) -> list[Call]:
     last = [recorder.seen[id(t)].makers for t in tensors_in(out) if id(t) in recorder.seen]
     return ancestors(recorder.calls, [maker for makers in last for maker in makers])
 
-# %% ../nbs/03_shapes.ipynb #43b99721
+# %% ../nbs/03_shapes.ipynb #0854203f
 def ancestors(
     calls: list[Call],
     last: list[int],  # where to start, by their place in the list
 ) -> list[Call]:
     "The calls that the last ones depend on, themselves included, in order. A check of the input, say, is none."
-    needed, todo = set(), list(last)
-    while todo:
-        i = todo.pop()
-        if i not in needed:
-            needed.add(i)
-            todo += calls[i].parents
+    needed = set(last)
+    for i in reversed(range(len(calls))):  # a call stands behind those that it used
+        needed |= set(calls[i].parents) if i in needed else set()
     place = {old: new for new, old in enumerate(sorted(needed))}
     return [replace(calls[i], parents=tuple(place[p] for p in calls[i].parents)) for i in place]
 
