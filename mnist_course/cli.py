@@ -45,7 +45,9 @@ def old_settings(
     for name in DEFAULTS:
         asked = getattr(args, name)
         if name in ("data", "device") or (name == "epochs" and settings["recipe"] == "seed"):
-            settings[name] = settings[name] if asked is None else asked  # the place of the data, the device and the number of epochs may change
+            settings[name] = (
+                settings[name] if asked is None else asked
+            )  # the place of the data, the device and the number of epochs may change
         elif asked is not None and asked != settings[name]:
             raise ValueError(f"the run in {folder} was begun with {name} {settings[name]}: it cannot go on with {asked}")
     return settings
@@ -74,7 +76,9 @@ def say_results(
     curves = plot_history(history, reference_runs() if history.settings["recipe"] == "seed" else ())
     curves.savefig(folder / "curves.png", dpi=110)
     right = round(history.test_acc[-1] * test_size)
-    print(f"\ntest accuracy {history.test_acc[-1]:.2%}: {right:,} of {test_size:,} digits, after {len(history)} epochs, {sum(history.seconds):.0f} s")
+    print(
+        f"\ntest accuracy {history.test_acc[-1]:.2%}: {right:,} of {test_size:,} digits, after {len(history)} epochs, {sum(history.seconds):.0f} s"
+    )
     print(curves.description)
     print(f"written to {folder}: model.safetensors, history.json, curves.png, checkpoint.pt (go on with --resume {folder})")
 
