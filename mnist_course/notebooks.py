@@ -44,7 +44,7 @@ def is_stale(
     "Did the code change since the outputs were made?"
     return notebook["metadata"].get("mnist_course", {}).get("code") != code_fingerprint(notebook)
 
-# %% ../nbs/instructors/notebooks.ipynb #6f5105fe
+# %% ../nbs/instructors/notebooks.ipynb #7c6fcd20
 def run_notebook(
     path: Path,
 ) -> float:  # seconds
@@ -55,7 +55,9 @@ def run_notebook(
     from nbdev.config import get_config
 
     start, notebook = time.perf_counter(), nbformat.read(path, 4)
-    client = NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(path.parent)}}, record_timing=False)
+    client = NotebookClient(
+        notebook, timeout=1800, resources={"metadata": {"path": str(path.parent)}}, record_timing=False, coalesce_streams=True
+    )
     client.execute()
     notebook["metadata"]["mnist_course"] = {"code": code_fingerprint(notebook)}
     for cell in notebook["cells"]:
