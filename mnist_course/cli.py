@@ -198,11 +198,15 @@ def notebooks_command(
     run_notebooks(args.names)
     return 0
 
-# %% ../nbs/instructors/command_line.ipynb #04aa9c9d
+# %% ../nbs/instructors/command_line.ipynb #a84a59f3
 def add_train(commands) -> None:
     "The options of `mnist-course train`."
     parser = commands.add_parser("train", help="train the network", description=train_command.__doc__)
-    parser.add_argument("--recipe", choices=list(EPOCHS), help="seed: SGD with StepLR; fast: one cycle (default: seed)")
+    parser.add_argument(
+        "--recipe",
+        choices=list(EPOCHS),
+        help="seed: SGD with StepLR, as the network that this course grew from was trained; fast: one cycle (default: seed)",
+    )
     parser.add_argument("--epochs", type=int, help="in all (default: 20 for seed, 1 for fast)")
     parser.add_argument("--data", help='a folder with MNIST, or "sample" (default: MNIST_COURSE_DATA, cache, download, sample)')
     parser.add_argument("--seed", type=int, help="of all random numbers (default: 0)")
