@@ -61,11 +61,13 @@ def test_the_band_spans_the_reference_runs():
     assert len(plot_history(history(), ()).axes[0].collections) == 0
 
 
-@pytest.mark.parametrize(("n", "said"), [(1, "over 1 epoch."), (3, "over 3 epochs.")])
+@pytest.mark.parametrize(("n", "said"), [(1, "Four points after 1 epoch."), (3, "over 3 epochs.")])
 def test_the_description_comes_from_the_numbers(n, said):
     run = history(n)
     text = plot_history(run, ()).description
-    assert said in text and f"{run.train_loss[0]:.3f}" in text and f"{run.test_acc[-1]:.2%}" in text and f"in epoch {n}." in text
+    assert (
+        said in text and f"{run.train_loss[0]:.4f}" in text and f"{run.test_acc[-1]:.2%}" in text and (n == 1 or f"in epoch {n}." in text)
+    )
 
 
 def test_an_empty_history():
@@ -120,6 +122,9 @@ def test_predictions_leave_the_model_as_it_was(small):
     model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
     assert torch.equal(predictions(model, small[1]), predictions(model, small[1]))  # no dropout
     assert model.training
+    model[1].eval()  # one layer frozen: it stays so
+    predictions(model, small[1])
+    assert [module.training for module in model] == [True, False, True, True]
     assert predictions(Net().eval(), small[1]).shape == (200, 10)
 
 
@@ -132,6 +137,6 @@ def test_worst_mistakes_are_sorted_and_wrong(sample):
     assert [(m.index, m.label, m.answer) for m in mistakes] == [(2, 3, 6), (3, 4, 7)]
     assert [m.probability for m in mistakes] == pytest.approx([0.91, 0.7])
     figure = plot_mistakes(mistakes, dataset)
-    assert figure.description == "2 digits that the model got wrong: a 3 taken for a 6 with 91%; a 4 taken for a 7 with 70%."
+    assert figure.description == "2 digits that the model got wrong: a 3 taken for a 6 with 91.0%; a 4 taken for a 7 with 70.0%."
     with pytest.raises(ValueError, match="no mistake to show"):
         plot_mistakes([], dataset)
