@@ -107,7 +107,7 @@ def place(
     if path.exists() and ours.get(name) == new:
         return ""
     done = "updated" if path.exists() else "new"
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    write_atomically(path, content)
     ours[name] = new
     return f"{name}: {done}"
 
@@ -116,7 +116,7 @@ def write_course(
     folder: str | Path = "my_course",  # made when it is not there
 ) -> list[str]:  # what was done, a line a lesson; empty when everything was up to date
     "Write the learner's edition of every lesson into `folder`; files that the learner changed stay as they are."
-    from mnist_course.training import write_atomically
+    from mnist_course.training import write_json
 
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -127,8 +127,7 @@ def write_course(
         edition = learner_edition(json.loads(lesson.read_text(encoding="utf-8")))
         content = (json.dumps(edition, indent=1, ensure_ascii=False) + "\n").encode()
         done.append(place(folder, lesson.name, content, ours))
-    text = json.dumps({"version": __version__, "files": ours}, indent=1) + "\n"
-    write_atomically(folder / MANIFEST, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_json(folder / MANIFEST, {"version": __version__, "files": ours})
     return [line for line in done if line]
 
 # %% ../nbs/instructors/classroom.ipynb #e36fc78c

@@ -72,9 +72,10 @@ def say_results(
 ) -> None:
     "The final accuracy, the curves in a sentence, and where everything is."
     from mnist_course.plotting import plot_history, reference_runs
+    from mnist_course.training import write_atomically
 
     curves = plot_history(history, reference_runs() if history.settings["recipe"] == "seed" else ())
-    curves.savefig(folder / "curves.png", dpi=110)
+    write_atomically(folder / "curves.png", curves.png())
     right = round(history.test_acc[-1] * test_size)
     print(
         f"\ntest accuracy {history.test_acc[-1]:.2%}: {right:,} of {test_size:,} digits, after {len(history)} epochs, {sum(history.seconds):.0f} s"
@@ -283,7 +284,8 @@ def main(
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:  # DataError is a ValueError
-        print(f"mnist-course: {error}", file=sys.stderr)
+        said = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else getattr(error, "strerror", None) or error
+        print(f"mnist-course: {said}", file=sys.stderr)
         return 2
     except RuntimeError as error:
         if type(error).__name__ != "DivergedError":

@@ -37,10 +37,14 @@ class DescribedFigure(Figure):
         self.description = sentence
         return self
 
+    def png(self) -> bytes:
+        "The picture as the bytes of a PNG file."
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
+
     def _repr_mimebundle_(self, include=None, exclude=None):
-        png = io.BytesIO()
-        self.savefig(png, format="png", dpi=110)
-        return {"image/png": png.getvalue(), "text/plain": self.description}, {"image/png": {"alt": self.description}}
+        return {"image/png": self.png(), "text/plain": self.description}, {"image/png": {"alt": self.description}}
 
 # %% ../nbs/instructors/figures.ipynb #5b14931c
 def grid_of(

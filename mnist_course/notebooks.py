@@ -62,9 +62,10 @@ def run_notebook(
     notebook["metadata"]["mnist_course"] = {"code": code_fingerprint(notebook)}
     for cell in notebook["cells"]:
         cell["metadata"].pop("execution", None)
-    clean_nb(notebook, allowed_metadata_keys=get_config().get("allowed_metadata_keys").split(), clean_ids=True)
+    keep = {f"allowed_{level}metadata_keys": get_config().get(f"allowed_{level}metadata_keys").split() for level in ("", "cell_")}
+    clean_nb(notebook, **keep)
     text = nbformat.writes(notebook, sort_keys=True, indent=1, ensure_ascii=False).rstrip("\n") + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomically(path, text.encode())
     return time.perf_counter() - start
 
 # %% ../nbs/instructors/notebooks.ipynb #8c39ccfe
@@ -106,8 +107,8 @@ def write_readme() -> None:
     root = asset().parent
     text, pictures = make_readme(read_notebook(root / "nbs" / "index.ipynb"))
     for i, png in enumerate(pictures, 1):
-        write_atomically(root / "nbs" / "index_files" / f"figure-{i}.png", lambda temporary, png=png: temporary.write_bytes(png))
-    write_atomically(root / "README.md", lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+        write_atomically(root / "nbs" / "index_files" / f"figure-{i}.png", png)
+    write_atomically(root / "README.md", text.encode())
 
 # %% ../nbs/instructors/notebooks.ipynb #fb898edc
 def run_notebooks(

@@ -37,7 +37,7 @@ def write_idx(
     "Write an IDX file, gzipped, without a date, so that the same values give the same bytes."
     header = struct.pack(f">I{values.ndim}I", 0x0800 + values.ndim, *values.shape)
     packed = gzip.compress(header + values.numpy().tobytes(), compresslevel=9, mtime=0)
-    write_atomically(path, lambda temporary: temporary.write_bytes(packed))
+    write_atomically(path, packed)
 
 
 def record_sample(

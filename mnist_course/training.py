@@ -11,8 +11,10 @@ __all__ = ['PRECISIONS', 'ADVICE', 'COLUMNS', 'RECIPES', 'FORMAT', 'check_labels
            'run_epochs', 'fit']
 
 # %% ../nbs/07_training.ipynb #acba0a09
+import contextlib
 import copy
 import inspect
+import io
 import json
 import math
 import os
@@ -23,7 +25,7 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -31,7 +33,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 # %% ../nbs/07_training.ipynb #fc037b87
@@ -150,18 +152,21 @@ def test(
 # %% ../nbs/07_training.ipynb #ec117ff7
 def write_atomically(
     path: str | Path,
-    write: Callable[[Path], None],  # writes the contents to the path that it is given
+    content: bytes,
 ) -> None:
-    "Write under a temporary name beside `path`, then rename: a reader sees the old file or the new one, never half of one."
+    """Write under a temporary name beside `path`, then rename: a reader sees the old file or the new one, never half of one.
+    Raises OSError, naming the file, when the disk is full or the folder cannot be written."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        write(temporary)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
-    except BaseException:  # a full disk, Ctrl-C: leave nothing behind
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise OSError(error.errno, f"{path} was not written ({error.strerror})") from error
+    finally:  # a full disk, Ctrl-C: leave nothing behind
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(
@@ -170,7 +175,7 @@ def write_json(
 ) -> None:
     "Write a value as JSON, atomically."
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomically(path, text.encode())
 
 # %% ../nbs/07_training.ipynb #9c356757
 COLUMNS = ("train_loss", "train_acc", "test_loss", "test_acc", "lr", "seconds")
@@ -331,7 +336,9 @@ def save_checkpoint(
         "history": asdict(history),
         "random": random_states(loader),
     }
-    write_atomically(path, lambda temporary: torch.save(contents, temporary))
+    buffer = io.BytesIO()  # in memory first: when a disk is full, torch.save does not say so
+    torch.save(contents, buffer)
+    write_atomically(path, buffer.getvalue())
 
 # %% ../nbs/07_training.ipynb #3e34cbf2
 def read_checkpoint(
@@ -432,7 +439,7 @@ def save_weights(
 ) -> None:
     "Write a model's weights as safetensors, atomically."
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(state, temporary))
+    write_atomically(path, save(state))
 
 
 def load_weights(

@@ -1,6 +1,7 @@
 "Training, histories and checkpoints: what they promise, and what they say when they are given something else."
 
 import contextlib
+import errno
 import io
 import json
 import math
@@ -9,6 +10,7 @@ import pickle
 import random
 from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -551,26 +553,41 @@ def test_a_damaged_part_changes_nothing(digits, written, part):
 def test_a_full_disk_leaves_the_old_file(digits, written, monkeypatch):
     before = written.read_bytes()
     model, loader, _, optimizer, scheduler, *_ = run(digits)
+    write = Path.write_bytes
 
-    def disk_fills_up(contents, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+    def disk_fills_up(path, content):
+        write(path, content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", disk_fills_up)
-    with pytest.raises(OSError, match="No space left"):
-        save_checkpoint(written, model, optimizer, scheduler, History(), loader)
-    assert written.read_bytes() == before and [p.name for p in written.parent.iterdir()] == ["c.pt"]
+    monkeypatch.setattr(Path, "write_bytes", disk_fills_up)
+    for save in (
+        lambda: save_checkpoint(written, model, optimizer, scheduler, History(), loader),
+        lambda: save_weights(written, model),
+        lambda: History().save(written),
+    ):
+        with pytest.raises(OSError, match=r"c.pt was not written \(No space left") as caught:
+            save()
+        assert caught.value.errno == errno.ENOSPC
+        assert written.read_bytes() == before and [p.name for p in written.parent.iterdir()] == ["c.pt"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_write_leaves_no_trace(tmp_path, error):
-    def write(path):
-        path.write_text("half")
+def test_an_interrupted_write_leaves_no_trace(tmp_path, monkeypatch, error):
+    def interrupted(source, target):
+        assert source.read_bytes() == b"whole"
         raise error
 
+    monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(error):
-        write_atomically(tmp_path / "new" / "file", write)
+        write_atomically(tmp_path / "new" / "file", b"whole")
     assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_file_where_a_folder_should_be(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(OSError, match="was not written"):
+        write_atomically(tmp_path / "run" / "file", b"x")
+    assert (tmp_path / "run").read_text() == "mine"
 
 
 def test_write_json_refuses_nan(tmp_path):
