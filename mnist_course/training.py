@@ -150,10 +150,7 @@ def test(
     return average.result()
 
 # %% ../nbs/07_training.ipynb #ec117ff7
-def write_atomically(
-    path: str | Path,
-    content: bytes,
-) -> None:
+def write_atomically(path: str | Path, content: bytes) -> None:
     """Write under a temporary name beside `path`, then rename: a reader sees the old file or the new one, never half of one.
     Raises OSError, naming the file, when the disk is full or the folder cannot be written."""
     path = Path(path)
