@@ -4,9 +4,14 @@ import os
 
 os.environ["MNIST_COURSE_DATA"] = "sample"
 
+import hypothesis
 import pytest
 
 from mnist_course.data import DigitDataset, load_mnist
+
+# A shared machine can stand still for a moment: no example fails for being slow.
+hypothesis.settings.register_profile("course", deadline=None)
+hypothesis.settings.load_profile("course")
 
 
 @pytest.fixture(scope="session")
