@@ -44,11 +44,12 @@ def old_settings(
         raise ValueError(f"{folder} is not a run that can be resumed: settings.json is missing or damaged") from error
     for name in DEFAULTS:
         asked = getattr(args, name)
+        if asked is None or asked == settings[name]:
+            continue
+        # the place of the data and the device may change; the number of epochs too, unless the schedule was made for it
         if name in ("data", "device") or (name == "epochs" and settings["recipe"] == "seed"):
-            settings[name] = (
-                settings[name] if asked is None else asked
-            )  # the place of the data, the device and the number of epochs may change
-        elif asked is not None and asked != settings[name]:
+            settings[name] = asked
+        else:
             raise ValueError(f"the run in {folder} was begun with {name} {settings[name]}: it cannot go on with {asked}")
     return settings
 

@@ -60,8 +60,6 @@ def run_notebook(
     )
     client.execute()
     notebook["metadata"]["mnist_course"] = {"code": code_fingerprint(notebook)}
-    for cell in notebook["cells"]:
-        cell["metadata"].pop("execution", None)
     keep = {f"allowed_{level}metadata_keys": get_config().get(f"allowed_{level}metadata_keys").split() for level in ("", "cell_")}
     clean_nb(notebook, **keep)
     text = nbformat.writes(notebook, sort_keys=True, indent=1, ensure_ascii=False).rstrip("\n") + "\n"
