@@ -40,7 +40,7 @@ def copy(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("command", "pattern"), [("nbdev_export", "mnist_course/*.py"), ("nbdev_clean", "nbs/**/*.ipynb")])
+@pytest.mark.parametrize(("command", "pattern"), [("nbdev_export", "mnist_course/**/*.py"), ("nbdev_clean", "nbs/**/*.ipynb")])
 def test_nbdev_leaves_no_change(copy, command, pattern):
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     subprocess.run([Path(sys.executable).parent / command], cwd=copy, env=environment, check=True, capture_output=True)
