@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['REGISTRY', 'Exercise', 'Wrong', 'exercise', 'mistake', 'exercises', 'load', 'Stop', 'Capped', 'Run', 'own_line',
-           'home_of', 'stop', 'limited', 'kind_of', 'plain', 'show', 'difference', 'tensor_difference', 'Result',
-           'fixed_randomness', 'draw_cases', 'same_inputs', 'call', 'outcomes', 'alike', 'name_mistake',
-           'describe_call', 'failure', 'broken', 'check_value', 'check_judged', 'check_function', 'find', 'check']
+           'home_of', 'stop', 'limited', 'kind_of', 'plain', 'show', 'difference', 'compare', 'tensor_difference',
+           'Result', 'fixed_randomness', 'draw_cases', 'same_inputs', 'call', 'outcomes', 'alike', 'name_mistake',
+           'describe_call', 'failure', 'broken', 'check_value', 'check_judged', 'check_function', 'find', 'run_check',
+           'check', 'Audit', 'audit']
 
-# %% ../../nbs/instructors/checks.ipynb #0fcca2eb
+# %% ../../nbs/instructors/checks.ipynb #2459f8e3
 import contextlib
 import copy
 import ctypes
@@ -18,8 +19,10 @@ import io
 import linecache
 import pkgutil
 import random
+import statistics
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,7 +34,7 @@ import torch
 
 from ..progress import record
 
-# %% ../../nbs/instructors/checks.ipynb #713a9857
+# %% ../../nbs/instructors/checks.ipynb #69938563
 @dataclass(eq=False)
 class Exercise:
     "One exercise: what it asks, its solution, and the mistakes that people make with it."
@@ -44,7 +47,7 @@ class Exercise:
     solution: Any  # a function, or a value
     cases: Callable | None = None  # random.Random -> the inputs of the calls, smallest first; None: the answer is a value
     run: Callable | None = None  # (answer, *inputs) -> what is compared, where that is not answer(*inputs)
-    judge: Callable | None = None  # (answer, random.Random): raises Wrong; for tasks with many right answers
+    judge: Callable | None = None  # (what answer() made, random.Random): raises Wrong; for tasks with many right answers
     hint: str = ""  # for a wrong answer that no misconception explains
     after: str = ""  # what is said when the answer is right
     rtol: float = 1e-4
@@ -238,9 +241,17 @@ def show(value: Any, width: int = 300) -> str:
         text = f"{kind_of(value)} that cannot be shown ({type(error).__name__})"
     return text if len(text) <= width else text[:width] + " ..."
 
-# %% ../../nbs/instructors/checks.ipynb #ebe75585
+# %% ../../nbs/instructors/checks.ipynb #1e770ab6
 def difference(expected: Any, got: Any, rtol: float, atol: float, strict: bool = True) -> str:
     "What is wrong with `got`, in words; empty when nothing is. strict=False takes 26.0 for 26 and a list for a tuple of numbers."
+    try:
+        return compare(expected, got, rtol, atol, strict)
+    except Exception as error:  # a type that cannot be compared, a number too large for a float
+        return f"expected {kind_of(expected)}, got {kind_of(got)} that cannot be compared with it ({type(error).__name__})"
+
+
+def compare(expected: Any, got: Any, rtol: float, atol: float, strict: bool) -> str:
+    "As difference, but may raise."
     if isinstance(expected, torch.Tensor) and expected.ndim:
         return tensor_difference(expected, got, rtol, atol)
     expected, got = plain(expected), plain(got)
@@ -252,7 +263,8 @@ def difference(expected: Any, got: Any, rtol: float, atol: float, strict: bool =
             return f"expected a number, got {kind_of(got)}"
         if strict and isinstance(expected, int) and not isinstance(got, int):
             return f"expected a whole number (an int), got the float {got}"
-        return "" if abs(expected - got) <= atol + rtol * abs(expected) or expected == got else f"expected {expected}, got {got}"
+        same = expected == got or abs(expected - got) <= atol + rtol * abs(expected) or (expected != expected and got != got)  # both NaN
+        return "" if same else f"expected {expected}, got {got}"
     if isinstance(expected, str):
         same = isinstance(got, str) and "".join(got.split()).casefold() == "".join(expected.split()).casefold()
         return (
@@ -429,7 +441,7 @@ def broken(item: Exercise, run: Run, evidence: str = "") -> Result:
         )
     return Result(item.id, "failed", "\n".join(p for p in (words, evidence) if p), None, evidence)
 
-# %% ../../nbs/instructors/checks.ipynb #9e943871
+# %% ../../nbs/instructors/checks.ipynb #fa28d130
 def check_value(item: Exercise, answer: Any, seed: int) -> Result:
     "Check an answer that is a value. The right one is not shown."
     expected = call(item, item.solution, (), seed)[0] if item.run else item.solution
@@ -458,17 +470,20 @@ def check_judged(item: Exercise, answer: Any, seed: int) -> Result:
 
     def work():
         with fixed_randomness(seed):
-            item.judge(answer, random.Random(seed))
+            made = answer() if callable(answer) and not isinstance(answer, torch.nn.Module) else answer
+            return ... if made is ... else item.judge(made, random.Random(seed))
 
     run = limited(work, item.time_limit, home_of(answer))
     if run.timed_out or (run.error is not None and not isinstance(run.error, Wrong)):
         return broken(item, run)
+    if run.value is ...:
+        return Result(item.id, "not attempted")
     if run.error is None:
         return Result(item.id, "passed", item.after)
     known = run.error.misconception
     return Result(item.id, "failed", f"{item.reasons[known]} {run.error}".strip() if known else str(run.error), known)
 
-# %% ../../nbs/instructors/checks.ipynb #08d45d4c
+# %% ../../nbs/instructors/checks.ipynb #4d3864da
 def check_function(item: Exercise, answer: Callable, seed: int) -> Result:
     "Check a function against the solution, case by case."
     cases, home = draw_cases(item, seed), home_of(answer)
@@ -501,21 +516,37 @@ def check_function(item: Exercise, answer: Callable, seed: int) -> Result:
         if expected[0] == "error":
             words = "Here an error should be raised."
         elif problem := difference(expected[1], got[1], item.rtol, item.atol):
-            words = problem[0].upper() + problem[1:] + "."
+            plainly = problem == f"expected {expected[1]}, got {got[1]}"  # the evidence says that anyway
+            words = "With this input it goes wrong." if plainly else problem[0].upper() + problem[1:] + "."
         else:
             words, evidence = "Your function changed its input. Work on a copy, or make a new value.", f"{where}\n{again}"
         return failure(item, words, evidence, known, run.printed)
     return Result(item.id, "passed", item.after)
 
-# %% ../../nbs/instructors/checks.ipynb #f62f78f2
+# %% ../../nbs/instructors/checks.ipynb #10a9a3da
 def find(id: str) -> Exercise | Result:
     "The exercise of this name, or a result that says which ones come near."
+    if not isinstance(id, str):
+        return Result(str(id), "failed", 'An exercise is named by a string, such as "03.output_size".')
     if id not in REGISTRY:
         load()
-    if isinstance(id, str) and id in REGISTRY:
+    if id in REGISTRY:
         return REGISTRY[id]
     near = difflib.get_close_matches(str(id), REGISTRY, 1, 0.4)
     return Result(str(id), "failed", f"There is no exercise {id!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+
+
+def run_check(item: Exercise, answer: Any, seed: int) -> Result:
+    "Check an answer, and keep no record of it."
+    if answer is ... or (isinstance(answer, list | tuple) and any(part is ... for part in answer)):
+        return Result(item.id, "not attempted")
+    if item.judge:
+        return check_judged(item, answer, seed)
+    if item.cases is None:
+        return check_value(item, answer, seed)
+    if callable(item.solution) and not callable(answer):
+        return failure(item, f"A function is asked for, and this is {kind_of(answer)}. Hand over its name, without brackets.")
+    return check_function(item, answer, seed)
 
 
 def check(
@@ -526,23 +557,54 @@ def check(
     """Run an exercise's check on an answer: `.status` is "passed", "failed" or "not attempted", `.misconception` the name of a
     known mistake that behaves like the answer, `.message` what to do. Raises nothing, whatever the answer does.
     """
-    item = (
-        find(exercise_id)
-        if isinstance(exercise_id, str)
-        else Result(str(exercise_id), "failed", 'An exercise is named by a string, as "03.output_size".')
-    )
-    if isinstance(item, Result):
-        return item
-    seed = random.SystemRandom().randrange(100_000) if seed is None else int(seed)
-    if answer is ... or (isinstance(answer, list | tuple) and ... in [part for part in answer if part is ...]):
-        return Result(item.id, "not attempted")
-    if item.judge:
-        result = check_judged(item, answer, seed)
-    elif item.cases is None or (item.run and not callable(item.solution)):
-        result = check_value(item, answer, seed) if item.cases is None else check_function(item, answer, seed)
-    elif not callable(answer):
-        result = failure(item, f"A function is asked for, and this is {kind_of(answer)}. Hand over its name, without brackets.")
-    else:
-        result = check_function(item, answer, seed)
-    record(result.id, result.status, result.misconception)
-    return result
+    item = find(exercise_id)
+    if isinstance(item, Exercise):
+        item = run_check(item, answer, random.SystemRandom().randrange(100_000) if seed is None else int(seed))
+        record(item.id, item.status, item.misconception)
+    return item
+
+# %% ../../nbs/instructors/checks.ipynb #cf23b911
+class Audit(list):
+    "A row for each misconception: its name, the names under which the check found it, and what the learner is told."
+
+    passed: bool = False  # the solution, with every seed
+    seconds: float = 0.0  # median time of a check
+
+    @property
+    def caught(self) -> int:
+        "Misconceptions that were found under their own name with every seed."
+        return sum(found == [name] for name, found, _ in self)
+
+    def table(self, fmt: str = "simple") -> str:
+        from tabulate import tabulate
+
+        rows = [[name, ", ".join(map(str, found)), told] for name, found, told in self]
+        return tabulate(
+            [["(the solution)", "passed" if self.passed else "NOT PASSED", ""], *rows],
+            ["answer", "found as", "what the learner is told"],
+            fmt,
+        )
+
+    __repr__ = table
+
+    def _repr_markdown_(self) -> str:
+        return self.table("pipe")
+
+
+def audit(id: str, seeds: range = range(3)) -> Audit:
+    "Check an exercise's solution and each of its misconceptions, with several seeds. Nothing of it is kept as progress."
+    load()
+    item, report, times = REGISTRY[id], Audit(), []
+
+    def timed(answer, seed):
+        start = time.perf_counter()
+        result = run_check(item, answer, seed)
+        times.append(time.perf_counter() - start)
+        return result
+
+    report.passed = all([timed(item.solution, seed).status == "passed" for seed in seeds])
+    for name, wrong in item.misconceptions.items():
+        results = [timed(wrong, seed) for seed in seeds]
+        report.append((name, list(dict.fromkeys(r.misconception or r.status for r in results)), item.reasons[name]))
+    report.seconds = statistics.median(times)
+    return report

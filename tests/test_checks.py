@@ -1,0 +1,354 @@
+"""The checks are checked: every solution passes, every stub is open, every known mistake is found by its name, and no garbage hurts."""
+
+import ast
+import contextlib
+import re
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+
+from mnist_course.checks import REGISTRY as registry
+from mnist_course.checks import Exercise, Wrong, audit, check, exercise, exercises, mistake, run_check
+from mnist_course.notebooks import read_notebook
+from mnist_course.progress import SESSION
+
+ROOT = Path(__file__).parent.parent
+ALL = list(exercises())
+LESSONS = sorted({item.lesson for item in ALL})
+by_exercise = pytest.mark.parametrize("item", ALL, ids=lambda item: item.id)
+by_lesson = pytest.mark.parametrize("lesson", LESSONS)
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    monkeypatch.setenv("MNIST_COURSE_PROGRESS", "off")
+    yield
+    SESSION.clear()
+
+
+def lesson_path(lesson: str) -> Path:
+    return next((ROOT / "nbs").glob(f"{lesson}_*.ipynb"))
+
+
+def sources(path: Path, kind: str) -> list[str]:
+    return ["".join(cell["source"]) for cell in read_notebook(path)["cells"] if cell["cell_type"] == kind]
+
+
+def names_bound(source: str) -> set[str]:
+    "Names that the top level of a cell binds."
+    found = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        for name in ast.walk(node) if not isinstance(node, ast.FunctionDef | ast.ClassDef) else ():
+            if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                found.add(name.id)
+    return found
+
+
+@cache
+def stubs(lesson: str) -> dict[str, str]:
+    "The code cells of a lesson that call a check, by the exercise's id."
+    return {
+        found[1]: code for code in sources(lesson_path(lesson), "code") if (found := re.search(r'^check\("([\w.]+)", \w+\)', code, re.M))
+    }
+
+
+# ---- answers and mistakes
+
+
+@by_exercise
+def test_the_solution_passes_and_every_mistake_is_found_by_its_name(item):
+    report = audit(item.id, range(3))
+    assert report.passed, check(item.id, item.solution, seed=0)
+    for name, found, _ in report:
+        assert found == [name], f"{name} was found as {found}"
+    assert report.seconds < 0.5
+
+
+@by_exercise
+def test_an_exercise_is_complete(item):
+    assert re.fullmatch(r"\d\d\.[a-z][a-z0-9_]*", item.id)
+    assert 1 <= item.difficulty <= 5 and 1 <= item.minutes <= 30
+    assert item.kind in ("by hand", "write", "predict", "fix", "read a plot", "order", "design")
+    assert len(item.misconceptions) >= 2 and item.misconceptions.keys() == item.reasons.keys()
+    assert all(len(reason) > 20 and reason[0].isupper() for reason in item.reasons.values())
+    assert len(set(item.reasons.values())) == len(item.reasons)
+    if item.cases is None and item.judge is None:
+        assert item.hint, "a value that no misconception explains needs a hint"
+
+
+def test_there_are_enough_of_them():
+    assert len(ALL) >= 45
+    assert sum(len(item.misconceptions) for item in ALL) >= 3 * len(ALL)
+    for lesson in [f"{number:02}" for number in range(11)]:
+        assert sum(item.lesson == lesson for item in ALL) >= 3, lesson
+    assert {item.kind for item in ALL} == {"by hand", "write", "predict", "fix", "read a plot", "order", "design"}
+
+
+# ---- learners
+
+
+@by_exercise
+def test_the_card_says_what_the_registry_says(item):
+    cards = "\n".join(sources(lesson_path(item.lesson), "markdown"))
+    numbered = re.findall(r"^### Exercise (\d\d)\.(\d+) · (.+) \((\d) of 5, (\d+) min\)$", cards, re.M)
+    mine = [other for other in ALL if other.lesson == item.lesson]
+    expected = [(o.lesson, str(i), o.title, str(o.difficulty), str(o.minutes)) for i, o in enumerate(mine, 1)]
+    assert numbered == expected
+    assert list(stubs(item.lesson)) == [other.id for other in mine]
+
+
+@by_exercise
+def test_the_stub_stands_in_the_lesson_and_its_name_is_its_own(item):
+    stub = stubs(item.lesson)[item.id]
+    assert item.name in names_bound(stub) and "..." in stub
+    assert f'check("{item.id}", {item.name})' in stub
+    for code in sources(lesson_path(item.lesson), "code"):
+        if code != stub:
+            assert item.name not in names_bound("\n".join(line for line in code.splitlines() if not line.startswith(("%", "!"))))
+
+
+@by_exercise
+def test_an_untouched_stub_is_not_attempted(item):
+    "Each lesson's own cells, from the first to the last, run in test_lessons_run; here the stub alone, as it stands."
+    stub = stubs(item.lesson)[item.id].split("\ncheck(")[0]
+    space: dict = {"nn": torch.nn, "torch": torch, "F": torch.nn.functional, "np": np}
+    exec("from __future__ import annotations\n" + stub, space)
+    result = check(item.id, space[item.name])
+    assert result.status == "not attempted" and not result and not result.misconception
+    assert repr(result) == f"{item.id}: not attempted yet"
+
+
+# ---- garbage
+
+
+def raises(*args, **kwargs):
+    raise KeyError("digit")
+
+
+def leaves(*args, **kwargs):
+    sys.exit(3)
+
+
+def hangs(*args, **kwargs):
+    while True:
+        pass
+
+
+def hangs_and_catches(*args, **kwargs):
+    while True:
+        with contextlib.suppress(Exception):
+            time.sleep(0.01)
+
+
+def mutates(*args, **kwargs):
+    for arg in args:
+        if isinstance(arg, torch.Tensor) and arg.dtype.is_floating_point:
+            arg.data.fill_(7.0)
+        if isinstance(arg, list):
+            arg.clear()
+    return torch.zeros(3)
+
+
+def floods(*args, **kwargs):
+    for _ in range(20_000):
+        print("x" * 100)
+    return "done"
+
+
+class Strange:
+    "Nothing that one does with a value works."
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+    def __eq__(self, other):
+        raise RuntimeError("no eq")
+
+    __hash__ = None
+
+    def __bool__(self):
+        raise RuntimeError("no bool")
+
+    def __len__(self):
+        raise RuntimeError("no len")
+
+    def __iter__(self):
+        raise RuntimeError("no iter")
+
+    def __call__(self, *args, **kwargs):
+        return self
+
+
+VALUES = {
+    "None": None,
+    "string": "28",
+    "empty string": "",
+    "nan": float("nan"),
+    "infinity": float("inf"),
+    "huge": 10**400,
+    "complex": 1j,
+    "bytes": b"28",
+    "dict": {"a": 1},
+    "empty list": [],
+    "nested list": [[1], [2, [3]]],
+    "list of None": [None, None],
+    "wrong shape": torch.zeros(3, 5, 7),
+    "empty tensor": torch.zeros(0),
+    "nan tensor": torch.full((2, 2), float("nan")),
+    "bool tensor": torch.tensor([True, False]),
+    "array": np.zeros((2, 3)),
+    "array of objects": np.array([None, "x"], dtype=object),
+    "class": Exercise,
+    "module": torch,
+    "network": torch.nn.Linear(2, 2),
+    "strange": Strange(),
+    "wrong signature": lambda: 3,
+}
+FUNCTIONS = {f.__name__: f for f in (raises, leaves, mutates, floods, print)}
+
+
+@by_exercise
+def test_garbage_is_answered_in_words(item, capsys):
+    answers = VALUES | FUNCTIONS | {f"returns {name}": (lambda *a, value=value, **k: value) for name, value in VALUES.items()}
+    for name, garbage in answers.items():
+        start = time.perf_counter()
+        result = check(item.id, garbage, seed=1)
+        assert time.perf_counter() - start < item.time_limit + 2, name
+        assert result.status == "failed" and result.message, f"{name}: {result}"
+        text = repr(result) + result._repr_markdown_()
+        assert "Traceback" not in text and "mnist_course/" not in text, name
+        assert len(text) < 6_000, name
+    assert capsys.readouterr().out == ""
+
+
+@by_exercise
+def test_an_answer_that_hangs_is_stopped(item, monkeypatch):
+    monkeypatch.setattr(item, "time_limit", 0.2)
+    if item.cases is None and item.judge is None and item.run is None:
+        pytest.skip("the answer is a value, and is not called")
+    for garbage in (hangs, hangs_and_catches):
+        start = time.perf_counter()
+        result = check(item.id, garbage, seed=1)
+        assert time.perf_counter() - start < 1.5
+        assert result.status == "failed" and "still running after 0.2 s" in result.message and "line " in result.message
+
+
+# ---- the machinery itself, on exercises made for it
+
+
+@pytest.fixture
+def lay():
+    "Register exercises that go away again."
+    before = dict(registry)
+    yield exercise
+    registry.clear()
+    registry.update(before)
+
+
+def test_messages_show_the_smallest_failing_case_and_the_learners_own_line(lay):
+    lay("99.half", "Half", 1, 1, cases=lambda rng: [(2,), (3,), (rng.randrange(5, 99, 2),)])(lambda n: n // 2)
+    result = check("99.half", lambda n: n / 2 if n % 2 else n // 2, seed=4)
+    assert "half(3)" in result.message and "expected  1" in result.message and "got       1.5" in result.message
+
+    def half(n):
+        return n // (n - 3)
+
+    result = check("99.half", half, seed=4)
+    assert "expected  1" in result.message and "got       -2" in result.message
+
+    def half(n):
+        return [n // 2][n // 2]
+
+    result = check("99.half", half, seed=4)
+    assert "IndexError" in result.message and "return [n // 2][n // 2]" in result.message and "half(2)" in result.message
+
+
+def test_fresh_inputs_each_time_and_the_same_ones_on_demand(lay):
+    seen = []
+    lay("99.fresh", "Fresh", 1, 1, cases=lambda rng: [(rng.random(),)])(lambda x: x)
+    for seed in (None, None, 7, 7):
+        check("99.fresh", lambda x: seen.append(x) or x, seed=seed)
+    assert seen[0] != seen[1] and seen[2] == seen[3]
+
+
+def test_the_learners_random_numbers_are_left_alone(lay):
+    lay("99.noise", "Noise", 1, 1, cases=lambda rng: [(3,)])(lambda n: torch.rand(n))
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    assert check("99.noise", lambda n: torch.rand(n))
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_an_answer_that_changes_its_input_is_found_out(lay):
+    lay("99.copy", "Copy", 1, 1, cases=lambda rng: [(torch.ones(3),)])(lambda x: x + 1)
+    result = check("99.copy", lambda x: x.add_(1))
+    assert result.status == "failed" and "changed its input" in result.message
+
+
+def test_mistakes_that_look_alike_on_some_inputs_are_told_apart_by_more(lay):
+    lay("99.twins", "Twins", 1, 1, cases=lambda rng: [(rng.choice([1, 2]),)])(lambda n: 0)
+    mistake("99.twins", "This one doubles.", "doubles")(lambda n: 2 * n)
+    mistake("99.twins", "This one squares.", "squares")(lambda n: n * n)
+    assert {check("99.twins", lambda n: n * n, seed=s).misconception for s in range(9)} == {"squares"}
+    assert {check("99.twins", lambda n: n + n, seed=s).misconception for s in range(9)} == {"doubles"}
+
+
+def test_an_answer_with_two_faults_is_not_given_the_name_of_one(lay):
+    lay("99.two", "Two", 1, 1, cases=lambda rng: [(2, 5), (3, 7)])(lambda a, b: a + b)
+    mistake("99.two", "The second was forgotten.", "first_only")(lambda a, b: a)
+    assert check("99.two", lambda a, b: a + 1).misconception is None
+    assert check("99.two", lambda a, b: a).misconception == "first_only"
+
+
+def test_a_judge_may_name_the_mistake(lay):
+    def judge(made, rng):
+        if made < 10:
+            raise Wrong("It is small.", "too_small")
+
+    lay("99.judge", "Judge", 1, 1, "design", judge=judge)(lambda: 12)
+    mistake("99.judge", "Ten is the least.", "too_small")(lambda: 3)
+    assert check("99.judge", lambda: 11) and check("99.judge", 11)
+    result = check("99.judge", lambda: 9)
+    assert (result.status, result.misconception) == ("failed", "too_small") and "Ten is the least. It is small." in result.message
+    assert check("99.judge", lambda: ...).status == "not attempted"
+
+
+def test_results_read_well_as_text_and_as_markdown(lay):
+    lay("99.half", "Half", 1, 1, cases=lambda rng: [(2,)], after="Well halved.")(lambda n: n // 2)
+    mistake("99.half", "That is the double, and the half was asked for.", "doubled")(lambda n: n * 2)
+    wrong = check("99.half", lambda n: n * 2, seed=1)
+    assert repr(wrong).splitlines()[:2] == ["99.half: failed (doubled)", "That is the double, and the half was asked for."]
+    assert "✗ **99.half: failed (doubled)**" in wrong._repr_markdown_() and "```text\nhalf(2)" in wrong._repr_markdown_()
+    right = check("99.half", lambda n: n // 2)
+    assert right and repr(right) == "99.half: passed\nWell halved."
+
+
+@pytest.mark.parametrize("id", ["03.same_paddin", "nonsense", "", None, 3])
+def test_an_unknown_exercise_is_no_traceback(id):
+    result = check(id, 3)
+    assert result.status == "failed" and result.message
+
+
+def test_the_line_is_the_learners_in_a_notebook_too(lay):
+    lay("99.cell", "Cell", 1, 1, cases=lambda rng: [(2,)])(lambda n: n)
+    shell = InteractiveShell()
+    shell.run_cell("def wrong(n):\n    m = n - 2\n    return 1 / m")
+    message = check("99.cell", shell.user_ns["wrong"]).message
+    assert "ZeroDivisionError" in message and "line 3: return 1 / m" in message
+
+
+def test_what_an_answer_prints_is_kept_short(lay, capsys):
+    lay("99.loud", "Loud", 1, 1, cases=lambda rng: [(2,)])(lambda n: n)
+    result = check("99.loud", lambda n: print("abc " * 100_000))
+    assert "it printed: abc abc" in result.message and "400,001 characters in all" in result.message and len(result.message) < 700
+    assert capsys.readouterr().out == ""
+    assert run_check(registry["99.loud"], lambda n: n, 0).status == "passed"
