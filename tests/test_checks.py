@@ -332,7 +332,7 @@ def test_results_read_well_as_text_and_as_markdown(lay):
     assert right and repr(right) == "99.half: passed\nWell halved."
 
 
-@pytest.mark.parametrize("id", ["03.same_paddin", "nonsense", "", None, 3])
+@pytest.mark.parametrize("id", ["03.same-padding", "nonsense", "", None, 3])
 def test_an_unknown_exercise_is_no_traceback(id):
     result = check(id, 3)
     assert result.status == "failed" and result.message
