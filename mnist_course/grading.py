@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['STARTS', 'OWN_MEMORY', 'RUNNING', 'STOPPED', 'RANK', 'EXPECTED', 'MARKS', 'code_cells', 'read_cells', 'bound_names',
            'answer_cells', 'original_cells', 'lesson_of', 'no_process_storm', 'limit_memory', 'run_cells', 'work',
-           'Limits', 'environment', 'kill_all', 'using', 'read_lines', 'watch', 'run_once', 'Grade', 'better',
-           'open_results', 'edited_checks', 'grade_notebook', 'submissions', 'grade_learner', 'grade_folder',
+           'Limits', 'environment', 'kill_all', 'using', 'read_lines', 'watch', 'copy_small', 'run_once', 'Grade',
+           'better', 'open_results', 'edited_checks', 'grade_notebook', 'submissions', 'grade_learner', 'grade_folder',
            'cell_text', 'harmless', 'grades_csv', 'quoted', 'grades_report', 'write_grades']
 
-# %% ../nbs/instructors/grading.ipynb #10c3eb5d
+# %% ../nbs/instructors/grading.ipynb #09c7b165
 import ast
+import contextlib
 import csv
 import io
 import json
@@ -33,7 +34,7 @@ from pathlib import Path
 
 import mnist_course
 from .checks import Exercise, exercises
-from .classroom import learner_edition, lessons
+from .classroom import MANIFEST, learner_edition, lessons
 
 # %% ../nbs/instructors/grading.ipynb #d23723b8
 def code_cells(
@@ -174,7 +175,7 @@ def work(task: Path) -> None:
     limit_memory(order["memory_limit"])
     run_cells(order["cells"], answers, set(order["skip"]), tell)
 
-# %% ../nbs/instructors/grading.ipynb #3145d915
+# %% ../nbs/instructors/grading.ipynb #1946b594
 @dataclass(frozen=True)
 class Limits:
     "What one notebook may use."
@@ -210,10 +211,8 @@ def kill_all(process: subprocess.Popen, token: str) -> None:
     import psutil
 
     if hasattr(os, "killpg"):
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
     process.kill()
     process.wait()
     for _ in range(20):  # a storm may still be growing
@@ -290,23 +289,36 @@ def watch(
             return f"was still running after {limits.seconds:g} s"
     return ""
 
-# %% ../nbs/instructors/grading.ipynb #49947711
+# %% ../nbs/instructors/grading.ipynb #9f86abd9
 RUNNING: dict[str, subprocess.Popen] = {}  # token -> process: what must be ended when grading is broken off
 STOPPED = threading.Event()
+
+
+def copy_small(folder: Path | None, here: Path) -> None:
+    "A copy of the learner's files, without hidden ones and without those over 20 MB; an empty folder where there are none."
+
+    def large(place, names):
+        paths = [Path(place) / name for name in names]
+        return [p.name for p in paths if p.name.startswith((".", "__pycache__")) or (p.is_file() and p.stat().st_size > 20 * 2**20)]
+
+    if folder is None:
+        here.mkdir()
+    else:
+        shutil.copytree(folder, here, symlinks=True, ignore=large)
 
 
 def run_once(
     cells: list[str],
     answers: dict[str, list[int]],
     skip: list[int],
-    folder: Path,  # the learner's files, to be copied
+    folder: Path | None,  # the learner's files, of which the process gets a copy
     limits: Limits,
 ) -> tuple[list[dict], str]:  # what became known, and why it was stopped
     "Run a notebook in a fresh process, in a copy of the learner's folder."
     token = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         task, here = Path(place) / "task.json", Path(place) / "here"
-        shutil.copytree(folder, here, symlinks=True, ignore=shutil.ignore_patterns("mnist_course", ".*", "__pycache__"))
+        copy_small(folder, here)
         order = {"cells": cells, "answers": answers, "skip": skip, "memory_limit": limits.memory}
         task.write_text(json.dumps(order), encoding="utf-8")
         code = f"from pathlib import Path; from mnist_course.grading import work; work(Path({str(task)!r}))"
@@ -350,7 +362,9 @@ def better(old: dict | None, new: dict) -> dict:
 
 def open_results(answers: dict[str, list[int]]) -> dict[str, dict]:
     "Before anything has run: not attempted, or missing where no cell binds the name."
-    return {id: {"status": "not attempted" if numbers else "missing", "misconception": None, "message": ""} for id, numbers in answers.items()}
+    return {
+        id: {"status": "not attempted" if numbers else "missing", "misconception": None, "message": ""} for id, numbers in answers.items()
+    }
 
 
 def edited_checks(cells: list[str], lesson: str, answers: dict[str, list[int]]) -> list[str]:
@@ -358,8 +372,12 @@ def edited_checks(cells: list[str], lesson: str, answers: dict[str, list[int]]) 
     text = "\n".join(cells)
     return [id for id, numbers in answers.items() if numbers and not re.search(rf'^check\("{re.escape(id)}", {id[3:]}\)', text, re.M)]
 
-# %% ../nbs/instructors/grading.ipynb #19fc9e97
-def grade_notebook(path: Path, limits: Limits) -> tuple[dict[str, dict], list[str]]:  # results, remarks
+# %% ../nbs/instructors/grading.ipynb #69332b9c
+def grade_notebook(
+    path: Path,
+    limits: Limits,
+    folder: Path | None = None,  # the learner's own, whose files the notebook may read
+) -> tuple[dict[str, dict], list[str]]:  # results, remarks
     "Run a notebook, again without the cell that took it down if need be, and collect what became known."
     try:
         cells = read_cells(path)
@@ -380,7 +398,7 @@ def grade_notebook(path: Path, limits: Limits) -> tuple[dict[str, dict], list[st
     last = max(number for numbers in answers.values() for number in numbers)
     skip: list[int] = []
     for attempt in count():
-        told, stopped = run_once(cells[: last + 1], answers, skip, path.parent, limits)
+        told, stopped = run_once(cells[: last + 1], answers, skip, folder, limits)
         for entry in told:
             if entry.get("id") in results:
                 known = {"status": entry.get("status"), "misconception": entry.get("misconception"), "message": entry.get("message", "")}
@@ -395,18 +413,21 @@ def grade_notebook(path: Path, limits: Limits) -> tuple[dict[str, dict], list[st
         skip.append(at)
     return results, [f"{path.name}: {remark}" for remark in [*remarks, *dict.fromkeys(new)]]
 
-# %% ../nbs/instructors/grading.ipynb #a3035956
+# %% ../nbs/instructors/grading.ipynb #c8535416
 def submissions(folder: Path) -> dict[str, list[Path]]:
     "The files of each learner: those in a folder of theirs, or one file that lies beside the folders. Symbolic links are not followed."
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder; it should hold a folder, or a notebook, for each learner")
     found: dict[str, list[Path]] = {}
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.is_symlink():
+    alone = (folder / MANIFEST).exists()  # one learner's folder, not a class
+    for entry in [folder] if alone else sorted(folder.iterdir()):
+        if not alone and (entry.name.startswith(".") or entry.is_symlink()):
             continue
         if entry.is_dir():
             files = (path for path in sorted(entry.rglob("*")) if path.is_file() and not path.is_symlink())
-            found[entry.name] = [p for p in files if not any(part.startswith((".", "__pycache__")) for part in p.relative_to(entry).parts)]
+            found[entry.resolve().name] = [
+                p for p in files if not any(part.startswith((".", "__pycache__")) for part in p.relative_to(entry).parts)
+            ]
         else:
             found[entry.name] = [entry]
     if not found:
@@ -435,7 +456,7 @@ def grade_learner(learner: str, files: list[Path], run: Callable[[Path], tuple[d
                 grade.results[id] = result
     return grade
 
-# %% ../nbs/instructors/grading.ipynb #6e47eff7
+# %% ../nbs/instructors/grading.ipynb #ec2ffe0a
 def grade_folder(
     folder: str | Path,  # a folder, or a notebook, for each learner
     jobs: int | None = None,  # notebooks at a time; None: one for each core
@@ -449,8 +470,9 @@ def grade_folder(
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
 
         def guarded(path: Path) -> tuple[dict, list[str]]:
+            own = None if path.parent == Path(folder) and not (path.parent / MANIFEST).exists() else path.parent
             try:
-                return ({}, ["grading was broken off"]) if STOPPED.is_set() else grade_notebook(path, limits)
+                return ({}, ["grading was broken off"]) if STOPPED.is_set() else grade_notebook(path, limits, own)
             except Exception as error:  # a submission must never stop the rest, not even by a fault of ours
                 return {}, [f"{path.name}: could not be graded: {type(error).__name__}: {error}"]
 
@@ -487,7 +509,13 @@ def grades_csv(grades: list[Grade]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["learner", "passed", "of", *ids, "remarks"])
     for grade in grades:
-        row = [grade.learner, str(grade.passed), str(len(ids)), *(cell_text(grade.results.get(id)) for id in ids), " | ".join(grade.remarks)]
+        row = [
+            grade.learner,
+            str(grade.passed),
+            str(len(ids)),
+            *(cell_text(grade.results.get(id)) for id in ids),
+            " | ".join(grade.remarks),
+        ]
         writer.writerow([harmless(text) for text in row])
     return out.getvalue()
 
@@ -511,7 +539,9 @@ def grades_report(grades: list[Grade]) -> str:
         by_lesson.setdefault(item.lesson, []).append(item)
     rows = []
     for grade in grades:
-        marks = ["".join(MARKS[grade.results[i.id]["status"]] if i.id in grade.results else " " for i in group) for group in by_lesson.values()]
+        marks = [
+            "".join(MARKS[grade.results[i.id]["status"]] if i.id in grade.results else " " for i in group) for group in by_lesson.values()
+        ]
         rows.append([quoted(grade.learner), grade.passed, *(f"`{mark}`" if mark.strip() else "" for mark in marks)])
     parts = [
         "# Grades",
@@ -527,7 +557,9 @@ def grades_report(grades: list[Grade]) -> str:
     met = Counter((id, result["misconception"]) for grade in grades for id, result in grade.results.items() if result["misconception"])
     reasons = {item.id: item.reasons for item in items}
     parts.append("## Misconceptions met")
-    rows = [[id, name, times, reasons[id].get(name, "")] for (id, name), times in sorted(met.items(), key=lambda entry: (-entry[1], entry[0]))]
+    rows = [
+        [id, name, times, reasons[id].get(name, "")] for (id, name), times in sorted(met.items(), key=lambda entry: (-entry[1], entry[0]))
+    ]
     parts.append(tabulate(rows, ["exercise", "misconception", "learners", "what they were told"], "pipe") if rows else "None.")
     remarks = [f"- **{quoted(grade.learner)}**: {quoted(remark)}" for grade in grades for remark in grade.remarks]
     parts += ["## Remarks", "\n".join(remarks) or "None."]
@@ -543,7 +575,10 @@ def write_grades(
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    files = {folder / "grades.csv": "\ufeff" + grades_csv(grades), folder / "report.md": grades_report(grades)}  # the mark tells Excel: UTF-8
+    files = {
+        folder / "grades.csv": "\ufeff" + grades_csv(grades),
+        folder / "report.md": grades_report(grades),
+    }  # the mark tells Excel: UTF-8
     for path, text in files.items():
         write_atomically(path, text.encode())
     return list(files)
