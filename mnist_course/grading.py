@@ -122,7 +122,7 @@ def limit_memory(bytes_more: int) -> None:
     except (ImportError, OSError, ValueError):
         return  # the watch still looks at the memory in use
 
-# %% ../nbs/instructors/grading.ipynb #dad47bdf
+# %% ../nbs/instructors/grading.ipynb #16231172
 def run_cells(
     cells: list[str],
     answers: dict[int, list[Exercise]],  # cell number -> the exercises that it answers
@@ -147,7 +147,11 @@ def run_cells(
             os._exit(0)  # a copy that the cell forked off: only one of us may go on
         error = outcome.error_before_exec or outcome.error_in_exec
         if error is not None:
-            tell(remark=f"cell {number + 1}: {type(error).__name__}: {' '.join(str(error).split())[:150]}")
+            if isinstance(error, MemoryError):  # what filled the memory is still there: begin again without this cell
+                tell(stopped="filled the memory that it may use")
+                os._exit(1)
+            what = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+            tell(remark=f"cell {number + 1}: {'stopped at its time limit' if isinstance(error, KeyboardInterrupt) else what}")
         for item in answers.get(number, ()):
             if item.name in shell.user_ns:
                 result = run_check(item, shell.user_ns[item.name], seed=number)
@@ -228,9 +232,9 @@ def kill_all(process: subprocess.Popen, token: str) -> None:
             return
         psutil.wait_procs(strays, timeout=0.2)
 
-# %% ../nbs/instructors/grading.ipynb #9810d785
+# %% ../nbs/instructors/grading.ipynb #27189cfd
 def using(process: subprocess.Popen) -> tuple[int, int]:  # (bytes, processes)
-    "Memory and number of a process and its children."
+    "Memory and number of a process and its children. Pages that a fork shares with its parent are counted once, where the system tells."
     import psutil
 
     try:
@@ -240,10 +244,8 @@ def using(process: subprocess.Popen) -> tuple[int, int]:  # (bytes, processes)
         return 0, 0
     memory = 0
     for one in family:
-        try:
-            memory += one.memory_info().rss
-        except psutil.Error:
-            continue
+        with contextlib.suppress(psutil.Error):
+            memory += one.memory_info().rss if len(family) == 1 else getattr(one.memory_full_info(), "pss", one.memory_info().rss)
     return memory, len(family)
 
 
@@ -289,7 +291,7 @@ def watch(
             return f"was still running after {limits.seconds:g} s"
     return ""
 
-# %% ../nbs/instructors/grading.ipynb #9f86abd9
+# %% ../nbs/instructors/grading.ipynb #e320acaa
 RUNNING: dict[str, subprocess.Popen] = {}  # token -> process: what must be ended when grading is broken off
 STOPPED = threading.Event()
 
@@ -335,7 +337,7 @@ def run_once(
         told = read_lines(task.with_suffix(".jsonl"))
         if not any("done" in entry for entry in told) and not stopped:
             how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit status {process.returncode}"
-            stopped = f"ended the process ({how})"
+            stopped = next((str(entry["stopped"])[:100] for entry in told if "stopped" in entry), f"ended the process ({how})")
         return told, stopped
 
 # %% ../nbs/instructors/grading.ipynb #7cca4965
