@@ -79,7 +79,7 @@ def record(id: str, status: str, misconception: str | None = None) -> None:
     if status != "not attempted":
         append({"kind": "check", "id": id, "status": status, "misconception": misconception})
 
-# %% ../nbs/instructors/progress.ipynb #7d27bd34
+# %% ../nbs/instructors/progress.ipynb #f87fe70f
 def same(guessed: Any, actual: Any, within: float) -> bool:
     "Is a guess right? Numbers may be off by `within`; letters may be large or small."
     try:
@@ -119,7 +119,8 @@ def guess(
         chance = -1
     if not 0 <= chance <= 1:
         return Note(f"{id}: sure={sure!r} is no probability. Give a number from 0 (a blind guess) to 1 (certain).")
-    append({"kind": "guess", "id": id, "value": value if isinstance(value, int | float | str | list) else str(value), "sure": chance})
+    kept = json.loads(json.dumps(value, default=lambda part: part.tolist() if hasattr(part, "tolist") else str(part)))
+    append({"kind": "guess", "id": id, "value": kept, "sure": chance})
     return Note(f"{id}: you say {value}, and you are {chance:.0%} sure.")
 
 

@@ -1,0 +1,150 @@
+"""Progress: a plain file that survives crashes and two writers; predictions, and what they say about the learner."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from mnist_course.checks import check, exercises
+from mnist_course.cli import main
+from mnist_course.progress import FILE, MANIFEST, SESSION, append, calibration, events, guess, progress, progress_file, reveal
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    "A learner's folder that we stand in."
+    (tmp_path / MANIFEST).write_text("{}")
+    monkeypatch.delenv("MNIST_COURSE_PROGRESS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    SESSION.clear()
+
+
+def state(id: str) -> str:
+    return next(row[3] for row in progress() if row[1] == id)
+
+
+def test_checks_are_kept_in_the_learners_folder(folder):
+    assert state("03.team_params") == "open"
+    check("03.team_params", 51_200)
+    assert state("03.team_params") == "tried"
+    check("03.team_params", 51_328)
+    check("03.team_params", 3)
+    assert state("03.team_params") == "passed"  # once passed, always passed
+    lines = [json.loads(line) for line in (folder / FILE).read_text().splitlines()]
+    assert [line["misconception"] for line in lines] == ["bias_forgotten", None, None]
+
+
+def test_an_untouched_stub_leaves_no_trace(folder):
+    check("03.team_params", ...)
+    assert not (folder / FILE).exists()
+
+
+def test_a_folder_inside_the_learners_folder_counts_as_it(folder, monkeypatch):
+    (folder / "runs" / "first").mkdir(parents=True)
+    monkeypatch.chdir(folder / "runs" / "first")
+    assert progress_file() == folder / FILE
+
+
+def test_outside_of_a_learners_folder_it_lasts_as_long_as_the_process(folder, monkeypatch):
+    (folder / MANIFEST).unlink()
+    check("03.field_width", 19)
+    assert progress_file() is None and state("03.field_width") == "passed"
+
+
+def test_a_line_that_a_crash_cut_short_costs_that_line_only(folder):
+    check("03.team_params", 51_328)
+    with open(folder / FILE, "ab") as file:
+        file.write(b'{"kind": "check", "id": "03.fie')
+    check("03.same_padding", lambda k, d=1: 3)
+    assert [event["id"] for event in events()] == ["03.team_params", "03.same_padding"]
+    (folder / FILE).write_bytes(b"\xff\xfe\n[1]\n{}\n" + (folder / FILE).read_bytes())
+    assert state("03.team_params") == "passed" and state("03.same_padding") == "tried"
+
+
+def test_two_notebooks_may_write_at_once(folder):
+    code = (
+        "from mnist_course.progress import append\nfor i in range(100): append({'kind': 'check', 'id': '03.x', 'status': 'failed', 'n': i})"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code], cwd=folder) for _ in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert sorted(event["n"] for event in events()) == sorted(list(range(100)) * 3)
+
+
+def test_a_folder_that_cannot_be_written_costs_no_answer(folder, capsys):
+    (folder / FILE).mkdir()  # a file of this name cannot be opened
+    assert check("03.team_params", 51_328)
+    assert "progress was not written" in capsys.readouterr().out
+
+
+def test_the_command_shows_it(folder, capsys, monkeypatch):
+    check("03.team_params", 51_328)
+    assert main(["progress"]) == 0
+    said = capsys.readouterr().out
+    row = next(line.split() for line in said.splitlines() if line.startswith("03"))
+    three = [item for item in exercises() if item.lesson == "03"]
+    minutes = sum(item.minutes for item in three if item.id != "03.team_params")
+    assert row == ["03", "1", "0", str(len(three) - 1), str(minutes), "03.same_padding"]
+    (folder / "elsewhere").mkdir()
+    assert main(["progress", str(folder / "elsewhere")]) == 2 and "is no folder that" in capsys.readouterr().err
+    assert main(["progress", str(folder)]) == 0
+
+
+def test_a_guess_and_what_became_of_it(folder, capsys):
+    assert "no guess yet" in guess("03.places", ..., sure=...).text
+    reveal("03.places", 24)
+    assert capsys.readouterr().out == "" and events() == []
+    assert "80% sure" in guess("03.places", 23, sure=0.8).text
+    assert guess("03.places", 24, sure=0.7).text == "03.places: you say 24, and you are 70% sure."  # changed their mind
+    reveal("03.places", 24)
+    assert capsys.readouterr().out == "03.places: you said 24, 70% sure: right\n"
+    reveal("03.places", 24)  # the cell is run again
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("sure", [-0.1, 1.5, 80, float("nan"), "very", None])
+def test_how_sure_is_a_probability(sure):
+    assert "is no probability" in guess("03.places", 24, sure=sure).text and events() == []
+
+
+@pytest.mark.parametrize(
+    ("guessed", "actual", "within", "right"),
+    [
+        (24, 24, 0, True),
+        (24.0, 24, 0, True),
+        ("B", "b", 0, True),
+        ("b ", "b", 0, True),
+        (2.31, 2.3026, 0.02, True),
+        (2.4, 2.3026, 0.02, False),
+        ([28, 28], [28, 28], 0, True),
+        ((28, 28), [28, 28], 0, True),
+        (torch.tensor(24), 24, 0, True),
+        (torch.Size([28, 28]), torch.zeros(28, 28).shape, 0, True),
+        ([28], [28, 28], 0, False),
+        ("many", 3, 0, False),
+        (None, 3, 0, False),
+    ],
+)
+def test_what_counts_as_right(capsys, guessed, actual, within, right):
+    guess("01.x", guessed, sure=0.5)
+    reveal("01.x", actual, within)
+    assert capsys.readouterr().out.endswith("right\n" if right else "not this time\n")
+
+
+def test_calibration_looks_back_on_first_guesses():
+    assert "No guesses" in calibration("03").text
+    for i, (value, sure) in enumerate([(1, 0.9), (0, 0.9), (0, 0.9), (1, 0.9)]):
+        guess(f"03.q{i}", value, sure=sure)
+        reveal(f"03.q{i}", 1)
+    guess("03.q1", 1, sure=1)
+    reveal("03.q1", 1)  # the second time one knows
+    text = calibration("03").text
+    assert "4 guesses: you were 90% sure on average, and 50% of them were right. A little more doubt would pay." in text
+    assert "No guesses" in calibration("04").text
+
+
+def test_events_keep_their_time(folder):
+    append({"kind": "check", "id": "03.x", "status": "failed"})
+    assert events()[0]["time"] > 1_700_000_000
