@@ -130,6 +130,34 @@ def test_the_form_of_a_lesson(path):
     assert max(len(source.splitlines()) for source in code) <= 25
 
 
+@by_lesson
+def test_predictions_are_asked_for_answered_and_looked_back_on(path):
+    code, lesson = cells(path, "code"), path.name[:2]
+    place: dict[str, dict[str, int]] = {"guess": {}, "reveal": {}}
+    for i, source in enumerate(code):
+        for what, id in re.findall(r'^ *(guess|reveal)\("([\w.]+)"', source, re.M):
+            assert id.startswith(f"{lesson}.") and id not in place[what], id
+            place[what][id] = i
+    assert len(place["guess"]) >= 3 and place["guess"].keys() == place["reveal"].keys()
+    for id, i in place["guess"].items():
+        assert f'guess("{id}", ..., sure=...)' == code[i], "a guess has a cell of its own"
+        assert place["reveal"][id] > i
+    assert code.index(f'calibration("{lesson}")') > max(place["reveal"].values())
+
+
+@by_lesson
+def test_in_the_lesson_as_it_ships_no_exercise_is_attempted(path):
+    said = [
+        (re.search(r'^check\("([\w.]+)"', "".join(cell["source"]), re.M), cell["outputs"])
+        for cell in read_notebook(path)["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    cards = {found[1]: outputs for found, outputs in said if found}
+    assert len(cards) >= 3
+    for id, outputs in cards.items():
+        assert "".join(outputs[-1]["data"]["text/plain"]) == f"{id}: not attempted yet"
+
+
 def test_import_is_cheap():
     "Without torch: what the command line needs before it knows what is asked."
     code = "import sys, time; t = time.perf_counter(); import mnist_course, mnist_course.cli, mnist_course.environment; "
