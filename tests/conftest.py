@@ -1,6 +1,14 @@
 """What several tests share. Every test runs on the sample, without a network."""
 
+import contextlib
 import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
 
 os.environ["MNIST_COURSE_DATA"] = "sample"
 
@@ -24,3 +32,123 @@ def sample() -> tuple[DigitDataset, DigitDataset]:
 def small(sample) -> tuple[DigitDataset, DigitDataset]:
     "640 training and 200 test digits, for tests that train."
     return tuple(DigitDataset(part.images[:n], part.labels[:n], "small sample") for part, n in zip(sample, (640, 200), strict=True))
+
+
+# ---- a real browser
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    "Chromium without a window. Where there is none these tests are skipped, but never in CI."
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=quiet)
+        yield browser
+        browser.close()
+
+
+class Lab:
+    "A notebook of the learner's, open in JupyterLab."
+
+    def __init__(self, page, address: str, token: str):
+        self.page, self.address, self.token = page, address, token
+
+    def open(self, notebook: str) -> None:
+        "Open a notebook, and wait until its kernel is idle."
+        self.page.goto(f"{self.address}/doc/tree/{notebook}?reset&token={self.token}")
+        self.page.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.sessionContext", timeout=60_000)
+        self.page.evaluate("async () => { await jupyterapp.shell.currentWidget.sessionContext.ready }")
+        self.idle()
+
+    def idle(self) -> None:
+        "Wait until nothing is running and no cell is waiting for its turn."
+        self.page.wait_for_function(
+            """() => {
+                const panel = jupyterapp.shell.currentWidget
+                return panel.sessionContext.session?.kernel?.status === "idle"
+                    && panel.content.widgets.every((cell) => !(cell.promptNode ?? cell.node).innerText.includes("[*]"))
+            }""",
+            timeout=120_000,
+        )
+
+    def find(self, text: str) -> int:
+        "The number of the cell whose source holds a text."
+        return self.page.evaluate(
+            "(text) => jupyterapp.shell.currentWidget.content.widgets.findIndex((cell) => cell.model.sharedModel.source.includes(text))",
+            text,
+        )
+
+    def run(self, number: int, source: str | None = None) -> str:
+        "Put a source into a cell if one is given, run it, and return what it shows, as text."
+        self.page.evaluate(
+            """async ([number, source]) => {
+                const notebook = jupyterapp.shell.currentWidget.content
+                notebook.activeCellIndex = number
+                if (source !== null) notebook.activeCell.model.sharedModel.setSource(source)
+                await jupyterapp.commands.execute("notebook:run-cell")
+            }""",
+            [number, source],
+        )
+        self.idle()
+        return "\n".join(part.inner_text() for part in self.output(number).query_selector_all(".jp-OutputArea-output")).strip()
+
+    def output(self, number: int):
+        "Where a cell's output stands, scrolled into view."
+        self.page.evaluate("(number) => jupyterapp.shell.currentWidget.content.scrollToItem(number)", number)
+        handle = self.page.evaluate_handle("(number) => jupyterapp.shell.currentWidget.content.widgets[number].outputArea.node", number)
+        return handle.as_element()
+
+
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory):
+    "JupyterLab in a learner's folder, as `mnist-course start` makes it: its address, token and folder."
+    from mnist_course.classroom import QUIET, write_course
+
+    folder, home = tmp_path_factory.mktemp("my_course"), tmp_path_factory.mktemp("home")
+    write_course(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {f"JUPYTER_{name}_DIR": str(home / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    own |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "OMP_NUM_THREADS": "1",
+    }
+    own |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]))}
+    token = "a-token-of-the-tests"
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--ServerApp.port_retries=0", *QUIET]
+    command += ["--LabApp.expose_app_in_browser=True", f"--IdentityProvider.token={token}", "--allow-root"]
+    with open(home / "log.txt", "w") as log:
+        server = subprocess.Popen(command, cwd=folder, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            for _ in range(240):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={token}", timeout=5)
+                    break
+                assert server.poll() is None, (home / "log.txt").read_text()
+                time.sleep(0.25)
+            yield f"http://127.0.0.1:{port}", token, folder
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+@pytest.fixture
+def lab(chromium, lab_server):
+    "A fresh page in JupyterLab. The test fails when the page wrote an error to the console, or asked another host for anything."
+    address, token, _ = lab_server
+    context = chromium.new_context(viewport={"width": 1100, "height": 1000}, has_touch=True)
+    page, faults = context.new_page(), []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "request", lambda request: faults.append(request.url) if not request.url.startswith((address, "data:", "blob:", "ws:")) else None
+    )
+    yield Lab(page, address, token)
+    context.close()
+    assert not faults
