@@ -26,7 +26,10 @@ exercise(
 )
 STRIP_SHAPE = {
     "ends_included": ((11, 21), "You counted both ends of each range. It stops before its last number: 0:2 is 0 and 1."),
-    "index_kept": ((10, 1, 20), "Two sizes are right. A single index, without a colon, leaves no dimension behind, not even one of size 1."),
+    "index_kept": (
+        (10, 1, 20),
+        "Two sizes are right. A single index, without a colon, leaves no dimension behind, not even one of size 1.",
+    ),
     "index_as_a_count": ((10, 14, 20), "The ranges are right. The number between them does not mean 'so many rows': it picks one."),
     "index_ignored": ((10, 28, 20), "The ranges are right. The number between them does something too: it picks one of 28 rows."),
     "ends_as_sizes": ((110, 25), "You read the last number of each range as its size. It begins somewhere, too."),
@@ -46,7 +49,10 @@ exercise(
     after="A seed stands for a whole list of numbers, and it does not matter how many you take at a time.",
 )
 INSIDE_D = {
-    "always_the_same": (["a", "a"], "That would be so if every draw began again at the seed. Only seed_everything goes back to the beginning."),
+    "always_the_same": (
+        ["a", "a"],
+        "That would be so if every draw began again at the seed. Only seed_everything goes back to the beginning.",
+    ),
     "last_two_draws": (["b", "c"], "You took the two draws before it. A new seed forgets what was drawn just before."),
     "one_of_each_seed": (["a", "c"], "You joined the first draws of both seeds. While d is drawn, only one seed counts."),
     "wrong_way_round": (["b", "a"], "These are the two. Which of them was drawn first?"),
