@@ -52,7 +52,9 @@ def two_faults(page):
     return ((page.float() - MEAN) / STD / 255)[None]
 
 
-@mistake("10.network_input", "The shape is right. But MEAN and STD belong to pixels from 0 to 1: what are the pixels when you subtract MEAN?")
+@mistake(
+    "10.network_input", "The shape is right. But MEAN and STD belong to pixels from 0 to 1: what are the pixels when you subtract MEAN?"
+)
 def divided_last(page):
     return ((page.float() - MEAN) / STD / 255)[None, None]
 
@@ -122,7 +124,9 @@ def doubt_ignored(best, right, limit):
     return (best >= limit).double().mean().item(), right.double().mean().item()
 
 
-@mistake("10.answered", "The accuracy is right. The first number is the share that was doubted, and the share that was answered is asked for.")
+@mistake(
+    "10.answered", "The accuracy is right. The first number is the share that was doubted, and the share that was answered is asked for."
+)
 def share_doubted(best, right, limit):
     return (best < limit).double().mean().item(), right[best >= limit].double().mean().item()
 
