@@ -1,0 +1,24 @@
+// The page that anyone can open: the viewer, with the network's weights beside it and nobody behind it.
+
+import {PageModel} from "./home.js"
+import {render} from "./viewer.js"
+
+async function bytes(name) {
+  const answer = await fetch(new URL(name, import.meta.url))
+  if (!answer.ok) throw new Error(`${name}: ${answer.status}`)
+  return new DataView(await answer.arrayBuffer())
+}
+
+/** Put the viewer into an element; the model, so that a page can watch its values. */
+export async function start(el) {
+  try {
+    const [weights, samples] = await Promise.all(["net.f16", "samples.bin"].map(bytes))
+    const model = new PageModel({side: 280, weights, samples, answer: {}, image: null})
+    el.replaceChildren()
+    render({model, el})
+    return model
+  } catch (error) {
+    el.textContent = `The network could not be loaded (${error.message}). Open this page over http, from a server: a browser reads no weights from a bare file.`
+    throw error
+  }
+}
