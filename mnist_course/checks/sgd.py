@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EQUAL_STRIDES', 'THIRD_PLACES', 'START_RATES', 'steps_of_a_run', 'rate_at', 'scheduled', 'starts_at_zero',
-           'counts_from_the_start', 'never_at_the_peak', 'a_step_late', 'no_stairs', 'halved_once', 'places',
-           'decoupled_step', 'decay_in_velocity', 'decay_after_the_move', 'lr_forgotten', 'pushed_away',
+           'counts_from_the_start', 'never_at_the_peak', 'a_step_late', 'a_step_early', 'no_stairs', 'halved_once',
+           'places', 'decoupled_step', 'decay_in_velocity', 'decay_after_the_move', 'lr_forgotten', 'pushed_away',
            'lr_in_velocity', 'dampened', 'old_velocity']
 
 # %% ../../nbs/answers/06_sgd.ipynb #d5e532af
@@ -15,7 +15,7 @@ import torch
 
 from . import exercise, mistake
 
-# %% ../../nbs/answers/06_sgd.ipynb #67b3c1c8
+# %% ../../nbs/answers/06_sgd.ipynb #51fa6820
 exercise(
     "06.equal_stride",
     "The same stride",
@@ -62,7 +62,7 @@ THIRD_PLACES = {
 for name, (answer, reason) in THIRD_PLACES.items():
     mistake("06.third_place", reason, name, answer)
 
-# %% ../../nbs/answers/06_sgd.ipynb #cdf5f50c
+# %% ../../nbs/answers/06_sgd.ipynb #9b64d415
 exercise(
     "06.start_rate",
     "Read the range",
@@ -76,19 +76,28 @@ exercise(
 )
 START_RATES = {
     "on_the_brink": (0.2, "There the loss is lowest, and a little further it climbs. The rule keeps a distance from that place."),
-    "lowest_dot": (0.01, "You followed the lowest dot. One batch can be easy by chance; the line is what many of them say."),
-    "first_fall": (0.005, "Here the loss only begins to fall. It works, but you would wait long for it."),
+    "lowest_dot": (0.006, "You followed the lowest dot. One batch can be easy by chance; the line is what many of them say."),
+    "first_fall": (0.01, "Here the loss only begins to fall. It works, but you would wait long for it."),
     "steepest_fall": (0.05, "The fall is steepest there. Some people begin at that place; this lesson's rule begins somewhere else."),
     "a_tenth_of_the_end": (0.1, "A tenth of the largest rate that was tried says nothing about this network. Look at the line."),
 }
 for name, (answer, reason) in START_RATES.items():
     mistake("06.start_rate", reason, name, answer)
 
-# %% ../../nbs/answers/06_sgd.ipynb #cb21e67a
+# %% ../../nbs/answers/06_sgd.ipynb #77050f64
 def steps_of_a_run(rng: random.Random) -> list[tuple]:
     warm, every, peak = rng.randrange(3, 9), rng.randrange(5, 12), rng.choice([0.1, 0.2, 0.4])
     edges = [0, warm - 1, warm, warm + every - 1, warm + every, warm + 2 * every, warm + 3 * every + rng.randrange(1, every)]
-    fixed = [(0, 0.8, 4, 10), (2, 0.8, 4, 10), (3, 0.8, 4, 10), (4, 0.8, 4, 10), (13, 0.8, 4, 10), (14, 0.8, 4, 10), (0, 0.8, 0, 5)]
+    fixed = [
+        (0, 0.8, 4, 10),
+        (2, 0.8, 4, 10),
+        (3, 0.8, 4, 10),
+        (4, 0.8, 4, 10),
+        (10, 0.8, 4, 10),
+        (13, 0.8, 4, 10),
+        (14, 0.8, 4, 10),
+        (0, 0.8, 0, 5),
+    ]
     return fixed + [(step, peak, warm, every) for step in edges]
 
 
@@ -98,7 +107,7 @@ def rate_at(step, peak, warm, every):
         return peak * (step + 1) / warm
     return peak * 0.5 ** ((step - warm) // every)
 
-# %% ../../nbs/answers/06_sgd.ipynb #6e7ed9f6
+# %% ../../nbs/answers/06_sgd.ipynb #767e09f5
 def scheduled(step, peak, warm, every, up=lambda step, warm: (step + 1) / warm, down=lambda late, every: 0.5 ** (late // every)):
     "Warm-up and stairs, with a fault where one is asked for."
     return peak * (up(step, warm) if step < warm else down(step - warm, every))
@@ -122,6 +131,11 @@ def never_at_the_peak(step, peak, warm, every):
 @mistake("06.rate_at", "The rate is halved one step too late. How many steps have had the peak by then?")
 def a_step_late(step, peak, warm, every):
     return scheduled(step, peak, warm, every, down=lambda late, every: 0.5 ** (max(late - 1, 0) // every))
+
+
+@mistake("06.rate_at", "The rate is halved one step too early: the peak is cut short by one.")
+def a_step_early(step, peak, warm, every):
+    return scheduled(step, peak, warm, every, down=lambda late, every: 0.5 ** ((late + 1) // every))
 
 
 @mistake("06.rate_at", "Your rate slides down a little with each step. It should go down in stairs.")
