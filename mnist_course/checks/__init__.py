@@ -516,7 +516,7 @@ def check_function(item: Exercise, answer: Callable, seed: int) -> Result:
         if expected[0] == "error":
             words = "Here an error should be raised."
         elif problem := difference(expected[1], got[1], item.rtol, item.atol):
-            plainly = problem == f"expected {expected[1]}, got {got[1]}"  # the evidence says that anyway
+            plainly = problem == f"expected {expected[1]}, got {show(got[1])}"  # the evidence says that anyway
             words = "With this input it goes wrong." if plainly else problem[0].upper() + problem[1:] + "."
         else:
             words, evidence = "Your function changed its input. Work on a copy, or make a new value.", f"{where}\n{again}"
