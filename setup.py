@@ -42,7 +42,7 @@ setup(
     keywords=settings["keywords"].split(),
     python_requires=f">={settings['min_python']}",
     packages=find_packages(include=["mnist_course", "mnist_course.*"]),
-    package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "py.typed"]},
+    package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "static/*", "py.typed"]},
     install_requires=settings["requirements"].split(),
     extras_require={"dev": settings["dev_requirements"].split()},
     entry_points={"console_scripts": settings["console_scripts"].split()},

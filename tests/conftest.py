@@ -61,8 +61,7 @@ class Lab:
     def open(self, notebook: str) -> None:
         "Open a notebook, and wait until its kernel is idle."
         self.page.goto(f"{self.address}/doc/tree/{notebook}?reset&token={self.token}")
-        self.page.wait_for_function("window.jupyterapp && jupyterapp.shell.currentWidget?.sessionContext", timeout=60_000)
-        self.page.evaluate("async () => { await jupyterapp.shell.currentWidget.sessionContext.ready }")
+        self.page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady", timeout=60_000)
         self.idle()
 
     def idle(self) -> None:

@@ -37,3 +37,69 @@ def test_a_prediction_is_noted_and_answered(lab):
     said = lab.run(lab.find('reveal("03.places"'))
     assert said.startswith("03.places: you said 23, 90% sure: not this time") and "there are 24 places" in said
     assert "A little more doubt would pay." in lab.run(lab.find('calibration("03")'))
+
+
+def put_pad(lab, code: str):
+    "Run some code in a cell of lesson 10 that shows a pad, and return the pad's canvas, scrolled into view."
+    lab.open("10_your_digits.ipynb")
+    cell = lab.find("import json")
+    lab.run(cell, code)
+    lab.output(cell)
+    canvas = lab.page.locator(".mc-canvas")
+    canvas.wait_for()
+    canvas.scroll_into_view_if_needed()
+    return cell, canvas
+
+
+PAD = "from mnist_course.draw import DrawingPad\nfrom mnist_course.model import load_pretrained\npad = DrawingPad(load_pretrained())\npad"
+SEVEN = [(0.3, 0.25), (0.45, 0.25), (0.6, 0.25), (0.7, 0.25), (0.65, 0.4), (0.6, 0.5), (0.55, 0.65), (0.5, 0.8)]
+
+
+def another(lab) -> int:
+    "The number of a second cell of lesson 10."
+    return lab.find("import struct")
+
+
+def wait_for(lab, text: str) -> None:
+    lab.page.wait_for_function("(text) => document.querySelector('.mc-live').textContent.startsWith(text)", arg=text, timeout=20_000)
+
+
+def test_a_digit_drawn_with_the_mouse_is_read_by_the_learners_model(lab):
+    _, canvas = put_pad(lab, PAD)
+    box = canvas.bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in SEVEN]
+    lab.page.mouse.move(*places[0])
+    lab.page.mouse.down()
+    for place in places[1:]:
+        lab.page.mouse.move(*place, steps=4)
+    lab.page.mouse.up()
+    wait_for(lab, "7 (")
+    lab.page.get_by_label("Which digit did you draw?").select_option("7")
+    lab.page.get_by_role("button", name="Keep").click()
+    wait_for(lab, "kept: 1 drawings")
+    said = lab.run(
+        another(lab), "print(pad.answer['label'], pad.array.shape, pad.array.max(), len(pad.drawings), pad.drawings.accuracy(pad.model))"
+    )
+    assert said == "7 (280, 280) 255 1 1.0"
+
+
+def test_a_digit_drawn_by_touch_is_read_by_the_learners_model(lab):
+    _, canvas = put_pad(lab, PAD)
+    box = canvas.bounding_box()
+    session = lab.page.context.new_cdp_session(lab.page)
+    for i, (x, y) in enumerate(SEVEN):
+        point = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove" if i else "touchStart", "touchPoints": [point]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    wait_for(lab, "7 (")
+
+
+def test_python_lays_a_digit_on_the_viewer_and_reads_its_answer(lab):
+    cell, _ = put_pad(lab, PAD.replace("DrawingPad", "ActivationViewer").replace("pad", "viewer"))
+    second = another(lab)
+    lab.run(second, "from mnist_course.data import load_mnist\nviewer.put(load_mnist(source='sample')[1].images[0])")
+    wait_for(lab, "7 (")
+    lab.output(cell)
+    assert lab.page.locator(".mc-map").count() == 8
+    said = lab.run(second, "print(viewer.answer['label'], len(viewer.answer['probabilities']), viewer.milliseconds > 0)")
+    assert said == "7 10 True"

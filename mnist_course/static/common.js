@@ -29,15 +29,15 @@ export function percent(share) {
   return `${text === "100.0" && share < 1 ? "> 99.9" : text} %`
 }
 
-/** Draw a map (values, height, width) on a canvas, one pixel a value: dark for the least, light for the most. */
-export function paint(canvas, values, height, width, low, high) {
+/** Draw a map (values, height, width) on a canvas, one pixel a value: dark for the least, light for the most. A power below 1 lifts the dark. */
+export function paint(canvas, values, height, width, low, high, power = 1) {
   canvas.width = width
   canvas.height = height
   const context = canvas.getContext("2d")
   const picture = context.createImageData(width, height)
-  const scale = high > low ? 255 / (high - low) : 0
+  const scale = high > low ? 1 / (high - low) : 0
   for (let i = 0; i < height * width; i++) {
-    const grey = (values[i] - low) * scale
+    const grey = 255 * ((values[i] - low) * scale) ** power
     picture.data[4 * i] = picture.data[4 * i + 1] = picture.data[4 * i + 2] = grey
     picture.data[4 * i + 3] = 255
   }

@@ -1,7 +1,7 @@
 // From a drawing to MNIST's 28 x 28: the same steps, with the same rounding, as mnist_course.predict.
 
 const CONTRAST = 0.15
-const LEVEL = 0.2
+const LEVEL = Math.fround(0.2) // Python compares in float32 as well
 const SURE = 0.8
 const MOST_INK = 0.35
 
@@ -15,9 +15,9 @@ function median(values) {
 export function toInk(grey, height, width) {
   let low = Infinity
   let high = -Infinity
-  for (const value of grey) {
-    low = Math.min(low, value)
-    high = Math.max(high, value)
+  for (let i = 0; i < grey.length; i++) {
+    if (grey[i] < low) low = grey[i]
+    if (grey[i] > high) high = grey[i]
   }
   const ink = new Float32Array(grey.length)
   if (high - low < CONTRAST) return ink
@@ -25,10 +25,10 @@ export function toInk(grey, height, width) {
   for (let y = 0; y < height; y++) frame.push(grey[y * width], grey[y * width + width - 1])
   const paper = median(frame)
   const light = paper > (low + high) / 2
-  grey.forEach((value, i) => {
-    const share = light ? (paper - value) / (paper - low) : (value - paper) / (high - paper)
+  for (let i = 0; i < grey.length; i++) {
+    const share = light ? (paper - grey[i]) / (paper - low) : (grey[i] - paper) / (high - paper)
     ink[i] = Math.min(Math.max(share, 0), 1)
-  })
+  }
   return ink
 }
 
@@ -67,7 +67,7 @@ function triangles(before, after) {
     const start = Math.max(Math.trunc(centre - reach + 0.5), 0)
     const end = Math.min(Math.trunc(centre + reach + 0.5), before)
     const weights = []
-    for (let x = start; x < end; x++) weights.push(Math.max(1 - Math.abs((x - centre + 0.5) / reach), 0))
+    for (let x = start; x < end; x++) weights.push(Math.max(1 - Math.abs((x - centre + 0.5) * (1 / reach)), 0))
     const sum = weights.reduce((total, weight) => total + weight, 0)
     table.push({start, weights: weights.map((weight) => Math.trunc((weight / sum) * 2 ** 22 + 0.5))})
   }
@@ -80,11 +80,12 @@ function resizeRows(bytes, rows, before, after) {
   const table = triangles(before, after)
   const out = new Uint8Array(rows * after)
   for (let y = 0; y < rows; y++)
-    table.forEach(({start, weights}, i) => {
+    for (let i = 0; i < after; i++) {
+      const {start, weights} = table[i]
       let sum = 2 ** 21
-      weights.forEach((weight, k) => { sum += weight * bytes[y * before + start + k] })
+      for (let k = 0; k < weights.length; k++) sum += weights[k] * bytes[y * before + start + k]
       out[y * after + i] = Math.min(Math.floor(sum / 2 ** 22), 255)
-    })
+    }
   return out
 }
 
@@ -99,7 +100,8 @@ export function fit(box, size = 20) {
   const scale = size / Math.max(box.height, box.width)
   const width = Math.max(1, roundEven(box.width * scale))
   const height = Math.max(1, roundEven(box.height * scale))
-  const bytes = Uint8Array.from(box.data, (value) => roundEven(Math.fround(255 * value)))
+  const bytes = new Uint8Array(box.data.length)
+  for (let i = 0; i < bytes.length; i++) bytes[i] = roundEven(Math.fround(255 * box.data[i]))
   const wide = resizeRows(bytes, box.height, box.width, width)
   const small = transpose(resizeRows(transpose(wide, box.height, width), width, box.height, height), width, height)
   const most = Math.max(1, ...small)
@@ -125,7 +127,8 @@ export function centre(small, size = 28) {
 
 /** A drawing, bytes from 0 (paper) to 255 (ink) -> 28 x 28 bytes. */
 export function prepare(bytes, height, width) {
-  const grey = Float32Array.from(bytes, (value) => value / 255)
+  const grey = new Float32Array(bytes.length)
+  for (let i = 0; i < grey.length; i++) grey[i] = bytes[i] / 255
   const box = crop(toInk(grey, height, width), height, width)
   return centre(fit(box))
 }

@@ -63,7 +63,7 @@ export function render({model, el}) {
     for (const {name, canvas, words} of figures) {
       const activation = seen.activations[name]
       const {values, height, width, high} = mosaic(activation, COLUMNS[name])
-      paint(canvas, values, height, width, 0, high)
+      paint(canvas, values, height, width, 0, high, 0.5)
       const [count, rows] = activation.shape
       words.textContent = `${name}: ${rows ? `${count} maps of ${rows} x ${rows}` : `${count} numbers`}; ${strongest(activation)}`
       canvas.setAttribute("aria-label", words.textContent)

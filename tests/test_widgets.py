@@ -1,0 +1,284 @@
+"""The widgets in a real browser: on a page without a kernel, and the numbers that Python and JavaScript must share."""
+
+import base64
+import functools
+import http.server
+import itertools
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from mnist_course.data import normalize
+from mnist_course.draw import SIDE, DrawingPad, Drawings, bundle, half_weights, write_page
+from mnist_course.model import Net, load_pretrained
+from mnist_course.predict import predict, steps
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    "The page, on a server of its own: its address."
+    folder = tmp_path_factory.mktemp("site")
+    write_page(folder)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def open_page(chromium, site):
+    "Open the page in a fresh window; the test fails when it wrote an error or asked another host for anything."
+    contexts, faults = [], []
+
+    def open_it(**options):
+        context = chromium.new_context(**{"viewport": {"width": 1100, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((site, "data:")) else None)
+        page.goto(site)
+        page.wait_for_selector(".mc-canvas")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+def strokes(rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
+    "A drawing: a few thick lines with soft edges. uint8 (side, side)."
+    ys, xs = np.mgrid[:side, :side]
+    ink = np.zeros((side, side))
+    for _ in range(rng.integers(1, 4)):
+        points = rng.uniform(0.05 * side, 0.95 * side, (rng.integers(2, 4), 2))
+        width = rng.uniform(3, 20)
+        for (y0, x0), (y1, x1) in itertools.pairwise(points):
+            along = np.clip(((ys - y0) * (y1 - y0) + (xs - x0) * (x1 - x0)) / ((y1 - y0) ** 2 + (x1 - x0) ** 2 + 1e-9), 0, 1)
+            away = np.hypot(ys - y0 - along * (y1 - y0), xs - x0 - along * (x1 - x0))
+            ink = np.maximum(ink, np.clip(width / 2 - away + 0.5, 0, 1))
+    return (255 * ink).round().astype(np.uint8)
+
+
+def as_text(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+DECODE = "const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));"
+
+
+def test_both_sides_prepare_a_drawing_in_the_same_way(open_page):
+    rng = np.random.default_rng(0)
+    drawings = [strokes(rng) for _ in range(60)]
+    drawings += [np.zeros((SIDE, SIDE), np.uint8), np.full((SIDE, SIDE), 255, np.uint8), 255 - drawings[0]]
+    lone = np.zeros((SIDE, SIDE), np.uint8)
+    lone[0, 279] = 255
+    drawings += [lone, (drawings[1] // 8).astype(np.uint8)]
+    theirs = open_page().evaluate(
+        f"async (texts) => {{ {DECODE} const {{prepare}} = await import('./prepare.js');"
+        f" return texts.map((text) => Array.from(prepare(bytes(text), {SIDE}, {SIDE}))) }}",
+        [as_text(drawing) for drawing in drawings],
+    )
+    ours = [steps(drawing)["centred"].astype(int) for drawing in drawings]
+    off = [int(np.abs(np.array(a).reshape(28, 28) - b).max()) for a, b in zip(theirs, ours, strict=True)]
+    # Pillow resizes some tall pictures rows first, and rounds in between: a grey value or two
+    assert max(off) <= 2 and off.count(0) >= 0.8 * len(off), off
+
+
+def test_both_sides_see_the_same_digit(open_page, sample):
+    images = sample[1].images[:1000]
+    answers = open_page().evaluate(
+        f"async ([text, count]) => {{ {DECODE} const {{Network}} = await import('./cnn.js');"
+        " const network = new Network(await (await fetch('./net.f16')).arrayBuffer()); const all = bytes(text); const found = [];"
+        " for (let i = 0; i < count; i++) { const seen = network.look(all.subarray(784 * i, 784 * (i + 1)));"
+        " found.push([seen.logits, seen.probabilities]) } return found }",
+        [as_text(images.numpy()), len(images)],
+    )
+    model = load_pretrained()
+    model.load_state_dict({name: value.half().float() for name, value in model.state_dict().items()})  # the weights that travelled
+    with torch.inference_mode():
+        log_probabilities = model(normalize(images))
+        full = load_pretrained()(normalize(images))
+    logits = torch.tensor([answer[0] for answer in answers])
+    assert (logits.log_softmax(1) - log_probabilities).abs().max() < 1e-3
+    assert (torch.tensor([answer[1] for answer in answers]) - log_probabilities.exp()).abs().max() < 1e-4
+    assert torch.equal(logits.argmax(1), full.argmax(1))
+
+
+def test_both_sides_make_the_same_maps(open_page, sample):
+    page = sample[1].images[3]
+    seen = open_page().evaluate(
+        f"async (text) => {{ {DECODE} const {{Network}} = await import('./cnn.js');"
+        " const network = new Network(await (await fetch('./net.f16')).arrayBuffer());"
+        " const {activations} = network.look(bytes(text));"
+        " return Object.fromEntries(Object.entries(activations).map(([name, a]) => [name, [a.shape, Array.from(a.data)]])) }",
+        as_text(page.numpy()),
+    )
+    model = load_pretrained()
+    maps, names = {}, {"conv1": model.conv1, "conv2": model.conv2, "conv3": model.conv3, "conv4": model.conv4, "fc1": model.fc1}
+    hooks = [
+        layer.register_forward_hook(lambda module, args, out, name=name: maps.__setitem__(name, out[0].relu()))
+        for name, layer in names.items()
+    ]
+    with torch.inference_mode():
+        model(normalize(page[None]))
+    for hook in hooks:
+        hook.remove()
+    maps["pool1"], maps["pool2"] = (torch.nn.functional.max_pool2d(maps[name][None], 2)[0] for name in ("conv2", "conv4"))
+    assert seen.keys() == maps.keys() | {"input"}
+    for name, expected in maps.items():
+        shape, data = seen[name]
+        assert tuple(shape) == tuple(expected.shape)
+        assert (torch.tensor(data).reshape(shape) - expected).abs().max() < 0.02 * expected.max(), name
+
+
+def draw_seven(page, press, move, release) -> None:
+    "A 7 on the pad, with the given actions; points are shares of the pad."
+    box = page.locator(".mc-canvas").bounding_box()
+    points = [(0.3, 0.25), (0.5, 0.25), (0.7, 0.25), (0.6, 0.5), (0.5, 0.8)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    press(*places[0])
+    for (x0, y0), (x1, y1) in itertools.pairwise(places):
+        for part in np.linspace(0, 1, 6)[1:]:
+            move(x0 + part * (x1 - x0), y0 + part * (y1 - y0))
+    release()
+
+
+def wait_for(page, digit: int) -> None:
+    page.wait_for_function(f"document.querySelector('.mc-live').textContent.startsWith('{digit} (')", timeout=5_000)
+
+
+def test_a_digit_drawn_with_the_mouse_is_read_without_a_kernel(open_page):
+    page = open_page()
+    draw_seven(page, lambda x, y: (page.mouse.move(x, y), page.mouse.down()), page.mouse.move, page.mouse.up)
+    wait_for(page, 7)
+    assert page.locator(".mc-best .mc-digit").inner_text() == "7"
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_function("document.querySelector('.mc-live').textContent.startsWith('blank')")
+
+
+def test_a_digit_drawn_by_touch_is_read(open_page):
+    page = open_page(has_touch=True, viewport={"width": 390, "height": 800}, is_mobile=True)
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind, *place):
+        points = [{"x": place[0], "y": place[1]}] if place else []
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    before = page.evaluate("scrollY")
+    draw_seven(page, functools.partial(touch, "touchStart"), functools.partial(touch, "touchMove"), functools.partial(touch, "touchEnd"))
+    wait_for(page, 7)
+    assert page.evaluate("scrollY") == before
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_keyboard_alone_is_enough(open_page):
+    page = open_page()
+    page.locator(".mc-canvas").focus()
+    for key in [
+        "Shift+ArrowUp",
+        "ArrowUp",
+        "ArrowUp",
+        "Shift+ArrowLeft",
+        " ",
+        *["ArrowRight"] * 10,
+        *["ArrowDown", "ArrowDown", "ArrowLeft"] * 6,
+    ]:
+        page.keyboard.press("Space" if key == " " else key)
+    wait_for(page, 7)
+    page.get_by_role("button", name="Clear").press("Enter")
+    page.wait_for_function("document.querySelector('.mc-live').textContent.startsWith('blank')")
+    for digit in range(3):
+        page.get_by_role("button", name="Clear").press("Enter")
+        page.get_by_role("button", name="A sample digit").press("Enter")
+        wait_for(page, digit)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing(open_page, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.get_by_role("button", name="A sample digit").click()
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
+
+
+def test_the_page_is_light_and_quick(site, open_page, chromium):
+    page = open_page()
+    weight = page.evaluate("performance.getEntriesByType('resource').reduce((sum, one) => sum + one.transferSize, 0)")
+    assert weight < 1.5e6
+    ready = page.evaluate("performance.getEntriesByType('resource').at(-1).responseEnd")
+    milliseconds = page.evaluate(
+        "async () => { const model = await tryIt; const found = []; for (let i = 0; i < 30; i++) {"
+        " document.querySelectorAll('.mc-tools button')[2].click(); found.push(model.get('milliseconds')) }"
+        " return found.sort((a, b) => a - b)[15] }"
+    )
+    assert ready < 2_000 and milliseconds < 100  # the goals are 300 and 25; a shared machine may be slow for a while
+
+
+def test_without_its_weights_the_page_says_so(chromium, tmp_path):
+    write_page(tmp_path)
+    (tmp_path / "net.f16").write_bytes(b"half")
+    page = chromium.new_page()
+    page.route("http://broken.test/**", lambda route: route.fulfill(path=tmp_path / (route.request.url.rsplit("/", 1)[1] or "index.html")))
+    page.goto("http://broken.test/")
+    page.wait_for_function("document.getElementById('try-it').textContent.includes('expected 1186400 bytes of weights, got 4')")
+    page.close()
+
+
+# ---- the Python side alone
+
+
+def test_a_pad_reads_keeps_and_saves(sample, tmp_path):
+    pad = DrawingPad(load_pretrained())
+    assert not pad.array.any() and len(pad.drawings) == 0
+    with pytest.raises(ValueError, match="empty"):
+        pad.keep(3)
+    with pytest.raises(ValueError, match="no drawings yet"):
+        pad.drawings.accuracy(pad.model)
+    for image, label in zip(sample[1].images[:3], sample[1].labels[:3].tolist(), strict=True):
+        pad.put(image)
+        assert pad.answer["label"] == label == predict(pad.model, pad.array).label
+        pad.keep(label)
+    with pytest.raises(ValueError, match="0 to 9"):
+        pad.keep(10)
+    with pytest.raises(ValueError, match="one picture"):
+        pad.put(sample[1].images[:2])
+    pad.drawings.save(tmp_path / "mine.npz")
+    again = Drawings.load(tmp_path / "mine.npz")
+    assert len(again) == 3 and np.array_equal(again.images, pad.drawings.images) and again.accuracy(pad.model) == 1
+    assert len(again + again) == 6 and [path.name for path in tmp_path.iterdir()] == ["mine.npz"]
+
+
+def test_a_file_that_holds_no_drawings_is_told(tmp_path):
+    (tmp_path / "a.npz").write_text("hello")
+    np.savez(tmp_path / "b.npz", images=np.zeros(3), labels=np.zeros(3))
+    for name in ("a.npz", "b.npz"):
+        with pytest.raises(ValueError, match="holds no drawings"):
+            Drawings.load(tmp_path / name)
+    with pytest.raises(ValueError, match="there is no file"):
+        Drawings.load(tmp_path / "c.npz")
+
+
+def test_the_viewer_shows_the_courses_network_only():
+    assert len(half_weights(Net())) == 2 * 593_200
+    with pytest.raises(ValueError, match="another network"):
+        half_weights(torch.nn.Linear(2, 2))
+
+
+def test_a_bundle_has_no_imports_left():
+    for name in ("pad", "viewer"):
+        text = bundle(name)
+        assert (
+            "import {" not in text and text.count("export ") == 1 and text.rstrip().endswith(f"export default {{render: {name}_js.render}}")
+        )
