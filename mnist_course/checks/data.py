@@ -125,9 +125,15 @@ exercise(
 )
 HONEST_ORDER = {
     "chosen_by_test": ("CHGBAE", "The digits that choose cannot also judge: the winner is the one that they happen to flatter."),
-    "statistics_of_everything": ("CDGBFE", "Here something about the test digits goes into training. Next year's digits will not be there to ask."),
+    "statistics_of_everything": (
+        "CDGBFE",
+        "Here something about the test digits goes into training. Next year's digits will not be there to ask.",
+    ),
     "test_on_its_own": ("CHGIBFE", "The same ink would become another input in testing than in training. One scale serves all parts."),
-    "printed_where_chosen": ("CHGBFJ", "The best of several is partly the luckiest, on the digits that chose it. Which part had no say so far?"),
+    "printed_where_chosen": (
+        "CHGBFJ",
+        "The best of several is partly the luckiest, on the digits that chose it. Which part had no say so far?",
+    ),
     "scaled_too_late": ("CHBGFE", "The networks would learn from pixels from 0 to 255, and then be shown others."),
     "used_before_it_is_made": ("HCGBFE", "Read the letters as a program, from the first to the last. A name can be used once it is made."),
 }
