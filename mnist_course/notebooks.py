@@ -48,13 +48,18 @@ def is_stale(
 def run_notebook(
     path: Path,
 ) -> float:  # seconds
-    "Run a notebook from top to bottom in its own folder, and keep its outputs. A cell that fails leaves the file as it was."
+    """Run a notebook from top to bottom in its own folder, and keep its outputs. A cell that fails leaves the file as it was.
+
+    Cells marked `#| eval: false`, such as widgets, run at the learner's only."""
     import nbformat
     from nbclient import NotebookClient
     from nbdev.clean import clean_nb
     from nbdev.config import get_config
 
     start, notebook = time.perf_counter(), nbformat.read(path, 4)
+    for cell in notebook.cells:
+        if cell.source.startswith("#| eval: false"):
+            cell.metadata["tags"] = ["skip-execution"]  # clean_nb takes it off again
     client = NotebookClient(
         notebook, timeout=1800, resources={"metadata": {"path": str(path.parent)}}, record_timing=False, coalesce_streams=True
     )
