@@ -172,7 +172,7 @@ def saliency(
         (gradient,) = torch.autograd.grad(pick(seen[SCORES], digits).sum(), x)
     return gradient.abs().amax(dim=1)
 
-# %% ../nbs/09_inside.ipynb #76ab0868
+# %% ../nbs/09_inside.ipynb #593cba87
 def draw_heat(
     ax,
     image: torch.Tensor,  # (28, 28): its outline is drawn
@@ -189,12 +189,12 @@ def draw_heat(
     if image.max() > image.min():
         middle = (image.max() + image.min()).item() / 2
         ax.contour(image.numpy(), levels=[middle], colors="white" if low >= 0 else "black", linewidths=1)
-    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
-    ax.axis("off")
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[], facecolor="0.6")  # grey: nothing looks there
+    ax.set_frame_on(True)
     row, column = divmod(int(heat.abs().argmax()), heat.shape[1])
     return f"{heat[row, column]:.2g} at row {row}, column {column}" if top else "0 everywhere"
 
-# %% ../nbs/09_inside.ipynb #e318e1e8
+# %% ../nbs/09_inside.ipynb #44afe8f9
 def plot_heat(
     images: torch.Tensor,  # (N, 1, 28, 28) or (N, 28, 28)
     heats: torch.Tensor,  # (N, H, W): saliency, Grad-CAM, occlusion
@@ -211,7 +211,7 @@ def plot_heat(
     rows = -(-len(heats) // columns)
     figure = DescribedFigure(1.55 * columns, 1.9 * rows)
     for i, ax in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
-        ax.axis("off")
+        ax.set_visible(i < len(heats))
         if i < len(heats):
             told.append(f"{titles[i]}: {draw_heat(ax, images[i].squeeze(), heats[i], sees)}")
             ax.set_title(f"{titles[i]}\nup to {heats[i].abs().max():.2g}", fontsize=8)
@@ -285,7 +285,7 @@ def embed(
             rows.append(F.relu(seen[layer]).flatten(1).float().cpu())
     return torch.cat(rows)
 
-# %% ../nbs/09_inside.ipynb #b3b5eba2
+# %% ../nbs/09_inside.ipynb #b0a3a07a
 def pca(
     points: torch.Tensor,  # (N, D), N at least 2
     k: int = 2,  # directions to keep
@@ -323,7 +323,7 @@ def plot_embedding(
     nearest = f" Nearest to each other: {min(pairs)[1]} and {min(pairs)[2]}." if pairs else ""
     return figure.describe(f"{len(points)} digits in two dimensions; the middle of each kind: {told}.{nearest}")
 
-# %% ../nbs/09_inside.ipynb #6cb8a01a
+# %% ../nbs/09_inside.ipynb #b7060ca0
 def neighbours(
     queries: torch.Tensor,  # (Q, D)
     bank: torch.Tensor,  # (N, D): where to look
