@@ -45,7 +45,7 @@ def middle_value(
         raise ValueError(f"this layer gives {tuple(output.shape)}: its units are 0 to {len(output) - 1}, got {unit!r}")
     return output[unit, output.shape[1] // 2, output.shape[2] // 2] if output.ndim == 3 else output[unit]
 
-# %% ../nbs/09_inside.ipynb #35961a00
+# %% ../nbs/09_inside.ipynb #46a2f548
 @contextmanager
 def watch_layers(
     model: nn.Module,
@@ -54,12 +54,12 @@ def watch_layers(
 ) -> Iterator[dict[str, torch.Tensor]]:  # filled by each call of the model: a layer's name, and its latest output
     """While the block runs, the model is in eval mode and each named layer leaves its output in the dictionary. Afterwards hooks
     and modes are as they were, also after an error. Raises ValueError for a layer that does not exist."""
-    layers, modes = {find_layer(model, name): name for name in names}, [(module, module.training) for module in model.modules()]
-    seen, hooks = {}, []
+    layers, modes, seen, hooks = {find_layer(model, name): name for name in names}, [(m, m.training) for m in model.modules()], {}, []
 
     def hook(layer, inputs, output):
-        seen[layers[layer]] = F.relu(output) if relu else output if torch.is_grad_enabled() else output.clone()
-        return seen[layers[layer]] if relu else None
+        output = F.relu(output) + torch.finfo(output.dtype).tiny if relu else output  # a hair above 0, no ReLU stops the gradient
+        seen[layers[layer]] = output if torch.is_grad_enabled() else output.clone()
+        return output
 
     try:
         model.eval()
@@ -218,7 +218,7 @@ def plot_heat(
     size = f"{heats.shape[1]} x {heats.shape[2]}"
     return figure.describe(f"{len(heats)} of {size} numbers over their digits, with the largest of each. {'; '.join(told)}.")
 
-# %% ../nbs/09_inside.ipynb #f0456b37
+# %% ../nbs/09_inside.ipynb #0381dd0a
 def grad_cam(
     model: nn.Module,
     images: torch.Tensor,  # (N, 1, 28, 28), normalized
@@ -235,10 +235,10 @@ def grad_cam(
         model(images)
     with torch.enable_grad(), watch_layers(model, SCORES) as seen, watch_layers(model, layer, relu=True) as behind:
         model(images.detach().clone().requires_grad_())
-    maps, scores = behind[layer], seen[SCORES]
-    if maps.ndim != 4 or not torch.allclose(scores, plain[SCORES], rtol=1e-3, atol=1e-3):
-        raise ValueError(f"Grad-CAM needs a layer that gives maps, with a ReLU behind it; {layer} gives {tuple(maps.shape)}")
-    (gradient,) = torch.autograd.grad(pick(scores, digits).sum(), maps)
+        maps, scores = behind[layer], seen[SCORES]
+        if maps.ndim != 4 or not torch.allclose(scores, plain[SCORES], rtol=1e-3, atol=1e-3):
+            raise ValueError(f"Grad-CAM needs a layer that gives maps, with a ReLU behind it; {layer} gives {tuple(maps.shape)}")
+        (gradient,) = torch.autograd.grad(pick(scores, digits).sum(), maps)
     heat = F.relu((gradient.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True)).detach()
     return (F.interpolate(heat, size=images.shape[2:], mode="bilinear") if stretch else heat)[:, 0]
 
@@ -285,7 +285,7 @@ def embed(
             rows.append(F.relu(seen[layer]).flatten(1).float().cpu())
     return torch.cat(rows)
 
-# %% ../nbs/09_inside.ipynb #b0a3a07a
+# %% ../nbs/09_inside.ipynb #2b51cc63
 def pca(
     points: torch.Tensor,  # (N, D), N at least 2
     k: int = 2,  # directions to keep
@@ -323,7 +323,7 @@ def plot_embedding(
     nearest = f" Nearest to each other: {min(pairs)[1]} and {min(pairs)[2]}." if pairs else ""
     return figure.describe(f"{len(points)} digits in two dimensions; the middle of each kind: {told}.{nearest}")
 
-# %% ../nbs/09_inside.ipynb #b7060ca0
+# %% ../nbs/09_inside.ipynb #7f87b2a9
 def neighbours(
     queries: torch.Tensor,  # (Q, D)
     bank: torch.Tensor,  # (N, D): where to look

@@ -10,14 +10,14 @@ __all__ = ['OCCLUSION_RUNS', 'watched_models', 'run_mean_output', 'mean_output',
            'maps_and_gradients', 'against', 'recipe', 'for_it', 'turned_last', 'relu_forgotten', 'each_map_alone',
            'weights_by_sum', 'not_enlarged']
 
-# %% ../../nbs/answers/09_inside.ipynb #2a27458d
+# %% ../../nbs/answers/09_inside.ipynb #921cf758
 import random
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from . import exercise, mistake
+from . import exercise, kind_of, mistake
 
 # %% ../../nbs/answers/09_inside.ipynb #e47b2107
 exercise(
@@ -41,7 +41,7 @@ OCCLUSION_RUNS = {
 for name, (answer, reason) in OCCLUSION_RUNS.items():
     mistake("09.occlusion_runs", reason, name, answer)
 
-# %% ../../nbs/answers/09_inside.ipynb #d48f8407
+# %% ../../nbs/answers/09_inside.ipynb #ea123026
 def watched_models(rng: random.Random) -> list[tuple]:
     small, layers = nn.Sequential(nn.Linear(1, 2)), [nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)]
     deep = nn.Sequential(nn.Sequential(*layers), nn.Linear(3, 2))
@@ -59,6 +59,7 @@ def run_mean_output(answer, model, layer, x):
     theirs = module.register_forward_hook(lambda *call: None)
     try:
         value = answer(model, layer, x)
+        value = value if value is ... or isinstance(value, int | float | torch.Tensor) else kind_of(value)
     except Exception as error:
         value = f"raised {type(error).__name__}"
     kept = theirs.id in module._forward_hooks
@@ -76,8 +77,11 @@ def mean_output(model, layer, x):
         hook.remove()
     return kept[0]
 
-# %% ../../nbs/answers/09_inside.ipynb #36efde97
-@mistake("09.mean_output", "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.")
+# %% ../../nbs/answers/09_inside.ipynb #b99cd41f
+@mistake(
+    "09.mean_output",
+    "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.",
+)
 def never_closed(model, layer, x):
     kept = []
     model.get_submodule(layer).register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
@@ -183,13 +187,16 @@ def contrast(model, images, digit, rival):
     (gradient,) = torch.autograd.grad((log_probs[:, digit] - log_probs[:, rival]).sum(), x)
     return gradient.abs()[:, 0]
 
-# %% ../../nbs/answers/09_inside.ipynb #01f97ea2
+# %% ../../nbs/answers/09_inside.ipynb #e895b327
 def gradient_of(model, images, goal):
     x = images.detach().clone().requires_grad_()
     return torch.autograd.grad(goal(model(x)), x)[0][:, 0]
 
 
-@mistake("09.contrast", "This asks only for the digit's log-probability, as a loss does. All ten digits move that one, and the rival was to be singled out.")
+@mistake(
+    "09.contrast",
+    "This asks only for the digit's log-probability, as a loss does. All ten digits move that one, and the rival was to be singled out.",
+)
 def rival_forgotten(model, images, digit, rival):
     return gradient_of(model, images, lambda y: y[:, digit].sum()).abs()
 
@@ -199,7 +206,10 @@ def after_softmax(model, images, digit, rival):
     return gradient_of(model, images, lambda y: (y.exp()[:, digit] - y.exp()[:, rival]).sum()).abs()
 
 
-@mistake("09.contrast", "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.")
+@mistake(
+    "09.contrast",
+    "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.",
+)
 def sizes_subtracted(model, images, digit, rival):
     ours, theirs = (gradient_of(model, images, lambda y, d=d: y[:, d].sum()).abs() for d in (digit, rival))
     return ours - theirs
@@ -229,7 +239,7 @@ def against(maps, gradient, size):
     heat = F.relu((weights * maps).sum(dim=0))
     return F.interpolate(heat[None, None], size=(size, size), mode="bilinear")[0, 0]
 
-# %% ../../nbs/answers/09_inside.ipynb #b6d0ffca
+# %% ../../nbs/answers/09_inside.ipynb #0ebcbba6
 def recipe(maps, weights, size, early=False, late=True):
     parts = weights * maps
     heat = (F.relu(parts) if early else parts).sum(0)
@@ -256,7 +266,9 @@ def each_map_alone(maps, gradient, size):
     return recipe(maps, -gradient.mean((1, 2), keepdim=True), size, early=True)
 
 
-@mistake("09.against", "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are.")
+@mistake(
+    "09.against", "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are."
+)
 def weights_by_sum(maps, gradient, size):
     return recipe(maps, -gradient.sum((1, 2), keepdim=True), size)
 
