@@ -172,7 +172,7 @@ def saliency(
         (gradient,) = torch.autograd.grad(pick(seen[SCORES], digits).sum(), x)
     return gradient.abs().amax(dim=1)
 
-# %% ../nbs/09_inside.ipynb #593cba87
+# %% ../nbs/09_inside.ipynb #a1eff9b4
 def draw_heat(
     ax,
     image: torch.Tensor,  # (28, 28): its outline is drawn
@@ -185,7 +185,7 @@ def draw_heat(
     (rows, columns), (field, jump) = image.shape, sees or (image.shape[1] / heat.shape[1],) * 2
     left = (field - 1) / 2 - jump / 2
     box = (left, left + jump * heat.shape[1], left + jump * heat.shape[0], left)
-    ax.imshow(heat.numpy(), extent=box, vmax=top or 1, **scale)
+    ax.imshow(heat.numpy(), extent=box, vmax=top or 1, interpolation="nearest", **scale)
     if image.max() > image.min():
         middle = (image.max() + image.min()).item() / 2
         ax.contour(image.numpy(), levels=[middle], colors="white" if low >= 0 else "black", linewidths=1)
@@ -194,7 +194,7 @@ def draw_heat(
     row, column = divmod(int(heat.abs().argmax()), heat.shape[1])
     return f"{heat[row, column]:.2g} at row {row}, column {column}" if top else "0 everywhere"
 
-# %% ../nbs/09_inside.ipynb #44afe8f9
+# %% ../nbs/09_inside.ipynb #3676efcc
 def plot_heat(
     images: torch.Tensor,  # (N, 1, 28, 28) or (N, 28, 28)
     heats: torch.Tensor,  # (N, H, W): saliency, Grad-CAM, occlusion
@@ -209,7 +209,7 @@ def plot_heat(
         raise ValueError(f"needed are N images, N maps (N, H, W), and N titles or none; got {shapes}")
     titles, columns, told = titles or [f"no. {i + 1}" for i in range(len(heats))], min(columns, len(heats)), []
     rows = -(-len(heats) // columns)
-    figure = DescribedFigure(1.55 * columns, 1.9 * rows)
+    figure = DescribedFigure(1.35 * columns, 1.75 * rows)
     for i, ax in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         ax.set_visible(i < len(heats))
         if i < len(heats):
@@ -285,7 +285,7 @@ def embed(
             rows.append(F.relu(seen[layer]).flatten(1).float().cpu())
     return torch.cat(rows)
 
-# %% ../nbs/09_inside.ipynb #2b51cc63
+# %% ../nbs/09_inside.ipynb #20b740a8
 def pca(
     points: torch.Tensor,  # (N, D), N at least 2
     k: int = 2,  # directions to keep
@@ -323,7 +323,7 @@ def plot_embedding(
     nearest = f" Nearest to each other: {min(pairs)[1]} and {min(pairs)[2]}." if pairs else ""
     return figure.describe(f"{len(points)} digits in two dimensions; the middle of each kind: {told}.{nearest}")
 
-# %% ../nbs/09_inside.ipynb #7f87b2a9
+# %% ../nbs/09_inside.ipynb #2b9db46d
 def neighbours(
     queries: torch.Tensor,  # (Q, D)
     bank: torch.Tensor,  # (N, D): where to look
