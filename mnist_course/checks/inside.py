@@ -77,11 +77,8 @@ def mean_output(model, layer, x):
         hook.remove()
     return kept[0]
 
-# %% ../../nbs/answers/09_inside.ipynb #b99cd41f
-@mistake(
-    "09.mean_output",
-    "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.",
-)
+# %% ../../nbs/answers/09_inside.ipynb #17d1a062
+@mistake("09.mean_output", "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.")
 def never_closed(model, layer, x):
     kept = []
     model.get_submodule(layer).register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
@@ -187,16 +184,13 @@ def contrast(model, images, digit, rival):
     (gradient,) = torch.autograd.grad((log_probs[:, digit] - log_probs[:, rival]).sum(), x)
     return gradient.abs()[:, 0]
 
-# %% ../../nbs/answers/09_inside.ipynb #e895b327
+# %% ../../nbs/answers/09_inside.ipynb #c7165183
 def gradient_of(model, images, goal):
     x = images.detach().clone().requires_grad_()
     return torch.autograd.grad(goal(model(x)), x)[0][:, 0]
 
 
-@mistake(
-    "09.contrast",
-    "This asks only for the digit's log-probability, as a loss does. All ten digits move that one, and the rival was to be singled out.",
-)
+@mistake("09.contrast", "This asks only for the digit's log-probability, as a loss does. All ten digits move that one, and the rival was to be singled out.")
 def rival_forgotten(model, images, digit, rival):
     return gradient_of(model, images, lambda y: y[:, digit].sum()).abs()
 
@@ -206,10 +200,7 @@ def after_softmax(model, images, digit, rival):
     return gradient_of(model, images, lambda y: (y.exp()[:, digit] - y.exp()[:, rival]).sum()).abs()
 
 
-@mistake(
-    "09.contrast",
-    "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.",
-)
+@mistake("09.contrast", "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.")
 def sizes_subtracted(model, images, digit, rival):
     ours, theirs = (gradient_of(model, images, lambda y, d=d: y[:, d].sum()).abs() for d in (digit, rival))
     return ours - theirs
@@ -239,7 +230,7 @@ def against(maps, gradient, size):
     heat = F.relu((weights * maps).sum(dim=0))
     return F.interpolate(heat[None, None], size=(size, size), mode="bilinear")[0, 0]
 
-# %% ../../nbs/answers/09_inside.ipynb #0ebcbba6
+# %% ../../nbs/answers/09_inside.ipynb #b4da55d3
 def recipe(maps, weights, size, early=False, late=True):
     parts = weights * maps
     heat = (F.relu(parts) if early else parts).sum(0)
@@ -266,9 +257,7 @@ def each_map_alone(maps, gradient, size):
     return recipe(maps, -gradient.mean((1, 2), keepdim=True), size, early=True)
 
 
-@mistake(
-    "09.against", "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are."
-)
+@mistake("09.against", "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are.")
 def weights_by_sum(maps, gradient, size):
     return recipe(maps, -gradient.sum((1, 2), keepdim=True), size)
 
