@@ -41,9 +41,10 @@ OCCLUSION_RUNS = {
 for name, (answer, reason) in OCCLUSION_RUNS.items():
     mistake("09.occlusion_runs", reason, name, answer)
 
-# %% ../../nbs/answers/09_inside.ipynb #ea123026
+# %% ../../nbs/answers/09_inside.ipynb #5987b7a0
 def watched_models(rng: random.Random) -> list[tuple]:
     small, layers = nn.Sequential(nn.Linear(1, 2)), [nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)]
+    small[0].weight.data, small[0].bias.data = torch.tensor([[1.0], [2.0]]), torch.zeros(2)
     deep = nn.Sequential(nn.Sequential(*layers), nn.Linear(3, 2))
     rows = rng.randrange(2, 6)
     return [
@@ -77,7 +78,7 @@ def mean_output(model, layer, x):
         hook.remove()
     return kept[0]
 
-# %% ../../nbs/answers/09_inside.ipynb #17d1a062
+# %% ../../nbs/answers/09_inside.ipynb #f3017f93
 @mistake("09.mean_output", "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.")
 def never_closed(model, layer, x):
     kept = []
@@ -184,7 +185,7 @@ def contrast(model, images, digit, rival):
     (gradient,) = torch.autograd.grad((log_probs[:, digit] - log_probs[:, rival]).sum(), x)
     return gradient.abs()[:, 0]
 
-# %% ../../nbs/answers/09_inside.ipynb #c7165183
+# %% ../../nbs/answers/09_inside.ipynb #f90b8fdd
 def gradient_of(model, images, goal):
     x = images.detach().clone().requires_grad_()
     return torch.autograd.grad(goal(model(x)), x)[0][:, 0]
@@ -230,7 +231,7 @@ def against(maps, gradient, size):
     heat = F.relu((weights * maps).sum(dim=0))
     return F.interpolate(heat[None, None], size=(size, size), mode="bilinear")[0, 0]
 
-# %% ../../nbs/answers/09_inside.ipynb #b4da55d3
+# %% ../../nbs/answers/09_inside.ipynb #509e68ed
 def recipe(maps, weights, size, early=False, late=True):
     parts = weights * maps
     heat = (F.relu(parts) if early else parts).sum(0)
