@@ -285,7 +285,7 @@ def embed(
             rows.append(F.relu(seen[layer]).flatten(1).float().cpu())
     return torch.cat(rows)
 
-# %% ../nbs/09_inside.ipynb #f594aae9
+# %% ../nbs/09_inside.ipynb #5a13e71c
 def pca(
     points: torch.Tensor,  # (N, D), N at least 2
     k: int = 2,  # directions to keep
@@ -323,7 +323,7 @@ def plot_embedding(
     nearest = f" Nearest to each other: {min(pairs)[1]} and {min(pairs)[2]}." if pairs else ""
     return figure.describe(f"{len(points)} digits in two dimensions; the middle of each kind: {told}.{nearest}")
 
-# %% ../nbs/09_inside.ipynb #c2a93910
+# %% ../nbs/09_inside.ipynb #9b18bf51
 def neighbours(
     queries: torch.Tensor,  # (Q, D)
     bank: torch.Tensor,  # (N, D): where to look

@@ -79,7 +79,10 @@ def mean_output(model, layer, x):
     return kept[0]
 
 # %% ../../nbs/answers/09_inside.ipynb #f3017f93
-@mistake("09.mean_output", "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.")
+@mistake(
+    "09.mean_output",
+    "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.",
+)
 def never_closed(model, layer, x):
     kept = []
     model.get_submodule(layer).register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
@@ -191,7 +194,10 @@ def gradient_of(model, images, goal):
     return torch.autograd.grad(goal(model(x)), x)[0][:, 0]
 
 
-@mistake("09.contrast", "This asks only for the digit's log-probability, as a loss does. All ten digits move that one, and the rival was to be singled out.")
+@mistake(
+    "09.contrast",
+    "This asks only for the digit's log-probability, as a loss does. All ten digits move that one, and the rival was to be singled out.",
+)
 def rival_forgotten(model, images, digit, rival):
     return gradient_of(model, images, lambda y: y[:, digit].sum()).abs()
 
@@ -201,7 +207,10 @@ def after_softmax(model, images, digit, rival):
     return gradient_of(model, images, lambda y: (y.exp()[:, digit] - y.exp()[:, rival]).sum()).abs()
 
 
-@mistake("09.contrast", "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.")
+@mistake(
+    "09.contrast",
+    "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.",
+)
 def sizes_subtracted(model, images, digit, rival):
     ours, theirs = (gradient_of(model, images, lambda y, d=d: y[:, d].sum()).abs() for d in (digit, rival))
     return ours - theirs
@@ -258,7 +267,9 @@ def each_map_alone(maps, gradient, size):
     return recipe(maps, -gradient.mean((1, 2), keepdim=True), size, early=True)
 
 
-@mistake("09.against", "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are.")
+@mistake(
+    "09.against", "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are."
+)
 def weights_by_sum(maps, gradient, size):
     return recipe(maps, -gradient.sum((1, 2), keepdim=True), size)
 
