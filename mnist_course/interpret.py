@@ -294,7 +294,9 @@ def pca(
     the one that makes its largest entry positive. Raises ValueError for other shapes, for NaN, and where all points are the same.
     """
     if points.ndim != 2 or len(points) < 2 or not 1 <= k <= min(points.shape) or not points.isfinite().all():
-        raise ValueError(f"points must be (N, D), N >= 2, finite, and k from 1 to the smaller of the two; got {tuple(points.shape)}, k = {k}")
+        raise ValueError(
+            f"points must be (N, D), N >= 2, finite, and k from 1 to the smaller of the two; got {tuple(points.shape)}, k = {k}"
+        )
     centred = points - points.mean(dim=0)
     _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
     if not spread[0] > 0:
@@ -331,5 +333,7 @@ def neighbours(
 ) -> tuple[torch.Tensor, torch.Tensor]:  # distances (Q, k), nearest first, and places in the bank (Q, k)
     "The k nearest rows of the bank to each query, by Euclidean distance. Raises ValueError for other shapes, or k out of range."
     if queries.ndim != 2 or bank.ndim != 2 or queries.shape[1] != bank.shape[1] or not 1 <= k <= len(bank):
-        raise ValueError(f"queries (Q, D), a bank (N, D) and k from 1 to N are needed; got {tuple(queries.shape)}, {tuple(bank.shape)}, {k}")
+        raise ValueError(
+            f"queries (Q, D), a bank (N, D) and k from 1 to N are needed; got {tuple(queries.shape)}, {tuple(bank.shape)}, {k}"
+        )
     return tuple(torch.cdist(queries, bank).topk(k, dim=1, largest=False))
