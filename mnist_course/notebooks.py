@@ -102,7 +102,7 @@ def make_readme(
                 parts.append(f"```python\n{source}\n```")
             parts += [output_markdown(output, pictures) for output in cell["outputs"]]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    return re.sub(r"\]\((?=\d\d_)", "](nbs/", text), pictures  # links to lessons, seen from the root
+    return re.sub(r"\]\((?=\d\d_|answers/|instructors/)", "](nbs/", text), pictures  # links to lessons, seen from the root
 
 # %% ../nbs/instructors/notebooks.ipynb #50d6d9d5
 def write_readme() -> None:
