@@ -61,7 +61,12 @@ def run_notebook(
         if cell.source.startswith("#| eval: false"):
             cell.metadata["tags"] = ["skip-execution"]  # clean_nb takes it off again
     client = NotebookClient(
-        notebook, timeout=1800, resources={"metadata": {"path": str(path.parent)}}, record_timing=False, coalesce_streams=True
+        notebook,
+        timeout=1800,
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        coalesce_streams=True,
+        store_widget_state=False,
     )
     client.execute()
     notebook["metadata"]["mnist_course"] = {"code": code_fingerprint(notebook)}
