@@ -61,7 +61,12 @@ def run_notebook(
         if cell.source.startswith("#| eval: false"):
             cell.metadata["tags"] = ["skip-execution"]  # clean_nb takes it off again
     client = NotebookClient(
-        notebook, timeout=1800, resources={"metadata": {"path": str(path.parent)}}, record_timing=False, coalesce_streams=True
+        notebook,
+        timeout=1800,
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        coalesce_streams=True,
+        store_widget_state=False,
     )
     client.execute()
     notebook["metadata"]["mnist_course"] = {"code": code_fingerprint(notebook)}
@@ -102,7 +107,7 @@ def make_readme(
                 parts.append(f"```python\n{source}\n```")
             parts += [output_markdown(output, pictures) for output in cell["outputs"]]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    return re.sub(r"\]\((?=\d\d_)", "](nbs/", text), pictures  # links to lessons, seen from the root
+    return re.sub(r"\]\((?=\d\d_|answers/|instructors/)", "](nbs/", text), pictures  # links to lessons, seen from the root
 
 # %% ../nbs/instructors/notebooks.ipynb #50d6d9d5
 def write_readme() -> None:

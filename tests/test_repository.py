@@ -16,7 +16,7 @@ from mnist_course.notebooks import all_notebooks, is_stale, make_readme, read_no
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = all_notebooks()
 LESSONS = [path for path in NOTEBOOKS if path.parent.name == "nbs" and re.match(r"\d\d_", path.name)]
-FULL_LESSONS = [path for path in LESSONS if path.name[:2] != "09"]
+FULL_LESSONS = LESSONS
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 by_lesson = pytest.mark.parametrize("path", FULL_LESSONS, ids=lambda path: path.stem)
 

@@ -7,7 +7,7 @@ __all__ = ['REGISTRY', 'Exercise', 'Wrong', 'exercise', 'mistake', 'exercises', 
            'home_of', 'stop', 'limited', 'kind_of', 'plain', 'show', 'difference', 'compare', 'tensor_difference',
            'Result', 'fixed_randomness', 'draw_cases', 'same_inputs', 'call', 'outcomes', 'alike', 'name_mistake',
            'describe_call', 'failure', 'broken', 'check_value', 'check_judged', 'check_function', 'find', 'run_check',
-           'check', 'Audit', 'audit']
+           'check', 'Audit', 'audit', 'audit_lessons']
 
 # %% ../../nbs/instructors/checks.ipynb #2459f8e3
 import contextlib
@@ -608,3 +608,13 @@ def audit(id: str, seeds: range = range(3)) -> Audit:
         report.append((name, list(dict.fromkeys(r.misconception or r.status for r in results)), item.reasons[name]))
     report.seconds = statistics.median(times)
     return report
+
+# %% ../../nbs/instructors/checks.ipynb #8f6af585
+def audit_lessons(
+    seeds: range = range(3),
+) -> dict[str, list[Audit]]:  # lesson -> an audit for each exercise
+    "Audit every exercise of the course."
+    found: dict[str, list[Audit]] = {}
+    for item in exercises():
+        found.setdefault(item.lesson, []).append(audit(item.id, seeds))
+    return found

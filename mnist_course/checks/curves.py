@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['WHICH_EPOCHS', 'FIVES', 'MORE_THAN_LUCK', 'answered', 'test_sets', 'commonest_mistake', 'as_given',
-           'right_answers_count', 'row_is_the_answer', 'both_ways', 'hardest_digit_first', 'loss_curves', 'stop_epoch',
-           'after_a_rise', 'hindsight', 'best_epoch', 'never_forgets', 'equal_is_better', 'one_more',
-           'counted_from_zero']
+           'right_answers_count', 'row_is_the_answer', 'both_ways', 'hardest_digit_first', 'matrices', 'f1_scores',
+           'recall_and_precision', 'ordinary_mean', 'recall_alone', 'precision_alone', 'counted_once', 'not_a_number',
+           'all_together']
 
 # %% ../../nbs/answers/08_curves.ipynb #4b383eae
 import random
@@ -169,85 +169,56 @@ def hardest_digit_first(labels, answers, classes=10):
     row = int(matrix.sum(dim=1).argmax())
     return row, int(matrix[row].argmax())
 
-# %% ../../nbs/answers/08_curves.ipynb #cca5e5e8
-def loss_curves(rng: random.Random) -> list[tuple]:
-    fixed = [
-        ([0.5, 0.4, 0.45, 0.43, 0.41, 0.42], 2),
-        ([0.5, 0.6, 0.4, 0.5, 0.3, 0.2], 2),
-        ([0.5, 0.4, 0.4, 0.4, 0.3, 0.2], 2),
-        ([0.9, 0.5, 0.6, 0.55, 0.5, 0.7, 0.3, 0.4, 0.45, 0.5, 0.6, 0.7], 3),
-    ]
-    drawn = [([round(0.5 * 0.9**i + 0.2 * rng.random(), 2) for i in range(n)], patience) for n, patience in ((8, 1), (20, 3))]
-    return [*fixed, *drawn]
+# %% ../../nbs/answers/08_curves.ipynb #2baa96af
+def matrices(rng: random.Random) -> list[tuple]:
+    drawn = []
+    for n in (3, 4, rng.randrange(5, 9)):
+        matrix = torch.randint(0, 9, (n, n)) + 9 * torch.eye(n, dtype=torch.int64)
+        silent = rng.randrange(n)
+        matrix[silent, 0 if silent else 1] += 3
+        matrix[:, silent] = 0  # an answer that was never given
+        drawn.append((matrix,))
+    return [(torch.tensor([[3, 1], [2, 4]]),), *drawn]
 
 
-@exercise("08.stop_epoch", "When to stop", 3, 10, cases=loss_curves)
-def stop_epoch(losses, patience):
-    best, age = float("inf"), 0
-    for epoch, loss in enumerate(losses, 1):
-        best, age = (loss, 0) if loss < best else (best, age + 1)
-        if age == patience:
-            return epoch
-    return len(losses)
+@exercise("08.f1_scores", "Both in one number", 3, 10, cases=matrices)
+def f1_scores(matrix):
+    total = (matrix.sum(0) + matrix.sum(1)).float()
+    return torch.where(total > 0, 2 * matrix.diag() / total, torch.zeros_like(total))
 
-# %% ../../nbs/answers/08_curves.ipynb #d410f2dd
-@mistake("08.stop_epoch", "You compare each epoch with the one before it. A loss may fall again and still not be a new best.")
-def after_a_rise(losses, patience):
-    rises = 0
-    for i in range(1, len(losses)):
-        rises = rises + 1 if losses[i] >= losses[i - 1] else 0
-        if rises == patience:
-            return i + 1
-    return len(losses)
+# %% ../../nbs/answers/08_curves.ipynb #2b38ff9a
+def recall_and_precision(matrix):
+    right = matrix.diag().float()
+    return right / matrix.sum(1), right / matrix.sum(0)
 
 
-@mistake("08.stop_epoch", "You looked for the lowest loss of the whole list. After an epoch, only the losses up to there are known.")
-def hindsight(losses, patience):
-    return min(losses.index(min(losses)) + 1 + patience, len(losses))
+@mistake("08.f1_scores", "That is the ordinary mean. A class that is always found and never right would still get a half.")
+def ordinary_mean(matrix):
+    return torch.stack([part.nan_to_num(0) for part in recall_and_precision(matrix)]).mean(0)
 
 
-@mistake("08.stop_epoch", "That is the epoch whose weights one keeps. The question is how long it trains until it knows that.")
-def best_epoch(losses, patience):
-    best, kept = float("inf"), 0
-    for epoch, loss in enumerate(losses, 1):
-        if loss < best:
-            best, kept = loss, epoch
-        if epoch - kept == patience:
-            break
-    return kept
+@mistake("08.f1_scores", "You use the rows only: this says how many of a class were found, and not how many of the answers were right.")
+def recall_alone(matrix):
+    return recall_and_precision(matrix)[0].nan_to_num(0)
 
 
-@mistake("08.stop_epoch", "You add up all epochs without a new best. They have to follow each other: a new best starts the count again.")
-def never_forgets(losses, patience):
-    best, bad = float("inf"), 0
-    for epoch, loss in enumerate(losses, 1):
-        bad += loss >= best
-        best = min(best, loss)
-        if bad == patience:
-            return epoch
-    return len(losses)
+@mistake("08.f1_scores", "You use the columns only: this says how many of the answers were right, and not how many of a class were found.")
+def precision_alone(matrix):
+    return recall_and_precision(matrix)[1].nan_to_num(0)
 
 
-@mistake("08.stop_epoch", "A loss that only equals the best one is no progress: the docstring says lower.")
-def equal_is_better(losses, patience):
-    best, age = float("inf"), 0
-    for epoch, loss in enumerate(losses, 1):
-        best, age = (loss, 0) if loss <= best else (best, age + 1)
-        if age == patience:
-            return epoch
-    return len(losses)
+@mistake("08.f1_scores", "Nearly. A right answer stands in the row and in the column, so below it is counted twice; above, only once.")
+def counted_once(matrix):
+    right = matrix.diag().float()
+    return (right / (matrix.sum(0) + matrix.sum(1) - right)).nan_to_num(0)
 
 
-@mistake("08.stop_epoch", "You train one epoch too long: with a patience of 1, the first epoch without a new best is the last.")
-def one_more(losses, patience):
-    return stop_epoch(losses, patience + 1)
+@mistake("08.f1_scores", "Right where every answer was given at least once. An answer that was never given makes 0 / 0, which is no score.")
+def not_a_number(matrix):
+    recall, precision = recall_and_precision(matrix)
+    return 2 * recall * precision / (recall + precision)
 
 
-@mistake("08.stop_epoch", "You counted from 0, as Python does. The first epoch of a run has the number 1.")
-def counted_from_zero(losses, patience):
-    best, age = float("inf"), 0
-    for i, loss in enumerate(losses):
-        best, age = (loss, 0) if loss < best else (best, age + 1)
-        if age == patience:
-            return i
-    return len(losses) - 1
+@mistake("08.f1_scores", "That is one number for all classes together, the accuracy. Each class should get a score of its own.")
+def all_together(matrix):
+    return matrix.diag().sum() / matrix.sum()
