@@ -113,7 +113,9 @@ def kernel_list(
     bias = bias * STD - weight.sum((1, 2, 3)) * MEAN
     groups = {"3 x 3": KERNELS, "5 x 5": LARGE}
     made = [(group, WORDS.get(name, name), kernel, 0.0) for group, kernels in groups.items() for name, kernel in kernels.items()]
-    made += [("first layer of the network", f"conv1, kernel {i}", w[0], b) for i, (w, b) in enumerate(zip(weight, bias.tolist(), strict=True))]
+    made += [
+        ("first layer of the network", f"conv1, kernel {i}", w[0], b) for i, (w, b) in enumerate(zip(weight, bias.tolist(), strict=True))
+    ]
     return [{"group": group, "name": name, "kernel": kernel.tolist(), "bias": float(b)} for group, name, kernel, b in made]
 
 # %% ../nbs/instructors/stepper.ipynb #d857d9f3
@@ -170,7 +172,9 @@ class ConvolutionStepper(anywidget.AnyWidget):
     stride = traitlets.Int(1).tag(sync=True)  # 1 or 2
     padding = traitlets.Int(0).tag(sync=True)  # 0 or 1
     relu = traitlets.Bool(False).tag(sync=True)
-    place = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(19, 12)).tag(sync=True, to_json=lambda value, widget: list(value))  # row, column
+    place = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(19, 12)).tag(
+        sync=True, to_json=lambda value, widget: list(value)
+    )  # row, column
     kernels = traitlets.List().tag(sync=True)  # from kernel_list
     samples = synced_bytes()  # digits for "Next digit"
 

@@ -13,6 +13,7 @@ import torch
 from mnist_course.data import normalize
 from mnist_course.draw import SIDE, DrawingPad, Drawings, bundle, half_weights, write_page
 from mnist_course.model import Net, load_pretrained
+from mnist_course.plotting import predictions, worst_mistakes
 from mnist_course.predict import predict, steps
 
 
@@ -282,3 +283,20 @@ def test_a_bundle_has_no_imports_left():
         assert (
             "import {" not in text and text.count("export ") == 1 and text.rstrip().endswith(f"export default {{render: {name}_js.render}}")
         )
+
+
+def test_ink_in_the_right_place_turns_the_answer(sample):
+    "What lesson 08 asks for: a 9 with an open loop is read as a 4, until the loop is closed; the same ink on its tail changes nothing."
+    [mistake] = [
+        one for one in worst_mistakes(predictions(load_pretrained(), sample[1]), sample[1], 1) if (one.label, one.answer) == (9, 4)
+    ]
+    pad = DrawingPad(load_pretrained())
+    pad.put(sample[1].images[mistake.index])
+    before = pad.array
+    assert pad.answer["label"] == 4
+    for (x0, y0), (x1, y1), answer in (((110, 60), (190, 80), 9), ((155, 170), (150, 240), 4)):
+        ys, xs = np.mgrid[:SIDE, :SIDE]
+        along = np.clip(((xs - x0) * (x1 - x0) + (ys - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2), 0, 1)
+        stroke = np.hypot(xs - x0 - along * (x1 - x0), ys - y0 - along * (y1 - y0)) < 10
+        pad.put(np.maximum(before, 255 * stroke.astype(np.uint8)))
+        assert pad.answer["label"] == answer
