@@ -50,13 +50,13 @@ def bundle(
         parts.append(f"const {part}_js = (() => {{\n{EXPORT.sub('', source)}\nreturn {{{exported}}}\n}})()")
     return "\n".join([*parts, f"export default {{render: {name}_js.render}}"])
 
-# %% ../nbs/instructors/drawing.ipynb #9e89010b
+# %% ../nbs/instructors/drawing.ipynb #7d916305
 SIDE = 280  # pixels of a drawing
 
 
 def synced_bytes() -> traitlets.Bytes:
-    "A trait for bytes that JavaScript may set."
-    return traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value or b""))
+    "A trait for bytes that JavaScript may set. Nothing is sent back to it: an echo that comes late would undo a newer stroke."
+    return traitlets.Bytes().tag(sync=True, echo_update=False, from_json=lambda value, widget: bytes(value or b""))
 
 
 def sample_digits() -> bytes:  # ten pictures of 28 x 28, one of each digit
