@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['BUILT_FROM', 'CPU_INDEX', 'POSIX', 'WINDOWS', 'README', 'ROOM', 'clone', 'constraints_file', 'pip', 'own_wheel',
-           'download_wheels', 'fits', 'fill_in', 'write_scripts', 'ready_folder', 'make_wheelhouse']
+           'download_wheels', 'put_digits', 'fits', 'in_words', 'fill_in', 'write_scripts', 'ready_folder',
+           'make_wheelhouse']
 
-# %% ../nbs/instructors/wheelhouse.ipynb #bc8d1d41
+# %% ../nbs/instructors/wheelhouse.ipynb #d208f03b
+import os
 import re
 import shutil
 import subprocess
@@ -70,6 +72,24 @@ def download_wheels(
     index = ["--extra-index-url", CPU_INDEX] if cpu else []
     pip("download", "--only-binary=:all:", "--dest", folder, "--constraint", constraints_file(), *index, own_wheel(folder))
 
+# %% ../nbs/instructors/wheelhouse.ipynb #db116736
+def put_digits(
+    folder: Path,  # gets MNIST/raw
+) -> None:
+    "The four files of the full MNIST, checked."
+    from mnist_course.data import STEMS, cache_folder, check_md5, download, find_files
+
+    asked = os.environ.get("MNIST_COURSE_DATA")
+    for root in (cache_folder() if asked in (None, "", "sample") else Path(asked), cache_folder()):
+        if len(files := find_files(root)) == len(STEMS):
+            (folder / "MNIST" / "raw").mkdir(parents=True, exist_ok=True)
+            for path in files.values():
+                check_md5(path)
+                shutil.copy(path, folder / "MNIST" / "raw" / path.name)
+            return
+    download(folder)
+    (folder / "MNIST" / "raw" / ".lock").unlink(missing_ok=True)
+
 # %% ../nbs/instructors/wheelhouse.ipynb #6123c470
 def fits(
     folder: Path,  # with the wheels
@@ -77,6 +97,17 @@ def fits(
     "The Pythons and systems that the wheels are for, read off the names of PyTorch's."
     names = (re.fullmatch(r"torch-[^-]+-cp(\d)(\d+)-[^-]+-(.+)\.whl", path.name) for path in folder.glob("torch-*.whl"))
     return sorted({(f"{name[1]}.{name[2]}", name[3]) for name in names if name}, key=lambda pair: (int(pair[0].split(".")[1]), pair[1]))
+
+# %% ../nbs/instructors/wheelhouse.ipynb #a64ed8be
+def in_words(
+    system: str,  # "manylinux_2_28_x86_64"
+) -> str:  # "Linux (glibc 2.28 or newer), x86_64"
+    "What a wheel's tag for a system means."
+    if found := re.search(r"manylinux_(\d+)_(\d+)_(\w+)$", system):
+        return f"Linux (glibc {found[1]}.{found[2]} or newer), {found[3]}"
+    if found := re.match(r"macosx_(\d+)_\d+_(\w+)", system):
+        return f"macOS {found[1]} or newer, {'Apple silicon' if found[2] == 'arm64' else found[2]}"
+    return {"win_amd64": "Windows, 64 bit", "win_arm64": "Windows, ARM"}.get(system, system)
 
 # %% ../nbs/instructors/wheelhouse.ipynb #41e832b7
 POSIX = """\
@@ -161,7 +192,7 @@ and nothing else. For another system, or another Python, somebody with a network
 on such a machine. The digits: @DATA@.
 """
 
-# %% ../nbs/instructors/wheelhouse.ipynb #40f662a3
+# %% ../nbs/instructors/wheelhouse.ipynb #3ce73479
 def fill_in(
     text: str,
     folder: Path,  # the wheelhouse
@@ -175,8 +206,8 @@ def fill_in(
         "PYTHONS": " ".join(pythons),
         "COMMANDS": " ".join(f"python{python}" for python in pythons),
         "OR": " or ".join(pythons),
-        "SPACE": f"{max(1, round(2.2 * size / 1e9))} GB",
-        "FITS": "\n".join(f"  Python {python} on {system}" for python, system in pairs),
+        "SPACE": f"{max(1, round(2 * size / 1e9))} GB",
+        "FITS": "\n".join(f"  Python {python} on {in_words(system)}" for python, system in pairs),
         "DATA": "all 70,000 are in the folder data"
         if (folder / "data").is_dir()
         else "12,000 come with the course, which is enough for every lesson",
@@ -194,8 +225,8 @@ def write_scripts(
     (folder / "install.sh").chmod(0o755)
     shutil.copy(constraints_file(), folder / "constraints.txt")
 
-# %% ../nbs/instructors/wheelhouse.ipynb #dc4d49cb
-ROOM = {True: 2, False: 8}  # gigabytes of wheels at most, without and with CUDA; measured below a third of this on macOS
+# %% ../nbs/instructors/wheelhouse.ipynb #29395bec
+ROOM = {True: 2, False: 8}  # gigabytes of wheels at most, by whether --cpu was asked for
 
 
 def ready_folder(
@@ -221,16 +252,13 @@ def make_wheelhouse(
     get_wheels: Callable[[Path, bool], None] = download_wheels,
 ) -> str:  # what it holds, in a sentence
     "Make or renew a folder from which the course installs without a network."
-    from mnist_course.data import download
-
     folder = Path(folder)
     ready_folder(folder, cpu)
     if data:
-        download(folder / "data")
-        (folder / "data" / "MNIST" / "raw" / ".lock").unlink(missing_ok=True)
+        put_digits(folder / "data")
     get_wheels(folder / "wheels", cpu)
     write_scripts(folder)
     wheels = list((folder / "wheels").glob("*.whl"))
     size = sum(path.stat().st_size for path in wheels) / 1e9
-    where = ", ".join(f"Python {python} on {system}" for python, system in fits(folder / "wheels"))
+    where = ", ".join(f"Python {python} on {in_words(system)}" for python, system in fits(folder / "wheels"))
     return f"{folder}: {len(wheels)} wheels, {size:.1f} GB, for {where}; README.txt there says how to install"
