@@ -44,7 +44,7 @@ setup(
     keywords=settings["keywords"].split(),
     python_requires=f">={settings['min_python']}",
     packages=find_packages(include=["mnist_course", "mnist_course.*"]),
-    package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "static/*", "py.typed"]},
+    package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "static/*", "static/slides/*", "py.typed"]},
     install_requires=settings["requirements"].split(),
     extras_require={"dev": settings["dev_requirements"].split()},
     entry_points={"console_scripts": settings["console_scripts"].split()},

@@ -100,19 +100,19 @@ def with_mathml(
 
     return CODE_OR_MATH.sub(put, text)
 
-# %% ../nbs/instructors/sheet.ipynb #af5abd21
+# %% ../nbs/instructors/sheet.ipynb #53489b0a
 STYLE = """
 @page { size: A4; margin: 16mm 16mm 18mm; @bottom-right { content: counter(page) " / " counter(pages); font: 9pt sans-serif } }
 :root { color-scheme: light }
-body { font: 11pt/1.45 Georgia, "Times New Roman", serif; color: #111; background: #fff; max-width: 178mm; margin: 0 auto; padding: 8mm }
+body { font: 10.5pt/1.4 Georgia, "Times New Roman", serif; color: #111; background: #fff; max-width: 178mm; margin: 0 auto; padding: 8mm }
 h1, h2, h3, .facts, .name { font-family: Arial, Helvetica, sans-serif; line-height: 1.25 }
 h1 { font-size: 19pt; margin: 0 0 3mm } h2 { font-size: 14pt; border-bottom: 1.5pt solid #111; margin: 9mm 0 4mm; padding-bottom: 1mm; break-after: avoid }
 h3 { font-size: 11.5pt; margin: 0; break-after: avoid } .name { font-size: 10pt; margin: 5mm 0 }
-section.card { break-inside: avoid; border: .75pt solid #666; border-radius: 2mm; padding: 3.5mm 4.5mm; margin: 0 0 5mm }
-.facts { font-size: 9pt; color: #444; margin: .5mm 0 2mm } p { margin: 0 0 2mm } img { max-width: 100% }
+section.card { break-inside: avoid; border: .75pt solid #666; border-radius: 2mm; padding: 3.5mm 4.5mm; margin: 0 0 4mm }
+.facts { font-size: 9pt; color: #444; margin: .5mm 0 2mm } p { margin: 0 0 2mm } img { max-width: 100%; max-height: 58mm }
 pre, code { font: 9pt/1.5 "DejaVu Sans Mono", Consolas, Menlo, monospace } pre { background: #f4f4f4; border-left: 2pt solid #888; padding: 2mm 3mm; margin: 2mm 0; white-space: pre-wrap; overflow-wrap: anywhere }
 table { border-collapse: collapse; margin: 2mm 0 } th, td { border: .5pt solid #888; padding: .8mm 2.5mm; text-align: left }
-.line { border-bottom: .5pt solid #999; height: 8mm } footer { font-size: 8.5pt; color: #444; margin-top: 6mm }
+.line { border-bottom: .5pt solid #999; height: 7.5mm } footer { font-size: 8.5pt; color: #444; margin-top: 6mm }
 @media print { body { padding: 0; max-width: none } h2.next { break-before: page; margin-top: 0 } }
 """
 
@@ -147,7 +147,7 @@ def card_html(
         ]
     )
 
-# %% ../nbs/instructors/sheet.ipynb #95f27b11
+# %% ../nbs/instructors/sheet.ipynb #e2d03d81
 def sheet_html(
     chapters: list[tuple[str, list[Card]]],  # (title of a lesson, its cards)
 ) -> str:
@@ -171,7 +171,7 @@ def sheet_html(
 </html>
 """
 
-# %% ../nbs/instructors/sheet.ipynb #2367ef76
+# %% ../nbs/instructors/sheet.ipynb #08b0f09e
 def sheet_markdown(
     chapters: list[tuple[str, list[Card]]],  # (title of a lesson, its cards)
 ) -> str:
