@@ -243,7 +243,7 @@ def in_words(shape: Sequence[int]) -> str:
     "(32, 26, 26) -> 32 x 26 x 26"
     return " x ".join(map(str, shape))
 
-# %% ../nbs/instructors/diagrams.ipynb #4b959da9
+# %% ../nbs/instructors/diagrams.ipynb #8b61e7e3
 def shapes(
     rows: Sequence,  # a ledger, or anything whose rows have .name, .kind and .output_shape
     input_size: tuple[int, ...] = (1, 28, 28),
@@ -266,8 +266,11 @@ def shapes(
         colour = "shade" if i == 0 else ORANGE if len(shape) != 3 else SKY if "pool" in name.lower() else BLUE
         sheet.text(150, middle + 5, name, anchor="end", bold=True)
         stack(sheet, 180, middle, (length, high, deep), colour, cut)
-        sheet.text(424, middle + (0 if len(shape) > 1 else 5), in_words(shape), bold=True)
-        sheet.text(424 if len(shape) > 1 else 480, middle + (17 if len(shape) > 1 else 5), f"{math.prod(shape):,} numbers", "quiet", 13)
+        if len(shape) > 1:
+            sheet.text(424, middle, in_words(shape), bold=True)
+            sheet.text(424, middle + 17, f"{math.prod(shape):,} numbers", "quiet", 13)
+        else:
+            sheet.text(424, middle + 5, f"{shape[0]:,} numbers", bold=True)
         if i + 1 < len(blocks):
             sheet.arrow([(140, middle + 13), (140, y + room + gap + tall[i + 1] / 2 - 13)], thick=1.25)
         y += room + gap
@@ -301,7 +304,7 @@ def table(
         corners = [(x + left, y + top), (x + left + width, y + top), (x + left + width, y + top + height), (x + left, y + top + height)]
         sheet.line([*corners, corners[0], corners[1]], colour, thick=3)
 
-# %% ../nbs/instructors/diagrams.ipynb #865b0181
+# %% ../nbs/instructors/diagrams.ipynb #7b81f3a8
 def convolution(
     x: torch.Tensor,  # (channels, rows, columns), small enough to print
     weight: torch.Tensor,  # (channels, rows, columns): ONE kernel, with a sheet for each channel
@@ -324,7 +327,7 @@ def convolution(
     sum_x = kernel_x + cell * wide + 12
     map_x = sum_x + 118
     block = cell * x.shape[1] + 38
-    sheet = Diagram(title, map_x + cell * result.shape[1] + 16, top + block * len(x) - 4 + (0 if len(x) > 1 else 36))
+    sheet = Diagram(title, map_x + cell * result.shape[1] + 16, top + block * len(x) + 8)
     for i, (channel, kernel) in enumerate(zip(x, weight, strict=True)):
         y = top + block * i
         middle = y + cell * x.shape[1] / 2
@@ -339,11 +342,9 @@ def convolution(
     map_y = middle - cell * len(result) / 2
     sheet.text(map_x, map_y - 10, "map", "quiet", 13)
     table(sheet, map_x, map_y, result, cell, (row, column, 1, 1), BLUE)
-    total = " + ".join(plain(s) if s >= 0 else f"({plain(s)})" for s in [*sums.tolist(), *([bias] if bias else [])])
-    under = f"{total} = {plain(result[row, column].item())}"
-    sheet.text(sheet.width - 16, map_y + cell * len(result) + 24, under, size=14, anchor="end", bold=True)
-    if bias:
-        sheet.text(sheet.width - 16, map_y + cell * len(result) + 42, f"the last term is the bias, {plain(bias)}", "quiet", 13, "end")
+    terms = [plain(s) if s >= 0 else f"({plain(s)})" for s in sums.tolist()] + ([f"{plain(bias)} (bias)"] if bias else [])
+    total = f"{' + '.join(terms)} = {plain(result[row, column].item())}"
+    sheet.text(sheet.width - 16, sheet.height - 16, total, size=15, anchor="end", bold=True)
     for i in range(len(x)):
         y = top + block * i + cell * x.shape[1] / 2
         sheet.arrow([(sum_x + 44, y), (sum_x + 62, y), (map_x - 8, middle)], thick=1.5)
@@ -366,21 +367,21 @@ EFFECTS = {  # line of code -> what it does to what
 }
 STEPS = 5  # so many of them for every batch, the others once an epoch
 
-# %% ../nbs/instructors/diagrams.ipynb #ba4d5d30
+# %% ../nbs/instructors/diagrams.ipynb #27be47ee
 def training_loop(
     batches: int,  # in one epoch
     epochs: int,
     title: str = "The training loop: what each line reads and changes",
 ) -> Diagram:
     "The lines of a training run in their order, two loops around them, and what each line does to weights, gradients and learning rate."
-    lanes = {"weights": 352, "gradients": 444, "learning rate": 536}
+    lanes = {"weights": 358, "gradients": 450, "learning rate": 544}
     sheet = Diagram(title, 600, 440)
     for name, x in lanes.items():
-        sheet.box(x - 42, 34, 84, 390, "shade", outline="")
-        sheet.text(x, 24, name, anchor="middle", bold=True)
+        sheet.box(x - 40, 34, 80, 390, "shade", outline="")
+        sheet.text(x, 24, name, size=13, anchor="middle", bold=True)
     ys = [64 + 48 * i + (34 if i >= STEPS else 0) for i in range(len(EFFECTS))]
     for i, ((code, effects), y) in enumerate(zip(EFFECTS.items(), ys, strict=True)):
-        sheet.text(64, y + 5, code, size=13, font=CODE)
+        sheet.text(62, y + 5, code, size=13, font=CODE)
         for lane, what in effects.items():
             fill = "paper" if what == "reads" else ORANGE
             sheet.box(lanes[lane] - 36, y - 14, 72, 28, fill)
@@ -399,7 +400,7 @@ def training_loop(
         f"{STEPS} lines for every batch, {batches:,} times an epoch, then two lines an epoch, {epochs:,} times. {'; '.join(said)}."
     )
 
-# %% ../nbs/instructors/diagrams.ipynb #774308c6
+# %% ../nbs/instructors/diagrams.ipynb #c1803011
 def preparation(
     pictures: dict[str, np.ndarray],  # name -> (H, W) after each step: what mnist_course.predict.steps gives
     title: str = "A picture becomes a digit of MNIST",
@@ -420,7 +421,7 @@ def preparation(
         sheet.picture(left, top, side, values)
         sheet.line([(left, top), (left + width, top), (left + width, top + height), (left, top + height), (left, top)], thick=1)
         sizes.append(f"{name}, {rows} x {columns} pixels")
-        sheet.text(x + side / 2, y + side + 20, f"{i + 1}  {name}", anchor="middle", bold=True)
+        sheet.text(x + side / 2, y + side + 20, f"{i + 1} · {name}", anchor="middle", bold=True)
         sheet.text(x + side / 2, y + side + 37, f"{rows} x {columns} pixels", "quiet", 13, "middle")
         if i % across + 1 < across and i + 1 < len(pictures):
             sheet.arrow([(x + side + 10, y + side / 2), (x + side + gap - 10, y + side / 2)])
