@@ -61,7 +61,7 @@ def ink_on(colour: str) -> str:
     "Black or white, whichever can be read better on a colour."
     return max((BLACK, "#ffffff"), key=lambda ink: contrast(ink, colour))
 
-# %% ../nbs/instructors/diagrams.ipynb #cd093f93
+# %% ../nbs/instructors/diagrams.ipynb #a0915cd9
 SANS = "system-ui,-apple-system,'Segoe UI',Roboto,sans-serif"
 CODE = "ui-monospace,Consolas,Menlo,monospace"
 
@@ -127,7 +127,8 @@ class Diagram:
         "Grey pixels, (H, W), 0 (black) to 1 (white), square and sharp. The longer side is `size`."
         buffer, (rows, columns) = io.BytesIO(), pixels.shape
         grey = (255 * np.asarray(pixels, np.float64)).round().clip(0, 255).astype(np.uint8)
-        Image.fromarray(grey).save(buffer, "png", optimize=True)
+        factor = max(1, int(max(rows, columns) // (2 * size)))  # no finer than a screen shows
+        Image.fromarray(grey).reduce(factor).save(buffer, "png", optimize=True)
         width, height = columns * size / max(rows, columns), rows * size / max(rows, columns)
         place = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}" preserveAspectRatio="none"'
         data = base64.b64encode(buffer.getvalue()).decode()
@@ -347,7 +348,7 @@ def convolution(
     sheet.text(sheet.width - 16, sheet.height - 16, total, size=15, anchor="end", bold=True)
     for i in range(len(x)):
         y = top + block * i + cell * x.shape[1] / 2
-        sheet.arrow([(sum_x + 44, y), (sum_x + 62, y), (map_x - 8, middle)], thick=1.5)
+        sheet.arrow([(sum_x + 54, y), (sum_x + 66, y), (map_x - 8, middle)], thick=1.5)
     parts = " and ".join(f"{plain(s)} from channel {i}" for i, s in enumerate(sums.tolist()))
     extra = f", and a bias of {plain(bias)}" if bias else ""
     return sheet.describe(
