@@ -51,7 +51,12 @@ RANGES = {  # smallest and largest value of a setting
     "width": (1, 1024),
 }
 MOST_LAYERS = 60
-MOST = {"parameters": 250_000_000, "numbers": 250_000_000, "MACs": 10**12, "pixels": 10**9}  # of one layer, so that no typing slip costs a gigabyte
+MOST = {
+    "parameters": 250_000_000,
+    "numbers": 250_000_000,
+    "MACs": 10**12,
+    "pixels": 10**9,
+}  # of one layer, so that no typing slip costs a gigabyte
 NAMES = {"Conv2d": "conv", "ReLU": "relu", "MaxPool2d": "pool", "AvgPool2d": "pool", "Flatten": "flatten", "Linear": "fc"}
 
 NET = [  # the course's Net up to the logits
@@ -105,8 +110,7 @@ def check_layers(
         settings = {name: layer.get(name, default) for name, default in defaults.items()}
         optional = {name for name, default in defaults.items() if default is None}
         checked.append(
-            {"kind": kind}
-            | {n: None if v is None and n in optional else check_setting(where, n, v) for n, v in settings.items()}
+            {"kind": kind} | {n: None if v is None and n in optional else check_setting(where, n, v) for n, v in settings.items()}
         )
     return checked
 
@@ -290,9 +294,9 @@ def explore(
     kind = None if isinstance(error, TooLarge) else type(error).__name__
     return Exploration(checked, size, rows, name_layers(checked)[len(found)], str(error), kind)
 
-# %% ../nbs/instructors/explorers.ipynb #4731e923
-class Copied(traitlets.List):
-    "A list of which every reader gets a copy, so that no change goes past the checks, or unseen."
+# %% ../nbs/instructors/explorers.ipynb #64071482
+class Copied(traitlets.TraitType):
+    "A value of which every reader gets a copy, so that no change goes past the checks, or unseen."
 
     def get(self, obj, cls=None):
         return copy.deepcopy(super().get(obj, cls))
@@ -305,8 +309,8 @@ class ShapeExplorer(anywidget.AnyWidget):
 
     _esm = bundle("shapes")
     _css = asset("static", "widgets.css").read_text("utf-8")
-    layers = Copied().tag(sync=True)
-    input_size = traitlets.Tuple((1, 28, 28)).tag(sync=True)
+    layers = Copied(None).tag(sync=True)
+    input_size = Copied(None).tag(sync=True)
     words = traitlets.Unicode().tag(sync=True)
 
     def __init__(

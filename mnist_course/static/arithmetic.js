@@ -61,7 +61,6 @@ export function nameLayers(layers) {
   })
 }
 
-/** Of numbers, or of BigInts where the result may be too large for a number. */
 const product = (numbers) => numbers.reduce((all, one) => all * one)
 
 /** 593,200 */
@@ -194,7 +193,7 @@ export function explore(layers, inputSize, words = "addmm: ") {
     const isMap = made.shape.length === 3
     const pixels = fields === null ? 0 : Math.max(...fields.map(({size, jump}) => (isMap ? Math.max(size, jump) : size)))
     if (product(made.shape) > MOST.numbers) error = stop("numbers", product(made.shape))
-    else if (macs > MOST.MACs) error = stop("MACs", product(made.macs.map(BigInt)))
+    else if (macs > MOST.MACs) error = stop("MACs", macs)
     else if (pixels > MOST.pixels) error = stop("pixels", pixels)
     if (error) break
     shape = made.shape

@@ -145,6 +145,7 @@ export function render({model, el}) {
   const heads = {layer: "", settings: "mc-wide", "output shape": "mc-number", parameters: "mc-number", MACs: "mc-number", sees: "mc-number", change: "mc-number"}
   const body = h("tbody", {role: "rowgroup"})
   const total = {params: h("td", {class: "mc-number", role: "cell", "data-label": "parameters"}), macs: h("td", {class: "mc-number", role: "cell", "data-label": "MACs"})}
+  const totalName = h("th", {scope: "row", role: "rowheader", class: "mc-total"})
   const empty = () => h("td", {role: "cell", class: "mc-empty"})
   const table = h(
     "table",
@@ -152,11 +153,11 @@ export function render({model, el}) {
     h("caption", {id: caption}, "The layers, in the order in which an image meets them"),
     h("thead", {role: "rowgroup"}, h("tr", {role: "row"}, ...Object.entries(heads).map(([text, look]) => h("th", {scope: "col", role: "columnheader", class: look}, text)))),
     body,
-    h("tfoot", {role: "rowgroup"}, h("tr", {role: "row"}, h("th", {scope: "row", role: "rowheader", class: "mc-total"}, "total"), h("td", {role: "cell", class: "mc-wide"}), empty(), total.params, total.macs, empty(), empty())),
+    h("tfoot", {role: "rowgroup"}, h("tr", {role: "row"}, totalName, h("td", {role: "cell", class: "mc-wide"}), empty(), total.params, total.macs, empty(), empty())),
   )
 
-  const kind = h("select", {}, ...Object.keys(KINDS).map((name) => h("option", {value: name}, name)))
-  const after = h("select", {})
+  const kind = h("select", {"aria-label": "Add a layer of this kind"}, ...Object.keys(KINDS).map((name) => h("option", {value: name}, name)))
+  const after = h("select", {"aria-label": "behind which layer"})
   const add = h(
     "button",
     {
@@ -181,7 +182,7 @@ export function render({model, el}) {
     },
     "The course's Net",
   )
-  const tools = h("div", {class: "mc-tools", role: "group", "aria-label": "Add a layer, or start again"})
+  const tools = h("div", {class: "mc-tools", role: "group", "aria-label": "New layer, or the course's Net again"})
   tools.append(h("label", {}, "Add a ", kind), h("label", {}, " behind ", after), add, reset)
 
   let rows = []
@@ -214,6 +215,7 @@ export function render({model, el}) {
     total.params.textContent = withCommas(found.params)
     total.macs.textContent = withCommas(found.macs)
     const {error} = found
+    totalName.textContent = error ? "total so far" : "total"
     const out = found.rows.length ? found.rows.at(-1).outputShape : size
     summary = error
       ? [`${error.name} cannot run. ${error.type ? `${error.type}: ` : ""}${error.text}`, true]
