@@ -281,7 +281,7 @@ LARGE = [  # where the explorer itself stops
     (
         [conv(4096, 3), conv(4096, 3), {"kind": "ReLU"}, {"kind": "Flatten"}, {"kind": "Linear", "out_features": 99_999}],
         (1, 12, 12),
-        "MACs",
+        "parameters",
     ),
     ([{"kind": "Flatten"}, {"kind": "Linear", "in_features": 10_000_000, "out_features": 100_000}], (1, 28, 28), "parameters"),
     ([conv(1, 101, padding=50), conv(64, 255, in_channels=1, padding=127), conv(4, 101)], (1, 1024, 1024), "MACs"),
