@@ -71,7 +71,13 @@ def test_links_of_the_readme_lead_somewhere():
 ORDER = ["figure", *(re.search(r"#\| default_exp (\w+)", "\n".join(cells(path, "code"))).group(1) for path in LESSONS)]
 
 
-MACHINERY = {"checks", "draw", "explore", "progress"}  # what a lesson may use beside the modules of the lessons; no module imports it
+MACHINERY = {
+    "checks",
+    "draw",
+    "explore",
+    "foreign",
+    "progress",
+}  # what a lesson may use beside the modules of the lessons; no module imports it
 
 
 def course_imports(code: str) -> set[str]:
