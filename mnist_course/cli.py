@@ -206,15 +206,17 @@ def grade_command(
     print(f"written: {', '.join(map(str, files))}")
     return 0
 
-# %% ../nbs/instructors/command_line.ipynb #8b997af0
+# %% ../nbs/instructors/command_line.ipynb #be0b3cbd
 def record_command(
     args: argparse.Namespace,
 ) -> int:
-    "Make the sample, a reference run or the weights that ship with the course (for maintainers)."
-    from mnist_course.record import record_run, record_sample, record_weights
+    "Make the sample, a reference run, the weights or what is familiar to them, as they ship with the course (for maintainers)."
+    from mnist_course.record import record_familiar, record_run, record_sample, record_weights
 
     if args.what == "sample":
         record_sample(args.data)
+    elif args.what == "familiar":
+        record_familiar(args.seed)
     else:
         record = record_run if args.what == "run" else record_weights
         epochs = {"epochs": args.epochs} if args.epochs else {}
@@ -251,11 +253,11 @@ def add_train(commands) -> None:
     target.add_argument("--resume", metavar="FOLDER", help="go on with the run in this folder")
     parser.set_defaults(run=train_command)
 
-# %% ../nbs/instructors/command_line.ipynb #e0cd650b
+# %% ../nbs/instructors/command_line.ipynb #24f187a3
 def add_record(commands) -> None:
     "The options of `mnist-course record`."
     parser = commands.add_parser("record", help="for maintainers: make the shipped files", description=record_command.__doc__)
-    parser.add_argument("what", choices=["sample", "run", "weights"])
+    parser.add_argument("what", choices=["sample", "run", "weights", "familiar"])
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int)
