@@ -9,7 +9,7 @@ __all__ = ['SIDE', 'CONTRAST', 'STEPS', 'KNOWN', 'CELLS', 'REACH', 'UNEVEN', 'GR
            'plot_reliability', 'class_statistics', 'class_distance', 'Familiar', 'load_familiar', 'Prediction', 'judge',
            'predict']
 
-# %% ../nbs/10_your_digits.ipynb #7d99e726
+# %% ../nbs/10_your_digits.ipynb #b22fc83f
 import struct
 import warnings
 from collections.abc import Collection
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
+from safetensors.torch import load_file
 from torch import nn
 
 from .data import normalize
@@ -248,7 +249,7 @@ def prepare(
     """
     return normalize(torch.from_numpy(steps(image, skip)["centred"])[None])
 
-# %% ../nbs/10_your_digits.ipynb #6bd529d8
+# %% ../nbs/10_your_digits.ipynb #f6e1fd4c
 KEPT = {"conv3": lambda out: out.relu().mean((2, 3)), "fc1": torch.relu, "fc2": lambda out: out}
 
 
@@ -274,7 +275,7 @@ def look(
             undo()
     return {name: torch.cat(parts) for name, parts in found.items()}
 
-# %% ../nbs/10_your_digits.ipynb #cd936aee
+# %% ../nbs/10_your_digits.ipynb #c4bc2fca
 def reliability(
     probabilities: torch.Tensor,  # (N, 10)
     labels: torch.Tensor,  # int64 (N,)
@@ -358,7 +359,7 @@ def class_distance(
     "Mahalanobis's distance to the nearest of the ten means."
     return torch.cdist(z @ whitening, means @ whitening).min(1).values
 
-# %% ../nbs/10_your_digits.ipynb #e69f5310
+# %% ../nbs/10_your_digits.ipynb #5759992d
 @dataclass(frozen=True, eq=False)
 class Familiar:
     "How digits look from inside of one network. Made from training digits by `mnist-course record familiar`."
@@ -370,8 +371,8 @@ class Familiar:
 
     def strangeness(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
         "(N,) from what `look` gives: how unlike the digits of the training set. Of those, moved and turned a little, 1 % exceed 1."
-        distance, energy = class_distance(seen["conv3"], self.means, self.whitening), -seen["fc2"].logsumexp(1)
-        return self.recipe[0] * distance + self.recipe[1] * energy + self.recipe[2]
+        distance = class_distance(seen["conv3"], self.means, self.whitening)
+        return self.recipe[0] * distance - self.recipe[1] * seen["fc2"].logsumexp(1) + self.recipe[2]
 
     def fits(self, model: nn.Module) -> bool:
         "Is this about that network?"
@@ -381,8 +382,6 @@ class Familiar:
 @cache
 def load_familiar() -> Familiar:
     "What ships with the course, for the network that ships with it."
-    from safetensors.torch import load_file
-
     return Familiar(**load_file(asset("weights", "familiar.safetensors")))
 
 # %% ../nbs/10_your_digits.ipynb #8cd31acd

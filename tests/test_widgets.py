@@ -129,7 +129,7 @@ def test_both_sides_find_the_same_things_strange(open_page):
     assert {bool(strange > 1) for strange in ours} == {True, False}
     kinds = [message.split()[0] for _, message in answers if message.split()[0] in ("blank:", "unlike")]
     assert set(kinds) == {"blank:", "unlike"}
-    said = {message.split(";")[0] for (_, message), strange in zip(answers, ours, strict=True) if 1.05 < strange and "blank" not in message}
+    said = {message.split(";")[0] for (_, message), strange in zip(answers, ours, strict=True) if strange > 1.05 and "blank" not in message}
     assert said == {"unlike the digits it learned from"}
 
 
