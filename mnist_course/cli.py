@@ -207,46 +207,17 @@ def grade_command(
     print(f"written: {', '.join(map(str, files))}")
     return 0
 
-# %% ../nbs/instructors/command_line.ipynb #4eb6f918
-def wheelhouse_command(
-    args: argparse.Namespace,
-) -> int:
-    "Fill a folder from which the course installs without a network: its wheels, scripts that install, a README."
-    from mnist_course.wheelhouse import make_wheelhouse
-
-    print(make_wheelhouse(args.folder, cpu=args.cpu, data=args.data))
-    return 0
-
-
-def sheet_command(
-    args: argparse.Namespace,
-) -> int:
-    "Write the exercises, without their answers, as one page to print (.html) or to edit (.md)."
-    from mnist_course.sheet import write_sheet
-
-    print(write_sheet(args.out, args.lessons))
-    return 0
-
-
-def slides_command(
-    args: argparse.Namespace,
-) -> int:
-    "Write slides of lessons, each one file that opens in a browser without a network."
-    from mnist_course.slides import write_slides
-
-    for said in write_slides(args.lessons, args.out, quarto=args.quarto):
-        print(said, flush=True)
-    return 0
-
-# %% ../nbs/instructors/command_line.ipynb #8b997af0
+# %% ../nbs/instructors/command_line.ipynb #be0b3cbd
 def record_command(
     args: argparse.Namespace,
 ) -> int:
-    "Make the sample, a reference run or the weights that ship with the course (for maintainers)."
-    from mnist_course.record import record_run, record_sample, record_weights
+    "Make the sample, a reference run, the weights or what is familiar to them, as they ship with the course (for maintainers)."
+    from mnist_course.record import record_familiar, record_run, record_sample, record_weights
 
     if args.what == "sample":
         record_sample(args.data)
+    elif args.what == "familiar":
+        record_familiar(args.seed)
     else:
         record = record_run if args.what == "run" else record_weights
         epochs = {"epochs": args.epochs} if args.epochs else {}
@@ -283,11 +254,11 @@ def add_train(commands) -> None:
     target.add_argument("--resume", metavar="FOLDER", help="go on with the run in this folder")
     parser.set_defaults(run=train_command)
 
-# %% ../nbs/instructors/command_line.ipynb #1f218d59
+# %% ../nbs/instructors/command_line.ipynb #24f187a3
 def add_record(commands) -> None:
     "The options of `mnist-course record`."
     parser = commands.add_parser("record", help="for maintainers: make the shipped files", description=record_command.__doc__)
-    parser.add_argument("what", choices=["sample", "run", "weights"])
+    parser.add_argument("what", choices=["sample", "run", "weights", "familiar"])
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int)
