@@ -207,6 +207,37 @@ def grade_command(
     print(f"written: {', '.join(map(str, files))}")
     return 0
 
+# %% ../nbs/instructors/command_line.ipynb #4eb6f918
+def wheelhouse_command(
+    args: argparse.Namespace,
+) -> int:
+    "Fill a folder from which the course installs without a network: its wheels, scripts that install, a README."
+    from mnist_course.wheelhouse import make_wheelhouse
+
+    print(make_wheelhouse(args.folder, cpu=args.cpu, data=args.data))
+    return 0
+
+
+def sheet_command(
+    args: argparse.Namespace,
+) -> int:
+    "Write the exercises, without their answers, as one page to print (.html) or to edit (.md)."
+    from mnist_course.sheet import write_sheet
+
+    print(write_sheet(args.out, args.lessons))
+    return 0
+
+
+def slides_command(
+    args: argparse.Namespace,
+) -> int:
+    "Write slides of lessons, each one file that opens in a browser without a network."
+    from mnist_course.slides import write_slides
+
+    for said in write_slides(args.lessons, args.out, quarto=args.quarto):
+        print(said, flush=True)
+    return 0
+
 # %% ../nbs/instructors/command_line.ipynb #be0b3cbd
 def record_command(
     args: argparse.Namespace,
