@@ -37,6 +37,14 @@ def read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def accessible(page) -> None:
+    "axe finds nothing."
+    from axe_playwright_python.sync_playwright import Axe
+
+    violations = Axe().run(page).response["violations"]
+    assert not violations, [(found["id"], found["nodes"][0]["html"][:200]) for found in violations]
+
+
 # ---- workflows
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -369,6 +377,7 @@ def test_the_sheet_prints_well(tmp_path, chromium):
     )
     assert not [(id, height) for id, height, over in heights if height > 994 or over > 0]
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    accessible(page)
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     page.close()
 
@@ -468,6 +477,7 @@ def test_slides_in_a_browser(path, tmp_path, chromium):
     for title, _, top, bottom, described, over in seen:
         assert 0 <= top < bottom <= 720 and described and over <= 1, title
     assert sum(scrolls for _, scrolls, *_ in seen) <= 1
+    accessible(page)
     assert not faults
     page.close()
 
