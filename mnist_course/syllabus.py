@@ -118,7 +118,7 @@ def week(
         rows.append((day, names, hours(lesson), hours(work), hours(lesson + work)))
     return table(["day", "lessons", "lessons take", "exercises take", "together"], rows)
 
-# %% ../nbs/instructors/syllabus.ipynb #665eb0b7
+# %% ../nbs/instructors/syllabus.ipynb #1f2f3c66
 def in_class(
     chosen: Sequence[Unit],  # of one meeting
     room: int,  # minutes
@@ -136,13 +136,14 @@ def in_class(
 def term(
     chosen: Sequence[Unit],
     room: int = 90,  # minutes of a meeting
+    spare: int = 15,  # minutes that two lessons in one meeting must leave for exercises
 ) -> str:
     "A plan by weeks, as a table. Raises ValueError for a lesson that is longer than a meeting."
     meetings: list[list[Unit]] = []
     for unit in chosen:
         if unit.minutes > room:
             raise ValueError(f"lesson {unit.number} takes {unit.minutes} minutes, and a meeting has {room}")
-        if meetings and sum(other.minutes for other in meetings[-1]) + unit.minutes <= room:
+        if meetings and sum(other.minutes for other in meetings[-1]) + unit.minutes <= room - spare:
             meetings[-1].append(unit)
         else:
             meetings.append([unit])
