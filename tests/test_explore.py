@@ -1,10 +1,8 @@
 """The shape explorer: Python and JavaScript agree to the letter, on a page without a kernel and in JupyterLab."""
 
 import functools
-import http.server
 import json
 import random
-import threading
 
 import pytest
 import torch
@@ -224,41 +222,11 @@ def test_the_traits_follow():
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory, serve):
     "The page, on a server of its own: its address."
     folder = tmp_path_factory.mktemp("explorer")
     write_explorer_page(folder)
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-@pytest.fixture
-def open_page(chromium, site):
-    "Open the page in a fresh window; the test fails when it wrote an error or asked another host for anything."
-    contexts, faults = [], []
-
-    def open_it(**options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((site, "data:")) else None)
-        page.goto(site)
-        page.wait_for_selector(".mc-ledger")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert not faults
+    return serve(folder)
 
 
 def in_javascript(page, cases) -> list[dict]:

@@ -2,9 +2,7 @@
 
 import base64
 import functools
-import http.server
 import itertools
-import threading
 
 import numpy as np
 import pytest
@@ -14,45 +12,16 @@ from mnist_course.data import normalize
 from mnist_course.draw import SIDE, DrawingPad, Drawings, bundle, familiar_bytes, half_weights, write_page
 from mnist_course.foreign import foreign_digits, non_digits
 from mnist_course.model import Net, load_pretrained
+from mnist_course.plotting import predictions, worst_mistakes
 from mnist_course.predict import load_familiar, look, predict, steps
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory, serve):
     "The page, on a server of its own: its address."
     folder = tmp_path_factory.mktemp("site")
     write_page(folder)
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-@pytest.fixture
-def open_page(chromium, site):
-    "Open the page in a fresh window; the test fails when it wrote an error or asked another host for anything."
-    contexts, faults = [], []
-
-    def open_it(**options):
-        context = chromium.new_context(**{"viewport": {"width": 1100, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((site, "data:")) else None)
-        page.goto(site)
-        page.wait_for_selector(".mc-canvas")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert not faults
+    return serve(folder)
 
 
 def strokes(rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
