@@ -34,7 +34,10 @@ exercise(
     after="0.98, 0.97 and 0.90 have the mean 0.95, and 213 of 220 is 0.968.",
 )
 LAST_BATCHES = {
-    "believed_the_history": ([18, 0.95], "The 18 is right. But 0.95 is what the tester says: how many digits are there in all, and how many are right?"),
+    "believed_the_history": (
+        [18, 0.95],
+        "The 18 is right. But 0.95 is what the tester says: how many digits are there in all, and how many are right?",
+    ),
     "counted_backwards": (
         [14, 0.95],
         "Your third batch makes 0.95 a share of all 220 digits. That tester never looked at the digits, only at three accuracies.",
@@ -55,7 +58,10 @@ SEEN = {
     "D": "has a slope in the bias of fc2, and nowhere else",
 }
 SLOPE_PAIRS = {
-    "frozen_blocks": ("BCDA", "You let the frozen layer stop what goes through it, and the cut only what it touches. Which of the two still hands slopes on?"),
+    "frozen_blocks": (
+        "BCDA",
+        "You let the frozen layer stop what goes through it, and the cut only what it touches. Which of the two still hands slopes on?",
+    ),
     "dead_or_zero": ("CBAD", "The slope of a weight is what comes in times what comes back. In which of two faults is nothing coming in?"),
     "cuts_forward": ("CADB", "Slopes begin at the loss. Which layers lie between the loss and the cut, and which lie beyond it?"),
     "shut_or_cut": ("CDBA", "A layer behind the cut works as always, and so has slopes. Does one whose ReLU gives nothing but 0?"),
@@ -74,7 +80,10 @@ def judge_slopes_end(made, rng: random.Random) -> None:
     if wrong:
         known = next((name for name, (answer, _) in SLOPE_PAIRS.items() if order == answer), None)
         i = wrong[0]
-        raise Wrong(f"{4 - len(wrong)} of 4 are in their place. Picture {order[i]}, which you gave to fault {i + 1}, {SEEN[order[i]]}. Can that be?", known)
+        raise Wrong(
+            f"{4 - len(wrong)} of 4 are in their place. Picture {order[i]}, which you gave to fault {i + 1}, {SEEN[order[i]]}. Can that be?",
+            known,
+        )
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #17e78785
 exercise(
@@ -89,7 +98,12 @@ exercise(
 )
 for name, (answer, reason) in SLOPE_PAIRS.items():
     mistake("11.slopes_end", reason, name, answer)
-mistake("11.slopes_end", "These are the faults of pictures A to D. The question goes the other way: which picture belongs to fault 1, to fault 2?", "turned_round", "4213")
+mistake(
+    "11.slopes_end",
+    "These are the faults of pictures A to D. The question goes the other way: which picture belongs to fault 1, to fault 2?",
+    "turned_round",
+    "4213",
+)
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #ca54dd8e
 class Backwards(nn.Module):
@@ -120,7 +134,7 @@ class Ignores(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.linear(x, self.weight)
 
-# %% ../../nbs/answers/11_bug_museum.ipynb #a3aa9023
+# %% ../../nbs/answers/11_bug_museum.ipynb #3ba5b1cc
 def sick_net(kind: str, value: float) -> nn.Module:
     "A network for 3 numbers, in eval mode, with the kind of trouble that its name says."
     plain, spoils = nn.Linear(3, 3), Spoils(value)
@@ -128,7 +142,7 @@ def sick_net(kind: str, value: float) -> nn.Module:
         "in the middle": lambda: nn.Sequential(plain, spoils, nn.Linear(3, 3)),
         "nowhere": lambda: nn.Sequential(plain, nn.Tanh()),
         "nested": lambda: nn.Sequential(plain, nn.Sequential(nn.Tanh(), spoils), nn.ReLU()),
-        "backwards": lambda: Backwards(nn.Tanh(), nn.Sequential(plain, spoils)),
+        "backwards": lambda: Backwards(nn.Linear(3, 3), nn.Sequential(plain, spoils)),
         "unused": lambda: nn.Sequential(Ignores(3, 3), spoils, plain),
     }
     net = nets[kind]()
@@ -203,21 +217,27 @@ def last_bad(model, x):
 def only_nan(model, x):
     return (watched(model, x, lambda out: out.isnan().any().item()) or [None])[0]
 
-# %% ../../nbs/answers/11_bug_museum.ipynb #0bf8d8ef
-@mistake("11.first_bad", "The name is right, and your hooks are still there: they will run at every call from now on. What does register_forward_hook give back?")
+# %% ../../nbs/answers/11_bug_museum.ipynb #2d4bcc46
+@mistake(
+    "11.first_bad",
+    "The name is right, and your hooks are still there: they will run at every call from now on. What does register_forward_hook give back?",
+)
 def hooks_left(model, x):
     return (watched(model, x, not_finite, remove=False) or [None])[0]
 
 
-@mistake("11.first_bad", "You look at the weights. A layer with good weights can give a number that is not finite, and the task asks for its output.")
+@mistake(
+    "11.first_bad",
+    "You look at the weights. A layer with good weights can give a number that is not finite, and the task asks for its output.",
+)
 def weights_instead(model, x):
     return next((name.rpartition(".")[0] for name, p in model.named_parameters() if not_finite(p)), None)
 
 
-@mistake("11.first_bad", "Modules with children are no layers here. What do they give as their output, and when?")
+@mistake("11.first_bad", "The name of the whole network is '', and its output is bad whenever one of its layers is. Which modules are layers?")
 def containers_too(model, x):
     found = watched(model, x, not_finite, leaves=False)
-    return min(found, key=len) if found else None
+    return next((name for name, _ in model.named_modules() if name in found), None)
 
 
 @mistake("11.first_bad", "These are layers in the order in which the model lists them. In which order do they run?")
@@ -298,7 +318,9 @@ def equal_batches(accuracy):
     assert abs(accuracy(batches_for_test((4, 5), (2, 5))) - 0.6) < 1e-5
 
 
-@mistake("11.pins_accuracy", "In your example every digit is right, and many wrong testers say 1 as well. What does a good example contain?")
+@mistake(
+    "11.pins_accuracy", "In your example every digit is right, and many wrong testers say 1 as well. What does a good example contain?"
+)
 def all_right(accuracy):
     assert abs(accuracy(batches_for_test((5, 5), (2, 2))) - 1) < 1e-5
 
