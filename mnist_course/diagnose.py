@@ -73,7 +73,7 @@ def judge(check: str, fault: str, found: bool, seen: str) -> Clue:
     "FIX and the name of the fault where it was found, else ok."
     return Clue(check, "FIX", seen, fault) if found else Clue(check, "ok", seen)
 
-# %% ../nbs/11_bug_museum.ipynb #d17dabb4
+# %% ../nbs/11_bug_museum.ipynb #5ff1d24c
 class Diagnosis(list):
     "The clues of a diagnosis, causes before consequences. Prints as text, and as a table in a notebook."
 
@@ -81,8 +81,9 @@ class Diagnosis(list):
     def faults(self) -> list[str]:  # their names, the likeliest cause first; empty for a healthy run
         return [clue.fault for clue in self if clue.verdict == "FIX"]
 
-    def missing(self) -> str:
-        "What could not be looked at, by what was missing."
+    ok = property(lambda self: not self.faults, doc="Nothing to mend?")
+
+    def missing(self) -> str:  # what could not be looked at, by what was missing
         why = dict.fromkeys(clue.seen for clue in self if clue.verdict == "-")
         named = [f"{', '.join(c.check for c in self if c.verdict == '-' and c.seen == seen)} ({seen})" for seen in why]
         return f"not looked at: {'; '.join(named)}" if named else ""

@@ -234,7 +234,9 @@ def weights_instead(model, x):
     return next((name.rpartition(".")[0] for name, p in model.named_parameters() if not_finite(p)), None)
 
 
-@mistake("11.first_bad", "The name of the whole network is '', and its output is bad whenever one of its layers is. Which modules are layers?")
+@mistake(
+    "11.first_bad", "The name of the whole network is '', and its output is bad whenever one of its layers is. Which modules are layers?"
+)
 def containers_too(model, x):
     found = watched(model, x, not_finite, leaves=False)
     return next((name for name, _ in model.named_modules() if name in found), None)
