@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['TERM', 'KEEP', 'LINKED_TOO', 'FIRST', 'HOME_LINK', 'MADE', 'FORMULA', 'ELSEWHERE', 'repository', 'settings',
            'lesson_number', 'lessons', 'title_of', 'markdown_cells', 'code_cells', 'glossary', 'module_of',
-           'public_names', 'api_names', 'linked', 'summary_of', 'quoted', 'changed', 'one_picture_each', 'CoursePage',
-           'modules', 'plain', 'signature_of', 'type_name', 'parameter_table', 'default_of', 'source_link', 'described',
-           'api_page', 'api_index', 'exercise_cards', 'exercises_page', 'course_imports', 'needs', 'direct_needs',
-           'course_map', 'map_page', 'sidebar', 'title_of_lesson', 'social_card', 'write_pages', 'write_if_new',
-           'with_mathml', 'css_blocks', 'used_css', 'used_icons', 'for_everyone', 'finish', 'renderer', 'process',
-           'build_site', 'SiteHandler', 'site_server', 'main']
+           'public_names', 'api_names', 'linked', 'summary_of', 'quoted', 'changed', 'one_picture_each',
+           'checked_below', 'CoursePage', 'modules', 'plain', 'signature_of', 'type_name', 'parameter_table',
+           'value_of', 'source_link', 'described', 'api_page', 'api_index', 'exercise_cards', 'exercises_page',
+           'course_imports', 'needs', 'direct_needs', 'course_map', 'map_page', 'sidebar', 'title_of_lesson',
+           'social_card', 'write_pages', 'write_if_new', 'with_mathml', 'css_blocks', 'used_css', 'used_icons',
+           'for_everyone', 'finish', 'renderer', 'process', 'build_site', 'SiteHandler', 'site_server', 'main']
 
 # %% ../nbs/instructors/publishing.ipynb #98d4d472
 import ast
@@ -153,7 +153,7 @@ def linked(
         end = found.end()
     return "".join([*parts, words(text[end:])])
 
-# %% ../nbs/instructors/publishing.ipynb #a2ae232c
+# %% ../nbs/instructors/publishing.ipynb #436e5806
 def summary_of(source: str) -> str:
     "What a folded cell is called: the functions and classes that it defines, or that it imports."
     try:
@@ -163,7 +163,7 @@ def summary_of(source: str) -> str:
     names = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     if names:
         return f"Show the code of {', '.join(names)}"
-    only_imports = body and all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
+    only_imports = source.count("\n") > 2 and all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
     return "Show the imports" if only_imports else "Show the code"
 
 
@@ -191,6 +191,17 @@ def one_picture_each(cell: dict) -> list[dict]:
         copy["source"] = f"#| echo: false\n{cell['source']}"
         copy["id"] = f"{cell.get('id', 'cell')}-{i}"
     return copies
+
+
+def checked_below(cells: list, i: int) -> str:  # "" when there is none
+    "The id of the exercise whose card begins at cell i: what is checked before the next heading."
+    for cell in cells[i + 1 :]:
+        source = "".join(cell["source"] or "")
+        if cell["cell_type"] == "markdown" and source.startswith("#"):
+            return ""
+        if cell["cell_type"] == "code" and (found := re.search(r'^check\("([\w.]+)"', source, re.M)):
+            return found[1]
+    return ""
 
 
 class CoursePage:
@@ -226,19 +237,18 @@ class CoursePage:
             top = changed({}, cell_type="raw", metadata={}, source=front, id="front-matter")
             return [top, *([changed(cell, source=rest)] if rest else [])]
         if self.lesson and text.startswith("### Exercise "):
-            following = (other.source for other in self.nb.cells[i + 1 :] if other.cell_type == "code")
-            if found := re.search(r'check\("([\w.]+)"', next(following, "")):
-                text = re.sub(r"^(### .+)$", rf"\1 {{#exercise-{found[1].split('.')[1]}}}", text, count=1, flags=re.M)
+            if id := checked_below(self.nb.cells, i):
+                text = re.sub(r"^(### .+)$", rf"\1 {{#exercise-{id.split('.')[1]}}}", text, count=1, flags=re.M)
         return [changed(cell, source=linked(text, self.up, self.seen, terms=self.lesson))]
 
     def code(self, cell) -> list:
-        "A code cell with its alt text; setting up and hidden tests are left out, and what the notebook folds is folded."
+        "A code cell with its alt text; setting up and hidden tests are left out, and what the notebook folds is folded, and imports."
         if {"hide", "default_exp"} & set(cell.directives_):
             return []
         parts = one_picture_each(cell)
-        folded = cell.metadata.get("jupyter", {}).get("source_hidden")
-        if folded:
-            parts[0]["source"] = f"#| code-fold: true\n#| code-summary: {quoted(summary_of(cell.source))}\n{parts[0]['source']}"
+        summary = summary_of(cell.source)
+        if cell.metadata.get("jupyter", {}).get("source_hidden") or summary == "Show the imports":
+            parts[0]["source"] = f"#| code-fold: true\n#| code-summary: {quoted(summary)}\n{parts[0]['source']}"
         for part in parts:
             for output in part.get("outputs", []):
                 if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
@@ -251,7 +261,7 @@ class CoursePage:
             return [*parts, note]
         return parts
 
-# %% ../nbs/instructors/publishing.ipynb #d77aee02
+# %% ../nbs/instructors/publishing.ipynb #db647a80
 def modules() -> dict[str, Path]:  # "arithmetic" -> its notebook
     "Modules with a page, and the notebooks that they are exported from: lessons first, then the machinery."
     found = {module_of(path): path for path in [*lessons(), *sorted((repository() / "nbs" / "instructors").glob("*.ipynb"))]}
@@ -292,16 +302,13 @@ def parameter_table(thing) -> str:
     for name, one in docments(thing, full=True, returns=not isinstance(thing, type)).items():
         if name in ("self", "cls") or (name == "return" and one["anno"] in (inspect.Parameter.empty, None)):
             continue
-        default = "" if one["default"] in (inspect.Parameter.empty, None) and name == "return" else default_of(one["default"])
         meaning = plain(" ".join((one["docment"] or "").split()))
-        rows.append(f"| {'returns' if name == 'return' else f'`{name}`'} | {type_name(one['anno'])} | {default} | {meaning} |")
-    return "\n".join(["| parameter | type | default | meaning |", "|---|---|---|---|", *rows]) if rows else ""
+        rows.append(f"| {'returns' if name == 'return' else f'`{name}`'} | {type_name(one['anno'])} | {meaning} |")
+    return "\n".join(["| parameter | type | meaning |", "|---|---|---|", *rows]) if rows else ""
 
 
-def default_of(value) -> str:
-    "A default as code in a cell of a table."
-    if value is inspect.Parameter.empty:
-        return ""
+def value_of(value) -> str:
+    "A value as code in a cell of a table."
     text = getattr(value, "__name__", None) or repr(value)
     return "`" + (text if len(text) <= 40 else text[:37] + "...").replace("|", "\\|") + "`"
 
@@ -348,7 +355,7 @@ def api_page(
         else:
             values.append((public, thing))
     if values:
-        rows = [f"| []{{#{public}}}`{public}` | {default_of(value)} |" for public, value in values]
+        rows = [f"| []{{#{public}}}`{public}` | {value_of(value)} |" for public, value in values]
         parts += ["## Values {#values}", "\n".join(["| name | value |", "|---|---|", *rows])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -364,7 +371,7 @@ def api_index() -> str:
     front = '---\ntitle: "The library"\ndescription: "Every lesson exports one module; here is what each holds."\n---'
     return f"{front}\n\nA module imports only from the modules of earlier lessons. The machinery of the course may use them all.\n\n{table}\n"
 
-# %% ../nbs/instructors/publishing.ipynb #58f2e388
+# %% ../nbs/instructors/publishing.ipynb #6efd45fd
 def exercise_cards() -> Iterator[tuple[Path, str, str, str]]:  # lesson, id, number and title, task
     "What the lessons ask, in order."
     for path in lessons():
@@ -372,9 +379,8 @@ def exercise_cards() -> Iterator[tuple[Path, str, str, str]]:  # lesson, id, num
         for i, cell in enumerate(cells):
             text = "".join(cell["source"])
             if cell["cell_type"] == "markdown" and (card := re.match(r"### Exercise (.+?) \((\d) of 5, (\d+) min\)\s+(.*)", text, re.S)):
-                code = next("".join(one["source"]) for one in cells[i + 1 :] if one["cell_type"] == "code")
-                if check := re.search(r'check\("([\w.]+)"', code):
-                    yield path, check[1], card[1], re.split(r"\n\s*\n", card[4])[0]
+                if id := checked_below(cells, i):
+                    yield path, id, card[1], re.split(r"^<details", card[4], flags=re.M)[0].strip()
 
 
 def exercises_page() -> str:
@@ -384,22 +390,19 @@ def exercises_page() -> str:
     known, cards = {one.id: one for one in exercises()}, list(exercise_cards())
     minutes = sum(known[id].minutes for _, id, _, _ in cards)
     wrong = sum(len(known[id].misconceptions) for _, id, _, _ in cards)
-    front = '---\ntitle: "All exercises"\ndescription: "What each lesson asks, how hard it is, and how long it takes."\n---'
+    front = '---\ntitle: "All exercises"\ndescription: "What each lesson asks, how hard it is, and how long it takes."\ntoc-depth: 2\n---'
     parts = [
         front,
         f"{len(cards)} exercises, about {minutes / 60:.0f} hours. Each answers back: its check knows {wrong / len(cards):.0f} usual mistakes on average, and says "
         "which one you made. The exercises are done in the notebooks (`make learn`); here you see what waits for you.",
     ]
     for path in lessons():
-        rows = []
-        for home, id, title, task in cards:
-            if home == path:
-                item, short = known[id], " ".join(task.split()).replace("|", "\\|")
-                link = f"[{title}]({path.name}#exercise-{item.name})"
-                rows.append(f"| {link} | {short} | {item.kind} | {item.difficulty} of 5 | {item.minutes} |")
-        if rows:
-            table = "\n".join(["| exercise | task | kind | difficulty | minutes |", "|----|--------|--|--|--|", *rows])
-            parts += [f"## Lesson {lesson_number(path)}: {title_of(path)}", f"::: {{.exercise-table}}\n{table}\n:::"]
+        own = [(known[id], title, task) for home, id, title, task in cards if home == path]
+        if own:
+            parts.append(f"## Lesson {lesson_number(path)}: {title_of(path)}")
+        for item, title, task in own:
+            facts = f"{item.kind} · difficulty {item.difficulty} of 5 · {item.minutes} minutes"
+            parts += [f"### [{title}]({path.name}#exercise-{item.name})", f"::: {{.facts}}\n{facts}\n:::", task]
     return "\n\n".join(parts) + "\n"
 
 # %% ../nbs/instructors/publishing.ipynb #1ba88e9c
@@ -569,7 +572,7 @@ def with_mathml(page: str) -> str:
 
     return re.sub(r'<(?:link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(?:</script>)?', "", FORMULA.sub(convert, page))
 
-# %% ../nbs/instructors/publishing.ipynb #b48168a6
+# %% ../nbs/instructors/publishing.ipynb #2e86e430
 def css_blocks(text: str) -> Iterator[tuple[str, str]]:  # (what stands before the brace, what stands in it); ("@import ...", "")
     "The rules of a style sheet, one after the other."
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
@@ -619,9 +622,10 @@ def used_icons(libs: Path) -> None:
     "Cut the font of icons down to those whose rules are left."
     from fontTools import subset
 
+    sheets = "".join(path.read_text("utf-8") for path in sorted(libs.rglob("*.css")))
+    codes = [int(code, 16) for code in re.findall(r"""content:\s*["']\\([0-9a-f]{4,5})["']""", sheets)]
     for css in sorted(libs.rglob("bootstrap-icons*.css")):
         text = css.read_text("utf-8")
-        codes = [int(code, 16) for code in re.findall(r'content:\s*"\\([0-9a-f]{4,5})"', text)]
         font = next(iter(sorted(css.parent.rglob("bootstrap-icons.woff"))), None)
         if font is None or not codes:
             continue
