@@ -12,7 +12,7 @@ __all__ = ['TERM', 'KEEP', 'LINKED_TOO', 'FIRST', 'HOME_LINK', 'MADE', 'FORMULA'
            'social_card', 'write_pages', 'write_if_new', 'with_mathml', 'css_blocks', 'used_css', 'used_icons',
            'for_everyone', 'finish', 'renderer', 'process', 'build_site', 'SiteHandler', 'site_server', 'main']
 
-# %% ../nbs/instructors/publishing.ipynb #98d4d472
+# %% ../nbs/instructors/publishing.ipynb #ecae466f
 import ast
 import functools
 import html
@@ -27,6 +27,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
@@ -261,7 +262,7 @@ class CoursePage:
             return [*parts, note]
         return parts
 
-# %% ../nbs/instructors/publishing.ipynb #db647a80
+# %% ../nbs/instructors/publishing.ipynb #c551ba3b
 def modules() -> dict[str, Path]:  # "arithmetic" -> its notebook
     "Modules with a page, and the notebooks that they are exported from: lessons first, then the machinery."
     found = {module_of(path): path for path in [*lessons(), *sorted((repository() / "nbs" / "instructors").glob("*.ipynb"))]}
@@ -298,8 +299,11 @@ def parameter_table(thing) -> str:
     "Parameters and result, with the comments beside them."
     from fastcore.docments import docments
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tries to read sections of numpydoc out of every docstring
+        found = docments(thing, full=True, returns=not isinstance(thing, type))
     rows = []
-    for name, one in docments(thing, full=True, returns=not isinstance(thing, type)).items():
+    for name, one in found.items():
         if name in ("self", "cls") or (name == "return" and one["anno"] in (inspect.Parameter.empty, None)):
             continue
         meaning = plain(" ".join((one["docment"] or "").split()))
@@ -362,14 +366,15 @@ def api_page(
 
 def api_index() -> str:
     "The page that lists all modules."
-    rows = []
+    parts: dict[str, list[str]] = {"From the lessons": [], "The machinery": []}
     for name, notebook in modules().items():
         says = (importlib.import_module(f"mnist_course.{name}").__doc__ or "").strip().split("\n")[0]
-        kind = f"lesson {lesson_number(notebook)}" if lesson_number(notebook) else "machinery"
-        rows.append(f"| [{name}]({name}.qmd) | {kind} | {plain(says)} |")
-    table = "\n".join(["| module | from | what it holds |", "|---|---|---|", *rows])
+        number = lesson_number(notebook)
+        entry = f"[{name}]({name}.qmd)" + (f" (lesson {number})" if number else "")
+        parts["From the lessons" if number else "The machinery"].append(f"{entry}\n:   {plain(says)}")
+    lists = "\n\n".join(f"## {heading}\n\n" + "\n\n".join(entries) for heading, entries in parts.items())
     front = '---\ntitle: "The library"\ndescription: "Every lesson exports one module; here is what each holds."\n---'
-    return f"{front}\n\nA module imports only from the modules of earlier lessons. The machinery of the course may use them all.\n\n{table}\n"
+    return f"{front}\n\nA module imports only from the modules of earlier lessons. The machinery of the course may use them all.\n\n{lists}\n"
 
 # %% ../nbs/instructors/publishing.ipynb #6efd45fd
 def exercise_cards() -> Iterator[tuple[Path, str, str, str]]:  # lesson, id, number and title, task
@@ -688,7 +693,7 @@ def finish(
         if found := ELSEWHERE.search(path.read_text("utf-8")):
             raise ValueError(f"{path.relative_to(out)} loads from another host: {found[0][:200]}")
 
-# %% ../nbs/instructors/publishing.ipynb #ce43a96b
+# %% ../nbs/instructors/publishing.ipynb #2895368a
 def renderer() -> str:
     "quarto where it is installed, else smalldocs; MNIST_COURSE_RENDERER chooses."
     wish = os.environ.get("MNIST_COURSE_RENDERER", "")
@@ -720,7 +725,7 @@ def build_site() -> Path:  # _docs
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         command = ["quarto", "render", "--no-cache"] if how == "quarto" else [sys.executable, "-m", "smalldocs.cli", "render", "--quiet"]
         done = subprocess.run(command, cwd=cache, env={**os.environ, "PATH": path, "MNIST_COURSE_PAGES": "written"}, capture_output=how != "quarto", text=True)
-        told = [line for line in (done.stderr or "").splitlines() if "html-math-method" not in line and not line.startswith(("pre-render", "post-render"))]
+        told = [line for line in (done.stderr or "").splitlines() if not re.search(r"^(?:pre|post)-render|html-math-method|image-alt", line)]
         print("\n".join(told), end="\n" if told else "", flush=True)
         if done.returncode:
             raise ValueError(f"{how} could not make the site")
