@@ -6,7 +6,7 @@
 __all__ = ['TERM', 'KEEP', 'LINKED_TOO', 'FIRST', 'HOME_LINK', 'MADE', 'FORMULA', 'ELSEWHERE', 'repository', 'settings',
            'lesson_number', 'lessons', 'title_of', 'markdown_cells', 'code_cells', 'glossary', 'module_of',
            'public_names', 'api_names', 'linked', 'summary_of', 'quoted', 'changed', 'one_picture_each',
-           'checked_below', 'CoursePage', 'modules', 'plain', 'signature_of', 'type_name', 'parameter_table',
+           'checked_below', 'CoursePage', 'modules', 'plain', 'tidy', 'signature_of', 'type_name', 'parameter_table',
            'value_of', 'source_link', 'described', 'api_page', 'api_index', 'exercise_cards', 'exercises_page',
            'course_imports', 'needs', 'direct_needs', 'course_map', 'map_page', 'sidebar', 'title_of_lesson',
            'social_card', 'write_pages', 'write_if_new', 'with_mathml', 'css_blocks', 'used_css', 'used_icons',
@@ -262,7 +262,7 @@ class CoursePage:
             return [*parts, note]
         return parts
 
-# %% ../nbs/instructors/publishing.ipynb #c551ba3b
+# %% ../nbs/instructors/publishing.ipynb #5bc94e84
 def modules() -> dict[str, Path]:  # "arithmetic" -> its notebook
     "Modules with a page, and the notebooks that they are exported from: lessons first, then the machinery."
     found = {module_of(path): path for path in [*lessons(), *sorted((repository() / "nbs" / "instructors").glob("*.ipynb"))]}
@@ -275,6 +275,12 @@ def plain(text: str) -> str:
     return "".join(part if i % 2 else re.sub(r"([\\*_\[\]<>$#|{}~^])", r"\\\1", part) for i, part in enumerate(parts))
 
 
+def tidy(text: str) -> str:
+    "Code as a reader writes it: no addresses of this run, no long names of our own."
+    text = re.sub(r"<function (?:\w+\.)*(\w+) at 0x[0-9a-f]+>", r"\1", text)
+    return re.sub(r" at 0x[0-9a-f]+|\bmnist_course\.|\bcollections\.abc\.|\btyping\.", "", text)
+
+
 def signature_of(thing) -> str:
     "How to call it, with a parameter a line when one line is too short."
     try:
@@ -284,15 +290,15 @@ def signature_of(thing) -> str:
     name, back = thing.__name__, signature.return_annotation
     given = [str(one) for one in signature.parameters.values() if one.name not in ("self", "cls")]
     arrow = "" if back in (inspect.Signature.empty, None) or isinstance(thing, type) else f" -> {inspect.formatannotation(back)}"
-    line = f"{name}({', '.join(given)}){arrow}".replace("mnist_course.", "")
-    return line if len(line) <= 88 else f"{name}(\n    " + ",\n    ".join(given).replace("mnist_course.", "") + f",\n){arrow}"
+    line = tidy(f"{name}({', '.join(given)}){arrow}")
+    return line if len(line) <= 88 else tidy(f"{name}(\n    " + ",\n    ".join(given) + f",\n){arrow}")
 
 
 def type_name(annotation) -> str:
     "An annotation as code in a cell of a table."
     if annotation in (inspect.Parameter.empty, None):
         return ""
-    return "`" + inspect.formatannotation(annotation).replace("mnist_course.", "").replace("|", "\\|") + "`"
+    return "`" + tidy(inspect.formatannotation(annotation)).replace("|", "\\|") + "`"
 
 
 def parameter_table(thing) -> str:
@@ -313,7 +319,9 @@ def parameter_table(thing) -> str:
 
 def value_of(value) -> str:
     "A value as code in a cell of a table."
-    text = getattr(value, "__name__", None) or repr(value)
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=repr)  # in an order that is the same on every machine
+    text = getattr(value, "__name__", None) or tidy(repr(value))
     return "`" + (text if len(text) <= 40 else text[:37] + "...").replace("|", "\\|") + "`"
 
 
