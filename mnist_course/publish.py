@@ -651,7 +651,7 @@ def used_icons(libs: Path) -> None:
         (font.with_suffix(".woff2")).unlink(missing_ok=True)
         css.write_text(re.sub(r'url\("?[^")]*\.woff2[^")]*"?\)\s*format\("woff2"\),?', "", text), "utf-8")
 
-# %% ../nbs/instructors/publishing.ipynb #6e6ffa32
+# %% ../nbs/instructors/publishing.ipynb #eb5081b8
 def for_everyone(page: str) -> str:
     "A page of smalldocs' without its barriers."
     # a link that folds a section is a button to a screen reader; role=navigation makes a landmark of each
@@ -662,9 +662,16 @@ def for_everyone(page: str) -> str:
     page = re.sub(r'title="Toggle dark mode"', 'title="Toggle dark mode" aria-label="Toggle dark mode" role="button"', page)
     # two lists of breadcrumbs, one for each width of the window: their names differ
     page = page.replace('<nav aria-label="breadcrumb" class="quarto-page-breadcrumbs quarto-title-breadcrumbs', '<nav aria-label="breadcrumb, above the title" class="quarto-page-breadcrumbs quarto-title-breadcrumbs')
+    # several navigations on a page: each has a name, and what stands beside the text is a landmark, too
+    for old, name in (("navbar ", "Site"), ("quarto-secondary-nav", "Where this page stands"), ("page-navigation", "Previous and next page")):
+        page = re.sub(rf'<nav (?=class="{old})', f'<nav aria-label="{name}" ', page)
+    page = re.sub(r'<nav (?=id="quarto-sidebar")', '<nav aria-label="All pages" ', page)
+    page = page.replace('<div id="quarto-margin-sidebar"', '<div role="complementary" aria-label="About this page" id="quarto-margin-sidebar"')
+    # a column without a name has no header
+    page = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", page)
     # wide code, tables and outputs scroll: they must be reachable by keyboard
     page = re.sub(r"<pre(?=[ >])(?![^>]*tabindex)", '<pre tabindex="0"', page)
-    return page
+    return page.replace('<div class="sd-table">', '<div class="sd-table" tabindex="0">')
 
 # %% ../nbs/instructors/publishing.ipynb #a90a4638
 ELSEWHERE = re.compile(
