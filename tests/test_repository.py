@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -75,8 +76,8 @@ MACHINERY = {
     "checks",
     "draw",
     "explore",
+    "foreign",
     "progress",
-    "stepper",
 }  # what a lesson may use beside the modules of the lessons; no module imports it
 
 
@@ -113,6 +114,12 @@ def test_outputs_are_for_every_reader(path):
         if "image/png" in data:
             alt = output["metadata"].get("image/png", {}).get("alt", "")
             assert len(alt) >= 15, "a picture without a description: DescribedFigure.describe"
+        if "image/svg+xml" in data:
+            svg = ElementTree.fromstring("".join(data["image/svg+xml"]))
+            title, sentence = (svg.findtext(f"{{http://www.w3.org/2000/svg}}{tag}", "") for tag in ("title", "desc"))
+            alt = output["metadata"].get("image/svg+xml", {}).get("alt", "")
+            assert svg.get("role") == "img" and title and len(sentence) >= 15, "an SVG without title and desc: Diagram.describe"
+            assert alt == "".join(data["text/plain"]) == f"{title}. {sentence}", "what stands in an SVG stands beside it as well"
     assert not re.search(r"(?<![~\w])/(home|root|Users|work|tmp)/", json.dumps(outputs(path))), "a path of one machine"
     assert path.stat().st_size < 900_000
 
@@ -183,7 +190,15 @@ def test_wheel_holds_lessons_and_assets(copy, tmp_path_factory):
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)], check=True, capture_output=True
     )
     assert {path.name for path in (site / "mnist_course" / "lessons").iterdir()} == {path.name for path in LESSONS}
-    for asset in ("sample/LICENSE.txt", "weights/net.safetensors", "runs/seed-1-bfloat16.json", "static/pad.js", "py.typed"):
+    for asset in (
+        "sample/LICENSE.txt",
+        "weights/net.safetensors",
+        "runs/seed-1-bfloat16.json",
+        "static/pad.js",
+        "static/slides/reveal.js",
+        "constraints.txt",
+        "py.typed",
+    ):
         assert (site / "mnist_course" / asset).exists()
     code = "import mnist_course.classroom as c; assert 'site' in c.__file__; print(len(c.write_course('learner')))"
     environment = {**os.environ, "PYTHONPATH": str(site)}

@@ -222,7 +222,13 @@ def test_links_lead_somewhere(built, pages):
 
 def test_nothing_is_loaded_from_another_host(built, pages):
     told([(name, url) for name, page in pages.items() for url in page.loads if urlsplit(url).netloc])
-    told([(path.name, url) for path in built.rglob("*.css") for url in re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\"';]*", path.read_text("utf-8"))])
+    told(
+        [
+            (path.name, url)
+            for path in built.rglob("*.css")
+            for url in re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\"';]*", path.read_text("utf-8"))
+        ]
+    )
 
 
 def test_every_picture_has_a_text_that_says_something(pages):
@@ -251,7 +257,10 @@ def weight(built: Path, name: str, page: Parsed) -> int:
     "Bytes of a page and of what it loads, before any compression. Of styles and fonts, all that the style sheets name."
     files = {built / name} | {found[0] for url in page.loads if (found := inside(built, name, page, url))}
     for css in [file for file in files if file.suffix == ".css"]:
-        files |= {(css.parent / url.split("?")[0].split("#")[0]).resolve() for url in re.findall(r"url\([\"']?(?!data:|#)([^)\"']+)", css.read_text("utf-8"))}
+        files |= {
+            (css.parent / url.split("?")[0].split("#")[0]).resolve()
+            for url in re.findall(r"url\([\"']?(?!data:|#)([^)\"']+)", css.read_text("utf-8"))
+        }
     return sum(file.stat().st_size for file in files)
 
 
@@ -279,7 +288,9 @@ def test_a_lessons_page_shows_the_outputs_of_the_notebook(built, pages, path):
             if "image/png" in data:
                 picture = squeezed("".join(data["image/png"]))
                 alt = output["metadata"]["image/png"]["alt"]
-                if picture not in source or " ".join(alt.split()) not in [" ".join((image.get("alt") or "").split()) for image in pages[name].images]:
+                if picture not in source or " ".join(alt.split()) not in [
+                    " ".join((image.get("alt") or "").split()) for image in pages[name].images
+                ]:
                     faults.append(alt)
             elif "text/markdown" in data:
                 words = re.findall(r"[\w,.]{4,}", re.sub(r"`|\*\*|</?\w+>|\]\([^)]*\)|&\w+;", " ", "".join(data["text/markdown"])))
@@ -351,7 +362,9 @@ def visit(chromium, address):
         page.on("pageerror", lambda error: faults.append((page.url, str(error))))
         page.on("console", lambda message: faults.append((page.url, message.text)) if message.type in ("error", "warning") else None)
         # a request that was still under way when the page was left is no fault
-        page.on("requestfailed", lambda one: faults.append((page.url, one.url, one.failure)) if "ERR_ABORTED" not in str(one.failure) else None)
+        page.on(
+            "requestfailed", lambda one: faults.append((page.url, one.url, one.failure)) if "ERR_ABORTED" not in str(one.failure) else None
+        )
         page.on("request", lambda one: faults.append(one.url) if not one.url.startswith((address, "data:", "blob:", "file:")) else None)
         return page
 
@@ -373,7 +386,16 @@ def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address):
 
 def kinds(names: list[str], all_lessons: bool) -> list[str]:
     "One page of each kind, and every lesson: what a template gets wrong, it gets wrong on all of its pages."
-    few = ["index.html", "map.html", "exercises.html", "glossary.html", "404.html", "try/index.html", "api/index.html", "api/arithmetic.html"]
+    few = [
+        "index.html",
+        "map.html",
+        "exercises.html",
+        "glossary.html",
+        "404.html",
+        "try/index.html",
+        "api/index.html",
+        "api/arithmetic.html",
+    ]
     few += ["api/training.html", "answers/03_shapes.html", "answers/07_training.html", "instructors/publishing.html", "03_shapes.html"]
     return [name for name in names if name in few or (all_lessons and re.match(r"\d\d_", name))]
 
@@ -441,7 +463,9 @@ def test_pages_open_from_a_stick(visit, built):
 
 
 def test_terms_are_linked_once_and_only_in_prose():
-    text = "## A kernel\n\nA `kernel`, [a kernel](x.md), $kernel$, <b title='kernel'>x</b>, kernel-like, Kernel and kernels.\n\n| kernel |\n"
+    text = (
+        "## A kernel\n\nA `kernel`, [a kernel](x.md), $kernel$, <b title='kernel'>x</b>, kernel-like, Kernel and kernels.\n\n| kernel |\n"
+    )
     assert linked(text, "../", set()).count("../glossary.qmd#kernel") == 1 == linked(text, "../", set()).count("[Kernel]")
     assert linked(text, "", {"kernel"}) == text and linked(text, "", set(), terms=False) == text
     assert linked("`output_size`, `output_size()`, `x.output_size`", "", set()) == (
@@ -450,7 +474,9 @@ def test_terms_are_linked_once_and_only_in_prose():
 
 
 def test_formulas_become_mathml():
-    page = with_mathml('<script defer src="https://cdn.jsdelivr.net/npm/katex@1/x.js"></script><span class="math inline">\\(a &lt; b_1\\)</span>')
+    page = with_mathml(
+        '<script defer src="https://cdn.jsdelivr.net/npm/katex@1/x.js"></script><span class="math inline">\\(a &lt; b_1\\)</span>'
+    )
     assert "katex" not in page and "<math" in page and "<msub>" in page and "&#x0003C;" in page
 
 

@@ -2,9 +2,7 @@
 
 import base64
 import functools
-import http.server
 import json
-import threading
 
 import numpy as np
 import pytest
@@ -21,41 +19,11 @@ from mnist_course.stepper import LARGE, ConvolutionStepper, kernel_list, step, w
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory, serve):
     "The page, on a server of its own: its address."
     folder = tmp_path_factory.mktemp("stepper")
     assert all(path.is_file() for path in write_stepper_page(folder))
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-@pytest.fixture
-def open_page(chromium, site):
-    "Open the page in a fresh window; the test fails when it wrote an error or asked another host for anything."
-    contexts, faults = [], []
-
-    def open_it(**options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 1000}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((site, "data:")) else None)
-        page.goto(site)
-        page.wait_for_selector(".mc-drag")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert not faults
+    return serve(folder)
 
 
 def value(page, name: str):
