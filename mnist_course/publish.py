@@ -154,7 +154,7 @@ def linked(
         end = found.end()
     return "".join([*parts, words(text[end:])])
 
-# %% ../nbs/instructors/publishing.ipynb #436e5806
+# %% ../nbs/instructors/publishing.ipynb #c5f7cd83
 def summary_of(source: str) -> str:
     "What a folded cell is called: the functions and classes that it defines, or that it imports."
     try:
@@ -237,9 +237,8 @@ class CoursePage:
             rest = linked(text[found.end() :].strip(), self.up, self.seen, terms=False)
             top = changed({}, cell_type="raw", metadata={}, source=front, id="front-matter")
             return [top, *([changed(cell, source=rest)] if rest else [])]
-        if self.lesson and text.startswith("### Exercise "):
-            if id := checked_below(self.nb.cells, i):
-                text = re.sub(r"^(### .+)$", rf"\1 {{#exercise-{id.split('.')[1]}}}", text, count=1, flags=re.M)
+        if self.lesson and text.startswith("### Exercise ") and (id := checked_below(self.nb.cells, i)):
+            text = re.sub(r"^(### .+)$", rf"\1 {{#exercise-{id.split('.')[1]}}}", text, count=1, flags=re.M)
         return [changed(cell, source=linked(text, self.up, self.seen, terms=self.lesson))]
 
     def code(self, cell) -> list:
@@ -386,16 +385,16 @@ def api_index() -> str:
         f"{front}\n\nA module imports only from the modules of earlier lessons. The machinery of the course may use them all.\n\n{lists}\n"
     )
 
-# %% ../nbs/instructors/publishing.ipynb #6efd45fd
+# %% ../nbs/instructors/publishing.ipynb #d8e537d1
 def exercise_cards() -> Iterator[tuple[Path, str, str, str]]:  # lesson, id, number and title, task
     "What the lessons ask, in order."
     for path in lessons():
         cells = read_notebook(path)["cells"]
         for i, cell in enumerate(cells):
             text = "".join(cell["source"])
-            if cell["cell_type"] == "markdown" and (card := re.match(r"### Exercise (.+?) \((\d) of 5, (\d+) min\)\s+(.*)", text, re.S)):
-                if id := checked_below(cells, i):
-                    yield path, id, card[1], re.split(r"^<details", card[4], flags=re.M)[0].strip()
+            card = re.match(r"### Exercise (.+?) \((\d) of 5, (\d+) min\)\s+(.*)", text, re.S) if cell["cell_type"] == "markdown" else None
+            if card and (id := checked_below(cells, i)):
+                yield path, id, card[1], re.split(r"^<details", card[4], flags=re.M)[0].strip()
 
 
 def exercises_page() -> str:
@@ -592,11 +591,11 @@ def with_mathml(page: str) -> str:
 
     return re.sub(r"<(?:link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(?:</script>)?", "", FORMULA.sub(convert, page))
 
-# %% ../nbs/instructors/publishing.ipynb #2e86e430
+# %% ../nbs/instructors/publishing.ipynb #0b5dc820
 def css_blocks(text: str) -> Iterator[tuple[str, str]]:  # (what stands before the brace, what stands in it); ("@import ...", "")
     "The rules of a style sheet, one after the other."
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    start = depth = 0
+    start = depth = opened = 0
     for found in re.finditer(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|url\([^)"\']*\)|[{};]', text):
         if found[0] == "{":
             depth += 1

@@ -1,6 +1,7 @@
 """The site as it is published: built in copies of the repository, then read as HTML and in a real browser."""
 
 import html.parser
+import itertools
 import json
 import os
 import re
@@ -248,7 +249,7 @@ def test_headings_are_in_order(pages):
         levels = [level for level, _ in page.headings if level]
         if levels.count(1) != 1:
             faults.append((name, f"{levels.count(1)} headings of the first level"))
-        faults += [(name, f"level {b} follows {a}") for a, b in zip(levels, levels[1:], strict=False) if b > a + 1]
+        faults += [(name, f"level {b} follows {a}") for a, b in itertools.pairwise(levels) if b > a + 1]
         faults += [(name, "an empty heading") for _, text in page.headings if not text.strip()]
     told(faults)
 
