@@ -9,8 +9,9 @@ __all__ = ['TERM', 'KEEP', 'LINKED_TOO', 'FIRST', 'HOME_LINK', 'MADE', 'FORMULA'
            'checked_below', 'CoursePage', 'modules', 'plain', 'tidy', 'signature_of', 'type_name', 'parameter_table',
            'value_of', 'source_link', 'described', 'api_page', 'api_index', 'exercise_cards', 'exercises_page',
            'course_imports', 'needs', 'direct_needs', 'course_map', 'map_page', 'sidebar', 'title_of_lesson',
-           'social_card', 'write_pages', 'write_if_new', 'with_mathml', 'css_blocks', 'used_css', 'used_icons',
-           'for_everyone', 'finish', 'renderer', 'process', 'build_site', 'SiteHandler', 'site_server', 'main']
+           'social_card', 'write_pages', 'write_if_new', 'with_mathml', 'with_switched_diagrams', 'css_blocks',
+           'used_css', 'used_icons', 'for_everyone', 'finish', 'renderer', 'process', 'build_site', 'SiteHandler',
+           'site_server', 'main']
 
 # %% ../nbs/instructors/publishing.ipynb #ecae466f
 import ast
@@ -591,6 +592,20 @@ def with_mathml(page: str) -> str:
 
     return re.sub(r"<(?:link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(?:</script>)?", "", FORMULA.sub(convert, page))
 
+# %% ../nbs/instructors/publishing.ipynb #3756d535
+def with_switched_diagrams(page: str) -> str:
+    "A page whose inline pictures are dark when the page is."
+
+    def switched(found: re.Match) -> str:
+        rules = [(selector, body) for _, inner in css_blocks(found[1]) for selector, body in css_blocks(inner)]
+        return (
+            "<style>"
+            + "".join(f"{', '.join('.quarto-dark ' + one.strip() for one in head.split(','))}{{{body}}}" for head, body in rules)
+            + "</style>"
+        )
+
+    return re.sub(r"<style>(\s*@media \(prefers-color-scheme: ?dark\).*?)</style>", switched, page, flags=re.S)
+
 # %% ../nbs/instructors/publishing.ipynb #0b5dc820
 def css_blocks(text: str) -> Iterator[tuple[str, str]]:  # (what stands before the brace, what stands in it); ("@import ...", "")
     "The rules of a style sheet, one after the other."
@@ -688,7 +703,7 @@ def for_everyone(page: str) -> str:
     page = re.sub(r"<pre(?=[ >])(?![^>]*tabindex)", '<pre tabindex="0"', page)
     return page.replace('<div class="sd-table">', '<div class="sd-table" tabindex="0">')
 
-# %% ../nbs/instructors/publishing.ipynb #a90a4638
+# %% ../nbs/instructors/publishing.ipynb #13b1c904
 ELSEWHERE = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\ssrc=["']?(?:https?:)?//[^>]*>|<link\b(?=[^>]*rel=["']?(?:stylesheet|icon|preload|modulepreload))[^>]*href=["']?(?:https?:)?//[^>]*>"""
     r"""|@import\s+(?:url\()?["']?(?:https?:)?//[^;]*|url\(["']?(?:https?:)?//[^)]*\)"""
@@ -705,7 +720,7 @@ def finish(
     pages = [path for path in sorted(out.rglob("*.html")) if "try" not in path.relative_to(out).parts]
     for path in pages:
         old = path.read_text("utf-8")
-        new = for_everyone(with_mathml(old))
+        new = for_everyone(with_switched_diagrams(with_mathml(old)))
         if path.relative_to(out).as_posix().startswith(("api/", "exercises.", "map.")):
             new = re.sub(r'<div class="action-links"><a [^>]*>(?:(?!</a>).)*Edit this page</a></div>', "", new, flags=re.S)
         if path.name == "404.html" and "<base " not in new:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import pytest
 
 from mnist_course.notebooks import all_notebooks, read_notebook
-from mnist_course.publish import exercise_cards, glossary, lessons, linked, site_server, used_css, with_mathml
+from mnist_course.publish import exercise_cards, glossary, lessons, linked, site_server, used_css, with_mathml, with_switched_diagrams
 
 ROOT = Path(__file__).parent.parent
 BASE = "https://site.test/mnist_course/"
@@ -101,6 +101,8 @@ class Parsed(html.parser.HTMLParser):
     def handle_data(self, data):
         if not {"script", "style"} & set(self.open):
             self.text.append(data)
+        if {"title", "desc"} & set(self.open[-1:]) and "svg" in self.open:
+            self.images[-1]["said"] = self.images[-1].get("said", "") + data
         if self.level and self.headings:
             level, text = self.headings[-1]
             self.headings[-1] = (level, text + data)
@@ -236,8 +238,10 @@ def test_every_picture_has_a_text_that_says_something(pages):
     faults = []
     for name, page in pages.items():
         for image in page.images:
-            text = (image.get("alt") if image["tag"] == "img" else image.get("aria-label")) or ""
-            if len(text) < 15 or re.search(r"\.(png|svg|jpe?g)$", text):
+            text = (image.get("alt") if image["tag"] == "img" else image.get("aria-label") or image.get("said")) or ""
+            if len(text) < (15 if image["tag"] == "svg" or image["src"].startswith("data:") else 10) or re.search(
+                r"\.(png|svg|jpe?g)$", text
+            ):
                 faults.append((name, image["tag"], text))
     told(faults)
     assert sum(len(page.images) for page in pages.values()) > 40
@@ -293,6 +297,13 @@ def test_a_lessons_page_shows_the_outputs_of_the_notebook(built, pages, path):
                     " ".join((image.get("alt") or "").split()) for image in pages[name].images
                 ]:
                     faults.append(alt)
+            elif "image/svg+xml" in data:
+                drawn = re.sub(r"<style>.*?</style>", "", "".join(data["image/svg+xml"]), flags=re.S)
+                faults += [
+                    part
+                    for part in re.findall(r"<(?:text|title|desc|path|rect)[^>]*>[^<]*", drawn)
+                    if squeezed(part) not in squeezed(source)
+                ]
             elif "text/markdown" in data:
                 words = re.findall(r"[\w,.]{4,}", re.sub(r"`|\*\*|</?\w+>|\]\([^)]*\)|&\w+;", " ", "".join(data["text/markdown"])))
                 faults += [word for word in words if squeezed(word) not in text and word.strip(".,") not in text]
@@ -479,6 +490,13 @@ def test_formulas_become_mathml():
         '<script defer src="https://cdn.jsdelivr.net/npm/katex@1/x.js"></script><span class="math inline">\\(a &lt; b_1\\)</span>'
     )
     assert "katex" not in page and "<math" in page and "<msub>" in page and "&#x0003C;" in page
+
+
+def test_diagrams_follow_the_switch():
+    page = with_switched_diagrams(
+        "<svg><style>@media (prefers-color-scheme:dark){.a,.b{fill:#fff}.c{x:1}}</style></svg><style>p{x:1}</style>"
+    )
+    assert page == "<svg><style>.quarto-dark .a, .quarto-dark .b{fill:#fff}.quarto-dark .c{x:1}</style></svg><style>p{x:1}</style>"
 
 
 def test_a_style_sheet_keeps_what_is_used():
