@@ -738,7 +738,7 @@ def finish(
         if found := ELSEWHERE.search(path.read_text("utf-8")):
             raise ValueError(f"{path.relative_to(out)} loads from another host: {found[0][:200]}")
 
-# %% ../nbs/instructors/publishing.ipynb #2895368a
+# %% ../nbs/instructors/publishing.ipynb #7e0e76d8
 def renderer() -> str:
     "quarto where it is installed, else smalldocs; MNIST_COURSE_RENDERER chooses."
     wish = os.environ.get("MNIST_COURSE_RENDERER", "")
@@ -818,7 +818,8 @@ class SiteHandler(http.server.SimpleHTTPRequestHandler):
 
 
 def site_server(
-    folder: Path, port: int = 0
+    folder: Path,  # a finished site
+    port: int = 0,  # 0: any that is free
 ) -> tuple[http.server.ThreadingHTTPServer, str]:  # the server, not yet serving, and the site's address
     "A server for the site, on this machine only."
     base = f"{settings()['doc_baseurl']}/"
@@ -827,7 +828,9 @@ def site_server(
     return server, f"http://127.0.0.1:{server.server_port}{base}"
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(
+    argv: list[str] | None = None,  # None: the words of the command line
+) -> int:  # the exit status
     "python -m mnist_course.publish [preview | pages | finish]; without a word, make the site."
     word = (sys.argv[1:] if argv is None else argv)[:1]
     try:
@@ -850,5 +853,5 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "__file__" in globals():  # not in a notebook, which is called __main__, too
     sys.exit(main())
