@@ -78,14 +78,14 @@ def code_cells(path: Path) -> list[str]:
     "The code of a notebook."
     return ["".join(cell["source"]) for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code"]
 
-# %% ../nbs/instructors/publishing.ipynb #07c878db
+# %% ../nbs/instructors/publishing.ipynb #72c4cadb
 TERM = re.compile(r'^\[([^\]]+)\]\{#([\w-]+) \.term(?: data-also="([^"]*)")?\}', re.M)
 KEEP = re.compile(
     r"(?P<code>(?<!`)`[^`\n]+`(?!`))|```.*?```|~~~.*?~~~|\$\$.*?\$\$|\$[^$\n]+\$|!?\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)"
     r"|<details\b.*?</details>|<[^>\n]+>|^#+ .*?$|^\|.*?$|^(?: {4}|\t).*?$|https?://\S+",
     re.M | re.S,
 )
-LINKED_TOO = ("figure", "progress", "draw", "stepper")  # machinery whose names the lessons use
+LINKED_TOO = ("figure", "progress", "draw", "stepper", "explore", "diagrams")  # machinery whose names the lessons use
 
 
 @functools.cache
@@ -262,7 +262,7 @@ class CoursePage:
             return [*parts, note]
         return parts
 
-# %% ../nbs/instructors/publishing.ipynb #5bc94e84
+# %% ../nbs/instructors/publishing.ipynb #9cfbea1f
 def modules() -> dict[str, Path]:  # "arithmetic" -> its notebook
     "Modules with a page, and the notebooks that they are exported from: lessons first, then the machinery."
     found = {module_of(path): path for path in [*lessons(), *sorted((repository() / "nbs" / "instructors").glob("*.ipynb"))]}
@@ -352,8 +352,8 @@ def api_page(
     where = notebook.resolve().relative_to((repository() / "nbs").resolve()).as_posix()
     number = lesson_number(notebook)
     made_in = f"lesson {number}, {title_of(notebook)}" if number else title_of(notebook)
-    front = f"---\ntitle: {quoted(f'mnist_course.{name}')}\ndescription: {quoted(plain((module.__doc__ or '').strip()))}\n---"
-    parts, values = [front, f"Exported from [{made_in}](../{where})."], []
+    front = f"---\ntitle: {quoted(name)}\ndescription: {quoted(plain((module.__doc__ or '').strip()))}\n---"
+    parts, values = [front, f"`mnist_course.{name}`, exported from [{made_in}](../{where})."], []
     for public in public_names(f"{name}/__init__" if (asset(name) / "__init__.py").exists() else name):
         thing = getattr(module, public)
         if isinstance(thing, type) and getattr(thing, "__module__", "") == module.__name__:

@@ -468,7 +468,7 @@ def test_pages_open_from_a_stick(visit, built):
     page = visit()
     for name in ("index.html", "03_shapes.html", "api/arithmetic.html"):
         page.goto((built / name).as_uri())
-    assert page.get_by_role("heading", level=1).inner_text() == "mnist_course.arithmetic"
+    assert page.get_by_role("heading", level=1).inner_text() == "arithmetic"
 
 
 # ---- the steps alone
