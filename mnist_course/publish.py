@@ -382,9 +382,7 @@ def api_index() -> str:
         parts["From the lessons" if number else "The machinery"].append(f"{entry}\n:   {plain(says)}")
     lists = "\n\n".join(f"## {heading}\n\n" + "\n\n".join(entries) for heading, entries in parts.items())
     front = '---\ntitle: "The library"\ndescription: "Every lesson exports one module; here is what each holds."\n---'
-    return (
-        f"{front}\n\nA module imports only from the modules of earlier lessons. The machinery of the course may use them all.\n\n{lists}\n"
-    )
+    return f"{front}\n\nA module imports only from the modules of earlier lessons. The machinery of the course may use them all.\n\n{lists}\n"
 
 # %% ../nbs/instructors/publishing.ipynb #6efd45fd
 def exercise_cards() -> Iterator[tuple[Path, str, str, str]]:  # lesson, id, number and title, task
@@ -462,9 +460,7 @@ def course_map() -> str:
     for number, found in graph.items():
         for other in found:
             bend = left - 12 - 22 * (abs(y[number] - y[other]) / row) ** 0.75
-            parts.append(
-                f'<path class="need" d="M{left} {y[other] + 7} C{bend:.0f} {y[other] + 7} {bend:.0f} {y[number] - 7} {left - 5} {y[number] - 7}"/>'
-            )
+            parts.append(f'<path class="need" d="M{left} {y[other] + 7} C{bend:.0f} {y[other] + 7} {bend:.0f} {y[number] - 7} {left - 5} {y[number] - 7}"/>')
             parts.append(f'<path class="tip" d="M{left} {y[number] - 7} l-7 -3.5 v7 z"/>')
     for path in lessons():
         number, title = lesson_number(path), html.escape(title_of(path))
@@ -493,10 +489,7 @@ FIRST = ("teaching", "running", "grading", "publishing", "ways_in")  # pages tha
 def sidebar() -> str:
     "sidebar.yml: every page of the site in its place. JSON is YAML, too."
     nbs = repository() / "nbs"
-    answers = [
-        {"href": f"answers/{path.name}", "text": f"{lesson_number(path)} · {title_of_lesson(path)}"}
-        for path in sorted((nbs / "answers").glob("*.ipynb"))
-    ]
+    answers = [{"href": f"answers/{path.name}", "text": f"{lesson_number(path)} · {title_of_lesson(path)}"} for path in sorted((nbs / "answers").glob("*.ipynb"))]
     pages = sorted((nbs / "instructors").glob("*.ipynb"))
     ours = sorted((path for path in pages if path.stem in FIRST), key=lambda path: FIRST.index(path.stem))
     rest = [path for path in pages if path.stem not in FIRST]
@@ -590,7 +583,7 @@ def with_mathml(page: str) -> str:
         formula = mathml(html.unescape(found[2]), display="block" if found[1] == "display" else "inline")
         return f'<span class="math {found[1]}">{formula}</span>'
 
-    return re.sub(r"<(?:link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(?:</script>)?", "", FORMULA.sub(convert, page))
+    return re.sub(r'<(?:link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(?:</script>)?', "", FORMULA.sub(convert, page))
 
 # %% ../nbs/instructors/publishing.ipynb #2e86e430
 def css_blocks(text: str) -> Iterator[tuple[str, str]]:  # (what stands before the brace, what stands in it); ("@import ...", "")
@@ -668,10 +661,7 @@ def for_everyone(page: str) -> str:
     # a switch that is only an icon needs a name
     page = re.sub(r'title="Toggle dark mode"', 'title="Toggle dark mode" aria-label="Toggle dark mode" role="button"', page)
     # two lists of breadcrumbs, one for each width of the window: their names differ
-    page = page.replace(
-        '<nav aria-label="breadcrumb" class="quarto-page-breadcrumbs quarto-title-breadcrumbs',
-        '<nav aria-label="breadcrumb, above the title" class="quarto-page-breadcrumbs quarto-title-breadcrumbs',
-    )
+    page = page.replace('<nav aria-label="breadcrumb" class="quarto-page-breadcrumbs quarto-title-breadcrumbs', '<nav aria-label="breadcrumb, above the title" class="quarto-page-breadcrumbs quarto-title-breadcrumbs')
     # wide code, tables and outputs scroll: they must be reachable by keyboard
     page = re.sub(r"<pre(?=[ >])(?![^>]*tabindex)", '<pre tabindex="0"', page)
     return page
@@ -737,22 +727,13 @@ def build_site() -> Path:  # _docs
     before = Path.cwd()
     os.chdir(root)  # nbdev looks for settings.ini from here
     try:
-        print(
-            f"Making the site with {how}"
-            + ("" if how == "quarto" else ", which is pure Python (Quarto is used where it is installed)")
-            + " ...",
-            flush=True,
-        )
+        print(f"Making the site with {how}" + ("" if how == "quarto" else ", which is pure Python (Quarto is used where it is installed)") + " ...", flush=True)
         cache = process(root)
         write_pages(cache)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         command = ["quarto", "render", "--no-cache"] if how == "quarto" else [sys.executable, "-m", "smalldocs.cli", "render", "--quiet"]
-        done = subprocess.run(
-            command, cwd=cache, env={**os.environ, "PATH": path, "MNIST_COURSE_PAGES": "written"}, capture_output=how != "quarto", text=True
-        )
-        told = [
-            line for line in (done.stderr or "").splitlines() if not re.search(r"^(?:pre|post)-render|html-math-method|image-alt", line)
-        ]
+        done = subprocess.run(command, cwd=cache, env={**os.environ, "PATH": path, "MNIST_COURSE_PAGES": "written"}, capture_output=how != "quarto", text=True)
+        told = [line for line in (done.stderr or "").splitlines() if not re.search(r"^(?:pre|post)-render|html-math-method|image-alt", line)]
         print("\n".join(told), end="\n" if told else "", flush=True)
         if done.returncode:
             raise ValueError(f"{how} could not make the site")
@@ -762,9 +743,7 @@ def build_site() -> Path:  # _docs
         os.chdir(before)
     pages = list((root / "_docs").rglob("*.html"))
     megabytes = sum(path.stat().st_size for path in (root / "_docs").rglob("*") if path.is_file()) / 2**20
-    print(
-        f"{len(pages)} pages, {megabytes:.0f} MB, in {time.perf_counter() - start:.0f} s: _docs/index.html; make docs-preview serves them"
-    )
+    print(f"{len(pages)} pages, {megabytes:.0f} MB, in {time.perf_counter() - start:.0f} s: _docs/index.html; make docs-preview serves them")
     return root / "_docs"
 
 
@@ -790,9 +769,7 @@ class SiteHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def site_server(
-    folder: Path, port: int = 0
-) -> tuple[http.server.ThreadingHTTPServer, str]:  # the server, not yet serving, and the site's address
+def site_server(folder: Path, port: int = 0) -> tuple[http.server.ThreadingHTTPServer, str]:  # the server, not yet serving, and the site's address
     "A server for the site, on this machine only."
     base = f"{settings()['doc_baseurl']}/"
     handler = type("Handler", (SiteHandler,), {"base": base})
