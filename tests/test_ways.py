@@ -149,7 +149,7 @@ def test_badges_point_to_files_that_exist():
 
 def test_badges_are_pictures_of_our_own():
     assert badges().count(".svg") == len(BADGES)
-    for name, text in BADGES.items():
+    for name, (text, _) in BADGES.items():
         tree = ElementTree.fromstring((ROOT / "nbs" / "badges" / f"{name}.svg").read_text("utf-8"))
         assert tree.get("aria-label") == text
     readme = (ROOT / "README.md").read_text("utf-8")
