@@ -46,11 +46,7 @@ setup(
     packages=find_packages(include=["mnist_course", "mnist_course.*"]),
     package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "static/*", "static/slides/*", "py.typed"]},
     install_requires=settings["requirements"].split(),
-    extras_require={
-        "dev": [*settings["dev_requirements"].split(), *settings["docs_requirements"].split()],  # the tests build the site, too
-        "docs": [one for one in settings["dev_requirements"].split() if one.startswith(("nbdev", "execnb", "fastcore", "ghapi"))]
-        + settings["docs_requirements"].split(),
-    },
+    extras_require={"dev": settings["dev_requirements"].split()},
     entry_points={"console_scripts": settings["console_scripts"].split()},
     cmdclass={"build_py": BuildWithLessons},
     zip_safe=False,

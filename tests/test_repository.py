@@ -74,10 +74,12 @@ ORDER = ["figure", *(re.search(r"#\| default_exp (\w+)", "\n".join(cells(path, "
 
 MACHINERY = {
     "checks",
+    "diagrams",
     "draw",
     "explore",
     "foreign",
     "progress",
+    "stepper",
 }  # what a lesson may use beside the modules of the lessons; no module imports it
 
 
