@@ -78,7 +78,7 @@ def code_of(path: Path) -> list[str]:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
-# %% ../nbs/instructors/running.ipynb #9e3cd440
+# %% ../nbs/instructors/running.ipynb #da3ec5d9
 class Learner:
     "A kernel that runs a lesson, in a folder of its own."
 
@@ -87,6 +87,7 @@ class Learner:
 
         own = {"OMP_NUM_THREADS": str(threads)} | ({"MNIST_COURSE_DATA": data} if data else {})
         write_course(folder)
+        self.folder = folder
         quiet = ["--IPKernelApp.log_level=40"]
         self.manager, self.client = start_new_kernel(cwd=str(folder), env={**os.environ, **own}, extra_arguments=quiet, startup_timeout=300)
         self.pid = self.manager.provisioner.process.pid
@@ -106,7 +107,7 @@ class Learner:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
 
-# %% ../nbs/instructors/running.ipynb #5dc7bef4
+# %% ../nbs/instructors/running.ipynb #74941525
 def measure(
     lesson: Path,
     learners: int = 1,  # at the same time
@@ -134,7 +135,7 @@ def measure(
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
-            done = list(pool.map(lambda person: person.run(code_of(lesson)), people))
+            done = list(pool.map(lambda person: person.run(code_of(person.folder / lesson.name)), people))
             use.seconds, use.longest, errors = (list(values) for values in zip(*done, strict=True))
             use.errors = sum(errors)
         finally:
