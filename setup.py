@@ -1,6 +1,7 @@
 """Everything that setuptools needs to know stands in settings.ini; the lessons are packed into the wheel here."""
 
 import json
+import shutil
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ settings = config["DEFAULT"]
 
 
 class BuildWithLessons(build_py):
-    "Copies the lessons, without their outputs, into mnist_course/lessons of the wheel."
+    "Copies the lessons, without their outputs, into mnist_course/lessons of the wheel, and constraints.txt into mnist_course."
 
     def run(self):
         super().run()
@@ -28,6 +29,7 @@ class BuildWithLessons(build_py):
                 if cell["cell_type"] == "code":
                     cell["outputs"] = []
             (target / lesson.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        shutil.copy(ROOT / "constraints.txt", target.parent / "constraints.txt")
 
 
 setup(
@@ -42,9 +44,13 @@ setup(
     keywords=settings["keywords"].split(),
     python_requires=f">={settings['min_python']}",
     packages=find_packages(include=["mnist_course", "mnist_course.*"]),
-    package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "static/*", "py.typed"]},
+    package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "static/*", "static/slides/*", "py.typed"]},
     install_requires=settings["requirements"].split(),
-    extras_require={"dev": settings["dev_requirements"].split()},
+    extras_require={
+        "dev": [*settings["dev_requirements"].split(), *settings["docs_requirements"].split()],  # the tests build the site, too
+        "docs": [one for one in settings["dev_requirements"].split() if one.startswith(("nbdev", "execnb", "fastcore", "ghapi"))]
+        + settings["docs_requirements"].split(),
+    },
     entry_points={"console_scripts": settings["console_scripts"].split()},
     cmdclass={"build_py": BuildWithLessons},
     zip_safe=False,

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['IMPORT', 'EXPORT', 'SIDE', 'PAGE', 'dependencies', 'bundle', 'synced_bytes', 'sample_digits', 'Drawings',
-           'DrawingPad', 'half_weights', 'ActivationViewer', 'write_page']
+           'DrawingPad', 'half_weights', 'familiar_bytes', 'ActivationViewer', 'write_page']
 
-# %% ../nbs/instructors/drawing.ipynb #008cb5b2
+# %% ../nbs/instructors/drawing.ipynb #0d19ef0f
 import re
 import shutil
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from torch import nn
 from .data import load_mnist
 from .environment import asset
 from .model import Net
-from .predict import predict
+from .predict import load_familiar, predict
 
 # %% ../nbs/instructors/drawing.ipynb #3d4b728e
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js"\n', re.M)
@@ -50,13 +50,13 @@ def bundle(
         parts.append(f"const {part}_js = (() => {{\n{EXPORT.sub('', source)}\nreturn {{{exported}}}\n}})()")
     return "\n".join([*parts, f"export default {{render: {name}_js.render}}"])
 
-# %% ../nbs/instructors/drawing.ipynb #9e89010b
+# %% ../nbs/instructors/drawing.ipynb #7d916305
 SIDE = 280  # pixels of a drawing
 
 
 def synced_bytes() -> traitlets.Bytes:
-    "A trait for bytes that JavaScript may set."
-    return traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value or b""))
+    "A trait for bytes that JavaScript may set. Nothing is sent back to it: an echo that comes late would undo a newer stroke."
+    return traitlets.Bytes().tag(sync=True, echo_update=False, from_json=lambda value, widget: bytes(value or b""))
 
 
 def sample_digits() -> bytes:  # ten pictures of 28 x 28, one of each digit
@@ -109,7 +109,7 @@ class Drawings:
         right = [predict(model, image).label == label for image, label in zip(self.images, self.labels, strict=True)]
         return float(sum(right) / len(right))
 
-# %% ../nbs/instructors/drawing.ipynb #01553563
+# %% ../nbs/instructors/drawing.ipynb #980c73e6
 class DrawingPad(anywidget.AnyWidget):
     """A pad to draw a digit on. With a model, each drawing is read while it grows; `.answer` says what was read.
 
@@ -158,6 +158,7 @@ class DrawingPad(anywidget.AnyWidget):
                 "probabilities": list(said.probabilities),
                 "is_digit": said.is_digit,
                 "message": said.message,
+                "strangeness": said.strangeness,
             }
 
     def put(
@@ -165,7 +166,7 @@ class DrawingPad(anywidget.AnyWidget):
         image: np.ndarray | torch.Tensor,  # uint8 or float 0..1, (H, W), white ink on black; stretched to the pad
     ) -> None:
         "Lay a picture on the pad, as if it had been drawn. Raises ValueError when it is no such picture."
-        picture = torch.as_tensor(image)
+        picture = image if isinstance(image, torch.Tensor) else torch.tensor(image)
         if picture.ndim != 2 or not picture.numel():
             raise ValueError(f"put wants one picture of shape (H, W), got {tuple(picture.shape)}")
         scaled = picture.float() * (255 if picture.is_floating_point() else 1)
@@ -190,7 +191,7 @@ class DrawingPad(anywidget.AnyWidget):
         except ValueError as error:
             self.answer = {**self.answer, "message": str(error)}
 
-# %% ../nbs/instructors/drawing.ipynb #57a6e021
+# %% ../nbs/instructors/drawing.ipynb #4569abf0
 def half_weights(
     model: nn.Module,  # a Net
 ) -> bytes:  # float16, little endian: conv1's weight, its bias, conv2's weight ... fc2's bias
@@ -202,11 +203,22 @@ def half_weights(
     return b"".join(state[name].detach().cpu().half().numpy().astype("<f2").tobytes() for name in wanted)
 
 
+def familiar_bytes(
+    model: nn.Module,
+) -> bytes:  # float32, little endian: the means, the whitening row by row, the recipe; nothing for other weights than the course's
+    "How digits look to a network, as the browser reads it: `cnn.js` doubts with it what looks otherwise."
+    familiar = load_familiar()
+    if not familiar.fits(model):
+        return b""
+    return b"".join(part.numpy().astype("<f4").tobytes() for part in (familiar.means, familiar.whitening, familiar.recipe))
+
+
 class ActivationViewer(DrawingPad):
     "A pad beside every layer of a Net. `.image` and `.answer` are what is drawn, and what the network in the browser says."
 
     _esm = bundle("viewer")
     weights = synced_bytes()
+    familiar = synced_bytes()  # empty: nobody knows how digits look to this network
     milliseconds = traitlets.Float(0).tag(sync=True)  # for one look: preparation and network
 
     def __init__(
@@ -214,13 +226,14 @@ class ActivationViewer(DrawingPad):
         model: nn.Module,  # a Net; the viewer takes its weights as they are now
         **options,
     ):
-        super().__init__(weights=half_weights(model), **options)
+        super().__init__(weights=half_weights(model), familiar=familiar_bytes(model), **options)
 
-# %% ../nbs/instructors/drawing.ipynb #af6d3ec3
+# %% ../nbs/instructors/drawing.ipynb #985c972f
 PAGE = (
     "index.html",
     "widgets.css",
     "net.f16",
+    "familiar.f32",
     "samples.bin",
     *(f"{name}.js" for name in ("try_it", "home", "viewer", "pad", "prepare", "cnn", "common")),
 )
@@ -236,7 +249,8 @@ def write_page(
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    made = {"net.f16": half_weights(model or load_pretrained()), "samples.bin": sample_digits()}
+    model = model or load_pretrained()
+    made = {"net.f16": half_weights(model), "familiar.f32": familiar_bytes(model), "samples.bin": sample_digits()}
     for name in PAGE:
         if name in made:
             write_atomically(folder / name, made[name])

@@ -92,7 +92,7 @@ def output_markdown(
     text = "".join(output.get("text", data.get("text/plain", [])))
     return f"```\n{text.rstrip()}\n```" if text.strip() else ""
 
-# %% ../nbs/instructors/notebooks.ipynb #c268a906
+# %% ../nbs/instructors/notebooks.ipynb #f9588f93
 def make_readme(
     notebook: dict,  # nbs/index.ipynb
 ) -> tuple[str, list[bytes]]:  # README.md, and its pictures
@@ -107,7 +107,7 @@ def make_readme(
                 parts.append(f"```python\n{source}\n```")
             parts += [output_markdown(output, pictures) for output in cell["outputs"]]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    return re.sub(r"\]\((?=\d\d_|answers/|instructors/)", "](nbs/", text), pictures  # links to lessons, seen from the root
+    return re.sub(r"\]\((?=\d\d_|answers/|instructors/|badges/)", "](nbs/", text), pictures  # links to lessons, seen from the root
 
 # %% ../nbs/instructors/notebooks.ipynb #50d6d9d5
 def write_readme() -> None:
@@ -118,14 +118,17 @@ def write_readme() -> None:
         write_atomically(root / "nbs" / "index_files" / f"figure-{i}.png", png)
     write_atomically(root / "README.md", text.encode())
 
-# %% ../nbs/instructors/notebooks.ipynb #fb898edc
+# %% ../nbs/instructors/notebooks.ipynb #55df43e6
 def run_notebooks(
     names: list[str] | None = None,  # parts of paths; None: those whose code changed since they were run
 ) -> None:
-    "Run notebooks and keep their outputs, then make the README."
+    "Run notebooks and keep their outputs, then make the README, the Colab edition and the badges."
+    from mnist_course.ways import write_ways
+
     for path in all_notebooks():
         wanted = any(name in path.as_posix() for name in names) if names else is_stale(read_notebook(path))
         if wanted:
             print(f"{path.relative_to(asset().parent)} ... ", end="", flush=True)
             print(f"{run_notebook(path):.0f} s", flush=True)
     write_readme()
+    write_ways()

@@ -1,11 +1,14 @@
 """What several tests share. Every test runs on the sample, without a network."""
 
 import contextlib
+import functools
+import http.server
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -50,6 +53,47 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=found, args=quiet)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def serve():
+    "Serve a folder on this machine: a function from the folder to its address."
+    servers = []
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    def start(folder: Path) -> str:
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+
+
+@pytest.fixture
+def open_page(chromium, site):
+    "Open the page of a module's `site` in a fresh window; the test fails when it wrote an error or asked another host for anything."
+    contexts, faults = [], []
+
+    def open_it(**options):
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 1000}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((site, "data:")) else None)
+        page.goto(site)
+        page.wait_for_selector(".mc")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert not faults
 
 
 class Lab:

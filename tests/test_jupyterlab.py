@@ -100,6 +100,10 @@ def test_python_lays_a_digit_on_the_viewer_and_reads_its_answer(lab):
     lab.run(second, "from mnist_course.data import load_mnist\nviewer.put(load_mnist(source='sample')[1].images[0])")
     wait_for(lab, "7 (")
     lab.output(cell)
+    white = (
+        "() => { const c = document.querySelector('.mc-canvas'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+    )
+    assert lab.page.evaluate(white + " return d.filter((value, i) => i % 4 === 0 && value > 127).length }") > 1_000
     assert lab.page.locator(".mc-map").count() == 8
     said = lab.run(second, "print(viewer.answer['label'], len(viewer.answer['probabilities']), viewer.milliseconds > 0)")
     assert said == "7 10 True"

@@ -11,8 +11,28 @@ from PIL import Image, ImageDraw, ImageOps
 from torch import nn
 
 from mnist_course.data import load_mnist, normalize
-from mnist_course.model import load_pretrained
-from mnist_course.predict import centre, crop, fit, predict, prepare, steps, to_ink
+from mnist_course.model import Net, load_pretrained
+from mnist_course.predict import (
+    STEPS,
+    Familiar,
+    centre,
+    class_distance,
+    class_statistics,
+    crop,
+    expected_calibration_error,
+    fit,
+    fit_temperature,
+    judge,
+    lit_paper,
+    load_familiar,
+    look,
+    plot_reliability,
+    predict,
+    prepare,
+    reliability,
+    steps,
+    to_ink,
+)
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +267,25 @@ def test_files_that_are_no_picture(tmp_path, content, message):
     assert caught.match(message)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"%PDF-1.7\n%and so on", "is a PDF: save the page as a PNG"),
+        (b"\0\0\0\x18ftypheic\0\0", "is an HEIC photograph: save it as a JPEG"),
+    ],
+)
+def test_files_that_are_no_picture_for_pillow(tmp_path, content, message):
+    (tmp_path / "page").write_bytes(content)
+    with pytest.raises(ValueError, match=f"page {message}"):
+        prepare(tmp_path / "page")
+
+
+def test_an_animated_gif_is_read_by_its_first_picture(tmp_path):
+    frames = [seven(), Image.new("L", (200, 200), 255), ImageOps.invert(seven())]
+    frames[0].save(tmp_path / "7.gif", save_all=True, append_images=frames[1:])
+    assert torch.equal(prepare(tmp_path / "7.gif"), prepare(seven()))
+
+
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(ValueError, match=r"there is no file .*nothing\.png"):
         prepare(tmp_path / "nothing.png")
@@ -271,6 +310,52 @@ def test_to_ink_is_the_same_for_both_polarities():
 def test_little_contrast_is_no_ink():
     assert not to_ink(0.5 + 0.1 * BYTES / 255).any()
     assert to_ink(0.5 + 0.2 * BYTES / 255).any()
+
+
+def in_bad_light(image: Image.Image, factor: float) -> np.ndarray:
+    "Light that falls from 1 at the left to `factor` at the right."
+    light = np.linspace(1, factor, image.width)
+    return (np.asarray(image) * light).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("factor", [0.9, 0.7, 0.5])
+def test_uneven_light_makes_no_ink(factor):
+    image = seven(pen=40)
+    lit = in_bad_light(image, factor)
+    assert alike(lit, image) > 0.97
+    assert alike(255 - lit, image) > 0.97
+    assert steps(lit, skip="light")["centred"].any()
+
+
+def test_paper_is_what_is_there_without_ink():
+    light = in_bad_light(Image.new("L", (200, 200), 240), 0.6) / 255
+    page = in_bad_light(seven(paper=240, pen=30), 0.6) / 255
+    off = np.abs(lit_paper(page) - light)
+    assert off[:, 40:160].max() < 0.05 and off.max() < 0.1  # at the dark edge it takes the light from further inside
+    assert lit_paper(np.full((3, 70), 0.5)).shape == (3, 70) and (lit_paper(np.full((1, 1), 0.5)) == 0.5).all()
+
+
+def test_grain_is_no_ink():
+    noisy = (np.asarray(seven(paper=200, pen=60)) + np.random.default_rng(0).normal(0, 6, (200, 200))).clip(0, 255).astype(np.uint8)
+    assert alike(noisy, seven()) > 0.95
+
+
+def test_a_digit_that_touches_the_frame_stays_whole():
+    tight = seven().crop((56, 33, 147, 176))
+    assert alike(tight, seven()) > 0.95 and alike(ImageOps.invert(tight), seven()) > 0.95
+
+
+def test_a_step_can_be_left_out():
+    image = seven().transform((260, 240), Image.Transform.AFFINE, (1, 0, -50, 0, 1, -20), fillcolor=255)
+    whole = steps(image)
+    for step in STEPS:
+        assert steps(image, skip={step})["centred"].shape == (28, 28)
+    assert steps(image, skip="ink")["ink"].mean() > 0.5 and steps(image, skip="crop")["cropped"].shape == whole["grey"].shape
+    assert steps(image, skip=["fit"])["20 x 20"].shape[0] == 28
+    off = steps(image, skip="centre")["centred"]
+    assert off[4].any() and not off[3].any() and not off[24].any() and not np.array_equal(off, whole["centred"])
+    with pytest.raises(ValueError, match="no step 'blur' to skip: choose among light, ink"):
+        steps(image, skip={"blur"})
 
 
 def test_crop():
@@ -359,3 +444,123 @@ def test_precision_of_the_model():
 def test_a_model_that_does_not_give_ten_numbers(numbers):
     with pytest.raises(ValueError, match="ten finite numbers"):
         predict(Fixed(*numbers), seven())
+
+
+# --- calibration
+
+
+def test_reliability_by_hand():
+    probabilities = torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.68, 0.32], [0.05, 0.95], [1.0, 0.0]])
+    labels = torch.tensor([0, 1, 0, 1, 0])
+    confidence, accuracy, count = reliability(probabilities, labels, bins=5)
+    assert count.tolist() == [0, 0, 0, 3, 2] and np.isnan(confidence[:3]).all() and np.isnan(accuracy[:3]).all()
+    np.testing.assert_allclose(confidence[3:], [0.66, 0.975], atol=1e-6)
+    np.testing.assert_allclose(accuracy[3:], [2 / 3, 1])
+    expected = (3 * abs(2 / 3 - 0.66) + 2 * 0.025) / 5
+    assert expected_calibration_error(probabilities, labels, bins=5) == pytest.approx(expected, abs=1e-6)
+
+
+def drawn(n: int, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    "Logits of a network that is too sure by this factor, and labels drawn from what it should have said."
+    torch.manual_seed(0)
+    logits = torch.randn(n, 10) * 2
+    return logits * temperature, torch.multinomial(logits.softmax(1), 1)[:, 0]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_is_found_again(temperature):
+    logits, labels = drawn(20_000, temperature)
+    found = fit_temperature(logits, labels)
+    assert found == pytest.approx(temperature, rel=0.05)
+    assert fit_temperature(logits.log_softmax(1), labels) == pytest.approx(found, rel=1e-4)
+    assert expected_calibration_error((logits / found).softmax(1), labels) < 0.02
+    loss = [nn.functional.cross_entropy(logits / t, labels) for t in (found * 0.97, found, found * 1.03)]
+    assert loss[1] == min(loss)
+
+
+def test_the_temperature_of_what_is_known_by_heart_is_very_low():
+    logits = torch.eye(10) * 5
+    assert fit_temperature(logits, torch.arange(10)) < 0.2  # where the loss is 0 in float64
+    assert fit_temperature(logits, (torch.arange(10) + 1) % 10) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("measure", [reliability, expected_calibration_error, fit_temperature])
+def test_calibration_needs_labels_for_its_digits(measure):
+    for scores, labels in ((torch.zeros(0, 10), torch.zeros(0).long()), (torch.zeros(3, 10), torch.zeros(2).long())):
+        with pytest.raises(ValueError, match="needs"):
+            measure(scores, labels)
+
+
+def test_the_plot_of_reliability_says_what_it_shows():
+    logits, labels = drawn(500, 2.0)
+    figure = plot_reliability({"boasts": logits.softmax(1), "helped": (logits / 2).softmax(1)}, labels)
+    assert len(figure.axes) == 2 and figure.axes[0].get_xlabel() == "confidence"
+    error = expected_calibration_error(logits.softmax(1), labels)
+    assert f"boasts, expected calibration error {error:.1%}" in figure.description and "helped" in figure.description
+
+
+# --- what is unlike a digit
+
+
+def test_distance_is_counted_in_the_digits_own_spread():
+    torch.manual_seed(0)
+    labels = torch.arange(10).repeat(400)
+    spread = torch.tensor([0.1, 5.0, 1.0])
+    z = torch.randn(4000, 3) * spread + 100 * torch.nn.functional.one_hot(labels, 10)[:, :3]
+    means, whitening = class_statistics(z, labels, blend=0)
+    away = means[3:4] + torch.tensor([[0.5, 0, 0], [0, 5.0, 0], [0, 0, 0]])
+    torch.testing.assert_close(class_distance(away, means[3:4], whitening), torch.tensor([5.0, 1.0, 0.0]), rtol=0.1, atol=0.01)
+
+
+def test_what_ships_belongs_to_the_weights_that_ship(net):
+    familiar = load_familiar()
+    assert familiar.fits(net) and familiar.fits(load_pretrained().to(torch.bfloat16))
+    assert not familiar.fits(Net()) and not familiar.fits(Fixed(*range(10)))
+
+
+def test_the_limit_refuses_one_true_digit_in_a_hundred(net, digits):
+    share = (load_familiar().strangeness(look(net, normalize(digits.images))) > 1).double().mean()
+    assert 0.005 < share < 0.015
+
+
+def test_scribbles_are_unlike_digits(net):
+    rng = np.random.default_rng(0)
+    page = Image.new("L", (280, 280))
+    ImageDraw.Draw(page).line([tuple(p) for p in rng.uniform(30, 250, (12, 2))], fill=255, width=14)
+    answer = predict(net, page)
+    assert not answer.is_digit and answer.strangeness > 1 and "unlike the digits it learned from" in answer.message
+    assert predict(net, seven()).strangeness < 1
+
+
+def test_a_model_that_nobody_knows_is_read_with_the_other_reasons(net):
+    answer = predict(Fixed(*range(10)), seven())
+    assert answer.strangeness is None
+    other = Net()
+    assert predict(other, seven()).strangeness is None
+    own = load_familiar()
+    mine = Familiar(own.means, own.whitening, own.recipe, other.fc2.weight.detach())
+    assert mine.fits(other) and predict(other, seven(), mine).strangeness is not None
+
+
+def test_judge_gives_the_first_reason():
+    sure, unsure = [0.99] + [0.01 / 9] * 9, [0.5, 0.4] + [0.1 / 8] * 8
+    assert "blank" in judge(sure, 0, 2.0).message and "too much ink" in judge(sure, 0.4, 2.0).message
+    assert judge(unsure, 0.1, 2.0).message == "unlike the digits it learned from; the nearest is 0"
+    assert "not sure" in judge(unsure, 0.1, 0.5).message and judge(sure, 0.1, 1.0).is_digit and judge(sure, 0.1).strangeness is None
+
+
+def test_look_leaves_the_model_as_it_was(net, digits):
+    model = load_pretrained().train()
+    seen = look(model, normalize(digits.images[:3]))
+    assert {name: tuple(part.shape) for name, part in seen.items()} == {
+        "output": (3, 10),
+        "conv3": (3, 128),
+        "fc1": (3, 50),
+        "fc2": (3, 10),
+    }
+    assert model.training and not any(part._forward_hooks for part in model.modules())
+    torch.testing.assert_close(seen["fc2"].log_softmax(1), seen["output"])
+    with pytest.raises(ValueError, match="Net expects"):
+        look(model, torch.zeros(1, 1, 5, 5))
+    assert model.training and not any(part._forward_hooks for part in model.modules())
+    assert set(look(Fixed(*range(10)), torch.zeros(1, 1, 28, 28))) == {"output"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mnist_course.record as record
-from mnist_course.data import DigitDataset, read_idx
+from mnist_course.data import DigitDataset, normalize, read_idx
 from mnist_course.environment import asset
 from mnist_course.record import random_affine, record_sample, stratified, write_idx
 from mnist_course.training import History
@@ -89,3 +89,19 @@ def test_record_run_writes_settings_and_goes_on(tmp_path, monkeypatch, small):
     record.record_run(7, epochs=1)  # finished already: read back from its checkpoint
     saved = json.loads((tmp_path / "runs" / "seed-7-float32.json").read_text())
     assert saved["settings"]["seed"] == 7 and saved["settings"]["data"] == "MNIST, 64 + 64" and len(saved["test_acc"]) == 1
+
+
+def test_record_familiar_writes_what_load_familiar_reads(tmp_path, monkeypatch, sample):
+    from safetensors.torch import load_file
+
+    from mnist_course.predict import Familiar, look
+
+    small = DigitDataset(sample[0].images[:1500], sample[0].labels[:1500], "small sample")
+    monkeypatch.setattr(record, "load_mnist", lambda source: (small, small))
+    monkeypatch.setattr(record, "asset", lambda *parts: tmp_path / parts[-1])
+    record.record_familiar()
+    familiar = Familiar(**load_file(tmp_path / "familiar.safetensors"))
+    net = record.load_pretrained()
+    assert familiar.fits(net) and (tmp_path / "familiar.safetensors").stat().st_size < 100_000
+    strange = familiar.strangeness(look(net, normalize(sample[1].images[:500])))
+    assert (strange < 1).double().mean() > 0.95 > (familiar.strangeness(look(net, torch.randn(100, 1, 28, 28))) < 1).double().mean()

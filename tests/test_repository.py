@@ -74,9 +74,9 @@ ORDER = ["figure", *(re.search(r"#\| default_exp (\w+)", "\n".join(cells(path, "
 
 MACHINERY = {
     "checks",
-    "diagrams",
     "draw",
     "explore",
+    "foreign",
     "progress",
 }  # what a lesson may use beside the modules of the lessons; no module imports it
 
@@ -190,7 +190,15 @@ def test_wheel_holds_lessons_and_assets(copy, tmp_path_factory):
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)], check=True, capture_output=True
     )
     assert {path.name for path in (site / "mnist_course" / "lessons").iterdir()} == {path.name for path in LESSONS}
-    for asset in ("sample/LICENSE.txt", "weights/net.safetensors", "runs/seed-1-bfloat16.json", "static/pad.js", "py.typed"):
+    for asset in (
+        "sample/LICENSE.txt",
+        "weights/net.safetensors",
+        "runs/seed-1-bfloat16.json",
+        "static/pad.js",
+        "static/slides/reveal.js",
+        "constraints.txt",
+        "py.typed",
+    ):
         assert (site / "mnist_course" / asset).exists()
     code = "import mnist_course.classroom as c; assert 'site' in c.__file__; print(len(c.write_course('learner')))"
     environment = {**os.environ, "PYTHONPATH": str(site)}

@@ -36,6 +36,7 @@ export function render({model, el}) {
   let at = {x: side / 2, y: side / 2} // of the keyboard's pen
   let down = false // is the keyboard's pen on the paper?
   let stroke = null // the pointer that draws, and where it was last
+  let mine = null // the picture as we sent it last
   let sent = 0
   let waiting = null
 
@@ -51,7 +52,8 @@ export function render({model, el}) {
     const pixels = context.getImageData(0, 0, side, side).data
     const bytes = new Uint8Array(side * side)
     for (let i = 0; i < bytes.length; i++) bytes[i] = pixels[4 * i]
-    model.set("image", new DataView(bytes.buffer))
+    mine = new DataView(bytes.buffer)
+    model.set("image", mine)
     model.save_changes()
   }
 
@@ -192,8 +194,9 @@ export function render({model, el}) {
   }
   model.on("change:answer", answered)
   clear()
-  const picture = model.get("image") // drawn before, in another view of this pad
-  if (picture?.byteLength === side * side) {
+  const lay = () => { // a picture that Python laid on the pad, or that was drawn in another view of it
+    const picture = model.get("image")
+    if (picture === mine || picture?.byteLength !== side * side) return
     const pixels = context.createImageData(side, side)
     for (let i = 0; i < side * side; i++) {
       const value = picture.getUint8(i)
@@ -201,6 +204,8 @@ export function render({model, el}) {
     }
     context.putImageData(pixels, 0, 0)
   }
+  lay()
+  model.on("change:image", lay)
   const left = h("div", {class: "mc-left"}, h("div", {class: "mc-paper"}, canvas, cursor), tools, keep)
   const pad = h("div", {class: "mc mc-pad"}, help, h("div", {class: "mc-row"}, left, h("div", {class: "mc-right"}, said, list)))
   el.append(pad)
@@ -208,6 +213,7 @@ export function render({model, el}) {
   return () => {
     clearTimeout(waiting)
     model.off("change:answer", answered)
+    model.off("change:image", lay)
   }
 }
 

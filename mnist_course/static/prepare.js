@@ -4,11 +4,77 @@ const CONTRAST = 0.15
 const LEVEL = Math.fround(0.2) // Python compares in float32 as well
 const SURE = 0.8
 const MOST_INK = 0.35
+const CELLS = 28
+const REACH = 5
+const UNEVEN = 0.1
+const GRAIN = 5
+
+/** The four edges of a picture, each as a list. */
+function edgesOf(values, height, width) {
+  const column = (x) => Float32Array.from({length: height}, (_, y) => values[y * width + x])
+  return [values.subarray(0, width), values.subarray((height - 1) * width), column(0), column(width - 1)]
+}
+
+/** Four parts of a list; the first ones are longer by one where it does not divide. */
+function quarters(list) {
+  const [size, more] = [list.length >> 2, list.length % 4]
+  let at = 0
+  return [0, 1, 2, 3].map((i) => list.subarray(at, (at += size + (i < more ? 1 : 0)))).filter((part) => part.length)
+}
 
 function median(values) {
   const sorted = Float32Array.from(values).sort()
   const half = sorted.length >> 1
   return sorted.length % 2 ? sorted[half] : Math.fround((sorted[half - 1] + sorted[half]) / 2)
+}
+
+/** Of each cell's surroundings the one number that `choose` makes of them; beyond the edge stands the edge again. */
+function around(cells, rows, columns, reach, choose) {
+  const out = new Float32Array(cells.length)
+  const inside = (i, n) => Math.min(Math.max(i, 0), n - 1)
+  for (let y = 0; y < rows; y++)
+    for (let x = 0; x < columns; x++) {
+      const near = []
+      for (let dy = -reach; dy <= reach; dy++)
+        for (let dx = -reach; dx <= reach; dx++) near.push(cells[inside(y + dy, rows) * columns + inside(x + dx, columns)])
+      out[y * columns + x] = choose(near)
+    }
+  return out
+}
+
+/** Where a pixel lies between the middles of two cells: the first, the second, and how far it is on the way. */
+function between(pixel, size, cells) {
+  const place = Math.min(Math.max((pixel + 0.5) / size - 0.5, 0), cells - 1)
+  const first = Math.min(Math.floor(place), cells - 1)
+  return [first, Math.min(first + 1, cells - 1), place - first]
+}
+
+/** How light light paper would be at each place without ink: the lightest around, then the darkest of those, smoothed. */
+export function litPaper(light, height, width) {
+  const size = Math.ceil(Math.max(height, width) / CELLS)
+  const [rows, columns] = [Math.ceil(height / size), Math.ceil(width / size)]
+  let cells = new Float32Array(rows * columns)
+  for (let y = 0; y < rows; y++)
+    for (let x = 0; x < columns; x++) {
+      let [sum, count] = [0, 0]
+      for (let v = y * size; v < Math.min((y + 1) * size, height); v++)
+        for (let u = x * size; u < Math.min((x + 1) * size, width); u++, count++) sum += light[v * width + u]
+      cells[y * columns + x] = sum / count
+    }
+  cells = around(cells, rows, columns, REACH, (near) => Math.max(...near))
+  cells = around(cells, rows, columns, REACH, (near) => Math.min(...near))
+  cells = around(cells, rows, columns, 1, (near) => near.reduce((sum, value) => sum + value, 0) / near.length)
+  const paper = new Float32Array(height * width)
+  for (let v = 0; v < height; v++) {
+    const [top, bottom, down] = between(v, size, rows)
+    for (let u = 0; u < width; u++) {
+      const [left, right, across] = between(u, size, columns)
+      const upper = cells[top * columns + left] * (1 - across) + cells[top * columns + right] * across
+      const lower = cells[bottom * columns + left] * (1 - across) + cells[bottom * columns + right] * across
+      paper[v * width + u] = upper * (1 - down) + lower * down
+    }
+  }
+  return paper
 }
 
 /** How much ink each pixel has, 0 to 1. grey: 0 to 1, light or dark paper, which is what most of the frame shows. */
@@ -21,14 +87,23 @@ export function toInk(grey, height, width) {
   }
   const ink = new Float32Array(grey.length)
   if (high - low < CONTRAST) return ink
-  const frame = [...grey.subarray(0, width), ...grey.subarray((height - 1) * width)]
-  for (let y = 0; y < height; y++) frame.push(grey[y * width], grey[y * width + width - 1])
-  const paper = median(frame)
+  const edges = edgesOf(grey, height, width)
+  const paper = median(edges.flatMap((edge) => [...edge]))
   const light = paper > (low + high) / 2
+  const parts = edges.flatMap((edge) => quarters(edge).map(median))
+  const uneven = Math.max(...parts) - Math.min(...parts) > UNEVEN * (high - low)
+  const lit = uneven && litPaper(light ? grey : grey.map((value) => 1 - value), height, width)
+  let most = 0
   for (let i = 0; i < grey.length; i++) {
-    const share = light ? (paper - grey[i]) / (paper - low) : (grey[i] - paper) / (high - paper)
-    ink[i] = Math.min(Math.max(share, 0), 1)
+    const there = !lit ? paper : light ? lit[i] : Math.fround(1 - lit[i])
+    ink[i] = light ? there - grey[i] : grey[i] - there
+    most = Math.max(most, ink[i])
   }
+  if (most < CONTRAST) return ink.fill(0)
+  for (let i = 0; i < ink.length; i++) ink[i] /= most
+  const grain = 1.4826 * median(edgesOf(ink, height, width).flatMap((edge) => [...edge].map(Math.abs)))
+  const least = Math.fround(Math.min(GRAIN * grain, 0.5))
+  for (let i = 0; i < ink.length; i++) ink[i] = ink[i] < least ? 0 : Math.min(Math.max(ink[i], 0), 1)
   return ink
 }
 
@@ -133,8 +208,8 @@ export function prepare(bytes, height, width) {
   return centre(fit(box))
 }
 
-/** An answer in words, or a doubt with its reason, as mnist_course.predict.judge. */
-export function judge(probabilities, page) {
+/** An answer in words, or a doubt with its reason, as mnist_course.predict.judge. strangeness: null where nobody knows. */
+export function judge(probabilities, page, strangeness = null) {
   const order = probabilities.map((_, digit) => digit).sort((a, b) => probabilities[b] - probabilities[a])
   const [label, second] = order
   const share = page.reduce((sum, byte) => sum + byte, 0) / (255 * page.length)
@@ -142,7 +217,8 @@ export function judge(probabilities, page) {
   let doubt = ""
   if (share === 0) doubt = "blank: there is no ink on this paper"
   else if (share > MOST_INK) doubt = `too much ink for a digit: ${whole(share)} of the picture`
+  else if (strangeness !== null && strangeness > 1) doubt = `unlike the digits it learned from; the nearest is ${label}`
   else if (probabilities[label] < SURE) doubt = `not sure: perhaps ${label} (${whole(probabilities[label])}), or ${second} (${whole(probabilities[second])})`
   const message = doubt || `${label} (${(100 * probabilities[label]).toFixed(1)}%)`
-  return {label, probability: probabilities[label], probabilities, is_digit: !doubt, message}
+  return {label, probability: probabilities[label], probabilities, is_digit: !doubt, message, strangeness}
 }

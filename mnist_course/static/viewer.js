@@ -1,6 +1,6 @@
 // Draw a digit and watch every layer: the network runs in the browser, with the weights that it is given.
 
-import {Network} from "./cnn.js"
+import {Network, readFamiliar, strangenessOf} from "./cnn.js"
 import {h, paint} from "./common.js"
 import {judge, prepare} from "./prepare.js"
 import {render as renderPad} from "./pad.js"
@@ -40,8 +40,12 @@ function strongest(activation) {
 }
 
 export function render({model, el}) {
-  const weights = model.get("weights")
-  const network = new Network(weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.byteLength))
+  const buffer = (name) => {
+    const view = model.get(name)
+    return view?.byteLength ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : null
+  }
+  const network = new Network(buffer("weights"))
+  const familiar = readFamiliar(buffer("familiar"))
   const side = model.get("side")
   const page = h("canvas", {class: "mc-map", role: "img", style: "max-width: 140px"})
   const pageWords = h("figcaption", {}, "what the network gets")
@@ -69,7 +73,7 @@ export function render({model, el}) {
       canvas.setAttribute("aria-label", words.textContent)
     }
     model.set("milliseconds", milliseconds)
-    model.set("answer", image?.byteLength ? judge(seen.probabilities, small) : {})
+    model.set("answer", image?.byteLength ? judge(seen.probabilities, small, strangenessOf(seen, familiar)) : {})
     model.save_changes()
   }
 

@@ -1,0 +1,489 @@
+"""The site as it is published: built in copies of the repository, then read as HTML and in a real browser."""
+
+import html.parser
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import pytest
+
+from mnist_course.notebooks import all_notebooks, read_notebook
+from mnist_course.publish import exercise_cards, glossary, lessons, linked, site_server, used_css, with_mathml
+
+ROOT = Path(__file__).parent.parent
+BASE = "https://site.test/mnist_course/"
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+UNCLOSED = {"p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "option"}  # HTML closes these itself
+
+
+def copy_repository(target: Path) -> Path:
+    "The files that belong to the repository, links as links, in a folder of their own."
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name, follow_symlinks=False)
+    return target
+
+
+def run_in(folder: Path, *command: str, **environment: str) -> str:
+    "Run a command with the package of a copy; its output. Fails with that output when the command fails."
+    own = {**os.environ, "PYTHONPATH": str(folder), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env={**own, **environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@dataclass
+class Parsed(html.parser.HTMLParser):
+    "What the tests ask of a page."
+
+    source: str
+    ids: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)  # href of a
+    loads: list[str] = field(default_factory=list)  # what the browser fetches
+    images: list[dict] = field(default_factory=list)
+    headings: list[tuple[int, str]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    base: str = ""
+
+    def __post_init__(self):
+        super().__init__(convert_charrefs=True)
+        self.open, self.text, self.level = [], [], 0
+        self.feed(self.source)
+        self.faults += [f"<{tag}> is not closed" for tag in self.open if tag not in UNCLOSED]
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.faults += [f"{name} twice in <{tag}>" for name, count in Counter(name for name, _ in attrs).items() if count > 1]
+        if given.get("id"):
+            self.ids.append(given["id"])
+        if tag == "base":
+            self.base = given["href"]
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        if tag in ("script", "img", "iframe", "source") and given.get("src"):
+            self.loads.append(given["src"])
+        if tag == "link" and given.get("rel") in ("stylesheet", "icon"):
+            self.loads.append(given["href"])
+        if tag == "img" or (tag == "svg" and "aria-hidden" not in given):
+            self.images.append({"tag": tag, **given})
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append((int(tag[1]), ""))
+            self.level = int(tag[1])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if re.fullmatch(r"h[1-6]", tag):
+            self.level = 0
+        while self.open and self.open[-1] != tag and self.open[-1] in UNCLOSED:
+            self.open.pop()
+        if not self.open or self.open[-1] != tag:
+            self.faults.append(f"</{tag}> at line {self.getpos()[0]}, where {self.open[-3:]} are open")
+        else:
+            self.open.pop()
+
+    def handle_data(self, data):
+        if not {"script", "style"} & set(self.open):
+            self.text.append(data)
+        if self.level and self.headings:
+            level, text = self.headings[-1]
+            self.headings[-1] = (level, text + data)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Path:
+    "The site, built in a copy: its folder. What the command said is in said.txt beside it."
+    folder = copy_repository(tmp_path_factory.mktemp("one"))
+    said = run_in(folder, sys.executable, "-m", "mnist_course.publish", MNIST_COURSE_RENDERER="smalldocs", PYTHONHASHSEED="1")
+    (folder / "said.txt").write_text(said)
+    return folder / "_docs"
+
+
+@pytest.fixture(scope="session")
+def pages(built) -> dict[str, Parsed]:
+    "Every page, by its address from the root."
+    return {path.relative_to(built).as_posix(): Parsed(path.read_text("utf-8")) for path in sorted(built.rglob("*.html"))}
+
+
+@pytest.fixture(scope="session")
+def address(built):
+    "The site on a server of this machine."
+    server, address = site_server(built)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield address
+    server.shutdown()
+
+
+def told(faults: list) -> None:
+    "Fail with all faults, not the first one only."
+    assert not faults, f"{len(faults)} faults:\n" + "\n".join(map(str, faults[:40]))
+
+
+def inside(built: Path, page: str, parsed: Parsed, target: str) -> tuple[Path, str] | None:
+    "The file and the fragment that an address on a page means; None for another host."
+    if urlsplit(target).scheme in ("http", "https", "mailto", "data", "blob"):
+        return None
+    start = urljoin(BASE, parsed.base) if parsed.base else urljoin(BASE, page)
+    whole, fragment = urldefrag(urljoin(start, target))
+    assert whole.startswith(BASE), f"{page}: {target} leads out of the site"
+    file = built / unquote(urlsplit(whole).path.removeprefix("/mnist_course/"))
+    return (file / "index.html" if file.is_dir() else file), unquote(fragment)
+
+
+# ---- the build
+
+
+def test_the_build_says_how_it_was_made(built):
+    said = (built.parent / "said.txt").read_text()
+    assert "smalldocs, which is pure Python" in said and "make docs-preview" in said
+    assert "warning" not in said.lower()
+
+
+def test_built_twice_is_the_same(built, tmp_path_factory):
+    folder = copy_repository(tmp_path_factory.mktemp("a_second_place"))
+    run_in(folder, sys.executable, "-m", "mnist_course.publish", MNIST_COURSE_RENDERER="smalldocs", PYTHONHASHSEED="2")
+    again = folder / "_docs"
+    names = {path.relative_to(built) for path in built.rglob("*") if path.is_file()}
+    assert names == {path.relative_to(again) for path in again.rglob("*") if path.is_file()}
+    told([name for name in sorted(names) if (built / name).read_bytes() != (again / name).read_bytes()])
+
+
+QUARTO = """#!{python}
+import os, subprocess, sys
+if "README.md" in sys.argv:
+    os.makedirs("_docs", exist_ok=True)
+    open("_docs/README.md", "w").write("another README")
+    env = dict(os.environ, QUARTO_PROJECT_DIR=os.getcwd(), QUARTO_PROJECT_OUTPUT_DIR="_docs")
+    sys.exit(subprocess.run([sys.executable, "-m", "mnist_course.publish", "finish"], env=env).returncode)
+if os.path.exists("_docs/README.md"):
+    os.remove("_docs/README.md")
+sys.exit(subprocess.run([sys.executable, "-m", "smalldocs.cli", "render", "--quiet"]).returncode)
+"""
+
+
+def test_nbdevs_own_commands_make_the_same_site_and_change_nothing(built, tmp_path):
+    "With a stand-in for Quarto that calls the steps in _quarto.yml as Quarto does."
+    folder = copy_repository(tmp_path / "clone")
+    stand_in = tmp_path / "bin" / "quarto"
+    stand_in.parent.mkdir()
+    stand_in.write_text(QUARTO.format(python=sys.executable))
+    stand_in.chmod(0o755)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t.test"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        run_in(folder, *git, *words)
+    path = f"{stand_in.parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.utime(folder / "nbs" / "index.ipynb")  # newer than README.md: nbdev_docs makes the README, too
+    run_in(folder, "nbdev_docs", "--n_workers", "0", PATH=path)
+    assert run_in(folder, "git", "status", "--short") == ""
+    ours, theirs = ({path.relative_to(place) for path in place.rglob("*.html")} for place in (built, folder / "_docs"))
+    assert ours == theirs
+    run_in(folder, "nbdev_readme", PATH=path)
+    assert run_in(folder, "git", "status", "--short") == ""
+
+
+# ---- every page, as HTML
+
+
+def test_html_parses(pages):
+    told([(name, fault) for name, page in pages.items() for fault in page.faults])
+    told([(name, id) for name, page in pages.items() for id, count in Counter(page.ids).items() if count > 1])
+
+
+def test_links_lead_somewhere(built, pages):
+    faults = []
+    for name, page in pages.items():
+        for target in {*page.links, *page.loads}:
+            found = inside(built, name, page, target)
+            if found is None:
+                continue
+            file, fragment = found
+            if not file.is_file():
+                faults.append((name, target))
+            elif fragment and file.suffix == ".html" and fragment not in pages[file.relative_to(built).as_posix()].ids:
+                faults.append((name, target, "no such place on that page"))
+    told(faults)
+    assert sum(len(page.links) for page in pages.values()) > 2_000
+
+
+def test_nothing_is_loaded_from_another_host(built, pages):
+    told([(name, url) for name, page in pages.items() for url in page.loads if urlsplit(url).netloc])
+    told(
+        [
+            (path.name, url)
+            for path in built.rglob("*.css")
+            for url in re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\"';]*", path.read_text("utf-8"))
+        ]
+    )
+
+
+def test_every_picture_has_a_text_that_says_something(pages):
+    faults = []
+    for name, page in pages.items():
+        for image in page.images:
+            text = (image.get("alt") if image["tag"] == "img" else image.get("aria-label")) or ""
+            if len(text) < 15 or re.search(r"\.(png|svg|jpe?g)$", text):
+                faults.append((name, image["tag"], text))
+    told(faults)
+    assert sum(len(page.images) for page in pages.values()) > 40
+
+
+def test_headings_are_in_order(pages):
+    faults = []
+    for name, page in pages.items():
+        levels = [level for level, _ in page.headings if level]
+        if levels.count(1) != 1:
+            faults.append((name, f"{levels.count(1)} headings of the first level"))
+        faults += [(name, f"level {b} follows {a}") for a, b in zip(levels, levels[1:], strict=False) if b > a + 1]
+        faults += [(name, "an empty heading") for _, text in page.headings if not text.strip()]
+    told(faults)
+
+
+def weight(built: Path, name: str, page: Parsed) -> int:
+    "Bytes of a page and of what it loads, before any compression. Of styles and fonts, all that the style sheets name."
+    files = {built / name} | {found[0] for url in page.loads if (found := inside(built, name, page, url))}
+    for css in [file for file in files if file.suffix == ".css"]:
+        files |= {
+            (css.parent / url.split("?")[0].split("#")[0]).resolve()
+            for url in re.findall(r"url\([\"']?(?!data:|#)([^)\"']+)", css.read_text("utf-8"))
+        }
+    return sum(file.stat().st_size for file in files)
+
+
+def test_pages_are_light(built, pages):
+    told([(name, size) for name, page in pages.items() if (size := weight(built, name, page)) > 2_000_000])
+    assert weight(built, "index.html", pages["index.html"]) < 500_000
+
+
+# ---- what must be on them
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+@pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
+def test_a_lessons_page_shows_the_outputs_of_the_notebook(built, pages, path):
+    name, faults = f"{path.stem}.html", []
+    source, text = (built / name).read_text("utf-8"), squeezed("".join(pages[name].text))
+    shown = 0
+    for cell in read_notebook(path)["cells"]:
+        hidden = "#| hide" in "".join(cell["source"])
+        for output in [] if hidden or cell["cell_type"] != "code" else cell["outputs"]:
+            data, shown = output.get("data", {}), shown + 1
+            if "image/png" in data:
+                picture = squeezed("".join(data["image/png"]))
+                alt = output["metadata"]["image/png"]["alt"]
+                if picture not in source or " ".join(alt.split()) not in [
+                    " ".join((image.get("alt") or "").split()) for image in pages[name].images
+                ]:
+                    faults.append(alt)
+            elif "text/markdown" in data:
+                words = re.findall(r"[\w,.]{4,}", re.sub(r"`|\*\*|</?\w+>|\]\([^)]*\)|&\w+;", " ", "".join(data["text/markdown"])))
+                faults += [word for word in words if squeezed(word) not in text and word.strip(".,") not in text]
+            elif squeezed(said := "".join(output.get("text", data.get("text/plain", "")))) not in text:
+                faults.append(said[:200])
+    told(faults)
+    assert shown >= 15
+
+
+def test_every_notebook_is_in_the_sidebar(pages):
+    links = {unquote(link) for link in pages["index.html"].links}
+    wanted = {path.relative_to(ROOT / "nbs").with_suffix(".html").as_posix() for path in all_notebooks()}
+    assert not wanted - links - {"index.html"}
+    assert {"map.html", "exercises.html", "glossary.html", "try/index.html", "api/index.html"} <= links
+
+
+def test_every_exercise_is_on_the_page_of_exercises(pages):
+    from mnist_course.checks import exercises
+
+    on_page = {link.split("#exercise-")[1] for link in pages["exercises.html"].links if "#exercise-" in link}
+    assert on_page == {one.name for one in exercises()} == {id.split(".")[1] for _, id, _, _ in exercise_cards()}
+
+
+def test_lessons_link_the_glossary_once_for_each_term(pages):
+    for path in lessons():
+        links = Counter(link for link in pages[f"{path.stem}.html"].links if link.startswith("glossary.html#"))
+        assert len(links) >= 5 and set(links.values()) == {1}, path.stem
+    used = {link.split("#")[1] for path in lessons() for link in pages[f"{path.stem}.html"].links if link.startswith("glossary.html#")}
+    assert len(used) >= 0.7 * len(set(glossary().values()))
+
+
+def test_the_api_shows_docments_errors_and_sources(pages):
+    page = pages["api/arithmetic.html"]
+    text = " ".join("".join(page.text).split())
+    for words in ("pixels added on EACH side", "Raises ValueError when it fits nowhere", "ceil_mode: bool = False"):
+        assert words in text
+    source = next(link for link in page.links if "/blob/main/mnist_course/arithmetic.py#L" in link)
+    first = int(re.search(r"#L(\d+)", source)[1])
+    assert (ROOT / "mnist_course" / "arithmetic.py").read_text("utf-8").splitlines()[first - 1].startswith("def pair")
+
+
+def test_edit_links_lead_to_files_that_exist(pages):
+    edits = {name: link for name, page in pages.items() for link in page.links if "/edit/main/" in link}
+    told([(name, link) for name, link in edits.items() if not (ROOT / link.split("/edit/main/")[1]).exists()])
+    assert len(edits) >= len(all_notebooks())
+
+
+def test_a_page_for_machines(built, pages):
+    listed = (built / "llms.txt").read_text("utf-8")
+    for path in lessons():
+        assert f"{path.stem}.llms.md" in listed and (built / f"{path.stem}.llms.md").stat().st_size > 5_000
+    entries = json.loads((built / "search.json").read_text("utf-8"))
+    told([entry["href"] for entry in entries if entry["href"].split("#")[0] not in pages])
+
+
+# ---- in a browser
+
+
+@pytest.fixture
+def visit(chromium, address):
+    "Opens a page; the test fails when a page wrote an error, or asked another host for anything."
+    faults, contexts = [], []
+
+    def opener(**options):
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append((page.url, str(error))))
+        page.on("console", lambda message: faults.append((page.url, message.text)) if message.type in ("error", "warning") else None)
+        page.on("requestfailed", lambda request: faults.append((page.url, request.url)))
+        page.on("request", lambda one: faults.append(one.url) if not one.url.startswith((address, "data:", "blob:", "file:")) else None)
+        return page
+
+    yield opener
+    for context in contexts:
+        context.close()
+    told(faults)
+
+
+def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address):
+    page, wide = visit(viewport={"width": 390, "height": 800}), []
+    for name in pages:
+        if name != "404.html":  # opened by its own test
+            page.goto(address + name)
+            if page.evaluate("document.documentElement.scrollWidth") > 390:
+                wide.append(name)
+    told(wide)
+
+
+def kinds(names: list[str]) -> list[str]:
+    "One page of each kind, and every lesson: what a template gets wrong, it gets wrong on all of its pages."
+    few = [
+        "index.html",
+        "map.html",
+        "exercises.html",
+        "glossary.html",
+        "404.html",
+        "try/index.html",
+        "api/index.html",
+        "api/arithmetic.html",
+    ]
+    few += [
+        "api/training.html",
+        "answers/03_shapes.html",
+        "answers/07_training.html",
+        "instructors/publishing.html",
+        "instructors/checks.html",
+    ]
+    return [name for name in names if name in few or re.match(r"\d\d_", name)]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("light", 390), ("dark", 1280), ("dark", 390)])
+def test_axe_finds_nothing(visit, pages, address, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, faults, axe = visit(color_scheme=scheme, viewport={"width": width, "height": 900}), [], Axe()
+    for name in kinds(list(pages)):
+        page.goto(address + name)
+        if name == "try/index.html":
+            page.wait_for_selector(".mc-canvas")
+        for one in axe.run(page).response["violations"]:
+            faults.append((name, one["id"], len(one["nodes"]), [node["html"][:160] for node in one["nodes"][:3]]))
+    told(faults)
+
+
+def test_search_finds_and_leads_there(visit, address):
+    page = visit()
+    page.goto(address + "answers/03_shapes.html")
+    page.get_by_role("searchbox").first.fill("receptive field")
+    page.locator(".search-result").first.wait_for()
+    page.locator(".search-result").first.click()
+    page.wait_for_url(re.compile("(shapes|arithmetic|glossary)"))
+
+
+def test_light_and_dark_can_be_chosen_and_are_remembered(visit, address):
+    page = visit(color_scheme="light")
+    page.goto(address + "03_shapes.html")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(colour)
+    page.get_by_role("button", name="Toggle dark mode").click()
+    page.wait_for_function(f"{colour} !== '{light}'")
+    page.goto(address + "04_network.html")
+    assert page.evaluate(colour) != light
+
+
+def test_a_folded_section_opens_by_keyboard(visit, address):
+    page = visit()
+    page.goto(address + "index.html")
+    page.locator("#quarto-sidebar a", has_text="Lessons").first.press("Enter")
+    page.locator("#quarto-sidebar a", has_text="03 · Shapes").first.wait_for(state="visible")
+    page.locator("#quarto-sidebar a", has_text="03 · Shapes").first.click()
+    assert page.url.endswith("03_shapes.html")
+
+
+def test_a_lost_address_gets_a_page_with_its_styles(chromium, address):
+    page = chromium.new_page()
+    assert page.goto(address + "no/such/page.html").status == 404
+    assert page.get_by_role("heading", level=1).inner_text() == "This page is not here"
+    page.get_by_role("link", name="lesson 00").click()
+    assert page.url == address + "00_start_here.html"
+    page.close()
+
+
+def test_pages_open_from_a_stick(visit, built):
+    page = visit()
+    for name in ("index.html", "03_shapes.html", "api/arithmetic.html"):
+        page.goto((built / name).as_uri())
+    assert page.get_by_role("heading", level=1).inner_text() == "mnist_course.arithmetic"
+
+
+# ---- the steps alone
+
+
+def test_terms_are_linked_once_and_only_in_prose():
+    text = (
+        "## A kernel\n\nA `kernel`, [a kernel](x.md), $kernel$, <b title='kernel'>x</b>, kernel-like, Kernel and kernels.\n\n| kernel |\n"
+    )
+    assert linked(text, "../", set()).count("../glossary.qmd#kernel") == 1 == linked(text, "../", set()).count("[Kernel]")
+    assert linked(text, "", {"kernel"}) == text and linked(text, "", set(), terms=False) == text
+    assert linked("`output_size`, `output_size()`, `x.output_size`", "", set()) == (
+        "[`output_size`](api/arithmetic.qmd#output_size), `output_size()`, `x.output_size`"
+    )
+
+
+def test_formulas_become_mathml():
+    page = with_mathml(
+        '<script defer src="https://cdn.jsdelivr.net/npm/katex@1/x.js"></script><span class="math inline">\\(a &lt; b_1\\)</span>'
+    )
+    assert "katex" not in page and "<math" in page and "<msub>" in page and "&lt;" in page
+
+
+def test_a_style_sheet_keeps_what_is_used():
+    css = '@import url(https://x.test/f.css);@font-face{src:url("a;b.woff")}.a{x:1}.b::before{content:"}"}.a .c,#d{y:2}@media (x){.e{z:3}}:root{v:4}.sm\\:f{w:5}'
+    kept = used_css(css, {"b", "d", "sm:f"})
+    assert kept.splitlines() == ['@font-face{src:url("a;b.woff")}', '.b::before{content:"}"}', "#d{y:2}", ":root{v:4}", ".sm\\:f{w:5}"]
