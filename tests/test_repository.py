@@ -74,6 +74,7 @@ ORDER = ["figure", *(re.search(r"#\| default_exp (\w+)", "\n".join(cells(path, "
 
 MACHINERY = {
     "checks",
+    "diagrams",
     "draw",
     "explore",
     "foreign",
