@@ -2,6 +2,7 @@
 #   make learn      write the lessons into my_course/ and open JupyterLab at the first one
 #   make train      train the network (more options: make train ARGS="--recipe fast")
 #   make test       everything that CI runs
+#   make docs       make the site in _docs/, with Quarto where it is installed and else without; make docs-preview serves it
 #   make notebooks  run the notebooks whose code changed on the full MNIST, and keep their outputs
 
 PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -9,7 +10,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := settings.ini constraints.txt setup.py pyproject.toml
 
-.PHONY: learn train test notebooks
+.PHONY: learn train test docs docs-preview notebooks
 .DEFAULT_GOAL := learn
 
 learn: .venv/learner
@@ -21,15 +22,21 @@ train: .venv/learner
 test: .venv/developer
 	@$(BIN)/python tests/run.py
 
+docs: .venv/docs
+	@$(BIN)/python -m mnist_course.publish
+
+docs-preview: docs
+	@$(BIN)/python -m mnist_course.publish preview
+
 notebooks: .venv/developer
 	@$(BIN)/mnist-course notebooks $(ARGS)
 
 # The stamps are written last: an installation that broke off is done again.
-.venv/learner .venv/developer: $(SOURCES)
+.venv/learner .venv/docs .venv/developer: $(SOURCES)
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed and was not found: install it, or say make PYTHON=/path/to/python3"; exit 1; fi
 	@start=$$(date +%s); \
 	if [ ! -x $(BIN)/python ]; then echo "Making .venv with $(PYTHON) ..." && $(PYTHON) -m venv .venv; fi && \
 	echo "Installing mnist_course and what it needs: a few minutes the first time, most of it PyTorch ..." && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e $(if $(filter %developer,$@),".[dev]",.) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e $(if $(filter %developer,$@),".[dev]",$(if $(filter %docs,$@),".[docs]",.)) && \
 	touch .venv/learner $@ && \
 	echo "Ready after $$(( $$(date +%s) - start )) s."

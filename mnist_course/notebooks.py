@@ -68,6 +68,8 @@ def run_notebook(
         coalesce_streams=True,
         store_widget_state=False,
     )
+    client.store_widget_state = False  # a widget's state may be megabytes: pictures, weights, its own JavaScript
+    notebook.metadata.pop("widgets", None)
     client.execute()
     notebook["metadata"]["mnist_course"] = {"code": code_fingerprint(notebook)}
     keep = {f"allowed_{level}metadata_keys": get_config().get(f"allowed_{level}metadata_keys").split() for level in ("", "cell_")}

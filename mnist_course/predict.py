@@ -269,10 +269,10 @@ def look(
             for part in x.split(500):
                 found["output"].append(model.eval()(part.to(weight.device, weight.dtype)).float().cpu())
     finally:
-        for undo in [hook.remove for hook in hooks] + [
-            lambda part=part, mode=mode: setattr(part, "training", mode) for part, mode in modes
-        ]:
-            undo()
+        for hook in hooks:
+            hook.remove()
+        for part, mode in modes:
+            part.training = mode
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 # %% ../nbs/10_your_digits.ipynb #c4bc2fca
@@ -315,17 +315,21 @@ def fit_temperature(
         low, high = (low, middle) if slope < 0 else (middle, high)
     return float(np.exp((low + high) / 2))
 
-# %% ../nbs/10_your_digits.ipynb #37c1fc5e
+# %% ../nbs/10_your_digits.ipynb #3d011a79
 def plot_reliability(
     cases: dict[str, torch.Tensor],  # a name -> probabilities (N, 10)
     labels: torch.Tensor,  # int64 (N,)
     bins: int = 10,
 ):  # a DescribedFigure
-    "Accuracy over confidence, one panel a case, with the number of digits at each dot; on the dashed line a network is calibrated."
+    "Accuracy over confidence, one panel a case, with the number of digits at each dot. On the dashed line a network is calibrated."
     from mnist_course.figure import BLUE, DescribedFigure
 
-    figure, said = DescribedFigure(3.2 * len(cases), 3.2), []
-    for ax, (name, probabilities) in zip(figure.subplots(1, len(cases), squeeze=False)[0], cases.items(), strict=True):
+    rows, columns, said = -(-len(cases) // 2), min(2, len(cases)), []
+    figure = DescribedFigure(3.5 * columns, 3.2 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for ax in panels[len(cases) :]:
+        ax.remove()
+    for ax, (name, probabilities) in zip(panels, cases.items(), strict=False):
         confidence, accuracy, count = reliability(probabilities, labels, bins)
         ax.plot([0, 1], [0, 1], "--", color="grey")
         ax.plot(confidence, accuracy, "o-", color=BLUE)

@@ -9,8 +9,9 @@ __all__ = ['TERM', 'KEEP', 'LINKED_TOO', 'FIRST', 'HOME_LINK', 'MADE', 'FORMULA'
            'checked_below', 'CoursePage', 'modules', 'plain', 'tidy', 'signature_of', 'type_name', 'parameter_table',
            'value_of', 'source_link', 'described', 'api_page', 'api_index', 'exercise_cards', 'exercises_page',
            'course_imports', 'needs', 'direct_needs', 'course_map', 'map_page', 'sidebar', 'title_of_lesson',
-           'social_card', 'write_pages', 'write_if_new', 'with_mathml', 'css_blocks', 'used_css', 'used_icons',
-           'for_everyone', 'finish', 'renderer', 'process', 'build_site', 'SiteHandler', 'site_server', 'main']
+           'social_card', 'write_pages', 'write_if_new', 'with_mathml', 'with_switched_diagrams', 'css_blocks',
+           'used_css', 'used_icons', 'for_everyone', 'finish', 'renderer', 'process', 'build_site', 'SiteHandler',
+           'site_server', 'main']
 
 # %% ../nbs/instructors/publishing.ipynb #ecae466f
 import ast
@@ -77,14 +78,14 @@ def code_cells(path: Path) -> list[str]:
     "The code of a notebook."
     return ["".join(cell["source"]) for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code"]
 
-# %% ../nbs/instructors/publishing.ipynb #07c878db
+# %% ../nbs/instructors/publishing.ipynb #72c4cadb
 TERM = re.compile(r'^\[([^\]]+)\]\{#([\w-]+) \.term(?: data-also="([^"]*)")?\}', re.M)
 KEEP = re.compile(
     r"(?P<code>(?<!`)`[^`\n]+`(?!`))|```.*?```|~~~.*?~~~|\$\$.*?\$\$|\$[^$\n]+\$|!?\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)"
     r"|<details\b.*?</details>|<[^>\n]+>|^#+ .*?$|^\|.*?$|^(?: {4}|\t).*?$|https?://\S+",
     re.M | re.S,
 )
-LINKED_TOO = ("figure", "progress", "draw", "stepper")  # machinery whose names the lessons use
+LINKED_TOO = ("figure", "progress", "draw", "stepper", "explore", "diagrams")  # machinery whose names the lessons use
 
 
 @functools.cache
@@ -154,7 +155,7 @@ def linked(
         end = found.end()
     return "".join([*parts, words(text[end:])])
 
-# %% ../nbs/instructors/publishing.ipynb #436e5806
+# %% ../nbs/instructors/publishing.ipynb #c5f7cd83
 def summary_of(source: str) -> str:
     "What a folded cell is called: the functions and classes that it defines, or that it imports."
     try:
@@ -237,9 +238,8 @@ class CoursePage:
             rest = linked(text[found.end() :].strip(), self.up, self.seen, terms=False)
             top = changed({}, cell_type="raw", metadata={}, source=front, id="front-matter")
             return [top, *([changed(cell, source=rest)] if rest else [])]
-        if self.lesson and text.startswith("### Exercise "):
-            if id := checked_below(self.nb.cells, i):
-                text = re.sub(r"^(### .+)$", rf"\1 {{#exercise-{id.split('.')[1]}}}", text, count=1, flags=re.M)
+        if self.lesson and text.startswith("### Exercise ") and (id := checked_below(self.nb.cells, i)):
+            text = re.sub(r"^(### .+)$", rf"\1 {{#exercise-{id.split('.')[1]}}}", text, count=1, flags=re.M)
         return [changed(cell, source=linked(text, self.up, self.seen, terms=self.lesson))]
 
     def code(self, cell) -> list:
@@ -262,7 +262,7 @@ class CoursePage:
             return [*parts, note]
         return parts
 
-# %% ../nbs/instructors/publishing.ipynb #5bc94e84
+# %% ../nbs/instructors/publishing.ipynb #9cfbea1f
 def modules() -> dict[str, Path]:  # "arithmetic" -> its notebook
     "Modules with a page, and the notebooks that they are exported from: lessons first, then the machinery."
     found = {module_of(path): path for path in [*lessons(), *sorted((repository() / "nbs" / "instructors").glob("*.ipynb"))]}
@@ -352,8 +352,8 @@ def api_page(
     where = notebook.resolve().relative_to((repository() / "nbs").resolve()).as_posix()
     number = lesson_number(notebook)
     made_in = f"lesson {number}, {title_of(notebook)}" if number else title_of(notebook)
-    front = f"---\ntitle: {quoted(f'mnist_course.{name}')}\ndescription: {quoted(plain((module.__doc__ or '').strip()))}\n---"
-    parts, values = [front, f"Exported from [{made_in}](../{where})."], []
+    front = f"---\ntitle: {quoted(name)}\ndescription: {quoted(plain((module.__doc__ or '').strip()))}\n---"
+    parts, values = [front, f"`mnist_course.{name}`, exported from [{made_in}](../{where})."], []
     for public in public_names(f"{name}/__init__" if (asset(name) / "__init__.py").exists() else name):
         thing = getattr(module, public)
         if isinstance(thing, type) and getattr(thing, "__module__", "") == module.__name__:
@@ -386,16 +386,16 @@ def api_index() -> str:
         f"{front}\n\nA module imports only from the modules of earlier lessons. The machinery of the course may use them all.\n\n{lists}\n"
     )
 
-# %% ../nbs/instructors/publishing.ipynb #6efd45fd
+# %% ../nbs/instructors/publishing.ipynb #d8e537d1
 def exercise_cards() -> Iterator[tuple[Path, str, str, str]]:  # lesson, id, number and title, task
     "What the lessons ask, in order."
     for path in lessons():
         cells = read_notebook(path)["cells"]
         for i, cell in enumerate(cells):
             text = "".join(cell["source"])
-            if cell["cell_type"] == "markdown" and (card := re.match(r"### Exercise (.+?) \((\d) of 5, (\d+) min\)\s+(.*)", text, re.S)):
-                if id := checked_below(cells, i):
-                    yield path, id, card[1], re.split(r"^<details", card[4], flags=re.M)[0].strip()
+            card = re.match(r"### Exercise (.+?) \((\d) of 5, (\d+) min\)\s+(.*)", text, re.S) if cell["cell_type"] == "markdown" else None
+            if card and (id := checked_below(cells, i)):
+                yield path, id, card[1], re.split(r"^<details", card[4], flags=re.M)[0].strip()
 
 
 def exercises_page() -> str:
@@ -592,11 +592,25 @@ def with_mathml(page: str) -> str:
 
     return re.sub(r"<(?:link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(?:</script>)?", "", FORMULA.sub(convert, page))
 
-# %% ../nbs/instructors/publishing.ipynb #2e86e430
+# %% ../nbs/instructors/publishing.ipynb #3756d535
+def with_switched_diagrams(page: str) -> str:
+    "A page whose inline pictures are dark when the page is."
+
+    def switched(found: re.Match) -> str:
+        rules = [(selector, body) for _, inner in css_blocks(found[1]) for selector, body in css_blocks(inner)]
+        return (
+            "<style>"
+            + "".join(f"{', '.join('.quarto-dark ' + one.strip() for one in head.split(','))}{{{body}}}" for head, body in rules)
+            + "</style>"
+        )
+
+    return re.sub(r"<style>(\s*@media \(prefers-color-scheme: ?dark\).*?)</style>", switched, page, flags=re.S)
+
+# %% ../nbs/instructors/publishing.ipynb #0b5dc820
 def css_blocks(text: str) -> Iterator[tuple[str, str]]:  # (what stands before the brace, what stands in it); ("@import ...", "")
     "The rules of a style sheet, one after the other."
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    start = depth = 0
+    start = depth = opened = 0
     for found in re.finditer(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|url\([^)"\']*\)|[{};]', text):
         if found[0] == "{":
             depth += 1
@@ -658,7 +672,7 @@ def used_icons(libs: Path) -> None:
         (font.with_suffix(".woff2")).unlink(missing_ok=True)
         css.write_text(re.sub(r'url\("?[^")]*\.woff2[^")]*"?\)\s*format\("woff2"\),?', "", text), "utf-8")
 
-# %% ../nbs/instructors/publishing.ipynb #6e6ffa32
+# %% ../nbs/instructors/publishing.ipynb #eb5081b8
 def for_everyone(page: str) -> str:
     "A page of smalldocs' without its barriers."
     # a link that folds a section is a button to a screen reader; role=navigation makes a landmark of each
@@ -672,11 +686,24 @@ def for_everyone(page: str) -> str:
         '<nav aria-label="breadcrumb" class="quarto-page-breadcrumbs quarto-title-breadcrumbs',
         '<nav aria-label="breadcrumb, above the title" class="quarto-page-breadcrumbs quarto-title-breadcrumbs',
     )
+    # several navigations on a page: each has a name, and what stands beside the text is a landmark, too
+    for old, name in (
+        ("navbar ", "Site"),
+        ("quarto-secondary-nav", "Where this page stands"),
+        ("page-navigation", "Previous and next page"),
+    ):
+        page = re.sub(rf'<nav (?=class="{old})', f'<nav aria-label="{name}" ', page)
+    page = re.sub(r'<nav (?=id="quarto-sidebar")', '<nav aria-label="All pages" ', page)
+    page = page.replace(
+        '<div id="quarto-margin-sidebar"', '<div role="complementary" aria-label="About this page" id="quarto-margin-sidebar"'
+    )
+    # a column without a name has no header
+    page = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", page)
     # wide code, tables and outputs scroll: they must be reachable by keyboard
     page = re.sub(r"<pre(?=[ >])(?![^>]*tabindex)", '<pre tabindex="0"', page)
-    return page
+    return page.replace('<div class="sd-table">', '<div class="sd-table" tabindex="0">')
 
-# %% ../nbs/instructors/publishing.ipynb #a90a4638
+# %% ../nbs/instructors/publishing.ipynb #13b1c904
 ELSEWHERE = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\ssrc=["']?(?:https?:)?//[^>]*>|<link\b(?=[^>]*rel=["']?(?:stylesheet|icon|preload|modulepreload))[^>]*href=["']?(?:https?:)?//[^>]*>"""
     r"""|@import\s+(?:url\()?["']?(?:https?:)?//[^;]*|url\(["']?(?:https?:)?//[^)]*\)"""
@@ -693,7 +720,7 @@ def finish(
     pages = [path for path in sorted(out.rglob("*.html")) if "try" not in path.relative_to(out).parts]
     for path in pages:
         old = path.read_text("utf-8")
-        new = for_everyone(with_mathml(old))
+        new = for_everyone(with_switched_diagrams(with_mathml(old)))
         if path.relative_to(out).as_posix().startswith(("api/", "exercises.", "map.")):
             new = re.sub(r'<div class="action-links"><a [^>]*>(?:(?!</a>).)*Edit this page</a></div>', "", new, flags=re.S)
         if path.name == "404.html" and "<base " not in new:
@@ -711,7 +738,7 @@ def finish(
         if found := ELSEWHERE.search(path.read_text("utf-8")):
             raise ValueError(f"{path.relative_to(out)} loads from another host: {found[0][:200]}")
 
-# %% ../nbs/instructors/publishing.ipynb #2895368a
+# %% ../nbs/instructors/publishing.ipynb #7e0e76d8
 def renderer() -> str:
     "quarto where it is installed, else smalldocs; MNIST_COURSE_RENDERER chooses."
     wish = os.environ.get("MNIST_COURSE_RENDERER", "")
@@ -791,7 +818,8 @@ class SiteHandler(http.server.SimpleHTTPRequestHandler):
 
 
 def site_server(
-    folder: Path, port: int = 0
+    folder: Path,  # a finished site
+    port: int = 0,  # 0: any that is free
 ) -> tuple[http.server.ThreadingHTTPServer, str]:  # the server, not yet serving, and the site's address
     "A server for the site, on this machine only."
     base = f"{settings()['doc_baseurl']}/"
@@ -800,7 +828,9 @@ def site_server(
     return server, f"http://127.0.0.1:{server.server_port}{base}"
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(
+    argv: list[str] | None = None,  # None: the words of the command line
+) -> int:  # the exit status
     "python -m mnist_course.publish [preview | pages | finish]; without a word, make the site."
     word = (sys.argv[1:] if argv is None else argv)[:1]
     try:
@@ -823,5 +853,5 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "__file__" in globals():  # not in a notebook, which is called __main__, too
     sys.exit(main())

@@ -48,8 +48,12 @@ def codespaces_url() -> str:
     settings = repository()
     return f"https://codespaces.new/{settings['user']}/{settings['repo']}?quickstart=1"
 
-# %% ../nbs/instructors/ways_in.ipynb #22450ed5
-BADGES = {"colab": "open in Colab", "binder": "try on Binder", "codespaces": "open a codespace"}
+# %% ../nbs/instructors/ways_in.ipynb #0705331c
+BADGES = {  # name -> what stands on it, and the same in a sentence for those who do not see it
+    "colab": ("open in Colab", "Open the lesson in Google Colab"),
+    "binder": ("try on Binder", "Try the lesson on mybinder.org"),
+    "codespaces": ("open a codespace", "Open the course in a GitHub codespace"),
+}
 
 
 def badge_svg(
@@ -70,7 +74,7 @@ def badges(
 ) -> str:  # Markdown
     "Three badges that lead to a lesson."
     urls = {"colab": colab_url(lesson), "binder": binder_url(lesson), "codespaces": codespaces_url()}
-    return " ".join(f"[![{text}]({folder}/{name}.svg)]({urls[name]})" for name, text in BADGES.items())
+    return " ".join(f"[![{said}]({folder}/{name}.svg)]({urls[name]})" for name, (_, said) in BADGES.items())
 
 # %% ../nbs/instructors/ways_in.ipynb #c509ca5b
 COLAB_HAS = {"torch", "torchvision", "numpy", "matplotlib", "pillow", "jupyterlab", "ipywidgets", "ipython"}  # or does not need
@@ -117,11 +121,11 @@ def colab_edition(
     edition["metadata"]["colab"] = {"provenance": []}
     return edition
 
-# %% ../nbs/instructors/ways_in.ipynb #9ecb92ea
+# %% ../nbs/instructors/ways_in.ipynb #42c2195e
 def ways_files() -> dict[Path, str]:  # file -> what belongs into it
     "Everything that is made here, from the lessons and settings.ini."
     root = asset().parent
-    files = {root / "nbs" / "badges" / f"{name}.svg": badge_svg(text) for name, text in BADGES.items()}
+    files = {root / "nbs" / "badges" / f"{name}.svg": badge_svg(text) for name, (text, _) in BADGES.items()}
     for path in lessons():
         edition = colab_edition(json.loads(path.read_text(encoding="utf-8")))
         files[root / "colab" / path.name] = json.dumps(edition, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

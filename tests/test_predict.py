@@ -494,7 +494,8 @@ def test_calibration_needs_labels_for_its_digits(measure):
 def test_the_plot_of_reliability_says_what_it_shows():
     logits, labels = drawn(500, 2.0)
     figure = plot_reliability({"boasts": logits.softmax(1), "helped": (logits / 2).softmax(1)}, labels)
-    assert len(figure.axes) == 2 and figure.axes[0].get_xlabel() == "confidence"
+    assert len(figure.axes) == 2 and len(plot_reliability({str(i): logits.softmax(1) for i in range(3)}, labels).axes) == 3
+    assert figure.axes[0].get_xlabel() == "confidence"
     error = expected_calibration_error(logits.softmax(1), labels)
     assert f"boasts, expected calibration error {error:.1%}" in figure.description and "helped" in figure.description
 

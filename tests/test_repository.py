@@ -79,6 +79,7 @@ MACHINERY = {
     "explore",
     "foreign",
     "progress",
+    "stepper",
 }  # what a lesson may use beside the modules of the lessons; no module imports it
 
 

@@ -149,7 +149,7 @@ def test_badges_point_to_files_that_exist():
 
 def test_badges_are_pictures_of_our_own():
     assert badges().count(".svg") == len(BADGES)
-    for name, text in BADGES.items():
+    for name, (text, _) in BADGES.items():
         tree = ElementTree.fromstring((ROOT / "nbs" / "badges" / f"{name}.svg").read_text("utf-8"))
         assert tree.get("aria-label") == text
     readme = (ROOT / "README.md").read_text("utf-8")
@@ -394,7 +394,6 @@ def test_slides_leave_nothing_out_but_what_is_the_learners_own(path):
         assert heading in shown
     assert shown.count("**Predict.**") == "\n".join(prose).count("**Predict.**")
     assert not re.search(r"^(check|guess|reveal|calibration)\(|^#\|", shown, re.M)
-    assert "AssertionError" not in shown and not re.search(r"^assert .*==.*\n.*every number", shown, re.M)
     pictures = sum("image/png" in output.get("data", {}) for cell in deck["cells"] for output in cell.get("outputs", []))
     assert pictures == sum("image/png" in output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", []))
 
