@@ -686,6 +686,19 @@ def for_everyone(page: str) -> str:
         '<nav aria-label="breadcrumb" class="quarto-page-breadcrumbs quarto-title-breadcrumbs',
         '<nav aria-label="breadcrumb, above the title" class="quarto-page-breadcrumbs quarto-title-breadcrumbs',
     )
+    # several navigations on a page: each has a name, and what stands beside the text is a landmark, too
+    for old, name in (
+        ("navbar ", "Site"),
+        ("quarto-secondary-nav", "Where this page stands"),
+        ("page-navigation", "Previous and next page"),
+    ):
+        page = re.sub(rf'<nav (?=class="{old})', f'<nav aria-label="{name}" ', page)
+    page = re.sub(r'<nav (?=id="quarto-sidebar")', '<nav aria-label="All pages" ', page)
+    page = page.replace(
+        '<div id="quarto-margin-sidebar"', '<div role="complementary" aria-label="About this page" id="quarto-margin-sidebar"'
+    )
+    # a column without a name has no header
+    page = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", page)
     # wide code, tables and outputs scroll: they must be reachable by keyboard
     page = re.sub(r"<pre(?=[ >])(?![^>]*tabindex)", '<pre tabindex="0"', page)
     return page.replace('<div class="sd-table">', '<div class="sd-table" tabindex="0">')
@@ -805,7 +818,8 @@ class SiteHandler(http.server.SimpleHTTPRequestHandler):
 
 
 def site_server(
-    folder: Path, port: int = 0
+    folder: Path,  # a finished site
+    port: int = 0,  # 0: any that is free
 ) -> tuple[http.server.ThreadingHTTPServer, str]:  # the server, not yet serving, and the site's address
     "A server for the site, on this machine only."
     base = f"{settings()['doc_baseurl']}/"
