@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SCREEN', 'LEFT_OUT', 'OPTIONS', 'blocks', 'for_the_screen', 'Piece', 'Slide', 'prose_lines', 'shown_code',
-           'output_lines', 'pieces_of', 'slides_of', 'as_cells', 'deck_notebook', 'title_of', 'slides_html',
-           'quarto_notebook', 'write_slides']
+           'output_lines', 'pieces_of', 'slides_of', 'as_cells', 'deck_notebook', 'slides_html', 'quarto_notebook',
+           'write_slides']
 
-# %% ../nbs/instructors/slides.ipynb #03cd72b5
+# %% ../nbs/instructors/slides.ipynb #0c3be198
 import copy
 import json
 import re
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from .classroom import HIDDEN, directives, without_directives
 from .environment import asset
-from .sheet import pick_lessons, with_mathml
+from .sheet import pick_lessons, title_of, with_mathml
 
 # %% ../nbs/instructors/slides.ipynb #b0d879ab
 def blocks(
@@ -184,12 +184,7 @@ def deck_notebook(
         cell["id"] = f"slide-{i}"
     return {"cells": cells, "metadata": {"kernelspec": notebook["metadata"]["kernelspec"]}, "nbformat": 4, "nbformat_minor": 5}
 
-# %% ../nbs/instructors/slides.ipynb #0a31af76
-def title_of(notebook: dict) -> str:
-    "The lesson's heading."
-    return "".join(notebook["cells"][0]["source"]).splitlines()[0].removeprefix("# ")
-
-
+# %% ../nbs/instructors/slides.ipynb #ccdd4d6b
 def slides_html(
     notebook: dict,  # a lesson, with its outputs
 ) -> str:

@@ -6,18 +6,20 @@
 __all__ = ['BADGES', 'COLAB_HAS', 'COLAB_NOTE', 'COLAB_INSTALL', 'repository', 'colab_url', 'binder_url', 'codespaces_url',
            'badge_svg', 'badges', 'colab_edition', 'ways_files', 'write_ways']
 
-# %% ../nbs/instructors/ways_in.ipynb #9a94bd2a
+# %% ../nbs/instructors/ways_in.ipynb #b2f586c3
 import html
 import json
 import re
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
 from .classroom import learner_edition, lessons
 from .environment import asset
 
-# %% ../nbs/instructors/ways_in.ipynb #f1bc9cfe
+# %% ../nbs/instructors/ways_in.ipynb #9c176ce4
+@cache
 def repository() -> dict[str, str]:  # user, repo, branch, git_url, requirements, ...
     "What settings.ini says. Raises ValueError where the course does not run from a clone."
     config = ConfigParser(delimiters=["="])

@@ -96,6 +96,30 @@ def open_page(chromium, site):
     assert not faults
 
 
+@pytest.fixture(scope="session")
+def violations():
+    "What axe finds on a page: a function that gives the name of each rule and what breaks it."
+    from axe_playwright_python.sync_playwright import Axe
+
+    return lambda page: [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in Axe().run(page).response["violations"]]
+
+
+@pytest.fixture
+def finger():
+    "Touch a page: a function that gives press, move and release for it."
+
+    def on(page):
+        session = page.context.new_cdp_session(page)
+
+        def touch(kind: str, *place: float) -> None:
+            points = [{"x": place[0], "y": place[1]}] if place else []
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        return tuple(functools.partial(touch, kind) for kind in ("touchStart", "touchMove", "touchEnd"))
+
+    return on
+
+
 class Lab:
     "A notebook of the learner's, open in JupyterLab."
 

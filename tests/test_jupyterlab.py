@@ -83,14 +83,13 @@ def test_a_digit_drawn_with_the_mouse_is_read_by_the_learners_model(lab):
     assert said == "7 (280, 280) 255 1 1.0"
 
 
-def test_a_digit_drawn_by_touch_is_read_by_the_learners_model(lab):
+def test_a_digit_drawn_by_touch_is_read_by_the_learners_model(lab, finger):
     _, canvas = put_pad(lab, PAD)
     box = canvas.bounding_box()
-    session = lab.page.context.new_cdp_session(lab.page)
+    press, move, release = finger(lab.page)
     for i, (x, y) in enumerate(SEVEN):
-        point = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
-        session.send("Input.dispatchTouchEvent", {"type": "touchMove" if i else "touchStart", "touchPoints": [point]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        (move if i else press)(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    release()
     wait_for(lab, "7 (")
 
 

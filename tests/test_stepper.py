@@ -1,7 +1,6 @@
 """The convolution stepper: what Python and JavaScript compute against torch, and the widget in a real browser."""
 
 import base64
-import functools
 import json
 
 import numpy as np
@@ -351,16 +350,10 @@ def test_the_kernel_is_dragged_by_the_mouse(open_page):
     assert value(page, "place") == [2, 10]
 
 
-def test_the_kernel_is_dragged_by_touch(open_page):
+def test_the_kernel_is_dragged_by_touch(open_page, finger):
     page = open_page(has_touch=True, viewport={"width": 390, "height": 800}, is_mobile=True)
-    session = page.context.new_cdp_session(page)
-
-    def touch(kind, *place):
-        points = [{"x": place[0], "y": place[1]}] if place else []
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
     before = page.evaluate("scrollY")
-    drag(page, functools.partial(touch, "touchStart"), functools.partial(touch, "touchMove"), functools.partial(touch, "touchEnd"))
+    drag(page, *finger(page))
     assert value(page, "place") == [5, 20] and page.evaluate("scrollY") == before
     for size in ("5", "3"):
         page.get_by_label("Size").select_option(size)
@@ -423,14 +416,11 @@ def test_the_widget_follows_its_model_and_lets_go_of_it(open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing(open_page, scheme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
+def test_axe_finds_nothing(open_page, violations, scheme, width):
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
     for kernel, place in ((KERNELS["vertical edge"], [15, 14]), (LARGE["horizontal edge"], [0, 0])):
         put(page, kernel=kernel.tolist(), place=place, padding=1, bias=0.5, relu=True)
-        found = Axe().run(page).response["violations"]
-        assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
+        assert violations(page) == []
 
 
 def test_without_its_values_the_page_says_so(chromium, tmp_path):

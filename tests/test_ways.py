@@ -37,14 +37,6 @@ def read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def accessible(page) -> None:
-    "axe finds nothing."
-    from axe_playwright_python.sync_playwright import Axe
-
-    violations = Axe().run(page).response["violations"]
-    assert not violations, [(found["id"], found["nodes"][0]["html"][:200]) for found in violations]
-
-
 # ---- workflows
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -365,7 +357,7 @@ def test_formulas_without_latex2mathml(monkeypatch):
     assert with_mathml(r"a $e^{x} < 2$ b `$HOME` and 5$") == "a <code>e^{x} &lt; 2</code> b `$HOME` and 5$"
 
 
-def test_the_sheet_prints_well(tmp_path, chromium):
+def test_the_sheet_prints_well(tmp_path, chromium, violations):
     write_sheet(tmp_path / "sheet.html")
     page = chromium.new_page(viewport={"width": 673, "height": 994})  # what A4 leaves between its margins: 178 x 263 mm
     asked = []
@@ -377,7 +369,7 @@ def test_the_sheet_prints_well(tmp_path, chromium):
     )
     assert not [(id, height) for id, height, over in heights if height > 994 or over > 0]
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
-    accessible(page)
+    assert violations(page) == []
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     page.close()
 
@@ -447,7 +439,7 @@ def test_quarto_is_used_where_it_is_installed(tmp_path, monkeypatch, capsys):
 
 
 @by_lesson
-def test_slides_in_a_browser(path, tmp_path, chromium):
+def test_slides_in_a_browser(path, tmp_path, chromium, violations):
     "Every slide fits the screen, every picture says what it shows, and nothing is loaded."
     list(write_slides([path.name[:2]], tmp_path))
     page, faults = chromium.new_page(viewport={"width": 1280, "height": 720}), []
@@ -476,7 +468,7 @@ def test_slides_in_a_browser(path, tmp_path, chromium):
     for title, _, top, bottom, described, over in seen:
         assert 0 <= top < bottom <= 720 and described and over <= 1, title
     assert sum(scrolls for _, scrolls, *_ in seen) <= 1
-    accessible(page)
+    assert violations(page) == []
     assert not faults
     page.close()
 

@@ -1,7 +1,6 @@
 """The widgets in a real browser: on a page without a kernel, and the numbers that Python and JavaScript must share."""
 
 import base64
-import functools
 import itertools
 
 import numpy as np
@@ -174,16 +173,10 @@ def test_a_digit_drawn_with_the_mouse_is_read_without_a_kernel(open_page):
     page.wait_for_function("document.querySelector('.mc-live').textContent.startsWith('blank')")
 
 
-def test_a_digit_drawn_by_touch_is_read(open_page):
+def test_a_digit_drawn_by_touch_is_read(open_page, finger):
     page = open_page(has_touch=True, viewport={"width": 390, "height": 800}, is_mobile=True)
-    session = page.context.new_cdp_session(page)
-
-    def touch(kind, *place):
-        points = [{"x": place[0], "y": place[1]}] if place else []
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
     before = page.evaluate("scrollY")
-    draw_seven(page, functools.partial(touch, "touchStart"), functools.partial(touch, "touchMove"), functools.partial(touch, "touchEnd"))
+    draw_seven(page, *finger(page))
     wait_for(page, 7)
     assert page.evaluate("scrollY") == before
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -213,13 +206,10 @@ def test_the_keyboard_alone_is_enough(open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing(open_page, scheme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
+def test_axe_finds_nothing(open_page, violations, scheme, width):
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
     page.get_by_role("button", name="A sample digit").click()
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
+    assert violations(page) == []
 
 
 def test_the_page_is_light_and_quick(site, open_page, chromium):
