@@ -105,7 +105,7 @@ mistake(
     "4213",
 )
 
-# %% ../../nbs/answers/11_bug_museum.ipynb #ca54dd8e
+# %% ../../nbs/answers/11_bug_museum.ipynb #f32f8585
 class Backwards(nn.Module):
     "Runs its layers in the order b, a."
 
@@ -127,6 +127,9 @@ class Spoils(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([x[:, :1] * 0 + self.value, x[:, 1:]], dim=1)
 
+    def extra_repr(self) -> str:
+        return f"writes {self.value}"
+
 
 class Ignores(nn.Linear):
     "A layer whose bias is nan, and which does not use it."
@@ -134,7 +137,7 @@ class Ignores(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.linear(x, self.weight)
 
-# %% ../../nbs/answers/11_bug_museum.ipynb #3ba5b1cc
+# %% ../../nbs/answers/11_bug_museum.ipynb #8fce54d7
 def sick_net(kind: str, value: float) -> nn.Module:
     "A network for 3 numbers, in eval mode, with the kind of trouble that its name says."
     plain, spoils = nn.Linear(3, 3), Spoils(value)
@@ -153,13 +156,13 @@ def sick_net(kind: str, value: float) -> nn.Module:
 
 def draw_sick_nets(rng: random.Random) -> list[tuple]:
     values = [math.nan, math.inf, -math.inf]
-    cases = [("in the middle", math.nan), ("nowhere", 0.5), ("in the middle", math.inf), ("nested", rng.choice(values))]
-    return [*cases, ("backwards", rng.choice(values)), ("unused", rng.choice(values)), ("in the middle", -math.inf)]
+    kinds = [("in the middle", math.nan), ("nowhere", 0.5), ("in the middle", math.inf), ("nested", rng.choice(values))]
+    kinds += [("backwards", rng.choice(values)), ("unused", rng.choice(values)), ("in the middle", -math.inf)]
+    return [(sick_net(*kind), torch.randn(2, 3)) for kind in kinds]
 
 
-def run_first_bad(answer: Callable, kind: str, value: float):
+def run_first_bad(answer: Callable, net: nn.Module, x: torch.Tensor):
     "What the answer says of a network, and what it leaves behind."
-    net, x = sick_net(kind, value), torch.randn(4, 3)
     name = answer(net, x)
     if name is ...:
         return ...
@@ -300,7 +303,7 @@ def pins_accuracy(accuracy):
     got = accuracy([first, last])
     assert abs(got - 5 / 7) < 1e-5, got
 
-# %% ../../nbs/answers/11_bug_museum.ipynb #4c766252
+# %% ../../nbs/answers/11_bug_museum.ipynb #e5565265
 def batches_for_test(*rights: tuple[int, int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
     "A batch for each pair (right ones, digits); a wrong digit's label is the next class but two."
     made = []
@@ -310,7 +313,10 @@ def batches_for_test(*rights: tuple[int, int]) -> list[tuple[torch.Tensor, torch
     return made
 
 
-@mistake("11.pins_accuracy", "With one batch nothing can go wrong between batches. What would a second one bring to light?")
+@mistake(
+    "11.pins_accuracy",
+    "For all that your examples can tell, there is one batch, or each is all right or all wrong. What could go wrong between two batches?",
+)
 def one_batch(accuracy):
     assert abs(accuracy(batches_for_test((4, 5))) - 0.8) < 1e-5
 
