@@ -472,7 +472,18 @@ def map_page() -> str:
     return f"{front}\n\n{words}\n\n```{{=html}}\n{course_map()}\n```\n\n## What is used of what\n\n{table}\n"
 
 # %% ../nbs/instructors/publishing.ipynb #6229604e
-FIRST = ("teaching", "running", "grading", "publishing", "ways_in")  # pages that an instructor looks for; the others are machinery
+FIRST = (  # pages that an instructor looks for; the others are machinery
+    "teaching",
+    "syllabus",
+    "grading",
+    "sheet",
+    "slides",
+    "running",
+    "fashion",
+    "publishing",
+    "ways_in",
+    "wheelhouse",
+)
 
 
 def sidebar() -> str:

@@ -64,6 +64,12 @@ def test_readme_is_the_front_page():
         assert (ROOT / "nbs" / "index_files" / f"figure-{i}.png").read_bytes() == png
 
 
+@pytest.mark.parametrize("page", ["index.ipynb", "00_start_here.ipynb"])
+def test_every_lesson_is_on_the_way_that_the_page_shows(page):
+    rows = re.findall(r"^\| (?:\[)?(\d\d) [A-Z]", "\n\n".join(cells(ROOT / "nbs" / page, "markdown")), re.M)
+    assert rows == [path.name[:2] for path in LESSONS]
+
+
 def test_links_of_the_readme_lead_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8")):
         assert target.startswith("https://") or (ROOT / target).exists(), target
