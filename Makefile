@@ -5,8 +5,9 @@
 #   make docs       make the site in _docs/, with Quarto where it is installed and else without; make docs-preview serves it
 #   make notebooks  run the notebooks whose code changed on the full MNIST, and keep their outputs
 
+# The : at the end is for machines without a command called python: where the last one is not found, make takes the whole list for an error.
 PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done))
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done; :))
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := settings.ini constraints.txt setup.py pyproject.toml
 

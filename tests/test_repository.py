@@ -179,6 +179,16 @@ def test_in_the_lesson_as_it_ships_no_exercise_is_attempted(path):
         assert "".join(outputs[-1]["data"]["text/plain"]) == f"{id}: not attempted yet"
 
 
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("name", ["python3", "python3.14", "python3.12", "python"])
+def test_make_finds_python_under_any_of_its_names(tmp_path, name):
+    (tmp_path / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (tmp_path / name).chmod(0o755)
+    command = [shutil.which("make"), "--dry-run", "--always-make", "learn"]
+    said = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True)
+    assert f"Making .venv with {name} ..." in said.stdout and not said.stderr
+
+
 def test_import_is_cheap():
     "Without torch: what the command line needs before it knows what is asked."
     code = "import sys, time; t = time.perf_counter(); import mnist_course, mnist_course.cli, mnist_course.environment; "
