@@ -23,10 +23,13 @@ from mnist_course.diagrams import (
     convolution,
     cuts,
     ink_on,
+    looking,
+    mosaic,
     plain,
     preparation,
     shapes,
     spread,
+    sure,
     to_scale,
     training_loop,
 )
@@ -42,6 +45,7 @@ def drawings() -> dict[str, Diagram]:
     many = nn.Sequential(*(nn.Conv2d(1 if i == 0 else 4, 4, 3) for i in range(11)), nn.Flatten(), nn.Linear(4 * 6 * 6, 10))
     waves = np.sin(np.arange(1200) / 60) / 2 + 0.5
     steps = {"grey": waves[:, None] * waves[None, :900], "ink": np.eye(9, 40), "last": np.arange(784, dtype=np.uint8).reshape(28, 28)}
+    maps = {name: torch.rand(count, side, side, generator=random) for name, count, side in (("a", 4, 26), ("b", 300, 4))}
     return {
         "to scale": to_scale(ledger(Net())),
         "to scale, twelve layers": to_scale(ledger(many)),
@@ -52,6 +56,8 @@ def drawings() -> dict[str, Diagram]:
         "training loop": training_loop(12_345, 200),
         "preparation": preparation(steps),
         "preparation, empty": preparation({"a blank page": np.zeros((5, 5), np.uint8)}),
+        "looking": looking(torch.eye(28), maps, torch.tensor([0.995, 0.004, 0.001, *[0] * 7])),
+        "looking, no idea": looking(torch.eye(28), dict.fromkeys(("conv1", "conv2", "conv3", "conv4"), maps["b"]), torch.full((10,), 0.1)),
     }
 
 
@@ -187,6 +193,29 @@ def test_the_last_picture_says_where_its_ink_balances():
     for wrong in ({}, {"a": np.zeros((1, 4, 4))}, {"a": np.zeros((0, 4))}):
         with pytest.raises(ValueError, match="at least one picture"):
             preparation(wrong)
+
+
+def test_a_mosaic_shows_the_maps_with_the_most_contrast_in_their_order():
+    maps = torch.zeros(9, 24, 24)
+    for i, strength in ((1, 2.0), (4, 8.0), (6, 4.0), (8, 1.0)):
+        maps[i, 0, 0] = strength
+    sheet = mosaic(maps, 2)
+    assert sheet.shape == (48, 48) and [sheet[r, c] for r in (0, 24) for c in (0, 24)] == pytest.approx([2 / 8, 1, 4 / 8, 1 / 8])
+    assert not mosaic(torch.zeros(4, 4, 4), 2).any()  # a layer that says nothing
+
+
+def test_looking_tells_the_three_best_answers_and_never_more_than_it_knows():
+    sheet = looking(torch.zeros(28, 28), {"conv1": torch.rand(32, 26, 26)}, torch.tensor([0, 0.2, 0, 0, 0.75, 0, 0, 0, 0, 0.05]))
+    assert "9 of the 32 maps of 26 x 26 behind conv1" in sheet.description
+    assert sheet.description.endswith("three best answers: 4 (75 %), 1 (20 %), 9 (5 %).")
+    assert [sure(p) for p in (1.0, 0.999, 0.99, 0.5, 0.01, 0.0)] == ["over 99 %", "over 99 %", "99 %", "50 %", "1 %", "under 1 %"]
+    for image, layers, answer in [
+        (torch.zeros(1, 28, 28), {}, torch.ones(10)),
+        (torch.zeros(28, 28), {"conv1": torch.zeros(1, 32, 26, 26)}, torch.ones(10)),
+        (torch.zeros(28, 28), {}, torch.ones(1, 10)),
+    ]:
+        with pytest.raises(ValueError, match="looking needs"):
+            looking(image, layers, answer)
 
 
 LOOK = """() => {
