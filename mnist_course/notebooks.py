@@ -81,14 +81,15 @@ def run_notebook(
 # %% ../nbs/instructors/notebooks.ipynb #8c39ccfe
 def output_markdown(
     output: dict,  # of a code cell
-    pictures: list[bytes],  # PNG files so far; a new one is added
+    pictures: dict[str, bytes],  # the files so far, by name; a new one is added
 ) -> str:
     "One output as Markdown: a picture with its alt text, a table, or text as it was printed."
     data = output.get("data", {})
-    if "image/png" in data:
-        pictures.append(base64.b64decode("".join(data["image/png"])))
-        alt = output["metadata"].get("image/png", {}).get("alt", "")
-        return f"![{alt}](nbs/index_files/figure-{len(pictures)}.png)"
+    for kind, suffix in (("image/svg+xml", "svg"), ("image/png", "png")):
+        if kind in data:
+            name, content = f"figure-{len(pictures) + 1}.{suffix}", "".join(data[kind])
+            pictures[name] = content.encode() if suffix == "svg" else base64.b64decode(content)
+            return f"![{output['metadata'].get(kind, {}).get('alt', '')}](nbs/index_files/{name})"
     if "text/markdown" in data:
         return "".join(data["text/markdown"])
     text = "".join(output.get("text", data.get("text/plain", [])))
@@ -97,9 +98,11 @@ def output_markdown(
 # %% ../nbs/instructors/notebooks.ipynb #f9588f93
 def make_readme(
     notebook: dict,  # nbs/index.ipynb
-) -> tuple[str, list[bytes]]:  # README.md, and its pictures
+) -> tuple[str, dict[str, bytes]]:  # README.md, and its pictures by name
     "The README that belongs to a front page."
-    parts, pictures = ["<!-- Made from nbs/index.ipynb by make notebooks: edit that file. -->"], []
+    from mnist_course.ways import repository
+
+    parts, pictures = ["<!-- Made from nbs/index.ipynb by make notebooks: edit that file. -->"], {}
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -109,24 +112,31 @@ def make_readme(
                 parts.append(f"```python\n{source}\n```")
             parts += [output_markdown(output, pictures) for output in cell["outputs"]]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    return re.sub(r"\]\((?=\d\d_|answers/|instructors/|badges/)", "](nbs/", text), pictures  # links to lessons, seen from the root
+    text = re.sub(r"\]\((?=\d\d_|answers/|instructors/|badges/|index_files/)", "](nbs/", text)  # seen from the root
+    site = "{doc_host}{doc_baseurl}".format_map(repository())
+    return re.sub(r"\]\((try/|map\.)(qmd)?", lambda made: f"]({site}/{made[1]}{'html' * bool(made[2])}", text), pictures  # made with the site
 
 # %% ../nbs/instructors/notebooks.ipynb #50d6d9d5
 def write_readme() -> None:
     "Write README.md and its pictures from the front page."
     root = asset().parent
     text, pictures = make_readme(read_notebook(root / "nbs" / "index.ipynb"))
-    for i, png in enumerate(pictures, 1):
-        write_atomically(root / "nbs" / "index_files" / f"figure-{i}.png", png)
+    for old in (root / "nbs" / "index_files").glob("figure-*"):
+        if old.name not in pictures:
+            old.unlink()
+    for name, content in pictures.items():
+        write_atomically(root / "nbs" / "index_files" / name, content)
     write_atomically(root / "README.md", text.encode())
 
 # %% ../nbs/instructors/notebooks.ipynb #55df43e6
 def run_notebooks(
     names: list[str] | None = None,  # parts of paths; None: those whose code changed since they were run
 ) -> None:
-    "Run notebooks and keep their outputs, then make the README, the Colab edition and the badges."
+    "Run notebooks and keep their outputs, then make the README and its curves, the Colab edition and the badges."
+    from mnist_course.front import write_curves
     from mnist_course.ways import write_ways
 
+    write_curves()
     for path in all_notebooks():
         wanted = any(name in path.as_posix() for name in names) if names else is_stale(read_notebook(path))
         if wanted:

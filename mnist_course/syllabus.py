@@ -26,6 +26,7 @@ class Unit:
     minutes: int  # of the lesson, by its card
     difficulty: int  # 1 to 5
     needs: tuple[str, ...]  # numbers of lessons, by its card
+    builds: str  # what its reader will have built, by its card; Markdown
     exercises: tuple[Exercise, ...]
 
     def work(
@@ -42,13 +43,13 @@ def units() -> list[Unit]:
     for path in lessons():
         notebook = json.loads(path.read_text(encoding="utf-8"))
         text = "\n".join("".join(cell["source"]) for cell in notebook["cells"][:3] if cell["cell_type"] == "markdown")
-        card = re.search(r"^\| *(\d+) *\| *(\d) of 5 *\|([^|\n]*)\|", text, re.M)
+        card = re.search(r"^\| *(\d+) *\| *(\d) of 5 *\|([^|\n]*)\|([^|\n]*)\|", text, re.M)
         if card is None:
             raise ValueError(f"{path.name} has no card with minutes and difficulty")
         needs = tuple(re.findall(r"\b\d\d\b", card[3]))
         number, title = path.name[:2], text.splitlines()[0].removeprefix("# ")
         tasks = tuple(item for item in exercises() if item.lesson == number)
-        found.append(Unit(number, title, int(card[1]), int(card[2]), needs, tasks))
+        found.append(Unit(number, title, int(card[1]), int(card[2]), needs, card[4].strip(), tasks))
     return found
 
 # %% ../nbs/instructors/syllabus.ipynb #f05813a9
