@@ -1,16 +1,19 @@
 """Promises that the repository makes about itself: what is generated is up to date, and the lessons keep their form."""
 
 import ast
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from mnist_course.notebooks import all_notebooks, is_stale, make_readme, read_notebook
 
@@ -177,6 +180,19 @@ def test_in_the_lesson_as_it_ships_no_exercise_is_attempted(path):
     assert len(cards) >= 3
     for id, outputs in cards.items():
         assert "".join(outputs[-1]["data"]["text/plain"]) == f"{id}: not attempted yet"
+
+
+def test_constraints_can_be_met_by_the_oldest_python_that_is_promised():
+    oldest = f"{re.search(r'min_python = (.+)', (ROOT / 'settings.ini').read_text('utf-8'))[1]}.0"
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M))
+    seen = 0
+    for name, version in pinned.items():
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            if metadata.version(name) == version:
+                wanted = metadata.metadata(name).get("Requires-Python") or ""
+                assert SpecifierSet(wanted).contains(oldest), f"{name} {version} needs Python {wanted}"
+                seen += 1
+    assert seen > 0.9 * len(pinned)
 
 
 @pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make")
