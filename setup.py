@@ -1,6 +1,7 @@
 """Everything that setuptools needs to know stands in settings.ini; the lessons are packed into the wheel here."""
 
 import json
+import re
 import shutil
 from configparser import ConfigParser
 from pathlib import Path
@@ -12,6 +13,16 @@ ROOT = Path(__file__).parent
 config = ConfigParser(delimiters=["="])
 config.read(ROOT / "settings.ini", encoding="utf-8")
 settings = config["DEFAULT"]
+
+
+def project_page() -> str:
+    "README.md as PyPI shows it: pictures and links lead to this version on GitHub, because relative ones would lead nowhere."
+
+    def absolute(found: re.Match) -> str:
+        kind = "raw" if found[1].endswith((".svg", ".png")) else "blob"
+        return f"]({settings['git_url']}/{kind}/v{settings['version']}/{found[1]})"
+
+    return re.sub(r"\]\((?!https?:|#)([^)\s]+)\)", absolute, (ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 class BuildWithLessons(build_py):
@@ -36,7 +47,7 @@ setup(
     name=settings["lib_name"],
     version=settings["version"],
     description=settings["description"],
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=project_page(),
     long_description_content_type="text/markdown",
     author=settings["author"],
     license="Apache-2.0",

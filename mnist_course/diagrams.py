@@ -498,4 +498,6 @@ def looking(
         sheet.text(left + 18, y + 26, sure(probability), "quiet", 12)
     sheet.text(left + answer / 2, top + side + 19, "the answer", anchor="middle", bold=True)
     answers = ", ".join(f"{digit} ({sure(probability)})" for digit, probability in best)
-    return sheet.describe(f"From left to right: the pixels of a handwritten digit, {', '.join(said)}, and the three best answers: {answers}.")
+    return sheet.describe(
+        f"From left to right: the pixels of a handwritten digit, {', '.join(said)}, and the three best answers: {answers}."
+    )

@@ -17,7 +17,15 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
+from .classroom import lessons
+from .data import load_mnist
+from .diagrams import Diagram, looking
+from .draw import write_page
 from .environment import asset
+from .figure import DescribedFigure
+from .model import load_pretrained, trace
+from .plotting import plot_history, reference_runs
+from .publish import module_of, site_server
 from .syllabus import table, units
 
 # %% ../nbs/instructors/front_page.ipynb #4a400bbb
@@ -26,12 +34,8 @@ DOUBTED = 321  # a 2 of the sample's test set
 
 def strip(
     index: int = DOUBTED,  # in the sample's test set
-):  # a Diagram
+) -> Diagram:
     "The shipped network looking at one digit: pixels, maps, answer."
-    from mnist_course.data import load_mnist
-    from mnist_course.diagrams import looking
-    from mnist_course.model import load_pretrained, trace
-
     digits = load_mnist(source="sample")[1]
     passed = trace(load_pretrained(), digits[index][0][None])
     places = {"conv1": "conv1.relu", "conv2": "conv2.max_pool2d", "conv3": "conv3.relu", "conv4": "conv4.max_pool2d"}
@@ -72,10 +76,8 @@ def picture_file(
 
 
 @functools.cache
-def curves():  # a DescribedFigure
+def curves() -> DescribedFigure:
     "The curves of the recorded runs, for a small place."
-    from mnist_course.plotting import plot_history, reference_runs
-
     runs = reference_runs()
     figure = plot_history(runs[0], runs[1:])
     figure.set_size_inches(6, 3.4)
@@ -110,9 +112,6 @@ def photograph() -> bytes:  # PNG
     "The page to draw on, with a 3 on its pad. Raises ValueError where there is no Chromium."
     from playwright.sync_api import sync_playwright
 
-    from mnist_course.draw import write_page
-    from mnist_course.publish import site_server
-
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         raise ValueError("a photograph of a page needs Chromium: apt-get install chromium")
@@ -145,9 +144,6 @@ def lessons_table(
     up: str = "",  # the way from the page to the lessons
 ) -> str:  # Markdown
     "All lessons with what they build, how long they take, and the module that they export."
-    from mnist_course.classroom import lessons
-    from mnist_course.publish import module_of
-
     rows = [
         (f"[{unit.number} {unit.title}]({up}{path.name})", unit.builds, unit.minutes + unit.work(), f"`{module_of(path)}`")
         for unit, path in zip(units(), lessons(), strict=True)

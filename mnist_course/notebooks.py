@@ -114,7 +114,9 @@ def make_readme(
     text = "\n\n".join(part for part in parts if part) + "\n"
     text = re.sub(r"\]\((?=\d\d_|answers/|instructors/|badges/|index_files/)", "](nbs/", text)  # seen from the root
     site = "{doc_host}{doc_baseurl}".format_map(repository())
-    return re.sub(r"\]\((try/|map\.)(qmd)?", lambda made: f"]({site}/{made[1]}{'html' * bool(made[2])}", text), pictures  # made with the site
+    return re.sub(
+        r"\]\((try/|map\.)(qmd)?", lambda made: f"]({site}/{made[1]}{'html' * bool(made[2])}", text
+    ), pictures  # made with the site
 
 # %% ../nbs/instructors/notebooks.ipynb #50d6d9d5
 def write_readme() -> None:

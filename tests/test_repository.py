@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 from packaging.specifiers import SpecifierSet
 
+from mnist_course.front import lessons_table
 from mnist_course.notebooks import all_notebooks, is_stale, make_readme, read_notebook
 
 ROOT = Path(__file__).parent.parent
@@ -63,14 +65,18 @@ def test_outputs_belong_to_the_code(path):
 def test_readme_is_the_front_page():
     text, pictures = make_readme(read_notebook(ROOT / "nbs" / "index.ipynb"))
     assert (ROOT / "README.md").read_text("utf-8") == text, "make notebooks"
-    for i, png in enumerate(pictures, 1):
-        assert (ROOT / "nbs" / "index_files" / f"figure-{i}.png").read_bytes() == png
+    made = {path.name: path.read_bytes() for path in (ROOT / "nbs" / "index_files").glob("figure-*")}
+    assert made == pictures and made
 
 
-@pytest.mark.parametrize("page", ["index.ipynb", "00_start_here.ipynb"])
-def test_every_lesson_is_on_the_way_that_the_page_shows(page):
-    rows = re.findall(r"^\| (?:\[)?(\d\d) [A-Z]", "\n\n".join(cells(ROOT / "nbs" / page, "markdown")), re.M)
+def test_every_lesson_is_on_the_way_that_lesson_00_shows():
+    rows = re.findall(r"^\| (?:\[)?(\d\d) [A-Z]", "\n\n".join(cells(ROOT / "nbs" / "00_start_here.ipynb", "markdown")), re.M)
     assert rows == [path.name[:2] for path in LESSONS]
+
+
+def test_the_front_page_shows_todays_lessons():
+    shown = ["".join(output["data"].get("text/markdown", "")) for output in outputs(ROOT / "nbs" / "index.ipynb") if "data" in output]
+    assert lessons_table() in shown, "run it again: mnist-course notebooks index.ipynb"
 
 
 def test_links_of_the_readme_lead_somewhere():
@@ -214,6 +220,22 @@ def test_import_is_cheap():
     assert min(float(seconds) for seconds, _ in runs) < 0.2
 
 
+def links_of_the_project_page(text: str) -> None:
+    "On PyPI a relative link leads nowhere, and a relative picture is not shown."
+    settings = dict(re.findall(r"^(\w+) = (.+)$", (ROOT / "settings.ini").read_text("utf-8"), re.M))
+    home = settings["git_url"].replace("%(user)s", settings["user"]).replace("%(repo)s", settings["repo"])
+    found = [(bool(mark), target) for mark, target in re.findall(r"(!?)\[[^\[\]]*\]\(([^)\s]+)\)", text)]
+    found += [(False, target) for target in re.findall(r"\]\([^)]*\)\]\(([^)\s]+)\)", text)]  # a picture that is a link
+    assert sum(picture for picture, _ in found) >= 6 and len(found) > 25
+    for picture, target in found:
+        assert target.startswith("https://"), target
+        if target.startswith(home + "/"):
+            kind, tag, path = target.removeprefix(home + "/").split("/", 2)
+            assert (kind, tag) == ("raw" if picture else "blob", f"v{settings['version']}") and (ROOT / path).is_file(), target
+        else:
+            assert not picture, f"{target}: a picture from another host"
+
+
 def test_wheel_holds_lessons_and_assets(copy, tmp_path_factory):
     target = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(copy)]
@@ -234,6 +256,9 @@ def test_wheel_holds_lessons_and_assets(copy, tmp_path_factory):
         "py.typed",
     ):
         assert (site / "mnist_course" / asset).exists()
+    with zipfile.ZipFile(wheel) as archive:
+        said = archive.read(next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))).decode()
+    links_of_the_project_page(said.partition("\n\n")[2])
     code = "import mnist_course.classroom as c; assert 'site' in c.__file__; print(len(c.write_course('learner')))"
     environment = {**os.environ, "PYTHONPATH": str(site)}
     written = subprocess.run([sys.executable, "-c", code], cwd=target, env=environment, capture_output=True, text=True, check=True).stdout

@@ -22,7 +22,7 @@ from mnist_course import __version__
 from mnist_course.checks import exercises
 from mnist_course.classroom import lessons
 from mnist_course.cli import main, make_parser
-from mnist_course.sheet import pick_lessons, read_cards, with_mathml, write_sheet
+from mnist_course.sheet import IN_HTML, pick_lessons, read_cards, with_mathml, write_sheet
 from mnist_course.slides import SCREEN, blocks, deck_notebook, quarto_notebook, slides_of, write_slides
 from mnist_course.syllabus import cut_evenly, outline, table, term, units, week
 from mnist_course.ways import BADGES, badges, binder_url, colab_url, repository, ways_files
@@ -349,6 +349,16 @@ def test_what_an_instructor_can_mend_is_one_line(tmp_path, monkeypatch, capsys, 
     said = capsys.readouterr().err
     assert message in said and said.startswith("mnist-course: ") and len(said.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_formulas_become_mathml_in_markdown_and_on_pages():
+    from latex2mathml.converter import convert
+
+    formula, block = convert("a < b_1"), convert("a < b_1", display="block")
+    assert with_mathml("so $a < b_1$, `$a$` and\n\n$$\na < b_1\n$$") == f"so {formula}, `$a$` and\n\n{block}"
+    page = '<p>so <span class="math inline">\\(a &lt; b_1\\)</span>, $5 and $6, <span class="math display">\\[a &lt;\nb_1\\]</span></p>'
+    assert with_mathml(page, IN_HTML) == f"<p>so {formula}, $5 and $6, {block}</p>"
+    assert "<msub>" in formula and 'display="block"' in block
 
 
 def test_formulas_without_latex2mathml(monkeypatch):

@@ -1,0 +1,79 @@
+"The first screen: its pictures say what they show, and what they show is so."
+
+import re
+import threading
+
+import pytest
+from PIL import Image
+
+from mnist_course import front
+from mnist_course.classroom import lessons
+from mnist_course.draw import write_page
+from mnist_course.front import CURVES, PAGE, curves, draw_three, lessons_table, picture_file, pictures, strip, with_words, words_of
+from mnist_course.publish import site_server
+
+
+def test_the_strip_is_a_digit_that_the_network_reads_with_doubt(sample):
+    label = sample[1].labels[front.DOUBTED].item()
+    answer, percent = re.search(r"three best answers: (\d) \((\d+) %\)", strip().description).groups()
+    assert int(answer) == label and 60 <= int(percent) <= 95
+    assert "9 of the 32 maps of 26 x 26 behind conv1" in strip().description
+
+
+def test_pictures_carry_their_words(tmp_path):
+    buffer = tmp_path / "a.png"
+    Image.new("RGB", (8, 8), "red").save(buffer)
+    with pytest.raises(ValueError, match=r"a.png does not say what it shows"):
+        words_of(buffer)
+    buffer.write_bytes(with_words(buffer.read_bytes(), "A red square, wide as “8 px” – not more."))
+    assert words_of(buffer) == "A red square, wide as “8 px” – not more."
+    assert Image.open(buffer).convert("RGB").getpixel((4, 4)) == (255, 0, 0)
+
+
+def test_the_curves_are_todays():
+    assert words_of(picture_file(CURVES)) == curves().description, "mnist-course notebooks index.ipynb"
+
+
+def test_the_curves_are_written_only_when_they_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(front, "picture_file", lambda name: tmp_path / name)
+    front.write_curves()
+    first = (tmp_path / CURVES).stat()
+    front.write_curves()
+    assert (tmp_path / CURVES).stat() == first
+    (tmp_path / CURVES).write_bytes(with_words((tmp_path / CURVES).read_bytes(), "old"))
+    front.write_curves()
+    assert words_of(tmp_path / CURVES) == curves().description
+
+
+def test_pictures_are_small_and_can_be_put_into_a_table():
+    for name in (CURVES, PAGE):
+        assert picture_file(name).stat().st_size < 40_000 and not re.search(r"[\[\]|\n]", words_of(picture_file(name)))
+    assert [line.count("|") for line in pictures().splitlines()] == [3, 3, 3]
+
+
+def test_the_page_answers_as_its_picture_says(tmp_path, chromium):
+    write_page(tmp_path / "try")
+    server, address = site_server(tmp_path)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = chromium.new_page(viewport={"width": 620, "height": 900})
+    page.goto(f"{address}try/index.html")
+    page.wait_for_selector(".mc-canvas")
+    said = draw_three(page)
+    assert said.startswith("3 (") and f"The page says: {said}." in words_of(picture_file(PAGE)), "python -m mnist_course.front"
+    page.close()
+    server.shutdown()
+
+
+def test_a_photograph_needs_a_browser_and_says_so(monkeypatch, capsys):
+    pytest.importorskip("playwright")
+    monkeypatch.setattr(front.shutil, "which", lambda name: None)
+    before = picture_file(PAGE).read_bytes()
+    assert front.main() == 1 and "needs Chromium" in capsys.readouterr().err
+    assert picture_file(PAGE).read_bytes() == before
+
+
+def test_the_table_holds_every_lesson():
+    rows = lessons_table("../").splitlines()[2:]
+    assert len(rows) == len(lessons())
+    for row, path in zip(rows, lessons(), strict=True):
+        assert row.startswith(f"| [{path.name[:2]} ") and f"(../{path.name})" in row and len(row.split(" | ")) == 4
