@@ -145,10 +145,10 @@ def lessons_table(
 ) -> str:  # Markdown
     "All lessons with what they build, how long they take, and the module that they export."
     rows = [
-        (f"[{unit.number} {unit.title}]({up}{path.name})", unit.builds, unit.minutes + unit.work(), f"`{module_of(path)}`")
+        (f"[{unit.number} {unit.title}]({up}{path.name}) `{module_of(path)}`", unit.builds, unit.minutes + unit.work())
         for unit, path in zip(units(), lessons(), strict=True)
     ]
-    return table(["lesson", "you will build", "minutes", "module"], rows)
+    return table(["lesson and module", "you will build", "minutes"], rows)
 
 # %% ../nbs/instructors/front_page.ipynb #c77cea69
 def main() -> int:  # the exit status

@@ -76,4 +76,4 @@ def test_the_table_holds_every_lesson():
     rows = lessons_table("../").splitlines()[2:]
     assert len(rows) == len(lessons())
     for row, path in zip(rows, lessons(), strict=True):
-        assert row.startswith(f"| [{path.name[:2]} ") and f"(../{path.name})" in row and len(row.split(" | ")) == 4
+        assert row.startswith(f"| [{path.name[:2]} ") and f"(../{path.name}) `" in row and len(row.split(" | ")) == 3

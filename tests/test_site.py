@@ -396,6 +396,19 @@ def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address):
     told(wide)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 900)])
+def test_the_first_screen_shows_what_this_is_and_how_to_begin(visit, address, width, height):
+    page = visit(viewport={"width": width, "height": height})
+    page.goto(address + "index.html")
+    places = ["h1", ".description", "svg[role=img]", "pre >> nth=0", "td img >> nth=0", "td img >> nth=1"]
+    boxes = [page.locator(f"main {place}").bounding_box() for place in places]
+    assert [box["y"] for box in boxes[:5]] == sorted(box["y"] for box in boxes[:5])
+    assert boxes[4]["y"] == pytest.approx(boxes[5]["y"], abs=20), "the two pictures stand side by side"
+    for place, box in zip(places, boxes, strict=True):  # a little may be missing where letters are wider than here
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + 0.8 * box["height"] <= height, place
+    assert "make learn" in page.locator("main pre").first.inner_text() and "make test" in page.locator("main pre").first.inner_text()
+
+
 def kinds(names: list[str], all_lessons: bool) -> list[str]:
     "One page of each kind, and every lesson: what a template gets wrong, it gets wrong on all of its pages."
     few = [
