@@ -683,8 +683,9 @@ def for_everyone(page: str) -> str:
     )
     # a column without a name has no header
     page = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", page)
-    # wide code, tables and outputs scroll: they must be reachable by keyboard
+    # wide code, formulas, tables and outputs scroll: they must be reachable by keyboard
     page = re.sub(r"<pre(?=[ >])(?![^>]*tabindex)", '<pre tabindex="0"', page)
+    page = re.sub(r'(<math [^>]*display="block")', r'\1 tabindex="0"', page)
     return page.replace('<div class="sd-table">', '<div class="sd-table" tabindex="0">')
 
 # %% ../nbs/instructors/publishing.ipynb #13b1c904
