@@ -290,7 +290,7 @@ def type_name(annotation) -> str:
 
 
 def parameter_table(thing) -> str:
-    "Parameters and result, with the comments beside them."
+    "Parameters and result, with the comments beside them; nothing where nobody commented, for the signature says the rest."
     from fastcore.docments import docments
 
     with warnings.catch_warnings():
@@ -302,7 +302,7 @@ def parameter_table(thing) -> str:
             continue
         meaning = plain(" ".join((one["docment"] or "").split()))
         rows.append(f"| {'returns' if name == 'return' else f'`{name}`'} | {type_name(one['anno'])} | {meaning} |")
-    return "\n".join(["| parameter | type | meaning |", "|---|---|---|", *rows]) if rows else ""
+    return "\n".join(["| parameter | type | meaning |", "|---|---|---|", *rows]) if any(one["docment"] for one in found.values()) else ""
 
 
 def value_of(value) -> str:
