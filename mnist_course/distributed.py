@@ -11,6 +11,7 @@ import io
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -79,11 +80,13 @@ class Team:
         if error is None or self.size == 1:
             self.ways_back.close()
             return
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it at once when one has failed: first say why
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it as soon as one has failed: first say why
         if is_lost(error):
-            raise LostError(f"process {self.rank} of {self.size} has lost another one ({short(error)})") from error
-        if isinstance(error, DivergedError) and not self.first:  # all see the same loss, and the first says so
-            raise SystemExit(1) from error
+            said = re.sub(r"^\[.*?\] ", "", short(error))  # without the line of gloo's source
+            raise LostError(f"process {self.rank} of {self.size} has lost another one ({said})") from error
+        if not self.first and isinstance(error, (DivergedError, SystemExit)):  # all know, and the first says it
+            time.sleep(1)  # torchrun ends all when one has ended: let the first finish its sentence
+            raise SystemExit(1 if isinstance(error, DivergedError) else error.code) from error
 
     def device(self, name: str | None = None) -> torch.device:  # "cpu", "cuda", or None for the best that all have
         "The device of this process. Raises ValueError where the team cannot work on what was asked for."
