@@ -19,8 +19,8 @@ from pathlib import Path
 from . import __version__
 
 # %% ../nbs/instructors/command_line.ipynb #3026559b
-DEFAULTS = {"recipe": "seed", "epochs": None, "data": None, "seed": 0, "device": None, "precision": "float32", "batch_size": 64}
-EPOCHS = {"seed": 20, "fast": 1}
+DEFAULTS = {"recipe": "seed", "epochs": None, "data": None, "seed": 0, "device": None, "precision": None, "batch_size": 64}
+EPOCHS = {"seed": 20, "one-cycle": 1, "fast": 1}
 
 
 def new_settings(
@@ -120,7 +120,7 @@ def train_run(
     from mnist_course.distributed import fit_together
     from mnist_course.environment import seed_everything
     from mnist_course.model import Net
-    from mnist_course.training import RECIPES, save_weights, versions, write_json
+    from mnist_course.training import make_recipe, save_weights, versions, write_json
 
     device = team.every(lambda: team.device(settings["device"]))
     seed_everything(settings["seed"])
@@ -135,8 +135,9 @@ def train_run(
     place = f"{device.type} in {team.size} processes" if several else device
     print(f"data: {train_set.source}, {len(train_set):,} training and {len(test_set):,} test digits\ndevice: {place}\n")
     print(seed_summary(ledger(model)) + "\n")
+    recipe = team.every(lambda: make_recipe(settings["recipe"], model, len(loaders[0]), settings["epochs"]))
+    settings["precision"] = team.agree(lambda: settings["precision"] or recipe.precision)  # one measures, for all
     team.agree(lambda: write_json(folder / "settings.json", settings))
-    recipe = RECIPES[settings["recipe"]](model, len(loaders[0]), settings["epochs"])
     history = fit_together(team, model, loaders, recipe, settings["epochs"], folder / "checkpoint.pt", resume, settings["precision"])
     if len(history) and team.first:
         history.settings = {**settings, **several, **versions(model)}
@@ -302,13 +303,17 @@ def add_train(commands) -> None:
     parser.add_argument(
         "--recipe",
         choices=list(EPOCHS),
-        help="seed: SGD with StepLR, as the network that this course grew from was trained; fast: one cycle (default: seed)",
+        help="seed: SGD with StepLR, as the network that this course grew from was trained; one-cycle: lesson 07; fast: lesson 13 (default: seed)",
     )
-    parser.add_argument("--epochs", type=int, help="in all (default: 20 for seed, 1 for fast)")
+    parser.add_argument("--epochs", type=int, help="in all (default: 20 for seed, 1 for the others)")
     parser.add_argument("--data", help='a folder with MNIST, or "sample" (default: MNIST_COURSE_DATA, cache, download, sample)')
     parser.add_argument("--seed", type=int, help="of all random numbers (default: 0)")
     parser.add_argument("--device", help="cuda, mps or cpu (default: the best one here)")
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of convolutions and linear layers (default: float32)")
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        help="of convolutions and linear layers (default: float32; for fast, the faster one)",
+    )
     parser.add_argument("--batch-size", type=int, help="digits a step (default: 64)")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", help="the folder of the run (default: a new one under runs/)")

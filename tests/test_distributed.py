@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
@@ -18,7 +19,7 @@ from mnist_course.cli import main
 from mnist_course.data import BatchLoader, DigitDataset
 from mnist_course.distributed import LostError, Team, is_lost
 from mnist_course.model import Net
-from mnist_course.training import RECIPES, History, Recipe
+from mnist_course.training import History
 
 ROOT = Path(__file__).parent.parent
 DIGITS = (90, 31)  # training and test digits: with batches of 40, the last ones are shorter, and odd
@@ -123,15 +124,16 @@ def test_what_is_asked_wrongly_is_told_once_and_nothing_is_written(tmp_path):
 
 
 class Small(nn.Module):
-    "Two layers, in double precision."
+    "Two layers, in double precision; the first can rest, as in lesson 13."
 
     def __init__(self):
         super().__init__()
-        self.below, self.above = nn.Linear(784, 12), nn.Linear(12, 10)
-        self.double()
+        self.below, self.above, self.resting = nn.Linear(784, 12), nn.Linear(12, 10), False
 
     def forward(self, x):
-        return self.above(self.below(x.flatten(1)).tanh()).log_softmax(1)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.resting):
+            x = self.below(x.flatten(1)).tanh()
+        return self.above(x).log_softmax(1)
 
 
 def noisy(x: torch.Tensor) -> torch.Tensor:
@@ -139,27 +141,36 @@ def noisy(x: torch.Tensor) -> torch.Tensor:
     return x.double() + 0.1 * torch.randn(x.shape, dtype=torch.float64)
 
 
-def trained(team: Team, net: type, count: int, batch: int, frozen: int) -> tuple[list, dict]:
-    "Three epochs on a few digits; from epoch `frozen` on, the first layer is frozen."
+def exact_loss(model: nn.Module, x: torch.Tensor, y: torch.Tensor, precision: str) -> tuple:
+    "`forward_loss` in the model's own precision."
+    log_probs = model(x)
+    return log_probs, y, F.nll_loss(log_probs, y)
+
+
+def trained(team: Team, net: type, count: int, batch: int, change: str = "") -> tuple[list, dict]:
+    "Three epochs on a few digits; after the first, the first layer is frozen, or rests."
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     images = torch.randint(256, (count, 28, 28), dtype=torch.uint8, generator=generator)
     digits = DigitDataset(images, torch.randint(10, (count,), generator=generator))
     model = net().double()
     loader, tests = BatchLoader(digits, batch, shuffle=True, transform=noisy), BatchLoader(digits, 23, transform=torch.Tensor.double)
-    recipe: Recipe = RECIPES["seed"](model)
-    shared, results = team.share(model), []
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    shared, results = team.share(model, exact_loss), []
+    forward = exact_loss if team.size == 1 else shared.train_forward
     for epoch in range(3):
-        next(iter(model.children())).requires_grad_(epoch < frozen)
-        results += [*training.train(shared, loader, recipe.optimizer), *training.test(shared, tests)]
+        next(model.children()).requires_grad_(change != "frozen" or not epoch)
+        model.resting = change == "resting" and epoch > 0
+        results += [*training.train(shared, loader, optimizer, progress=False, forward=forward), *training.test(shared, tests)]
     return results, {name: value.clone() for name, value in shared.state_dict().items()}
 
 
 CASES = {
-    "even": (Small, 61, 10, 99),  # 61 = 6 x 10 + 1: the last batch has one digit, and the second process none
-    "odd": (Small, 61, 7, 99),
-    "frozen": (Small, 61, 8, 1),
-    "net": (Net, 19, 8, 2),
+    "even": (Small, 61, 10),  # 61 = 6 x 10 + 1: the last batch has one digit, and the second process none
+    "odd": (Small, 61, 7),
+    "frozen": (Small, 61, 8, "frozen"),
+    "resting": (Small, 61, 8, "resting"),
+    "net": (Net, 19, 8, "frozen"),
 }
 
 
@@ -187,7 +198,7 @@ def pieces(team: Team) -> dict:
     attempt("mps", lambda: team.device("mps"))
     attempt("cuda", lambda: team.device("cuda"))
     attempt("cpu", lambda: team.device())
-    attempt("batches", lambda: team.share(Small())(torch.full((4, 784), float(rank), dtype=torch.float64)))
+    attempt("batches", lambda: team.share(Small())(torch.full((4, 784), float(rank))))
     return said
 
 
