@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['DEFAULTS', 'EPOCHS', 'new_settings', 'old_settings', 'run_folder', 'say_results', 'same_data', 'train_command',
            'start_command', 'doctor_command', 'predict_command', 'progress_command', 'grade_command',
-           'wheelhouse_command', 'sheet_command', 'slides_command', 'record_command', 'notebooks_command', 'add_train',
-           'add_record', 'add_notebooks', 'add_predict', 'add_progress', 'add_grade', 'add_wheelhouse', 'add_sheet',
-           'add_slides', 'add_start', 'make_parser', 'main']
+           'wheelhouse_command', 'sheet_command', 'slides_command', 'record_command', 'notebooks_command',
+           'bench_command', 'add_train', 'add_record', 'add_notebooks', 'add_predict', 'add_progress', 'add_grade',
+           'add_wheelhouse', 'add_sheet', 'add_slides', 'add_start', 'add_bench', 'make_parser', 'main']
 
 # %% ../nbs/instructors/command_line.ipynb #b5adf134
 import argparse
@@ -266,6 +266,17 @@ def notebooks_command(
     run_notebooks(args.names)
     return 0
 
+# %% ../nbs/instructors/command_line.ipynb #c0b51a7e
+def bench_command(
+    args: argparse.Namespace,
+) -> int:
+    "Measure the seed's recipe and the fast one in turn, and what each change brings; write the file that lesson 13 reads (for maintainers)."
+    from mnist_course.benchmark import run_bench, say_bench
+
+    found = run_bench(args.out, args.parts, args.rounds, args.quick, args.again, args.data, args.provisional)
+    print(say_bench(found))
+    return 0
+
 # %% ../nbs/instructors/command_line.ipynb #a84a59f3
 def add_train(commands) -> None:
     "The options of `mnist-course train`."
@@ -279,7 +290,11 @@ def add_train(commands) -> None:
     parser.add_argument("--data", help='a folder with MNIST, or "sample" (default: MNIST_COURSE_DATA, cache, download, sample)')
     parser.add_argument("--seed", type=int, help="of all random numbers (default: 0)")
     parser.add_argument("--device", help="cuda, mps or cpu (default: the best one here)")
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of convolutions and linear layers (default: float32; for fast, the faster one)")
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        help="of convolutions and linear layers (default: float32; for fast, the faster one)",
+    )
     parser.add_argument("--batch-size", type=int, help="digits a step (default: 64)")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", help="the folder of the run (default: a new one under runs/)")
@@ -371,6 +386,20 @@ def add_start(commands) -> None:
     parser.epilog = "What stands behind -- goes to JupyterLab: mnist-course start -- --port=8890"
     parser.set_defaults(run=start_command)
 
+# %% ../nbs/instructors/command_line.ipynb #d4e86f13
+def add_bench(commands) -> None:
+    "The options of `mnist-course bench`."
+    parser = commands.add_parser("bench", help="for maintainers: how fast, measured", description=bench_command.__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each thing that is compared (default: 5)")
+    parser.add_argument("--quick", action="store_true", help="estimate the seed's recipe from a tenth of an epoch, and do less of the rest")
+    parser.add_argument("--parts", nargs="+", metavar="PART", help="only these: training, changes, batches ... (default: all)")
+    parser.add_argument("--again", action="store_true", help="measure what is in the file once more")
+    parser.add_argument("--out", help="another file (default: runs/bench.json of the package)")
+    parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
+    parser.add_argument("--provisional", action="store_true", help="mark the numbers as made on a busy machine")
+    parser.epilog = "Nothing else should run meanwhile. A run that was stopped goes on with the parts that are missing."
+    parser.set_defaults(run=bench_command)
+
 # %% ../nbs/instructors/command_line.ipynb #3f78eab1
 def make_parser() -> argparse.ArgumentParser:
     "All commands and their options."
@@ -388,6 +417,7 @@ def make_parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=doctor_command)
     add_record(commands)
     add_notebooks(commands)
+    add_bench(commands)
     return parser
 
 # %% ../nbs/instructors/command_line.ipynb #e4d45ab7
