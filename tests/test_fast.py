@@ -72,9 +72,9 @@ def test_the_middle_is_what_the_middle_weights_of_fc1_see(net, x):
 def test_fast_weights_have_kaimings_spread(net):
     fast_weights(net)
     for layer, inputs in ((net.conv1, 9), (net.conv4, 128 * 9)):
-        assert layer.weight.std() == pytest.approx(math.sqrt(2 / inputs), rel=0.15) and not layer.bias.any()
+        assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / inputs), rel=0.15) and not layer.bias.any()
     cells = net.fc1.weight.detach().view(50, 256, 4, 4)
-    assert cells[:, :, 1:3, 1:3].std() == pytest.approx(math.sqrt(2 / 1024), rel=0.05)
+    assert cells[:, :, 1:3, 1:3].std().item() == pytest.approx(math.sqrt(2 / 1024), rel=0.05)
     assert (cells != 0).sum() <= 50 * 256 * 4
 
 
