@@ -9,6 +9,7 @@ __all__ = ['OPERATIONS', 'SHAPES', 'SHARE', 'SMALL', 'REST_2', 'REST_3', 'wait_f
 
 # %% ../nbs/13_faster.ipynb #52e0c7d4
 import functools
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -66,6 +67,7 @@ def where_time_goes(
     job: Callable[[], object],  # some steps of training, say
 ) -> dict[str, float]:  # part -> share of the time, the largest first; they sum to 1
     "The time of a job on the CPU by kind of operation, as torch's profiler sees it; the job runs once before, to warm up."
+    os.environ.setdefault("KINETO_LOG_LEVEL", "9")  # else the profiler talks about GPUs that are not there
     job()
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         job()
