@@ -18,6 +18,7 @@ from mnist_course.data import BatchLoader, DigitDataset, make_loaders, normalize
 from mnist_course.environment import asset, seed_everything
 from mnist_course.fast import (
     FastForward,
+    Muon,
     ahead,
     fair_seconds,
     fast_log_probs,
@@ -27,6 +28,7 @@ from mnist_course.fast import (
     forward_macs,
     matmul_rate,
     middle,
+    orthogonal,
     plan,
     plot_parts,
     step_macs,
@@ -104,6 +106,49 @@ def test_step_macs_by_hand():
     assert step_macs() == 3 * sum(macs) - macs[0]  # nobody asks for the pixels' slope
     assert step_macs(rest=2) == 3 * sum(macs) - 2 * macs[0] - 2 * macs[1] - macs[2]
     assert step_macs(20, 3) < step_macs(20) < step_macs(28) / 3 + 1e6
+
+
+# the optimizer
+
+
+@pytest.mark.parametrize("shape", [(8, 30), (30, 8), (5, 5)])
+def test_orthogonal_keeps_directions_and_levels_lengths(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(shape)
+    made = orthogonal(matrix)
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    inside = u.T @ made @ v.T  # in the matrix's own directions
+    assert made.shape == shape and (inside.diag() > 0.5).all() and (inside.diag() < 1.5).all()
+    assert (inside - inside.diag().diag()).abs().max() < 1e-3
+    torch.testing.assert_close(orthogonal(100 * matrix), made, rtol=1e-3, atol=1e-4)  # only the directions count
+    assert not orthogonal(torch.zeros(shape)).any()
+
+
+def test_muon_without_matrices_is_sgd_with_nesterov():
+    torch.manual_seed(0)
+    ours, theirs = (nn.Linear(4, 3) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    a = Muon([{"params": ours.parameters()}], lr=0.1)
+    b = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    for _ in range(5):
+        x = torch.randn(8, 4)
+        for model, optimizer in ((ours, a), (theirs, b)):
+            optimizer.zero_grad()
+            model(x).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+def test_muon_steps_are_orthogonal_and_skip_what_rests():
+    layer, still = nn.Conv2d(2, 4, 3, bias=False), nn.Linear(2, 2)
+    before = layer.weight.detach().clone(), still.weight.detach().clone()
+    optimizer = Muon([{"params": layer.parameters(), "orthogonal": True}, {"params": still.parameters()}], lr=0.5)
+    layer(torch.randn(3, 2, 6, 6)).square().sum().backward()
+    optimizer.step()
+    lengths = torch.linalg.svdvals((layer.weight.detach() - before[0]).flatten(1))
+    assert torch.equal(still.weight, before[1]) and lengths.min() > 0.25 and lengths.max() < 0.75
+    with pytest.raises(ValueError, match="lr must be greater than 0"):
+        Muon(layer.parameters(), lr=0)
 
 
 # the recipe
@@ -219,7 +264,7 @@ def test_the_command_line_chooses_the_precision(small, tmp_path, monkeypatch, no
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--recipe", "fast", "--out", "run"]) == 0
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
-    assert (settings["recipe"], settings["epochs"], settings["precision"]) == ("fast", 1, "float32")
+    assert (settings["recipe"], settings["epochs"], settings["precision"], settings["batch_size"]) == ("fast", 1, "float32", 128)
 
 
 # measuring
@@ -337,11 +382,11 @@ def bench():
 
 def test_the_file_that_ships_is_whole(bench):
     assert set(PARTS) <= set(bench) and bench["machine"]["threads"] == 2
-    training = bench["training"]
-    assert training["digits"] == 60_000 and training["unseen"] == 10_000 and len(training["fast_seconds"]) == training["rounds"]
+    assert len(bench["training"]["fast_seconds"]) == len(bench["training"]["fast_accuracy"]) == bench["training"]["rounds"]
 
 
 def test_the_files_that_ship_are_measured(bench):
     "With enough rounds, on a machine that did nothing else."
     assert not bench["provisional"], "mnist-course bench --quick --again, on a quiet machine"
     assert all(bench[name]["rounds"] >= 5 for name in PARTS)
+    assert (bench["training"]["digits"], bench["training"]["unseen"]) == (60_000, 10_000)
