@@ -307,8 +307,8 @@ MARKS = ("forward", "gather", "backward", "update")  # what a step does between 
 
 
 def time_steps(
-    batches: Iterable[int] = (64, 512),  # digits in a step, in all processes together
-    steps: int = 20,
+    batches: Iterable[int] = (64, 256),  # digits in a step, in all processes together
+    steps: int = 12,
 ) -> dict:  # of all processes: the points in time of each step; how long sums alone take
     "Run steps of the seed's recipe in the team that torchrun started, and note when each part began; the first process prints it as JSON."
     torch.manual_seed(0)
@@ -331,17 +331,19 @@ def time_steps(
         recipe.optimizer.register_step_pre_hook(note)
         recipe.optimizer.register_step_post_hook(note)
 
-        def run(batch: tuple) -> list:  # [process][step][point in time]
+        def run(batch: tuple) -> tuple[list, float]:  # [process][step][point in time]; seconds of one core for a step
             marks.clear()
+            start = time.process_time()
             train(shared, [batch] * (steps + 3), recipe.optimizer, progress=False, forward=noted)
-            return team.collect(marks[3:])  # the first steps warm up
+            work = (time.process_time() - start) / (steps + 3)
+            return team.collect(marks[3:]), sum(team.collect(work))  # the first steps warm up
 
         for size in batches:
             batch = torch.rand(size, 1, 28, 28), torch.randint(10, (size,))
-            row = {"batch": size, "marks": run(batch)}
+            row = {"batch": size} | dict(zip(("marks", "cpu"), run(batch), strict=True))
             if team.size > 1:
                 with shared.step.no_sync():  # DDP adds up nothing
-                    row["alone"] = run(batch)
+                    row["alone"] = run(batch)[0]
             found["batches"].append(row)
         gradient, sums = torch.zeros(593_200, device=device), []
         for _ in range(steps if team.size > 1 else 0):
@@ -372,8 +374,8 @@ def record_processes(
     path: str | Path | None = None,  # None: the package's own
     ways: Iterable[tuple[int, int]] = ((1, 1), (1, 2), (2, 1)),  # processes, and threads of each
     rounds: int = 3,
-    batches: tuple[int, ...] = (64, 512),
-    steps: int = 20,
+    batches: tuple[int, ...] = (64, 256),
+    steps: int = 12,
 ) -> dict:
     "Time steps in one process and in several, in turns, so that a slow moment of the machine meets all; write medians and one step's trace as JSON."
     from mnist_course.capacity import this_machine
@@ -389,6 +391,7 @@ def record_processes(
             middle = spans[sorted(range(len(spans)), key=lambda k: seconds[k])[len(spans) // 2]]
             zero = min(one[0] for one in middle)
             row = {"processes": n, "threads": threads, "batch": size, "ms": 1000 * median(seconds)}
+            row["cpu_ms"] = 1000 * median(run["batches"][i]["cpu"] for run in own)  # of all processes
             row["trace"] = [[round(1000 * (point - zero), 3) for point in one] for one in middle]
             if n > 1:
                 backward = [one[3] - one[2] for run in own for process in run["batches"][i]["alone"] for one in process]
