@@ -381,7 +381,7 @@ def bench():
 
 
 def test_the_file_that_ships_is_whole(bench):
-    assert set(PARTS) <= set(bench) and bench["machine"]["threads"] == 2
+    assert set(PARTS) <= set(bench)
     assert len(bench["training"]["fast_seconds"]) == len(bench["training"]["fast_accuracy"]) == bench["training"]["rounds"]
 
 
@@ -389,4 +389,4 @@ def test_the_files_that_ship_are_measured(bench):
     "With enough rounds, on a machine that did nothing else."
     assert not bench["provisional"], "mnist-course bench --quick --again, on a quiet machine"
     assert all(bench[name]["rounds"] >= 5 for name in PARTS)
-    assert (bench["training"]["digits"], bench["training"]["unseen"]) == (60_000, 10_000)
+    assert (bench["training"]["digits"], bench["training"]["unseen"]) == (60_000, 10_000) and bench["machine"]["threads"] == 2
