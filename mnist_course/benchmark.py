@@ -266,7 +266,7 @@ def run_bench(
     parts: list[str] | None = None,  # None: all
     rounds: int = 5,
     quick: bool = False,  # the seed's recipe is not trained to the end, and less of it all
-    again: bool = False,  # also what is in the file
+    again: bool = False,  # also those of the parts that are in the file
     data: str | None = None,  # the folder of the full MNIST
     provisional: bool = False,  # marks numbers that were made on a busy machine
 ) -> dict:  # what was written
@@ -276,13 +276,14 @@ def run_bench(
         raise ValueError(f"there is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}")
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
-    here, found = machine(), json.loads(path.read_text(encoding="utf-8")) if path.exists() and not again else {}
-    if found and found["machine"] != here:
-        raise ValueError(f"{path} was begun on another machine, or with other versions or threads: give another file, or --again")
+    here, found = machine(), json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if found and found["machine"] != here and not (again and set(parts) == set(PARTS)):
+        raise ValueError(f"{path} was begun on another machine, or with other versions or threads: give another file, or --again all parts")
+    found = {name: value for name, value in found.items() if not (again and name in parts)}
     digits = load_mnist(data)
     found = {
         "machine": here,
-        "provisional": provisional or found.get("provisional", False),
+        "provisional": provisional or (found.get("provisional", False) and any(name in found for name in PARTS)),
         **{k: v for k, v in found.items() if k in PARTS},
     }
     for name in parts:

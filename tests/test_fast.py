@@ -357,7 +357,11 @@ def test_the_bench_writes_part_by_part_and_goes_on(tiny, tmp_path, monkeypatch, 
     found = run_bench(path, ["memory", "batches"], rounds=1)
     assert calls[2:] == ["batches"] and found.keys() == {"machine", "provisional", "linear", "memory", "batches"}
     run_bench(path, ["memory"], again=True)
-    assert calls[3:] == ["memory"] and "linear" not in json.loads(path.read_text())
+    assert calls[3:] == ["memory"] and json.loads(path.read_text()).keys() == found.keys()
+    run_bench(path, again=True, rounds=1, provisional=True)
+    assert calls[4:] == list(PARTS) and json.loads(path.read_text())["provisional"]
+    run_bench(path, again=True)
+    assert not json.loads(path.read_text())["provisional"]  # nothing of the old file is left
     path.write_text(json.dumps(found | {"machine": {"processor": "abacus"}}))
     assert main(["bench", "--out", str(path)]) == 2 and "another machine" in capsys.readouterr().err
     assert main(["bench", "--out", str(path), "--parts", "luck"]) == 2 and "there is no part 'luck'" in capsys.readouterr().err
