@@ -163,7 +163,7 @@ def part_batches(data: tuple[DigitDataset, DigitDataset], rounds: int, quick: bo
     some, others = DigitDataset(digits.images[:n], digits.labels[:n]), DigitDataset(unseen.images[:n], unseen.labels[:n])
     model = Net().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    sizes = (4, 16, 64, 256)
+    sizes = (4, 16, 64, 128, 256)
     learn = {size: functools.partial(train, model, BatchLoader(some, size), optimizer, progress=False) for size in sizes}
     ask = {size: functools.partial(test, model, BatchLoader(others, size)) for size in (*sizes, 1000)}
     return {
@@ -189,7 +189,9 @@ def part_throughput(data: tuple[DigitDataset, DigitDataset], rounds: int, quick:
 PEAK = """
 import resource, sys
 import torch
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+def peak():
+    if sys.platform != "linux": return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return 1024 * int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))  # since this program began
 before = peak()
 if sys.argv[1] == "fast":
     from mnist_course.benchmark import fast_run, test, BatchLoader, load_mnist
@@ -264,7 +266,7 @@ def run_bench(
     parts: list[str] | None = None,  # None: all
     rounds: int = 5,
     quick: bool = False,  # the seed's recipe is not trained to the end, and less of it all
-    again: bool = False,  # also what is in the file
+    again: bool = False,  # also those of the parts that are in the file
     data: str | None = None,  # the folder of the full MNIST
     provisional: bool = False,  # marks numbers that were made on a busy machine
 ) -> dict:  # what was written
@@ -274,13 +276,14 @@ def run_bench(
         raise ValueError(f"there is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}")
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
-    here, found = machine(), json.loads(path.read_text(encoding="utf-8")) if path.exists() and not again else {}
-    if found and found["machine"] != here:
-        raise ValueError(f"{path} was begun on another machine, or with other versions or threads: give another file, or --again")
+    here, found = machine(), json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if found and found["machine"] != here and not (again and set(parts) == set(PARTS)):
+        raise ValueError(f"{path} was begun on another machine, or with other versions or threads: give another file, or --again all parts")
+    found = {name: value for name, value in found.items() if not (again and name in parts)}
     digits = load_mnist(data)
     found = {
         "machine": here,
-        "provisional": provisional or found.get("provisional", False),
+        "provisional": provisional or (found.get("provisional", False) and any(name in found for name in PARTS)),
         **{k: v for k, v in found.items() if k in PARTS},
     }
     for name in parts:

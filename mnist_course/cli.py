@@ -428,7 +428,7 @@ def add_bench(commands) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each thing that is compared (default: 5)")
     parser.add_argument("--quick", action="store_true", help="estimate the seed's recipe from a tenth of an epoch, and do less of the rest")
     parser.add_argument("--parts", nargs="+", metavar="PART", help="only these: training, changes, batches ... (default: all)")
-    parser.add_argument("--again", action="store_true", help="measure what is in the file once more")
+    parser.add_argument("--again", action="store_true", help="measure these parts once more, where they are in the file")
     parser.add_argument("--out", help="another file (default: runs/bench.json of the package)")
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
     parser.add_argument("--provisional", action="store_true", help="mark the numbers as made on a busy machine")
