@@ -4,6 +4,7 @@
 #   make test       everything that CI runs
 #   make docs       make the site in _docs/, with Quarto where it is installed and else without; make docs-preview serves it
 #   make notebooks  run the notebooks whose code changed on the full MNIST, and keep their outputs
+#   make bench      measure how fast training is (some ten minutes; nothing else should run meanwhile)
 
 # The : at the end is for machines without a command called python: where the last one is not found, make takes the whole list for an error.
 PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -11,7 +12,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := settings.ini constraints.txt setup.py pyproject.toml
 
-.PHONY: learn train test docs docs-preview notebooks
+.PHONY: learn train test docs docs-preview notebooks bench
 .DEFAULT_GOAL := learn
 
 learn: .venv/learner
@@ -31,6 +32,9 @@ docs-preview: docs
 
 notebooks: .venv/developer
 	@$(BIN)/mnist-course notebooks $(ARGS)
+
+bench: .venv/learner
+	@$(BIN)/mnist-course bench --quick $(ARGS)
 
 # The stamps are written last: an installation that broke off is done again. Without --no-compile, pip compiles
 # thousands of modules that nobody will import.

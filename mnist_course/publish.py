@@ -479,6 +479,7 @@ FIRST = (  # pages that an instructor looks for; the others are machinery
     "sheet",
     "slides",
     "running",
+    "several_processes",
     "fashion",
     "publishing",
     "ways_in",

@@ -103,12 +103,12 @@ def record_weights(
     train_set, test_set = load_mnist(data)
     train_loader = BatchLoader(train_set, 64, shuffle=True, transform=random_affine)
     model = Net().to(default_device(), memory_format=torch.channels_last)
-    recipe = RECIPES["fast"](model, len(train_loader), epochs)
+    recipe = RECIPES["one-cycle"](model, len(train_loader), epochs)
     history = fit(
         model, train_loader, BatchLoader(test_set, 1000), recipe.optimizer, recipe.scheduler, epochs, "batch", precision=precision
     )
     history.settings = {
-        "recipe": "fast with random_affine",
+        "recipe": "one-cycle with random_affine",
         "seed": seed,
         "epochs": epochs,
         "batch_size": 64,

@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'ADVICE', 'COLUMNS', 'RECIPES', 'FORMAT', 'check_labels', 'Average', 'forward_loss', 'DivergedError',
            'watched', 'bar', 'train', 'test', 'write_atomically', 'write_json', 'check_history', 'read_history',
-           'History', 'Recipe', 'seed_recipe', 'fast_recipe', 'random_states', 'set_random_states', 'fixed_settings',
-           'save_checkpoint', 'read_checkpoint', 'check_same_network', 'check_same', 'restore', 'load_checkpoint',
-           'save_weights', 'load_weights', 'epoch_line', 'versions', 'check_request', 'first_history', 'fit_epoch',
-           'run_epochs', 'fit']
+           'History', 'Recipe', 'seed_recipe', 'one_cycle_recipe', 'make_recipe', 'random_states', 'set_random_states',
+           'fixed_settings', 'save_checkpoint', 'read_checkpoint', 'check_same_network', 'check_same', 'restore',
+           'load_checkpoint', 'save_weights', 'load_weights', 'epoch_line', 'versions', 'check_request',
+           'choose_recipe', 'first_history', 'fit_epoch', 'run_epochs', 'fit']
 
 # %% ../nbs/07_training.ipynb #acba0a09
 import contextlib
 import copy
+import importlib
 import inspect
 import io
 import json
@@ -25,8 +26,9 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -112,13 +114,14 @@ def train(
     scheduler=None,  # stepped after each BATCH; a scheduler for epochs belongs to `fit`
     precision: str = "float32",  # or "bfloat16"
     progress: bool = True,  # a live bar, where somebody is looking
+    forward: Callable = forward_loss,  # the forward pass: (model, x, y, precision) -> log-probabilities, labels, loss
 ) -> tuple[float, float]:  # mean loss and accuracy per sample, measured while the model was changing
     "One epoch, on the model's device. Raises DivergedError when the loss is not finite, ValueError without a batch."
     model.train()
     average = Average()
     with bar(loader, "train", progress) as batches:
         for i, (x, y) in enumerate(batches):
-            log_probs, y, loss = forward_loss(model, x, y, precision)
+            log_probs, y, loss = forward(model, x, y, precision)
             value, lr = loss.item(), optimizer.param_groups[0]["lr"]  # `item` waits for a GPU to finish, so once a batch
             if not math.isfinite(value):
                 raise DivergedError(f"the loss is {value} at batch {i} with learning rate {lr:g}. {ADVICE}")
@@ -233,6 +236,12 @@ class Recipe:
     optimizer: torch.optim.Optimizer
     scheduler: object
     step_every: str  # "epoch" or "batch"
+    forward: Callable = forward_loss  # the forward pass of training, as `train` takes it
+    share: float = 1.0  # of the training batches, in each epoch
+    precision: str = "float32"  # where `fit` is not told another
+
+    def steps(self, batches: int) -> int:  # in each epoch, of so many batches
+        return max(1, round(self.share * batches))
 
 
 def seed_recipe(
@@ -245,7 +254,7 @@ def seed_recipe(
     return Recipe(optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=15, gamma=0.1), "epoch")
 
 # %% ../nbs/07_training.ipynb #11f6d69a
-def fast_recipe(
+def one_cycle_recipe(
     model: nn.Module,  # gets new initial weights
     steps: int,  # batches an epoch
     epochs: int = 1,
@@ -262,8 +271,25 @@ def fast_recipe(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.05, total_steps=steps * epochs, cycle_momentum=False)
     return Recipe(optimizer, schedule, "batch")
 
+# %% ../nbs/07_training.ipynb #5d1f7c2e
+# The last one is a name, "module:function": it is made in a later lesson, which imports this one.
+RECIPES = {"seed": seed_recipe, "one-cycle": one_cycle_recipe, "fast": "mnist_course.fast:fast_recipe"}
 
-RECIPES = {"seed": seed_recipe, "fast": fast_recipe}
+
+def make_recipe(
+    name: str,  # one of RECIPES
+    model: nn.Module,  # may get new initial weights
+    steps: int,  # batches an epoch
+    epochs: int,
+) -> Recipe:
+    "The recipe of this name for a model. Raises ValueError for an unknown name, and what the recipe raises."
+    if name not in RECIPES:
+        raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, got {name!r}")
+    make = RECIPES[name]
+    if isinstance(make, str):
+        module, _, function = make.partition(":")
+        make = getattr(importlib.import_module(module), function)
+    return make(model, steps, epochs)
 
 # %% ../nbs/07_training.ipynb #43dd4f19
 def random_states(loader: Iterable) -> dict:
@@ -493,9 +519,31 @@ def check_request(
         raise ValueError("the optimizer holds no parameter of this model: make it again, after the model")
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError("the scheduler belongs to another optimizer: make it again, after the optimizer")
-    ticks = epochs * (len(loader) if step_every == "batch" and hasattr(loader, "__len__") else 1)
+    ticks = epochs * (recipe.steps(len(loader)) if step_every == "batch" and hasattr(loader, "__len__") else 1)
     if ticks > getattr(scheduler, "total_steps", ticks):
         raise ValueError(f"{epochs} epochs are {ticks} steps of the scheduler, which was made for {scheduler.total_steps}")
+
+# %% ../nbs/07_training.ipynb #b7e20d41
+def choose_recipe(
+    model: nn.Module,
+    loader: Iterable,
+    recipe: str | Recipe | None,
+    optimizer: torch.optim.Optimizer | None,
+    scheduler,
+    step_every: str,
+    epochs: int | None,
+) -> tuple[Recipe, int, dict]:  # also the number of epochs, and the recipe's name as a setting
+    "What `fit` was asked for, as a Recipe. Raises ValueError for an optimizer and a recipe together, and for neither."
+    if (optimizer is None) == (recipe is None):
+        raise ValueError(f"fit needs an optimizer or a recipe ({', '.join(RECIPES)}), and not both")
+    named = {"recipe": recipe} if isinstance(recipe, str) else {}
+    if epochs is None:
+        epochs = 1 if named and recipe != "seed" else 20
+    if named:
+        recipe = make_recipe(recipe, model, len(loader), epochs)
+    recipe = recipe or Recipe(optimizer, scheduler, step_every)
+    check_request(model, loader, recipe, epochs)
+    return recipe, epochs, named
 
 # %% ../nbs/07_training.ipynb #cfc32650
 def first_history(
@@ -531,7 +579,8 @@ def fit_epoch(
     begin, lr = time.perf_counter(), recipe.optimizer.param_groups[0]["lr"]
     each_batch = recipe.scheduler if recipe.step_every == "batch" else None
     try:
-        trained = train(model, loaders[0], recipe.optimizer, each_batch, precision, progress)
+        batches = loaders[0] if recipe.share == 1 else islice(loaders[0], recipe.steps(len(loaders[0])))
+        trained = train(model, batches, recipe.optimizer, each_batch, precision, progress, recipe.forward)
     except DivergedError as error:
         error.history = history
         raise
@@ -551,7 +600,7 @@ def run_epochs(
     checkpoint: str | Path | None,
     precision: str,
     progress: bool,
-) -> None:
+) -> History:  # the same one
     "Epochs until the history is full or somebody presses Ctrl-C; after each one a checkpoint and a line."
     if progress and len(history):
         print(f"going on from {Path(checkpoint).name}, after epoch {len(history)}")
@@ -566,28 +615,29 @@ def run_epochs(
                 print(epoch_line(history, epochs))
     except KeyboardInterrupt:
         print(f"Stopped by you in epoch {len(history) + 1}: the history holds the {len(history)} finished before.")
+    return history
 
 # %% ../nbs/07_training.ipynb #48c733a7
 def fit(
     model: nn.Module,  # gives log-probabilities (N, 10)
     train_loader: Iterable,  # batches (x, y)
     test_loader: Iterable,  # batches (x, y)
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None = None,  # or a recipe
     scheduler=None,
-    epochs: int = 20,  # in all, those of a resumed run included
+    epochs: int | None = None,  # in all, those of a resumed run included; None: 20, or 1 for a recipe's name that is not "seed"
     step_every: str = "epoch",  # or "batch": when the scheduler takes its step
     checkpoint: str | Path | None = None,  # written after each epoch
     resume: bool = False,  # go on from the checkpoint, if it is there
-    precision: str = "float32",  # or "bfloat16"
+    precision: str | None = None,  # "float32" or "bfloat16"; None: what the recipe says, which is float32 without one
     progress: bool = True,  # a live bar and a line an epoch
     settings: dict | None = None,  # recipe, seed...: kept in the history; resuming with others is refused
+    recipe: str | Recipe | None = None,  # in place of the optimizer: a name of RECIPES, which may draw new initial weights
 ) -> History:
     """Train and test for some epochs; Ctrl-C ends it early and gives the history so far. Raises ValueError, with nothing
-    changed, when parts or checkpoint do not fit, and DivergedError, with the finished epochs in its `history`."""
+    trained, when parts or checkpoint do not fit, and DivergedError, with the finished epochs in its `history`."""
     if resume and not checkpoint:
         raise ValueError("resume=True needs a checkpoint to go on from")
-    recipe, settings = Recipe(optimizer, scheduler, step_every), {**(settings or {}), "precision": precision}
-    check_request(model, train_loader, recipe, epochs)
+    recipe, epochs, named = choose_recipe(model, train_loader, recipe, optimizer, scheduler, step_every, epochs)
+    settings = {**named, **(settings or {}), "precision": precision or recipe.precision}
     history = first_history(checkpoint if resume else None, model, train_loader, recipe, epochs, settings)
-    run_epochs(model, (train_loader, test_loader), recipe, history, epochs, checkpoint, precision, progress)
-    return history
+    return run_epochs(model, (train_loader, test_loader), recipe, history, epochs, checkpoint, settings["precision"], progress)

@@ -28,10 +28,10 @@ from mnist_course.training import (
     Average,
     DivergedError,
     History,
-    fast_recipe,
     fit,
     load_checkpoint,
     load_weights,
+    one_cycle_recipe,
     read_checkpoint,
     save_checkpoint,
     save_weights,
@@ -60,7 +60,7 @@ def digits(sample):
     return tuple(DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(sample, (300, 150), strict=True))
 
 
-def run(digits, seed=0, recipe="fast", epochs=3, net=small_net, generator=None, batch_size=64):
+def run(digits, seed=0, recipe="one-cycle", epochs=3, net=small_net, generator=None, batch_size=64):
     "The arguments of fit, for a fresh run."
     seed_everything(seed)
     loaders = make_loaders(*digits, batch_size=batch_size, generator=generator)
@@ -296,12 +296,12 @@ def test_seed_recipe():
 def test_rates_of_a_run(digits):
     args = run(digits, recipe="seed", epochs=17)
     assert fit(*args, progress=False).lr == pytest.approx([0.01] * 15 + [0.001] * 2)
-    fast = fit(*run(digits, epochs=3), progress=False).lr
-    assert fast[0] == pytest.approx(0.05 / 25) and max(fast) < 0.05
+    cycle = fit(*run(digits, epochs=3), progress=False).lr
+    assert cycle[0] == pytest.approx(0.05 / 25) and max(cycle) < 0.05
 
 
-def test_fast_recipe_peaks_and_ends_near_zero():
-    recipe, seen = fast_recipe(small_net(), 10, 3), []
+def test_one_cycle_peaks_and_ends_near_zero():
+    recipe, seen = one_cycle_recipe(small_net(), 10, 3), []
     for _ in range(30):
         seen.append(recipe.optimizer.param_groups[0]["lr"])
         recipe.optimizer.step()
@@ -326,7 +326,7 @@ def test_one_line_an_epoch_and_the_device(digits, capsys):
 
 
 @pytest.mark.parametrize("with_generator", [False, True])
-@pytest.mark.parametrize("recipe", ["seed", "fast"])
+@pytest.mark.parametrize("recipe", ["seed", "one-cycle"])
 def test_resume_gives_the_very_same_numbers(digits, tmp_path, recipe, with_generator):
     def args(seed):
         return run(digits, seed, recipe, generator=torch.Generator().manual_seed(seed) if with_generator else None)
@@ -411,11 +411,11 @@ def test_requests_that_make_no_sense(digits, tmp_path):
 
 @pytest.fixture
 def written(digits, tmp_path):
-    "A checkpoint after the first of three epochs of the fast recipe, and its path."
+    "A checkpoint after the first of three epochs of the one-cycle recipe, and its path."
     model, loader, tests, optimizer, scheduler, epochs, every = run(digits)
     model_args = (model, Interrupt(loader, 6), tests, optimizer, scheduler, epochs, every)
     with contextlib.redirect_stdout(io.StringIO()):
-        fit(*model_args, checkpoint=tmp_path / "c.pt", progress=False, settings={"recipe": "fast", "seed": 0})
+        fit(*model_args, checkpoint=tmp_path / "c.pt", progress=False, settings={"recipe": "one-cycle", "seed": 0})
     return tmp_path / "c.pt"
 
 
@@ -437,21 +437,21 @@ def test_other_networks_and_recipes_are_refused(digits, written):
     refuses(written, "scheduler: OneCycleLR, and now it is StepLR", model, optimizer, steps)
     groups = torch.optim.SGD([{"params": [p]} for p in model.parameters()], lr=0.05, momentum=0.9)
     refuses(written, "number of parameter groups: 1, and now it is 4", model, groups, torch.optim.lr_scheduler.OneCycleLR(groups, 0.05, 15))
-    longer = fast_recipe(small_net(), 5, 9)
+    longer = one_cycle_recipe(small_net(), 5, 9)
     refuses(written, r"total_steps \(scheduler\): 15, and now it is 45", model, longer.optimizer, longer.scheduler)
     flat = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.5, nesterov=True)
-    refuses(written, r"momentum \(group 0\): 0.9, and now it is 0.5", model, flat, fast_scheduler(flat))
+    refuses(written, r"momentum \(group 0\): 0.9, and now it is 0.5", model, flat, cycle_scheduler(flat))
     refuses(written, "batches an epoch: 5, and now it is 10", model, *fresh(model), BatchLoader(digits[0], 32))
     refuses(written, "own generator: no, and now it is yes", model, *fresh(model), BatchLoader(digits[0], 64, generator=torch.Generator()))
     load_checkpoint(written, model, *fresh(model), loader)  # and the right one is accepted
 
 
-def fast_scheduler(optimizer):
+def cycle_scheduler(optimizer):
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, 15, cycle_momentum=False)
 
 
 def fresh(model):
-    recipe = fast_recipe(model, 5, 3)
+    recipe = one_cycle_recipe(model, 5, 3)
     return recipe.optimizer, recipe.scheduler
 
 
@@ -479,7 +479,7 @@ def test_other_settings_are_told(digits, written):
     with pytest.raises(ValueError, match="precision: float32, and now it is bfloat16"):
         fit(*run(digits, 1), checkpoint=written, resume=True, precision="bfloat16")
     history = fit(*run(digits), checkpoint=written, resume=True, settings={"seed": 0, "name": "x"}, progress=False)
-    assert history.settings == {"recipe": "fast", "seed": 0, "name": "x", "precision": "float32"}
+    assert history.settings == {"recipe": "one-cycle", "seed": 0, "name": "x", "precision": "float32"}
 
 
 def test_fewer_epochs_than_are_finished(digits, tmp_path):

@@ -1,0 +1,304 @@
+"""Several processes train one model: really started by torchrun, compared with one process, and killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+import mnist_course.data
+from mnist_course import training
+from mnist_course.cli import main
+from mnist_course.data import BatchLoader, DigitDataset
+from mnist_course.distributed import LostError, Team, fit_together, is_lost
+from mnist_course.model import Net
+from mnist_course.training import History, make_recipe
+
+ROOT = Path(__file__).parent.parent
+DIGITS = (90, 31)  # training and test digits: with batches of 40, the last ones are shorter, and odd
+
+# what torchrun starts: the command line, with few digits, and with one process that is killed in epoch 2 if DIES names it
+PROGRAM = f"""
+import os, signal, sys, threading
+import mnist_course.data as data, mnist_course.training as training
+from mnist_course.cli import main
+
+sample, real = data.load_mnist(source="sample"), training.fit_epoch
+few = tuple(data.DigitDataset(part.images[:n], part.labels[:n], "few") for part, n in zip(sample, {DIGITS}, strict=True))
+
+def fit_epoch(model, loaders, recipe, history, *rest):
+    if len(history) == 1 and os.environ["RANK"] == os.environ.get("DIES"):
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return real(model, loaders, recipe, history, *rest)
+
+data.load_mnist, training.fit_epoch = lambda *args, **options: few, fit_epoch
+sys.exit(main())
+"""
+
+
+@pytest.fixture(autouse=True)
+def few(sample, monkeypatch, tmp_path):
+    "In this process: the same few digits, one thread, a folder of its own."
+    digits = tuple(DigitDataset(part.images[:n], part.labels[:n], "few") for part, n in zip(sample, DIGITS, strict=True))
+    monkeypatch.setattr(mnist_course.data, "load_mnist", lambda *args, **options: digits)
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield digits
+    torch.set_num_threads(threads)
+
+
+def torchrun(*words: str, **environment: str) -> subprocess.CompletedProcess:
+    "Two processes, as the page says to start them; torchrun finds a free port."
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *words]
+    own = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **environment}
+    return subprocess.run(command, env=own, capture_output=True, text=True, timeout=240)
+
+
+def same_result(one: Path, other: Path) -> None:
+    "Weights and history agree within what float32 can hold."
+    weights = [load_file(path / "model.safetensors") for path in (one, other)]
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=3e-5)
+    histories = [History.load(path / "history.json") for path in (one, other)]
+    for name in ("train_loss", "test_loss", "lr"):
+        assert getattr(histories[0], name) == pytest.approx(getattr(histories[1], name), rel=1e-5)
+    for name in ("train_acc", "test_acc"):
+        assert getattr(histories[0], name) == getattr(histories[1], name)
+
+
+def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result(capsys, tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    begin = time.monotonic()
+    done = torchrun("program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="1")
+    assert time.monotonic() - begin < 120 and done.returncode == 1
+    assert done.stdout.count("data: few") == 1 and "device: cpu in 2 processes" in done.stdout and "epoch 2/2" not in done.stdout
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("mnist-course: ")]
+    assert "process 0 of 2 has lost another one" in said and said.endswith("go on with --resume killed")
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"settings.json", "checkpoint.pt"}
+    assert main(["train", "--resume", "killed"]) == 0
+    assert "going on from checkpoint.pt, after epoch 1" in capsys.readouterr().out
+    assert main(["train", "--epochs", "2", "--batch-size", "40", "--out", "whole"]) == 0
+    same_result(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_prints(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    for name, epochs in (("parts", "1"), ("whole", "2")):
+        assert main(["train", "--epochs", epochs, "--batch-size", "40", "--out", name]) == 0
+    done = torchrun("program.py", "train", "--epochs", "2", "--resume", "parts")
+    assert done.returncode == 0, done.stderr
+    for line in ("data: few", "device: cpu in 2 processes", "going on from checkpoint.pt, after epoch 1", "epoch 2/2", "written to parts"):
+        assert done.stdout.count(line) == 1, line
+    same_result(tmp_path / "whole", tmp_path / "parts")
+    assert History.load(tmp_path / "parts" / "history.json").settings["processes"] == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"program.py", "parts", "whole"}
+    names = {"settings.json", "checkpoint.pt", "model.safetensors", "history.json", "curves.png"}
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == names
+
+
+def test_when_the_first_process_is_killed_another_one_says_so(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    done = torchrun("program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="0")
+    assert done.returncode == 1
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("mnist-course: ")]
+    assert "process 1 of 2 has lost another one" in said and said.endswith("go on with --resume killed")
+
+
+def test_what_is_asked_wrongly_is_told_once_and_nothing_is_written(tmp_path):
+    done = torchrun("-m", "mnist_course", "train", "--batch-size", "1")
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if line.startswith("mnist-course: ")] == [
+        "mnist-course: a batch of 1 digits is too small for 2 processes: each needs one"
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+# ---- in double precision, and piece by piece: two processes that run a function below and write down what came out
+
+
+class Small(nn.Module):
+    "Two layers, in double precision; the first can rest, as in lesson 13."
+
+    def __init__(self):
+        super().__init__()
+        self.below, self.above, self.resting = nn.Linear(784, 12), nn.Linear(12, 10), False
+
+    def forward(self, x):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.resting):
+            x = self.below(x.flatten(1)).tanh()
+        return self.above(x).log_softmax(1)
+
+
+def noisy(x: torch.Tensor) -> torch.Tensor:
+    "An augmentation: random numbers for each batch."
+    return x.double() + 0.1 * torch.randn(x.shape, dtype=torch.float64)
+
+
+def exact_loss(model: nn.Module, x: torch.Tensor, y: torch.Tensor, precision: str) -> tuple:
+    "`forward_loss` in the model's own precision."
+    log_probs = model(x)
+    return log_probs, y, F.nll_loss(log_probs, y)
+
+
+def noise(count: int) -> DigitDataset:
+    "Random pictures with random labels."
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(256, (count, 28, 28), dtype=torch.uint8, generator=generator)
+    return DigitDataset(images, torch.randint(10, (count,), generator=generator))
+
+
+def trained(team: Team, net: type, count: int, batch: int, change: str = "") -> tuple[list, dict]:
+    "Three epochs on a few digits; after the first, the first layer is frozen, or rests."
+    torch.manual_seed(0)
+    digits, model = noise(count), net().double()
+    loader, tests = BatchLoader(digits, batch, shuffle=True, transform=noisy), BatchLoader(digits, 23, transform=torch.Tensor.double)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    shared, results = team.share(model, exact_loss), []
+    forward = exact_loss if team.size == 1 else shared.train_forward
+    for epoch in range(3):
+        next(model.children()).requires_grad_(change != "frozen" or not epoch)
+        model.resting = change == "resting" and epoch > 0
+        results += [*training.train(shared, loader, optimizer, progress=False, forward=forward), *training.test(shared, tests)]
+    return results, {name: value.clone() for name, value in shared.state_dict().items()}
+
+
+CASES = {
+    "even": (Small, 61, 10),  # 61 = 6 x 10 + 1: the last batch has one digit, and the second process none
+    "odd": (Small, 61, 7),
+    "frozen": (Small, 61, 8, "frozen"),
+    "resting": (Small, 61, 8, "resting"),
+    "net": (Net, 19, 8, "frozen"),
+}
+
+
+def fast(team: Team, checkpoint: Path) -> tuple[list, dict]:
+    "Three epochs of the fast recipe in double precision: small pictures, then large ones, and layers that rest."
+    torch.manual_seed(0)
+    digits, model = noise(37), Net().double()
+    loaders = (BatchLoader(digits, batch, shuffle=batch == 8, transform=torch.Tensor.double) for batch in (8, 23))
+    with patch.object(torch.Tensor, "float", torch.Tensor.double):  # the recipe computes its loss in float32
+        recipe = make_recipe("fast", model, 5, 3)
+        history = fit_together(team, model, tuple(loaders), recipe, 3, checkpoint, precision="float32")
+    return [*history.train_loss, *history.test_loss, *history.test_acc], model.state_dict()
+
+
+def pieces(team: Team) -> dict:
+    "What each method answers, in words."
+    rank, said = team.rank, {}
+
+    def attempt(name, work):
+        try:
+            said[name] = str(work())
+        except (ValueError, RuntimeError, SystemExit) as error:
+            said[name] = f"{type(error).__name__}: {error}"
+
+    def fails():
+        if rank == 1:
+            raise OSError(2, "no such file")
+        return "fine"
+
+    attempt("agree", lambda: team.agree(lambda: f"said by {rank}"))
+    attempt("every", lambda: team.every(fails))
+    attempt("same", lambda: team.same("the numbers", [7, 7]))
+    attempt("other", lambda: team.same("the numbers", [7, rank]))
+    attempt("norm", lambda: team.share(nn.BatchNorm2d(3)))
+    attempt("dropout", lambda: team.share(nn.Sequential(nn.Linear(2, 2), nn.Dropout())))
+    attempt("mps", lambda: team.device("mps"))
+    attempt("cuda", lambda: team.device("cuda"))
+    attempt("cpu", lambda: team.device())
+    attempt("batches", lambda: team.share(Small())(torch.full((4, 784), float(rank))))
+    return said
+
+
+def member(rank: int, folder: Path, port: int) -> None:
+    "One of two processes, told who it is as torchrun tells it; the second one leaves in the end without a word."
+    place = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    torch.set_num_threads(1)
+    print("printed by", rank, flush=True)
+    try:
+        with Team(timeout=120) as team:
+            print("inside", rank)
+            found = {name: trained(team, *case) for name, case in CASES.items()}
+            found["fast"] = fast(team, folder / "fast.pt")
+            torch.save([found, pieces(team)], folder / f"{rank}.pt")
+            if rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            team.agree(lambda: 1)
+    except LostError as error:
+        (folder / f"{rank}.txt").write_text(str(error))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    "What two processes found, and what the one that was left alone says."
+    import socket
+
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "import sys; sys.path[:0] = sys.argv[4:]; import test_distributed as t; from pathlib import Path; "
+    code += "t.member(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))"
+    words = [str(folder), str(port), str(ROOT), str(ROOT / "tests")]
+    own = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(rank), *words], env=own, stdout=subprocess.PIPE) for rank in (0, 1)]
+    printed = [process.communicate(timeout=240)[0].decode() for process in processes]
+    found = [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
+    return found, printed, (folder / "0.txt").read_text()
+
+
+@pytest.mark.parametrize("case", [*CASES, "fast"])
+def test_two_processes_compute_what_one_computes(two, case, tmp_path):
+    results, weights = fast(Team(), tmp_path / "fast.pt") if case == "fast" else trained(Team(), *CASES[case])
+    for found, _ in two[0]:
+        assert found[case][0] == pytest.approx(results, rel=1e-6)  # a test's loss is a float32 number
+        torch.testing.assert_close(found[case][1], weights, rtol=1e-9, atol=1e-11)
+    assert two[0][0][0][case][0] == two[0][1][0][case][0]  # and both see the very same losses
+
+
+def test_each_piece_answers_for_all(two):
+    first, second = (said for _, said in two[0])
+    assert first["agree"] == second["agree"] == "said by 0"
+    assert first["every"] == "ValueError: process 1 of 2: no such file" and second["every"] == "SystemExit: 2"
+    assert first["same"] == second["same"] == "None"
+    assert first["other"] == "ValueError: the numbers must be the same everywhere: [7, 0] in process 0 and [7, 1] in process 1"
+    assert "SyncBatchNorm" in first["norm"] and "one process" in first["dropout"]
+    assert "not on 'mps'" in first["mps"] and "2 processes need 2 GPUs and 0 are here" in first["cuda"]
+    assert first["cpu"] == "cpu"
+    for said in (first, second):
+        assert said["batches"].startswith("RuntimeError: the processes work on different batches")
+
+
+def test_who_is_left_alone_says_so_and_the_second_process_does_not_print(two):
+    assert "process 0 of 2 has lost another one" in two[2]
+    assert [text.splitlines()[:2] for text in two[1]] == [["printed by 0", "inside 0"], ["printed by 1"]]
+
+
+def test_a_team_of_one_starts_nothing():
+    with Team() as team:
+        model = Small()
+        assert team.first and team.size == 1 and team.share(model) is model and not torch.distributed.is_initialized()
+        assert team.every(lambda: 3) == team.agree(lambda: 3) == 3 and team.device("cpu") == torch.device("cpu")
+        team.same("anything", object())
+        with pytest.raises(OSError, match="as it is"):
+            team.every(lambda: (_ for _ in ()).throw(OSError("as it is")))
+
+
+def test_errors_of_the_connection_are_told_from_others():
+    assert is_lost(RuntimeError("[pair.cc:545] Read error [127.0.0.1]:1: Connection reset by peer"))
+    assert is_lost(RuntimeError("Timed out waiting 5000ms for recv operation to complete"))
+    assert not is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) and not is_lost(ValueError("gloo")) and not is_lost(None)
+
+
+def test_python_m_is_the_command_line():
+    done = subprocess.run([sys.executable, "-m", "mnist_course", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("mnist_course ")
