@@ -203,11 +203,11 @@ def check_about(
         there = asked.get(name) if isinstance(asked, dict) else None
         if there != here:
             raise ValueError(f"{path} wants digits prepared with {name} {there}, and mnist_course prepares them with {here}")
-    known = name_of(model) if model is not None else about.get("architecture")
-    if about.get("architecture") != known:
-        raise ValueError(f"{path} holds a {about.get('architecture')}, and the model is a {known}")
-    if model is None and known not in ARCHITECTURES:
-        raise ValueError(f"{path} holds a {known}: build one, and give it as model=")
+    held = str(about.get("architecture"))
+    if model is not None and held != name_of(model):
+        raise ValueError(f"{path} holds a {held}, and the model is a {name_of(model)}")
+    if model is None and held not in ARCHITECTURES:
+        raise ValueError(f"{path} holds a {held}: build one, and give it as model=")
 
 # %% ../nbs/14_ship_it.ipynb #71095faf
 def load_model(
