@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BROWSER', 'CARD', 'stratified', 'write_idx', 'record_sample', 'record_run', 'random_affine', 'record_weights',
-           'record_familiar', 'browser_answers', 'measure_formats', 'measure_speed', 'measure_browser', 'write_card',
-           'record_card']
+           'record_familiar', 'browser_answers', 'measure_pictures', 'measure_formats', 'measure_speed',
+           'measure_browser', 'write_card', 'record_card']
 
 # %% ../nbs/instructors/recorded_runs.ipynb #662955c2
 import gzip
@@ -14,10 +14,12 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from .data import PARTS, BatchLoader, load_mnist, make_loaders, normalize
 from .environment import asset, default_device, seed_everything
@@ -29,7 +31,6 @@ from mnist_course.export import (
     fingerprint,
     latency,
     measure,
-    measure_pictures,
     save_model,
     save_onnx,
     stored_as,
@@ -37,7 +38,7 @@ from mnist_course.export import (
 )
 from .foreign import foreign_digits, non_digits
 from .model import Net, load_pretrained
-from .predict import class_distance, class_statistics, look
+from .predict import class_distance, class_statistics, look, predict
 from .training import RECIPES, fit, save_weights, versions, write_atomically, write_json
 
 # %% ../nbs/instructors/recorded_runs.ipynb #1ce3b886
@@ -190,6 +191,21 @@ def browser_answers(
     return torch.tensor(said["probabilities"]), said["milliseconds"]
 
 # %% ../nbs/instructors/recorded_runs.ipynb #b03e8bc4
+def measure_pictures(
+    model: nn.Module,
+    pictures: Iterable,  # each with .image, .kind and .label: the digit, or something else where it shows none
+) -> dict[str, dict]:  # kind -> how many, how many were read right, and how many were taken for a digit
+    "How a network fares with pictures from elsewhere, each prepared as `predict` prepares it."
+    found: dict[str, dict] = {}
+    for picture in pictures:
+        row = found.setdefault(picture.kind, {"pictures": 0, "right": 0, "taken_for_a_digit": 0})
+        said = predict(model, picture.image)
+        row["pictures"] += 1
+        row["right"] += said.label == picture.label
+        row["taken_for_a_digit"] += said.is_digit
+    return found
+
+
 def measure_formats(
     model: Net,
     test_set,  # a DigitDataset

@@ -34,7 +34,6 @@ from mnist_course.export import (
     latency,
     load_model,
     measure,
-    measure_pictures,
     pack,
     percentile,
     quantize,
@@ -48,6 +47,7 @@ from mnist_course.export import (
 from mnist_course.foreign import foreign_digits, non_digits
 from mnist_course.model import Net, load_pretrained
 from mnist_course.predict import look, predict
+from mnist_course.record import browser_answers, measure_pictures, write_card
 from mnist_course.training import load_weights, save_weights
 
 by_stored = pytest.mark.parametrize("stored", STORED)
@@ -250,9 +250,8 @@ def test_no_weight_is_off_by_more_than_half_a_step(bits, seed, size):
 def test_torch_rounds_the_same_way():
     weight = torch.randn(6, 4, 3, 3)
     whole, step = quantize(weight)
-    theirs = torch.quantize_per_channel(weight, step, torch.zeros(6, dtype=torch.int64), 0, torch.qint8)
-    assert (theirs.int_repr().int() - whole.int()).abs().max() <= 0
-    torch.testing.assert_close(theirs.dequantize(), dequantize(whole, step))
+    theirs = torch.fake_quantize_per_channel_affine(weight, step, torch.zeros(6, dtype=torch.int32), 0, -127, 127)
+    torch.testing.assert_close(theirs, dequantize(whole, step))
 
 
 def test_channels_of_zeros_and_odd_input():
@@ -284,7 +283,7 @@ def test_measure_counts_what_can_be_counted(net, digits):
     found = measure(net, digits)
     answers = look(net, normalize(digits.images))["output"].argmax(1)
     right = answers == digits.labels
-    assert found["right"] == right.sum() and found["total"] == 300 and found["low"] < found["accuracy"] < found["high"]
+    assert found["right"] == right.sum() and found["total"] == 300 and found["low"] < found["accuracy"] <= found["high"] + 1e-9
     assert sum(part["total"] for part in found["per_digit"].values()) == 300 and list(found["per_digit"]) == list("0123456789")
     assert sum(part["right"] for part in found["per_digit"].values()) == found["right"]
     assert sum(row["digits"] for row in found["calibration"]["table"]) == 300
@@ -475,10 +474,10 @@ def test_export_writes_a_file_that_predict_reads(tmp_path, capsys, sample, kind,
 
 def test_export_of_ones_own_weights(tmp_path, capsys):
     torch.manual_seed(0)
-    save_weights(tmp_path / "mine.safetensors", Net())
+    mine = Net()
+    save_weights(tmp_path / "mine.safetensors", mine)
     assert main(["export", str(tmp_path / "out.safetensors"), "--model", str(tmp_path / "mine.safetensors")]) == 0
-    torch.manual_seed(0)
-    assert torch.equal(load_model(tmp_path / "out.safetensors").fc2.bias, Net().fc2.bias)
+    assert torch.equal(load_model(tmp_path / "out.safetensors").fc2.bias, mine.fc2.bias)
 
 
 def test_export_to_onnx(tmp_path, capsys, onnx_file):
@@ -523,8 +522,6 @@ def test_the_card_belongs_to_the_weights(net, facts):
 
 
 def test_the_card_is_made_from_the_measurements(facts):
-    from mnist_course.record import write_card
-
     text = asset("weights", "README.md").read_text("utf-8")
     assert text == write_card(facts), "mnist-course record card"
     assert facts["weights"]["fingerprint"] in text and facts["trained"]["recipe"] in text
@@ -541,8 +538,6 @@ def test_the_measurements_are_of_the_full_test_set(facts, net, digits):
 
 @pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
 def test_the_browsers_network_gives_torchs_answers(net, digits):
-    from mnist_course.record import browser_answers
-
     theirs, times = browser_answers(net, digits.images[:20])
     ours = look(net, normalize(digits.images[:20]))["output"].exp()
     torch.testing.assert_close(theirs, ours, rtol=0, atol=2e-3)
