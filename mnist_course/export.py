@@ -343,8 +343,8 @@ def card(
     test: dict,  # from measure
 ) -> str:
     "The measured part of a model card, in Markdown."
-    worst = ", ".join(f"{m['digit']} for {m['answer']} ({m['times']} times)" for m in test["taken_for"])
-    sure = ", ".join(f"a {m['label']} for a {m['answer']} with {m['probability']:.1%}" for m in test["surest_mistakes"])
+    worst = ", ".join(f"{m['digit']} for {m['answer']} ({m['times']})" for m in test["taken_for"])
+    sure = ", ".join(f"{m['label']} for {m['answer']} with {m['probability']:.1%}" for m in test["surest_mistakes"])
     doubt, calibration = test["doubtful"], test["calibration"]
     bins = [(f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}", f"{row['digits']:,}") for row in calibration["table"]]
     return "\n\n".join([
@@ -352,8 +352,8 @@ def card(
         table("digit", "right", "of", "accuracy", rows=[(d, f"{p['right']:,}", f"{p['total']:,}", percent(p)) for d, p in test["per_digit"].items()]),
         f"Calibration: where it says how sure it is, it is off by {calibration['error']:.2%} on average (expected calibration error, 10 bins).",
         table("sure", "right", "digits", rows=bins),
-        f"Most common mistakes: {worst or 'none'}. Surest mistakes: {sure or 'none'}.",
-        f"Of {test['total']:,} digits, {doubt['digits']:,} would be flagged as doubtful by `predict`; {doubt['wrong']:,} of those were wrong.",
+        f"Most common mistakes, and how often: {worst or 'none'}. Surest mistakes: {sure or 'none'}.",
+        f"Of {test['total']:,} digits, {doubt['digits']:,} would be flagged as doubtful by `predict`; {doubt['wrong']:,} of those answers were wrong.",
     ])  # fmt: skip
 
 # %% ../nbs/14_ship_it.ipynb #a49dda33

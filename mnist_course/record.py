@@ -326,7 +326,6 @@ def record_card(
     if not times:
         facts = {
             "weights": {name: about[name] for name in ("architecture", "parameters", "preprocessing", "classes", "licence", "fingerprint")},
-            "trained": json.loads(asset("weights", "net.json").read_text())["settings"],
             "data": f"MNIST, {len(test_set):,} test digits",
             "test": measure(model, test_set),
             "foreign_seed": seed,
@@ -336,6 +335,7 @@ def record_card(
             "browser": measure_browser(model, test_set),
         }
     few = DigitDataset(test_set.images[:1000], test_set.labels[:1000])
+    facts["trained"] = json.loads(asset("weights", "net.json").read_text())["settings"]
     facts |= {"latency": measure_speed(model, few), "machine": versions(model)}
     facts["browser"] |= {"median": measure_browser(model, few)["median"]}
     write_json(asset("weights", "measured.json"), facts)
