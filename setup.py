@@ -58,7 +58,12 @@ setup(
     package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "static/*", "static/slides/*", "py.typed"]},
     install_requires=settings["requirements"].split(),
     extras_require={
-        "dev": [*settings["dev_requirements"].split(), *settings["docs_requirements"].split()],  # the tests build the site, too
+        "onnx": settings["onnx_requirements"].split(),
+        "dev": [  # the tests build the site, and export to ONNX
+            *settings["dev_requirements"].split(),
+            *settings["docs_requirements"].split(),
+            *settings["onnx_requirements"].split(),
+        ],
         "docs": [one for one in settings["dev_requirements"].split() if one.startswith(("nbdev", "execnb", "fastcore", "ghapi"))]
         + settings["docs_requirements"].split(),
     },
