@@ -256,8 +256,8 @@ def pocket_plan(
     average: float = 0.0,
     **parts,  # of BetterNet
 ) -> Plan:
-    "BetterNet at half width, 200,112 parameters, for 6 epochs."
-    return Plan(partial(BetterNet, width=16, **parts), transform, smoothing, weight_decay, average)
+    "BetterNet at a quarter of its width, 76,144 parameters, for 6 epochs."
+    return Plan(partial(BetterNet, width=8, **parts), transform, smoothing, weight_decay, average)
 
 
 shift_only = partial(random_affine, degrees=0, scale=0)
