@@ -19,8 +19,27 @@ from mnist_course.data import BatchLoader, DigitDataset, load_mnist, normalize
 from mnist_course.model import Net
 from mnist_course.training import DivergedError, test
 from mnist_course.zoo import (
-    NETWORKS, VARIANTS, BetterNet, Interval, LinearNet, Plan, SmallNet, by_seed, decay_groups, draw, frontier, interval, paired,
-    plot_frontier, plot_intervals, random_affine, random_flip, smoothed_loss, student_t, tiny_net, train_plan,
+    NETWORKS,
+    VARIANTS,
+    BetterNet,
+    Interval,
+    LinearNet,
+    Plan,
+    SmallNet,
+    by_seed,
+    decay_groups,
+    draw,
+    frontier,
+    interval,
+    paired,
+    plot_frontier,
+    plot_intervals,
+    random_affine,
+    random_flip,
+    smoothed_loss,
+    student_t,
+    tiny_net,
+    train_plan,
 )  # fmt: skip
 
 test.__test__ = False
@@ -139,7 +158,9 @@ def test_only_weights_decay():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"smoothing": 1.0}, {"average": 1.0}, {"weight_decay": -1}, {"epochs": 0}, {"batch_size": 0}, {"lr": 0}, {"average": -0.1}], ids=str
+    "wrong",
+    [{"smoothing": 1.0}, {"average": 1.0}, {"weight_decay": -1}, {"epochs": 0}, {"batch_size": 0}, {"lr": 0}, {"average": -0.1}],
+    ids=str,
 )
 def test_plans_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
@@ -210,7 +231,11 @@ def test_student_t_refuses(args):
 
 def test_an_interval_by_hand():
     found = interval([1.0, 2.0, 3.0])
-    assert found.mean == 2 and found.high - 2 == pytest.approx(4.303 / math.sqrt(3), abs=1e-3) and 2 - found.low == pytest.approx(found.high - 2)
+    assert (
+        found.mean == 2
+        and found.high - 2 == pytest.approx(4.303 / math.sqrt(3), abs=1e-3)
+        and 2 - found.low == pytest.approx(found.high - 2)
+    )
     assert interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="at least two"):
         interval([0.9])
