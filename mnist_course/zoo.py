@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import mean, median, stdev
 
 import torch
@@ -322,6 +321,7 @@ VARIANTS = {
     "label smoothing": Plan(pocket_net, smoothing=0.1),
     "batch norm": Plan(partial(pocket_net, batch_norm=True)),
     "global average pooling": Plan(partial(pocket_net, gap=True)),
+    "pooling and batch norm": Plan(partial(pocket_net, gap=True, batch_norm=True)),
     "residual": Plan(partial(pocket_net, residual=True)),
     "averaged weights": Plan(pocket_net, average=0.98),
     "together": Plan(partial(pocket_net, dropout=0.3, batch_norm=True), random_affine, 0.1, 1e-3, 0.98),
@@ -343,6 +343,9 @@ def plot_intervals(
         told.append(f"{name} {middle:+.2f} ({low:+.2f} to {high:+.2f})")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set(yticks=range(len(order)), yticklabels=order, xlabel="accuracy minus the baseline's, same seed (percentage points)")
+    if any(abs(i.low) > 0.05 for i in intervals.values()):  # one that is far off would flatten all others
+        ax.set_xscale("symlog", linthresh=1)
+        ax.xaxis.set_major_formatter("{x:g}")
     return figure.describe(f"Differences in percentage points with 95 % intervals, best first. {'; '.join(reversed(told))}.")
 
 # %% ../nbs/12_better.ipynb #bd6a7e69
@@ -361,8 +364,8 @@ light_affine = partial(random_affine, degrees=8, scale=0.08, shift=1)
 tiny_net = partial(SmallNet, ((8,), (8, 9), (9,)), separable=True)
 NETWORKS = {
     "linear": Plan(LinearNet, epochs=10, batch_size=128, lr=0.02),
-    "tiny": Plan(tiny_net, light_affine, average=0.999, epochs=15, batch_size=128, lr=0.2),
-    "small": Plan(SmallNet, light_affine, average=0.999, epochs=15, batch_size=128, lr=0.2),
+    "tiny": Plan(tiny_net, light_affine, average=0.999, epochs=15, lr=0.3),
+    "small": Plan(SmallNet, light_affine, average=0.999, epochs=15, lr=0.3),
     "seed": Plan(partial(BetterNet, dropout=0.3), partial(random_affine, degrees=12, scale=0.12), 0.1, 3e-4, 0.999, epochs=10),
 }
 

@@ -11,7 +11,6 @@ __all__ = ['FLOORS', 'ACCOUNTS', 'SUPPORTED', 'READINGS', 'draw_moves', 'shifted
 # %% ../../nbs/answers/12_better.ipynb #2b331142
 import math
 import random
-from collections.abc import Callable
 from statistics import mean, stdev
 
 import torch
@@ -149,10 +148,15 @@ def draw_states(rng: random.Random) -> list[tuple]:
 @exercise("12.averaged", "One step of an average", 3, 12, "write", cases=draw_states,
           after="Weights and statistics move together, the counter counts, and nobody's tensors were touched.")  # fmt: skip
 def averaged(average, state, keep):
-    return {name: old * keep + state[name] * (1 - keep) if old.is_floating_point() else state[name].clone() for name, old in average.items()}
+    return {
+        name: old * keep + state[name] * (1 - keep) if old.is_floating_point() else state[name].clone() for name, old in average.items()
+    }
 
 # %% ../../nbs/answers/12_better.ipynb #ba80faad
-@mistake("12.averaged", "Your average keeps the small part of itself and takes the large part of the new state. Which of the two should be steady?")
+@mistake(
+    "12.averaged",
+    "Your average keeps the small part of itself and takes the large part of the new state. Which of the two should be steady?",
+)
 def turned_round(average, state, keep):
     return averaged(average, state, 1 - keep)
 
@@ -209,7 +213,9 @@ def common(variant: dict, baseline: dict) -> list:
     return [seed for seed in variant if seed in baseline]
 
 
-@mistake("12.pair_interval", "Far too wide: that is the interval for two groups without pairs. Take the differences first, then their spread.")
+@mistake(
+    "12.pair_interval", "Far too wide: that is the interval for two groups without pairs. Take the differences first, then their spread."
+)
 def not_paired(variant, baseline, t):
     a, b = ([side[seed] for seed in common(variant, baseline)] for side in (variant, baseline))
     return ends([x - y for x, y in zip(a, b, strict=True)], t, math.sqrt(stdev(a) ** 2 + stdev(b) ** 2))
@@ -220,7 +226,9 @@ def no_root(variant, baseline, t):
     return ends([variant[seed] - baseline[seed] for seed in common(variant, baseline)], t, root=False)
 
 
-@mistake("12.pair_interval", "You pair by the order in the dicts. The same seed should meet the same seed, and one without a partner stays out.")
+@mistake(
+    "12.pair_interval", "You pair by the order in the dicts. The same seed should meet the same seed, and one without a partner stays out."
+)
 def by_position(variant, baseline, t):
     return ends([a - b for a, b in zip(variant.values(), baseline.values(), strict=False)], t)
 
