@@ -396,5 +396,6 @@ def plot_frontier(
         ax.annotate(name, (n, wrong[name][0]), xytext=(7, 3), textcoords="offset points", fontsize=9)
     ax.plot([points[name][0] for name in line], [wrong[name][0] for name in line], color="0.5", linewidth=1, zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="wrong digits (%)")
+    ax.yaxis.set_major_formatter("{x:g}")
     told = "; ".join(f"{name}: {points[name][0]:,} parameters, {wrong[name][0]:.2f} % wrong" for name in sorted(points, key=points.get))
     return figure.describe(f"Wrong digits over parameters, medians over seeds. {told}. On the frontier: {', '.join(line)}.")
