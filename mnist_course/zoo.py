@@ -363,7 +363,7 @@ class LinearNet(nn.Module):
 light_affine = partial(random_affine, degrees=8, scale=0.08, shift=1)
 tiny_net = partial(SmallNet, ((8,), (8, 9), (9,)), separable=True)
 NETWORKS = {
-    "linear": Plan(LinearNet, epochs=10, batch_size=128, lr=0.02),
+    "linear": Plan(LinearNet, epochs=5, batch_size=128, lr=0.02),
     "tiny": Plan(tiny_net, light_affine, average=0.999, epochs=15, lr=0.3),
     "small": Plan(SmallNet, light_affine, average=0.999, epochs=15, lr=0.3),
     "seed": Plan(partial(BetterNet, dropout=0.3), partial(random_affine, degrees=12, scale=0.12), 0.1, 3e-4, 0.999, epochs=10),
