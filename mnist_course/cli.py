@@ -327,8 +327,16 @@ def slides_command(
 def record_command(
     args: argparse.Namespace,
 ) -> int:
-    "Make the sample, a reference run, the weights, what is familiar to them or their card, as they ship (for maintainers)."
-    from mnist_course.record import record_card, record_familiar, record_run, record_sample, record_weights
+    "Make the files that ship: sample, reference run, weights, what is familiar to them, their card, or lesson 12's runs (for maintainers)."
+    from mnist_course.record import (
+        record_ablations,
+        record_card,
+        record_familiar,
+        record_networks,
+        record_run,
+        record_sample,
+        record_weights,
+    )
 
     if args.what == "sample":
         record_sample(args.data)
@@ -336,6 +344,10 @@ def record_command(
         record_card(data=args.data, times=args.times)
     elif args.what == "familiar":
         record_familiar(args.seed)
+    elif args.what == "ablations":
+        record_ablations(args.seed, args.data)
+    elif args.what == "networks":
+        record_networks(args.name or "", args.seed, args.validate, args.data)
     else:
         record = record_run if args.what == "run" else record_weights
         epochs = {"epochs": args.epochs} if args.epochs else {}
@@ -392,10 +404,12 @@ def add_train(commands) -> None:
 def add_record(commands) -> None:
     "The options of `mnist-course record`."
     parser = commands.add_parser("record", help="for maintainers: make the shipped files", description=record_command.__doc__)
-    parser.add_argument("what", choices=["sample", "run", "weights", "familiar", "card"])
+    parser.add_argument("what", choices=["sample", "run", "weights", "familiar", "card", "ablations", "networks"])
+    parser.add_argument("name", nargs="?", help="for networks: which one")
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--validate", action="store_true", help="for networks: hold out training digits, and leave the test set alone")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--times", action="store_true", help="card: measure only the times again")
     parser.set_defaults(run=record_command)
