@@ -216,7 +216,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self,
         params: Iterable,  # groups: {"params": ..., "lr": ..., "orthogonal": True or False}
-        lr: float = 0.02,
+        lr: float = 0.04,
         momentum: float = 0.9,
     ):
         check_settings(lr, momentum, True, 0.0)
@@ -233,7 +233,7 @@ class Muon(torch.optim.Optimizer):
                 p.add_(direction, alpha=-group["lr"])
 
 # %% ../nbs/13_faster.ipynb #90d6f3ab
-SHARE, SMALL, REST_2, REST_3 = 0.6, 0.7, 0.7, 0.85  # of an epoch; of the run, until or from which
+SHARE, SMALL, REST_2, REST_3 = 0.6, 0.6, 0.7, 0.85  # of an epoch; of the run, until or from which
 
 
 def plan(
@@ -274,7 +274,7 @@ def fast_recipe(
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
     optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}])
     total = epochs * max(1, round(SHARE * steps))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=[0.02, 0.05], total_steps=total, cycle_momentum=False)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=[0.04, 0.05], total_steps=total, cycle_momentum=False)
     return Recipe(optimizer, schedule, "batch", FastForward(schedule), SHARE, faster_precision(next(model.parameters()).device.type))
 
 # %% ../nbs/13_faster.ipynb #f19c7b52
