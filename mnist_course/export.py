@@ -384,7 +384,7 @@ def save_onnx(
 
 # %% ../nbs/14_ship_it.ipynb #074dfa2d
 class OnnxNetwork(nn.Module):
-    "An ONNX file as a network: `look`, `predict`, `measure` and `latency` take it as they take a Net. It runs on the CPU, without torch."
+    "An ONNX file as a network: `look`, `predict`, `measure` and `latency` take it as they take a Net. ONNX Runtime does the computing, on the CPU."
 
     def __init__(self, path: str | Path):
         super().__init__()
