@@ -560,3 +560,9 @@ def test_record_card(tmp_path, monkeypatch, digits, facts):
     found = json.loads((tmp_path / "measured.json").read_text("utf-8"))
     assert found["test"]["total"] == 40 and found["weights"] == facts["weights"]
     assert record.write_card(found) == (tmp_path / "README.md").read_text("utf-8")
+    record.record_card(times=True)
+    again = json.loads((tmp_path / "measured.json").read_text("utf-8"))
+    assert again["test"] == found["test"] and again["latency"] != found["latency"]
+    (tmp_path / "measured.json").write_text(json.dumps({**found, "weights": {"fingerprint": "another"}}))
+    with pytest.raises(ValueError, match="about other weights: make the whole card"):
+        record.record_card(times=True)
