@@ -166,7 +166,7 @@ class SmallNet(nn.Module):
 
     def __init__(
         self,
-        widths: Sequence[Sequence[int]] = ((8, 12), (16, 16), (16,)),  # channels, group by group: as it stands, 7,578 parameters
+        widths: Sequence[Sequence[int]] = ((8,), (12, 16), (16, 16)),  # channels, group by group: as it stands, 7,578 parameters
         separable: bool = False,  # as in conv_block
     ):
         super().__init__()
