@@ -31,6 +31,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 
+# %% ../nbs/07_training.ipynb #4a8e1d60
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -117,8 +118,7 @@ def train(
     forward: Callable = forward_loss,  # the forward pass: (model, x, y, precision) -> log-probabilities, labels, loss
 ) -> tuple[float, float]:  # mean loss and accuracy per sample, measured while the model was changing
     "One epoch, on the model's device. Raises DivergedError when the loss is not finite, ValueError without a batch."
-    model.train()
-    average = Average()
+    model, average = model.train(), Average()
     with bar(loader, "train", progress) as batches:
         for i, (x, y) in enumerate(batches):
             log_probs, y, loss = forward(model, x, y, precision)
@@ -600,7 +600,7 @@ def run_epochs(
     checkpoint: str | Path | None,
     precision: str,
     progress: bool,
-) -> History:  # the same one
+) -> None:
     "Epochs until the history is full or somebody presses Ctrl-C; after each one a checkpoint and a line."
     if progress and len(history):
         print(f"going on from {Path(checkpoint).name}, after epoch {len(history)}")
@@ -615,7 +615,6 @@ def run_epochs(
                 print(epoch_line(history, epochs))
     except KeyboardInterrupt:
         print(f"Stopped by you in epoch {len(history) + 1}: the history holds the {len(history)} finished before.")
-    return history
 
 # %% ../nbs/07_training.ipynb #48c733a7
 def fit(
@@ -640,4 +639,5 @@ def fit(
     recipe, epochs, named = choose_recipe(model, train_loader, recipe, optimizer, scheduler, step_every, epochs)
     settings = {**named, **(settings or {}), "precision": precision or recipe.precision}
     history = first_history(checkpoint if resume else None, model, train_loader, recipe, epochs, settings)
-    return run_epochs(model, (train_loader, test_loader), recipe, history, epochs, checkpoint, settings["precision"], progress)
+    run_epochs(model, (train_loader, test_loader), recipe, history, epochs, checkpoint, settings["precision"], progress)
+    return history
