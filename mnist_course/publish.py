@@ -296,13 +296,15 @@ def parameter_table(thing) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tries to read sections of numpydoc out of every docstring
         found = docments(thing, full=True, returns=not isinstance(thing, type))
+    if not any(one["docment"] for one in found.values()):
+        return ""
     rows = []
     for name, one in found.items():
         if name in ("self", "cls") or (name == "return" and one["anno"] in (inspect.Parameter.empty, None)):
             continue
         meaning = plain(" ".join((one["docment"] or "").split()))
         rows.append(f"| {'returns' if name == 'return' else f'`{name}`'} | {type_name(one['anno'])} | {meaning} |")
-    return "\n".join(["| parameter | type | meaning |", "|---|---|---|", *rows]) if any(one["docment"] for one in found.values()) else ""
+    return "\n".join(["| parameter | type | meaning |", "|---|---|---|", *rows])
 
 
 def value_of(value) -> str:
