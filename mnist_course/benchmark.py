@@ -10,8 +10,6 @@ __all__ = ['CHANGES', 'PEAK', 'COMPILE', 'PARTS', 'machine', 'seed_epoch', 'fast
 # %% ../nbs/instructors/benchmark.ipynb #b83d2e46
 import functools
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,29 +21,18 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
+from .capacity import this_machine
 from .data import BatchLoader, DigitDataset, load_mnist
 from .environment import asset, seed_everything
 from .fast import fair_seconds, fast_log_probs, faster_precision, matmul_rate, middle, step_macs
 from .model import Net
-from .training import History, make_recipe, test, train, write_json
+from .training import PRECISIONS, History, make_recipe, test, train, write_json
 
 # %% ../nbs/instructors/benchmark.ipynb #4c6fd18a
 def machine() -> dict:
     "What a measured number depends on."
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        name = next((line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")), name)
-    return {
-        "processor": name,
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "precision": faster_precision("cpu"),
-    }
+    own = {"capability": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads(), "precision": faster_precision("cpu")}
+    return this_machine() | own
 
 # %% ../nbs/instructors/benchmark.ipynb #5ab2c7e9
 def seed_epoch(digits: DigitDataset, batches: int) -> float:  # seconds for so many batches
@@ -118,6 +105,8 @@ def step_job(digits: DigitDataset, batches: int, change: int, precision: str) ->
     torch.manual_seed(0)
     model, size = Net(), 128 if change >= 4 else 64
     recipe = make_recipe("fast" if change >= 7 else "seed", model, 400, 20)
+    if change >= 7:
+        recipe.optimizer.dtype = PRECISIONS[precision]
     model.to(memory_format=torch.channels_last if change >= 2 else torch.contiguous_format)
     loader = BatchLoader(digits, size, shuffle=True) if change >= 1 else DataLoader(digits, size, shuffle=True)
     side, rest = 20 if change >= 5 else 28, 2 if change >= 6 else 0
@@ -140,13 +129,15 @@ CHANGES = (  # each on top of those before it
     "the middle 20 x 20 pixels",
     "conv1 and conv2 at rest",
     "Muon in place of SGD",
+    "bfloat16",  # where it is faster
 )
 
 
 def part_changes(data: tuple[DigitDataset, DigitDataset], rounds: int, quick: bool) -> dict:
     "Milliseconds a digit in a training step, with one change more in each row; then the same step in other batches and precisions."
     digits, batches = data[0], 8 if quick else 30
-    jobs = {name: step_job(digits, batches, i, "float32") for i, name in enumerate(CHANGES)}
+    names = CHANGES if faster_precision("cpu") == "bfloat16" else CHANGES[:-1]
+    jobs = {name: step_job(digits, batches, i, "bfloat16" if i == 8 else "float32") for i, name in enumerate(names)}
     seconds = fair_seconds(jobs, rounds)
     rows = [{"change": name, "ms": 1000 * s / (64 * batches)} for name, s in seconds.items()]
     for before, row in pairwise(rows):

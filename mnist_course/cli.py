@@ -347,7 +347,7 @@ def record_command(
     elif args.what == "ablations":
         record_ablations(args.seed, args.data)
     elif args.what == "networks":
-        record_networks(args.name or "", args.seed, args.validate, args.data)
+        record_networks(args.name or "", args.seed, args.validate, args.data, args.precision)
     else:
         record = record_run if args.what == "run" else record_weights
         epochs = {"epochs": args.epochs} if args.epochs else {}

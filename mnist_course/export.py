@@ -30,6 +30,7 @@ from torch import nn
 
 from . import __version__
 from .data import MEAN, STD, DigitDataset, normalize
+from .fast import wait_for_gpu
 from .model import Net
 from .plotting import accuracy_interval, worst_mistakes
 from .predict import expected_calibration_error, judge, load_familiar, look, reliability
@@ -453,8 +454,7 @@ def latency(
     for _ in range(warm_up + times):
         start = time.perf_counter()
         model(x)
-        if x.device.type == "cuda":
-            torch.cuda.synchronize()  # a GPU answers later than the call returns
+        wait_for_gpu()
         taken.append(1000 * (time.perf_counter() - start))
     return Latency(tuple(taken[warm_up:]), taken[0], len(x))
 

@@ -24,7 +24,7 @@ from .arithmetic import conv2d_macs, linear_macs
 from .figure import BLUE, DescribedFigure
 from .model import Net
 from .optim import check_settings, sgd_direction
-from .training import PRECISIONS, Recipe, check_labels
+from .training import PRECISIONS, Recipe, check_labels, kaiming_weights
 
 # %% ../nbs/13_faster.ipynb #a03d9e15
 def wait_for_gpu() -> None:
@@ -166,10 +166,7 @@ def fast_log_probs(
 @torch.no_grad()
 def fast_weights(model: Net) -> None:
     "Kaiming's initial weights; fc1 begins with its middle 2 x 2 cells, which is all that small pictures show it, and with zeros around them."
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
+    kaiming_weights(model)
     cells = model.fc1.weight.view(50, 256, 4, 4)
     inner = 2 * cells[:, :, 1:3, 1:3]  # a quarter of the inputs, so twice as large, by Kaiming's rule
     cells.zero_()
@@ -198,15 +195,16 @@ def faster_precision(
 def orthogonal(
     matrix: torch.Tensor,  # (rows, columns)
     rounds: int = 5,
-) -> torch.Tensor:  # (rows, columns)
+    dtype: torch.dtype | None = None,  # to compute in; None: the matrix's own
+) -> torch.Tensor:  # (rows, columns), in the matrix's own dtype
     """Nearly U Vᵀ of the singular value decomposition U S Vᵀ: the same directions, all about equally long. Matrix products do it,
     in Newton and Schulz's iteration with the coefficients of K. Jordan, 2024, kellerjordan.github.io/posts/muon."""
-    x = matrix / (matrix.norm() + 1e-7)
+    x = (matrix / (matrix.norm() + 1e-7)).to(dtype or matrix.dtype)
     x = x.T if matrix.shape[0] > matrix.shape[1] else x
     for _ in range(rounds):
         square = x @ x.T
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    return (x.T if matrix.shape[0] > matrix.shape[1] else x).to(matrix.dtype)
 
 # %% ../nbs/13_faster.ipynb #7c3d9e50
 class Muon(torch.optim.Optimizer):
@@ -218,8 +216,10 @@ class Muon(torch.optim.Optimizer):
         params: Iterable,  # groups: {"params": ..., "lr": ..., "orthogonal": True or False}
         lr: float = 0.04,
         momentum: float = 0.9,
+        precision: str = "float32",  # of the products of matrices; the directions need few digits
     ):
         check_settings(lr, momentum, True, 0.0)
+        self.dtype = PRECISIONS[precision]
         super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": True, "weight_decay": 0.0, "orthogonal": False})
 
     @torch.no_grad()
@@ -229,7 +229,7 @@ class Muon(torch.optim.Optimizer):
             for p in (p for p in group["params"] if p.grad is not None):
                 direction = sgd_direction(p, group, self.state[p])
                 if group["orthogonal"]:
-                    direction = orthogonal(direction.flatten(1)).reshape(p.shape)
+                    direction = orthogonal(direction.flatten(1), dtype=self.dtype).reshape(p.shape)
                 p.add_(direction, alpha=-group["lr"])
 
 # %% ../nbs/13_faster.ipynb #90d6f3ab
@@ -270,12 +270,13 @@ def fast_recipe(
     if not isinstance(model, Net):
         raise ValueError(f'the fast recipe is made for Net, got a {type(model).__name__}: recipe="one-cycle" takes any network')
     fast_weights(model.to(memory_format=torch.channels_last))
+    precision = faster_precision(next(model.parameters()).device.type)
     matrices = [model.conv2.weight, model.conv3.weight, model.conv4.weight, model.fc1.weight]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
-    optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}])
+    optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}], precision=precision)
     total = epochs * max(1, round(SHARE * steps))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=[0.04, 0.05], total_steps=total, cycle_momentum=False)
-    return Recipe(optimizer, schedule, "batch", FastForward(schedule), SHARE, faster_precision(next(model.parameters()).device.type))
+    return Recipe(optimizer, schedule, "batch", FastForward(schedule), SHARE, precision)
 
 # %% ../nbs/13_faster.ipynb #f19c7b52
 def ahead(

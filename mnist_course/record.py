@@ -170,16 +170,18 @@ def measure_plan(
     digits: DigitDataset,  # to train on
     held_out: DigitDataset,  # looked at once, at the end
     seed: int,
+    precision: str = "float32",  # of the training; the test is float32
 ) -> dict:
     "Train once and test once."
     start, work = time.perf_counter(), time.process_time()
-    model = train_plan(plan, digits, seed)
+    model = train_plan(plan, digits, seed, precision)
     loss, accuracy = test(model, BatchLoader(held_out, 1000))
     return {
         "accuracy": accuracy,
         "loss": loss,
         "parameters": sum(p.numel() for p in model.parameters()),
         "epochs": plan.epochs,
+        "precision": precision,
         "trained_on": len(digits),
         "tested_on": len(held_out),
         "seconds": round(time.perf_counter() - start, 1),
@@ -216,6 +218,7 @@ def record_networks(
     seed: int,
     validate: bool = False,  # hold out a sixth of the training set and leave the test set alone: for choosing a recipe
     data: str | None = None,
+    precision: str = "float32",  # or "bfloat16"
 ) -> None:
     "One network with one seed: writes runs/networks.json, or with `validate` only says what came out. Raises ValueError for other names."
     if name not in NETWORKS:
@@ -223,7 +226,8 @@ def record_networks(
     path, parts = asset("runs", "networks.json"), load_mnist(data)
     if not validate and (name, seed) in {(run["name"], run["seed"]) for run in recorded_runs(path)}:
         return
-    run = {"name": name, "seed": seed, **measure_plan(NETWORKS[name], *(split(parts[0]) if validate else parts), seed)}
+    parts = split(parts[0]) if validate else parts
+    run = {"name": name, "seed": seed, **measure_plan(NETWORKS[name], *parts, seed, precision)}
     print(f"{name}, seed {seed}: {run['accuracy']:.2%} of {run['tested_on']:,}, {run['seconds']:.0f} s", flush=True)
     if not validate:
         add_run(path, run, ABOUT_NETWORKS)

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'ADVICE', 'COLUMNS', 'RECIPES', 'FORMAT', 'check_labels', 'Average', 'forward_loss', 'DivergedError',
            'watched', 'bar', 'train', 'test', 'write_atomically', 'write_json', 'check_history', 'read_history',
-           'History', 'Recipe', 'seed_recipe', 'one_cycle_recipe', 'make_recipe', 'random_states', 'set_random_states',
-           'fixed_settings', 'save_checkpoint', 'read_checkpoint', 'check_same_network', 'check_same', 'restore',
-           'load_checkpoint', 'save_weights', 'load_weights', 'epoch_line', 'versions', 'check_request',
-           'choose_recipe', 'first_history', 'fit_epoch', 'run_epochs', 'fit']
+           'History', 'Recipe', 'seed_recipe', 'kaiming_weights', 'one_cycle_recipe', 'make_recipe', 'random_states',
+           'set_random_states', 'fixed_settings', 'save_checkpoint', 'read_checkpoint', 'check_same_network',
+           'check_same', 'restore', 'load_checkpoint', 'save_weights', 'load_weights', 'epoch_line', 'versions',
+           'check_request', 'choose_recipe', 'first_history', 'fit_epoch', 'run_epochs', 'fit']
 
 # %% ../nbs/07_training.ipynb #acba0a09
 import contextlib
@@ -254,19 +254,27 @@ def seed_recipe(
     return Recipe(optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=15, gamma=0.1), "epoch")
 
 # %% ../nbs/07_training.ipynb #11f6d69a
+def kaiming_weights(
+    model: nn.Module,
+) -> None:
+    "New initial weights for convolutions and linear layers, as large as ReLU needs them, and no bias. He et al., 2015, arxiv.org/abs/1502.01852."
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def one_cycle_recipe(
     model: nn.Module,  # gets new initial weights
     steps: int,  # batches an epoch
     epochs: int = 1,
 ) -> Recipe:
-    """One cycle: Kaiming's initial weights, Nesterov momentum, a learning rate that rises to 0.05 and falls to nothing.
+    """One cycle: `kaiming_weights`, Nesterov momentum, a learning rate that rises to 0.05 and falls to nothing.
 
-    After Smith, "Super-convergence", 2018, arxiv.org/abs/1708.07120, and He et al., 2015, arxiv.org/abs/1502.01852.
+    After Smith, "Super-convergence", 2018, arxiv.org/abs/1708.07120.
     """
-    for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
+    kaiming_weights(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.05, total_steps=steps * epochs, cycle_momentum=False)
     return Recipe(optimizer, schedule, "batch")

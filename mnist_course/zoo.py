@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['pocket_net', 'VARIANTS', 'light_affine', 'tiny_net', 'NETWORKS', 'draw', 'random_affine', 'random_flip',
-           'decay_groups', 'smoothed_loss', 'Pair', 'BetterNet', 'conv_block', 'fresh_weights', 'SmallNet',
-           'train_step', 'Plan', 'train_plan', 'student_t', 'Interval', 'interval', 'by_seed', 'paired', 'recorded',
-           'plot_intervals', 'LinearNet', 'frontier', 'plot_frontier']
+           'decay_groups', 'smoothed_loss', 'Pair', 'BetterNet', 'conv_block', 'SmallNet', 'train_step', 'Plan',
+           'train_plan', 'student_t', 'Interval', 'interval', 'by_seed', 'paired', 'recorded', 'plot_intervals',
+           'LinearNet', 'frontier', 'plot_frontier']
 
 # %% ../nbs/12_better.ipynb #887bbe9f
 import json
@@ -25,7 +25,7 @@ from .data import BatchLoader, DigitDataset
 from .environment import asset, default_device, seed_everything
 from .figure import BLUE, ORANGE, DescribedFigure
 from .model import check_input
-from .training import ADVICE, DivergedError, check_labels
+from .training import ADVICE, PRECISIONS, DivergedError, check_labels, kaiming_weights
 
 # %% ../nbs/12_better.ipynb #01e8c067
 def draw(
@@ -150,16 +150,6 @@ def conv_block(
     return [*conv, nn.BatchNorm2d(wide), nn.ReLU()]
 
 
-def fresh_weights(
-    model: nn.Module,
-) -> None:
-    "Kaiming's initial weights, as `fast_recipe` has them, and no bias. He et al., 2015, arxiv.org/abs/1502.01852."
-    for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
 # %% ../nbs/12_better.ipynb #b329ebb3
 class SmallNet(nn.Module):
     "Groups of convolutions, a pooling between groups, global average pooling, one linear layer: (N, 1, 28, 28) -> log-probabilities (N, 10)."
@@ -192,9 +182,12 @@ def train_step(
     y: torch.Tensor,  # (N,)
     optimizer: torch.optim.Optimizer,
     smoothing: float = 0.0,
+    precision: str = "float32",  # or "bfloat16", as in `train`
 ) -> float:  # the loss before the step
     "One batch: forward, backward, step. Raises DivergedError when the loss is not finite."
-    loss = smoothed_loss(model(x), y, smoothing)
+    with torch.autocast(x.device.type, PRECISIONS[precision], enabled=precision != "float32"):
+        log_probs = model(x)
+    loss = smoothed_loss(log_probs.float(), y, smoothing)
     if not math.isfinite(loss.item()):
         raise DivergedError(f"the loss is {loss.item()}. {ADVICE}")
     optimizer.zero_grad()
@@ -227,14 +220,17 @@ def train_plan(
     plan: Plan,
     digits: DigitDataset,
     seed: int = 0,  # of the weights, the order of the digits, and all chance on the way
+    precision: str = "float32",  # or "bfloat16": quicker where the processor has it, many times slower where it has not (lesson 13)
 ) -> nn.Module:  # in eval mode, with averaged weights where the plan says so
     """Train a plan's network with one-cycle SGD. Two plans with one seed see the digits in the same order, and the same network
-    begins with the same weights. Raises DivergedError when the loss is not finite, ValueError without digits."""
+    begins with the same weights. Raises DivergedError when the loss is not finite, ValueError without digits or for another precision."""
     if not len(digits):
         raise ValueError("there are no digits to train on")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     seed_everything(seed)
     model, device = plan.network(), default_device()
-    fresh_weights(model)
+    kaiming_weights(model)
     model.to(device, memory_format=torch.channels_last).train()
     loader = BatchLoader(digits, plan.batch_size, True, torch.Generator().manual_seed(seed), plan.transform)
     optimizer = torch.optim.SGD(decay_groups(model, plan.weight_decay), lr=plan.lr, momentum=0.9, nesterov=True)
@@ -243,7 +239,7 @@ def train_plan(
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True)
     for _ in range(plan.epochs):
         for x, y in loader:
-            train_step(model, x.to(device), y.to(device), optimizer, plan.smoothing)
+            train_step(model, x.to(device), y.to(device), optimizer, plan.smoothing, precision)
             schedule.step()
             averaged.update_parameters(model) if plan.average else None
     return (averaged.module if plan.average else model).eval()

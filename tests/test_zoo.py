@@ -196,6 +196,15 @@ def test_a_run_that_diverges_says_so(digits):
         train_plan(dataclasses.replace(Plan(partial(BetterNet, width=2)), lr=1e30), digits)
     with pytest.raises(ValueError, match="no digits"):
         train_plan(quick, DigitDataset(digits.images[:0], digits.labels[:0]))
+    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16"):
+        train_plan(quick, digits, precision="half")
+
+
+def test_a_plan_in_bfloat16_learns_the_same_but_for_rounding(digits):
+    one, other = (train_plan(quick, digits, 0, precision) for precision in ("float32", "bfloat16"))
+    assert all(p.dtype == torch.float32 for p in other.parameters())
+    assert not torch.equal(one.fc.weight, other.fc.weight)
+    torch.testing.assert_close(one.fc.weight, other.fc.weight, rtol=0, atol=0.05)
 
 
 def test_every_variant_and_network_can_be_trained(digits):
