@@ -234,7 +234,7 @@ class Muon(torch.optim.Optimizer):
                 p.add_(direction, alpha=-group["lr"])
 
 # %% ../nbs/13_faster.ipynb #90d6f3ab
-SHARE, REST, SMALL = 0.6, 0.1, 0.6  # of an epoch; of the run: from when on conv1 rests, until when the pictures are small
+SHARE, REST, SMALL = 0.55, 0.1, 0.6  # of an epoch; of the run: from when on conv1 rests, until when the pictures are small
 
 
 def plan(
