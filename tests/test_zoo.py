@@ -82,7 +82,10 @@ def test_the_sizes_that_the_lesson_states():
     assert (count(SmallNet()), count(tiny_net()), count(LinearNet()), count(BetterNet(8))) == (7_578, 682, 7_850, 76_144)
     assert count(BetterNet(gap=True)) == 593_200 - 3840 * 50
     assert count(BetterNet(batch_norm=True)) == 593_200 + 480  # a scale in addition to the shift, which takes the bias's place
-    assert all(count(NETWORKS[name].network()) == n for name, n in {"seed": 593_200, "small": 7_578, "tiny": 682, "linear": 7_850}.items())
+    sizes = {"seed": 593_680, "half": 278_890, "small": 7_578, "tiny": 682, "linear": 7_850}
+    assert {name: count(plan.network()) for name, plan in NETWORKS.items()} == sizes
+    folded, net = NETWORKS["seed"].finish(NETWORKS["seed"].network().eval()), Net().eval()
+    assert [p.shape for p in folded.parameters()] == [p.shape for p in net.parameters()] and count(folded) == 593_200
 
 
 def test_a_shortcut_alone_hands_the_middle_pixel_on():
@@ -108,6 +111,28 @@ def test_small_net_refuses_other_widths(widths):
 
 
 # ---- augmentation
+
+
+@pytest.mark.parametrize("more", [{}, {"gap": True}, {"residual": True}])
+def test_folded_norms_leave_answers_as_they_were_and_no_trace(digits, more):
+    torch.manual_seed(0)
+    model, x = BetterNet(width=4, batch_norm=True, **more), normalize(digits.images[:64])
+    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.weight, 0.5, 2)
+        nn.init.normal_(norm.bias)
+    model(x)  # the statistics are no longer 0 and 1
+    before = model.eval()(x)
+    folded = zoo.fold_norms(model)
+    torch.testing.assert_close(folded(x), before, rtol=1e-4, atol=1e-4)
+    assert [p.shape for p in folded.state_dict().values()] == [p.shape for p in BetterNet(width=4, **more).state_dict().values()]
+    plain = BetterNet(width=4).eval()
+    said = plain(x)
+    assert torch.equal(zoo.fold_norms(plain)(x), said)
+
+
+def test_norms_in_training_mode_are_not_folded():
+    with pytest.raises(ValueError, match=r"eval\(\)"):
+        zoo.fold_norms(BetterNet(width=2, batch_norm=True))
 
 
 def test_random_affine_moves_digits_a_little(digits):
