@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['pocket_net', 'VARIANTS', 'light_affine', 'bold_affine', 'half_net', 'tiny_net', 'NETWORKS', 'draw', 'random_affine',
-           'random_flip', 'decay_groups', 'smoothed_loss', 'Pair', 'BetterNet', 'fold_norms', 'conv_block', 'SmallNet',
+           'random_flip', 'decay_groups', 'smoothed_loss', 'Pair', 'BetterNet', 'conv_block', 'fold_norms', 'SmallNet',
            'train_step', 'Plan', 'train_plan', 'student_t', 'Interval', 'interval', 'by_seed', 'paired', 'recorded',
            'plot_intervals', 'LinearNet', 'frontier', 'plot_frontier']
 
@@ -26,7 +26,7 @@ from .data import BatchLoader, DigitDataset
 from .environment import asset, default_device, seed_everything
 from .figure import BLUE, ORANGE, DescribedFigure
 from .model import check_input
-from .training import ADVICE, PRECISIONS, DivergedError, check_labels, kaiming_weights
+from .training import ADVICE, DivergedError, check_labels, forward_loss, kaiming_weights
 
 # %% ../nbs/12_better.ipynb #01e8c067
 def draw(
@@ -138,24 +138,6 @@ class BetterNet(nn.Module):
         x = self.drop(F.relu(self.fc1(x)))  # (N, 50)
         return F.log_softmax(self.fc2(x), dim=1)  # (N, 10)
 
-
-def fold_norms(
-    model: BetterNet,  # in eval mode: the statistics no longer change
-) -> BetterNet:  # the same network, changed
-    """Move each batch norm into the convolution before it, weights and bias: the same answers but for rounding, and 593,200 parameters again.
-
-    Raises ValueError in training mode: there, a norm's statistics are still those of each batch.
-    """
-    if model.training:
-        raise ValueError("the norms' statistics still change with every batch: call eval() first")
-    for pair in (model.pair1, model.pair2):
-        for i in "ab":
-            conv, norm = getattr(pair, f"conv_{i}"), getattr(pair, f"norm_{i}")
-            if isinstance(norm, nn.BatchNorm2d):
-                setattr(pair, f"conv_{i}", fuse_conv_bn_eval(conv, norm))
-                setattr(pair, f"norm_{i}", nn.Identity())
-    return model
-
 # %% ../nbs/12_better.ipynb #809e93c8
 def conv_block(
     channels: int,  # before
@@ -167,6 +149,18 @@ def conv_block(
     if separable and channels > 1:
         conv = [nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False), nn.Conv2d(channels, wide, 1, bias=False)]
     return [*conv, nn.BatchNorm2d(wide), nn.ReLU()]
+
+
+def fold_norms(
+    model: BetterNet,  # in eval mode
+) -> BetterNet:  # itself
+    "Move each batch norm into the convolution before it: the same answers but for rounding. Raises AssertionError in training mode."
+    for pair in (model.pair1, model.pair2):
+        for i in "ab":
+            if isinstance(norm := getattr(pair, f"norm_{i}"), nn.BatchNorm2d):
+                setattr(pair, f"conv_{i}", fuse_conv_bn_eval(getattr(pair, f"conv_{i}"), norm))
+                setattr(pair, f"norm_{i}", nn.Identity())
+    return model
 
 # %% ../nbs/12_better.ipynb #b329ebb3
 class SmallNet(nn.Module):
@@ -200,11 +194,10 @@ def train_step(
     y: torch.Tensor,  # (N,)
     optimizer: torch.optim.Optimizer,
     smoothing: float = 0.0,
-    precision: str = "float32",  # or "bfloat16", as in `train`
+    precision: str = "float32",  # or "bfloat16", as in lesson 07
 ) -> float:  # the loss before the step
     "One batch: forward, backward, step. Raises DivergedError when the loss is not finite."
-    with torch.autocast(x.device.type, PRECISIONS[precision], enabled=precision != "float32"):
-        log_probs = model(x)
+    log_probs, y, _ = forward_loss(model, x, y, precision)
     loss = smoothed_loss(log_probs.float(), y, smoothing)
     if not math.isfinite(loss.item()):
         raise DivergedError(f"the loss is {loss.item()}. {ADVICE}")
@@ -245,20 +238,17 @@ def train_plan(
     begins with the same weights. Raises DivergedError when the loss is not finite, ValueError without digits or for another precision."""
     if not len(digits):
         raise ValueError("there are no digits to train on")
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     seed_everything(seed)
-    model, device = plan.network(), default_device()
+    model = plan.network()
     kaiming_weights(model)
-    model.to(device, memory_format=torch.channels_last).train()
+    model.to(default_device(), memory_format=torch.channels_last).train()
     loader = BatchLoader(digits, plan.batch_size, True, torch.Generator().manual_seed(seed), plan.transform)
     optimizer = torch.optim.SGD(decay_groups(model, plan.weight_decay), lr=plan.lr, momentum=0.9, nesterov=True)
-    steps = plan.epochs * len(loader)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.lr, total_steps=steps + 1, cycle_momentum=False)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.lr, total_steps=plan.epochs * len(loader) + 1, cycle_momentum=False)
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True)
     for _ in range(plan.epochs):
         for x, y in loader:
-            train_step(model, x.to(device), y.to(device), optimizer, plan.smoothing, precision)
+            train_step(model, x, y, optimizer, plan.smoothing, precision)
             schedule.step()
             averaged.update_parameters(model) if plan.average else None
     trained = (averaged.module if plan.average else model).eval()
