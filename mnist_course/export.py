@@ -30,7 +30,6 @@ from torch import nn
 
 from . import __version__
 from .data import MEAN, STD, DigitDataset, normalize
-from .fast import wait_for_gpu
 from .model import Net
 from .plotting import accuracy_interval, worst_mistakes
 from .predict import expected_calibration_error, judge, load_familiar, look, reliability
@@ -440,6 +439,9 @@ class Latency:
         return f"{self.batch} digit{'s'[: self.batch > 1]} a call: {times}, {self.digits_per_second:,.0f} digits a second"
 
 # %% ../nbs/14_ship_it.ipynb #77c6ddd6
+from .fast import wait_for_gpu
+
+
 @torch.inference_mode()
 def latency(
     model: nn.Module,  # in the mode it is in; eval is what answers questions

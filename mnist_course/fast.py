@@ -216,11 +216,10 @@ class Muon(torch.optim.Optimizer):
         params: Iterable,  # groups: {"params": ..., "lr": ..., "orthogonal": True or False}
         lr: float = 0.04,
         momentum: float = 0.9,
-        rounds: int = 5,  # as in `orthogonal`
         precision: str = "float32",  # of the products of matrices; directions need few digits
     ):
         check_settings(lr, momentum, True, 0.0)
-        self.rounds, self.dtype = rounds, PRECISIONS[precision]
+        self.dtype = PRECISIONS[precision]
         super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": True, "weight_decay": 0.0, "orthogonal": False})
 
     @torch.no_grad()
@@ -230,7 +229,7 @@ class Muon(torch.optim.Optimizer):
             for p in (p for p in group["params"] if p.grad is not None):
                 direction = sgd_direction(p, group, self.state[p])
                 if group["orthogonal"]:
-                    direction = orthogonal(direction.flatten(1), self.rounds, self.dtype).reshape(p.shape)
+                    direction = orthogonal(direction.flatten(1), 3, self.dtype).reshape(p.shape)
                 p.add_(direction, alpha=-group["lr"])
 
 # %% ../nbs/13_faster.ipynb #90d6f3ab
@@ -274,7 +273,7 @@ def fast_recipe(
     precision = faster_precision(next(model.parameters()).device.type)
     matrices = [model.conv2.weight, model.conv3.weight, model.conv4.weight, model.fc1.weight]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
-    optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}], momentum=0.8, rounds=3, precision=precision)
+    optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}], momentum=0.8, precision=precision)
     total = epochs * max(1, round(SHARE * steps))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=[0.04, 0.05], total_steps=total, cycle_momentum=False)
     return Recipe(optimizer, schedule, "batch", FastForward(schedule), SHARE, precision)

@@ -219,7 +219,7 @@ class Plan:
     epochs: int = 6
     batch_size: int = 64
     lr: float = 0.05  # the top of one cycle
-    finish: Callable[[nn.Module], nn.Module] | None = None  # what is done to the trained network
+    finish: Callable[[nn.Module], nn.Module] = lambda model: model  # what is done to the trained network
 
     def __post_init__(self):
         if not (0 <= self.smoothing < 1 and 0 <= self.average < 1 and self.weight_decay >= 0):
@@ -251,8 +251,7 @@ def train_plan(
             train_step(model, x, y, optimizer, plan.smoothing, precision)
             schedule.step()
             averaged.update_parameters(model) if plan.average else None
-    trained = (averaged.module if plan.average else model).eval()
-    return plan.finish(trained) if plan.finish else trained
+    return plan.finish((averaged.module if plan.average else model).eval())
 
 # %% ../nbs/12_better.ipynb #d65578b2
 def student_t(
