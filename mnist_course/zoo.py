@@ -336,7 +336,7 @@ VARIANTS = {
 def plot_intervals(
     intervals: dict[str, Interval],  # name -> of a difference in accuracy
 ) -> DescribedFigure:
-    "Differences from the baseline in percentage points, each with its interval; filled where the interval leaves 0 out."
+    "Differences from the baseline in points, each with its interval, up to 2.5 points; filled where the interval leaves 0 out."
     figure = DescribedFigure(6.8, 0.8 + 0.3 * len(intervals))
     ax, told = figure.subplots(), []
     order = sorted(intervals, key=lambda name: intervals[name].mean)
@@ -344,13 +344,14 @@ def plot_intervals(
         low, middle, high = (100 * getattr(intervals[name], part) for part in ("low", "mean", "high"))
         color = BLUE if low > 0 else ORANGE if high < 0 else "0.45"
         ax.plot([low, high], [row, row], color=color, linewidth=2)
+        if abs(middle) > 2.5:  # outside: told in words
+            ax.text(math.copysign(2.4, middle), row + 0.15, f"mean {middle:+.1f}", ha="left" if middle < 0 else "right", fontsize=9)
         ax.plot([middle], [row], "o", color=color, markerfacecolor="white" if low <= 0 <= high else color)
         told.append(f"{name} {middle:+.2f} ({low:+.2f} to {high:+.2f})")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set(yticks=range(len(order)), yticklabels=order, xlabel="accuracy minus the baseline's, same seed (percentage points)")
-    if any(abs(i.low) > 0.05 for i in intervals.values()):  # one that is far off would flatten all others
-        ax.set_xscale("symlog", linthresh=1)
-        ax.xaxis.set_major_formatter("{x:g}")
+    if max(abs(end) for i in intervals.values() for end in (i.low, i.high)) > 0.025:  # it would flatten all others
+        ax.set_xlim(-2.5, 2.5)
     return figure.describe(f"Differences in percentage points with 95 % intervals, best first. {'; '.join(reversed(told))}.")
 
 # %% ../nbs/12_better.ipynb #bd6a7e69
@@ -404,6 +405,10 @@ def plot_frontier(
         ax.annotate(name, (n, wrong[name][0]), xytext=(7, 3), textcoords="offset points", fontsize=9)
     ax.plot([points[name][0] for name in line], [wrong[name][0] for name in line], color="0.5", linewidth=1, zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="wrong digits (%)")
+    low, high = ax.get_ylim()
+    ax.set_yticks([tick for tick in (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 50, 100) if low <= tick <= high])
+    ax.minorticks_off()
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_formatter("{x:g}")
     told = "; ".join(f"{name}: {points[name][0]:,} parameters, {wrong[name][0]:.2f} % wrong" for name in sorted(points, key=points.get))
     return figure.describe(f"Wrong digits over parameters, medians over seeds. {told}. On the frontier: {', '.join(line)}.")
