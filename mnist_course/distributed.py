@@ -428,5 +428,5 @@ def step_seconds(
     latency: float,
     size: float = 4 * 593_200,  # bytes: the gradient in float32
 ) -> float:
-    "A step, counted generously to the network: computing, then adding up the gradients, and nobody waits for anybody."
+    "A step, counted plainly: what is fixed, computing, and adding up, one after the other, though in truth they overlap; and nobody waits."
     return fixed + digit * -(-batch // processes) + ring_seconds(processes, size, bandwidth, latency)
