@@ -18,7 +18,7 @@ STEPS = [
     ("format", [BIN / "ruff", "format", "--check", "."]),
     ("spelling", [BIN / "typos"]),
     ("notebooks", [BIN / "nbdev_test", "--n_workers", WORKERS]),
-    ("tests", [sys.executable, "-m", "pytest"]),
+    ("tests", [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadfile"]),  # the tests of a file share what they made
 ]
 
 
