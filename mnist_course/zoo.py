@@ -273,7 +273,7 @@ def student_t(
 # %% ../nbs/12_better.ipynb #c63c3e24
 @dataclass(frozen=True)
 class Interval:
-    "A mean, and the values between which it lies with the probability that was asked for."
+    "A mean, and the two ends of an interval: at level 0.95, 95 of 100 such intervals contain the true mean."
 
     mean: float
     low: float
