@@ -491,7 +491,7 @@ def test_bad_loaders_are_refused_in_words(loader, words):
             diagnose(Pocket(), [(X, Y)], test_loader=loader if loader != [] else [])
 
 
-@pytest.mark.parametrize("model", [None, 3, "net", lambda x: x, nn.ReLU()], ids=str)
+@pytest.mark.parametrize("model", [None, 3, "net", lambda x: x, nn.ReLU()], ids=lambda one: type(one).__name__)
 def test_what_is_no_network_is_refused(model):
     with pytest.raises(ValueError, match="model must be"):
         diagnose(model, [(X, Y)])
