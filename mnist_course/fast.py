@@ -216,10 +216,9 @@ class Muon(torch.optim.Optimizer):
         params: Iterable,  # groups: {"params": ..., "lr": ..., "orthogonal": True or False}
         lr: float = 0.04,
         momentum: float = 0.9,
-        precision: str = "float32",  # of the products of matrices; directions need few digits
     ):
         check_settings(lr, momentum, True, 0.0)
-        self.dtype = PRECISIONS[precision]
+        self.dtype = None  # of the products of matrices: the gradients' own, or bfloat16, for directions need few digits
         super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": True, "weight_decay": 0.0, "orthogonal": False})
 
     @torch.no_grad()
@@ -250,7 +249,7 @@ class FastForward:
     schedule: torch.optim.lr_scheduler.OneCycleLR  # counts the steps, also in a run that was resumed
 
     def __call__(self, model: Net, x: torch.Tensor, y: torch.Tensor, precision: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        device = next(model.parameters()).device
+        device, self.schedule.optimizer.dtype = next(model.parameters()).device, PRECISIONS[precision]  # Muon's products, too
         side, rest = plan(self.schedule.last_epoch / self.schedule.total_steps)
         x = middle(x, side).to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32"):
@@ -270,13 +269,12 @@ def fast_recipe(
     if not isinstance(model, Net):
         raise ValueError(f'the fast recipe is made for Net, got a {type(model).__name__}: recipe="one-cycle" takes any network')
     fast_weights(model.to(memory_format=torch.channels_last))
-    precision = faster_precision(next(model.parameters()).device.type)
     matrices = [model.conv2.weight, model.conv3.weight, model.conv4.weight, model.fc1.weight]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
-    optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}], momentum=0.8, precision=precision)
+    optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}], momentum=0.8)
     total = epochs * max(1, round(SHARE * steps))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=[0.04, 0.05], total_steps=total, cycle_momentum=False)
-    return Recipe(optimizer, schedule, "batch", FastForward(schedule), SHARE, precision)
+    return Recipe(optimizer, schedule, "batch", FastForward(schedule), SHARE, faster_precision(next(model.parameters()).device.type))
 
 # %% ../nbs/13_faster.ipynb #f19c7b52
 def ahead(

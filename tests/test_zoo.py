@@ -340,5 +340,5 @@ def test_what_is_recorded_belongs_to_the_plans():
     assert {run["tested_on"] for run in ablations} == {5_000} and {run["tested_on"] for run in networks} == {10_000}
     for run in ablations + networks:
         plan = {**VARIANTS, **NETWORKS}[run["name"]]
-        assert run["parameters"] == count(plan.network()) and run["epochs"] == plan.epochs
+        assert run["parameters"] == count(plan.finish(plan.network().eval())) and run["epochs"] == plan.epochs
         assert run["seconds"] > 0 and {"python", "torch", "processor", "threads"} <= set(run["made_with"])
