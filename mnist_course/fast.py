@@ -249,7 +249,8 @@ class FastForward:
     schedule: torch.optim.lr_scheduler.OneCycleLR  # counts the steps, also in a run that was resumed
 
     def __call__(self, model: Net, x: torch.Tensor, y: torch.Tensor, precision: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        device, self.schedule.optimizer.dtype = next(model.parameters()).device, PRECISIONS[precision]  # Muon's products, too
+        device = next(model.parameters()).device
+        self.schedule.optimizer.dtype = PRECISIONS[precision]  # Muon's products, too
         side, rest = plan(self.schedule.last_epoch / self.schedule.total_steps)
         x = middle(x, side).to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32"):

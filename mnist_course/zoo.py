@@ -338,20 +338,20 @@ def plot_intervals(
 ) -> DescribedFigure:
     "Differences from the baseline in points, each with its interval, up to 2.5 points; filled where the interval leaves 0 out."
     figure = DescribedFigure(6.8, 0.8 + 0.3 * len(intervals))
-    ax, told = figure.subplots(), []
+    ax, told, edge = figure.subplots(), [], 2.5  # what lies beyond the edge would flatten all others
     order = sorted(intervals, key=lambda name: intervals[name].mean)
     for row, name in enumerate(order):
         low, middle, high = (100 * getattr(intervals[name], part) for part in ("low", "mean", "high"))
         color = BLUE if low > 0 else ORANGE if high < 0 else "0.45"
         ax.plot([low, high], [row, row], color=color, linewidth=2)
-        if abs(middle) > 2.5:  # outside: told in words
-            ax.text(math.copysign(2.4, middle), row + 0.15, f"mean {middle:+.1f}", ha="left" if middle < 0 else "right", fontsize=9)
+        if abs(middle) > edge:  # outside: told in words
+            ax.text(math.copysign(edge - 0.1, middle), row + 0.15, f"mean {middle:+.1f}", ha="left" if middle < 0 else "right", fontsize=9)
         ax.plot([middle], [row], "o", color=color, markerfacecolor="white" if low <= 0 <= high else color)
         told.append(f"{name} {middle:+.2f} ({low:+.2f} to {high:+.2f})")
     ax.axvline(0, color="0.3", linewidth=1)
     ax.set(yticks=range(len(order)), yticklabels=order, xlabel="accuracy minus the baseline's, same seed (percentage points)")
-    if max(abs(end) for i in intervals.values() for end in (i.low, i.high)) > 0.025:  # it would flatten all others
-        ax.set_xlim(-2.5, 2.5)
+    if max(100 * abs(end) for i in intervals.values() for end in (i.low, i.high)) > edge:
+        ax.set_xlim(-edge, edge)
     return figure.describe(f"Differences in percentage points with 95 % intervals, best first. {'; '.join(reversed(told))}.")
 
 # %% ../nbs/12_better.ipynb #bd6a7e69
