@@ -176,6 +176,7 @@ def measure_plan(
     start, work = time.perf_counter(), time.process_time()
     model = train_plan(plan, digits, seed, precision)
     loss, accuracy = test(model, BatchLoader(held_out, 1000))
+    gpu = next(model.parameters()).is_cuda
     return {
         "accuracy": accuracy,
         "loss": loss,
@@ -186,7 +187,7 @@ def measure_plan(
         "tested_on": len(held_out),
         "seconds": round(time.perf_counter() - start, 1),
         "core_seconds": round(time.process_time() - work, 1),
-        "made_with": {**versions(model), "processor": this_machine()["processor"]},
+        "made_with": {**versions(model), "processor": torch.cuda.get_device_name() if gpu else this_machine()["processor"]},
     }
 
 # %% ../nbs/instructors/recorded_runs.ipynb #4afda8c5

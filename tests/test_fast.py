@@ -381,13 +381,20 @@ def test_the_bench_writes_part_by_part_and_goes_on(tiny, tmp_path, monkeypatch, 
 def test_parts_measure_something(tiny):
     training = benchmark.part_training(tiny, 1, True)
     assert training["ratio"] > 1 and training["seed_estimated"] and len(training["fast_accuracy"]) == 1
+    throughput = benchmark.part_throughput(tiny, 1, True)["float32"]
+    assert throughput["share"]["28"] == throughput["steps"]["28"] / throughput["matmul"] > 0
     batches = benchmark.part_batches(tiny, 1, True)
     assert batches["train_ms"].keys() < batches["test_ms"].keys() and min(batches["train_ms"].values()) > 0
 
 
 def test_the_bench_in_words(bench):
     said = say_bench(bench)
-    assert f"{bench['training']['ratio']:.1f} times" in said and "ms a digit" in said and "torch.compile" in said
+    assert (
+        f"{bench['training']['ratio']:.1f} times" in said
+        and "ms a digit" in said
+        and "torch.compile" in said
+        and "a second in float32" in said
+    )
 
 
 @pytest.fixture(scope="module")
@@ -398,6 +405,23 @@ def bench():
 def test_the_file_that_ships_is_whole(bench):
     assert set(PARTS) <= set(bench)
     assert len(bench["training"]["fast_seconds"]) == len(bench["training"]["fast_accuracy"]) == bench["training"]["rounds"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
+def test_without_a_gpu_its_part_says_so(tiny, tmp_path, capsys):
+    path = tmp_path / "bench.json"
+    assert main(["bench", "--out", str(path), "--parts", "gpu"]) == 2
+    assert "no GPU" in capsys.readouterr().err and not path.exists()
+
+
+def test_the_gpus_file_is_measured_and_said():
+    found = json.loads(asset("runs", "bench-gpu.json").read_text(encoding="utf-8"))
+    part = found["gpu"]
+    race = part["training"]
+    assert found["machine"]["gpu"] == part["name"] and not found["provisional"] and part["rounds"] >= 5
+    assert (race["digits"], race["unseen"]) == (60_000, 10_000) and len(race["fast_accuracy"]) == part["rounds"]
+    assert part["float32_ms"].keys() == part["bfloat16_ms"].keys() >= {"64", "256", "1024", "4096"}
+    assert f"on {part['name']}: {race['median']['fast']:.2f} s" in say_bench(found)
 
 
 def test_the_files_that_ship_are_measured(bench):

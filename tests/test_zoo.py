@@ -82,7 +82,7 @@ def test_the_sizes_that_the_lesson_states():
     assert (count(SmallNet()), count(tiny_net()), count(LinearNet()), count(BetterNet(8))) == (7_578, 682, 7_850, 76_144)
     assert count(BetterNet(gap=True)) == 593_200 - 3840 * 50
     assert count(BetterNet(batch_norm=True)) == 593_200 + 480  # a scale in addition to the shift, which takes the bias's place
-    sizes = {"seed": 593_680, "half": 278_890, "small": 7_578, "tiny": 682, "linear": 7_850}
+    sizes = {"seed": 593_680, "deep": 553_722, "half": 278_890, "small": 7_578, "tiny": 682, "linear": 7_850}
     assert {name: count(plan.network()) for name, plan in NETWORKS.items()} == sizes
     folded, net = NETWORKS["seed"].finish(NETWORKS["seed"].network().eval()), Net().eval()
     assert [p.shape for p in folded.parameters()] == [p.shape for p in net.parameters()] and count(folded) == 593_200
@@ -143,6 +143,22 @@ def test_random_affine_moves_digits_a_little(digits):
     assert moved.min() >= x.min() - 1e-4 and moved.max() <= x.max() + 1e-4
     assert torch.allclose(random_affine(x, degrees=0, scale=0, shift=0), x, atol=1e-4)
     assert record.random_affine is random_affine
+
+
+def test_a_sheared_line_leans_and_stays_where_it_was():
+    x = torch.zeros(32, 1, 28, 28)
+    x[..., 4:24, 13:15] = 1
+    torch.manual_seed(0)
+    leaning = random_affine(x, degrees=0, scale=0, shift=0, shear=0.3)[:, 0]
+    column = torch.arange(28.0)
+    centres = (leaning * column).sum(2)[:, 6:22] / leaning.sum(2)[:, 6:22]  # of the ink, row by row
+    lean = centres.diff(dim=1)
+    assert lean.abs().max() < 0.3 + 1e-3 and lean.mean(1).abs().max() > 0.2 and lean.std(1).max() < 0.06
+    torch.testing.assert_close(centres.mean(1), torch.full((32,), 13.5), rtol=0, atol=0.02)
+    torch.manual_seed(0)
+    first = random_affine(x, shear=0)
+    torch.manual_seed(0)
+    assert torch.equal(first, random_affine(x))  # without shear it draws no number for it
 
 
 def test_random_flip_mirrors_about_half(digits):
