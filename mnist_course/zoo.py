@@ -240,8 +240,7 @@ def train_plan(
     if not len(digits):
         raise ValueError("there are no digits to train on")
     seed_everything(seed)
-    model = plan.network()
-    kaiming_weights(model)
+    kaiming_weights(model := plan.network())
     model.to(device := default_device(), memory_format=torch.channels_last).train()
     digits = DigitDataset(digits.images.to(device), digits.labels.to(device), digits.source)  # a GPU makes its own batches
     loader = BatchLoader(digits, plan.batch_size, True, torch.Generator().manual_seed(seed), plan.transform)
