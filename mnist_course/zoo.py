@@ -405,9 +405,11 @@ def plot_frontier(
     ax = figure.subplots()
     for name, (n, _) in points.items():
         ax.plot([n] * (len(wrong[name]) - 1), wrong[name][1:], "o", color=ORANGE if name in (mine or {}) else BLUE, alpha=0.5)
-        ax.annotate(name, (n, wrong[name][0]), xytext=(7, 3), textcoords="offset points", fontsize=9)
+        crowded = any(m == n and 1 < wrong[other][0] / wrong[name][0] < 1.3 for other, (m, _) in points.items())
+        offset, side = ((-7, -9), "right") if name in line else ((7, -10 if crowded else 3), "left")
+        ax.annotate(name, (n, wrong[name][0]), xytext=offset, textcoords="offset points", fontsize=9, ha=side)
     ax.plot([points[name][0] for name in line], [wrong[name][0] for name in line], color="0.5", linewidth=1, zorder=0)
-    ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="wrong digits (%)")
+    ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="wrong digits (%)", xmargin=0.1)
     low, high = ax.get_ylim()
     ax.set_yticks([tick for tick in (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 50, 100) if low <= tick <= high])
     ax.minorticks_off()
