@@ -2,9 +2,11 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from mnist_course.checks import exercises
 from mnist_course.classroom import write_course
 from mnist_course.cli import main
-from mnist_course.grading import Grade, Limits, environment, grade_folder, grades_csv, grades_report, submissions, write_grades
+from mnist_course.grading import Grade, Limits, environment, grade_folder, grades_csv, grades_report, submissions, watch, write_grades
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals, fork and memory limits are those of POSIX systems")
 IDS = [item.id for item in exercises() if item.lesson == "03"]
@@ -224,3 +226,15 @@ def test_the_fresh_process_gets_none_of_our_secrets(monkeypatch, tmp_path):
     monkeypatch.setenv("API_KEY", "secret")
     assert "API_KEY" not in environment(tmp_path, "token") and environment(tmp_path, "token")["MNIST_COURSE_DATA"] == "sample"
     assert sys.executable
+
+
+@posix
+def test_a_machine_that_stood_still_does_not_take_the_time_to_stop_from_a_cell(tmp_path, monkeypatch):
+    told, calls, clock = tmp_path / "told", itertools.count(), time.monotonic
+    told.write_text("{}")
+    source = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(0.5)"
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + (50 if next(calls) > 2 else 0))  # past the limit and the grace in one step
+        stopped = watch(process, told, Limits(seconds=5))
+    assert stopped == "" and process.returncode == 0
