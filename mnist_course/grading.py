@@ -174,6 +174,7 @@ def work(task: Path) -> None:
             lines.write(dump(known) + "\n")
             lines.flush()
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job that a script started with & ignores it, and passes that on
     tell(ready=True)
     no_process_storm()
     limit_memory(order["memory_limit"])

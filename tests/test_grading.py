@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -94,7 +95,11 @@ def graded(tmp_path_factory) -> tuple[dict[str, Grade], Path, float]:
     grades: list[Grade] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mnist_course.grading.write_grades", lambda made, out: grades.extend(made) or write_grades(made, out))
-        assert main(words) == 0
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a job that a script started with &
+        try:
+            assert main(words) == 0
+        finally:
+            signal.signal(signal.SIGINT, before)
     return {grade.learner: grade for grade in grades}, folder / "out", time.perf_counter() - start
 
 
