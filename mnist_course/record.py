@@ -205,10 +205,12 @@ def record_ablations(
     pool, validation = split(load_mnist(data)[0])
     few, validation = draw(pool, digits, seed), draw(validation, held_out)
     for name, plan in VARIANTS.items():
-        if (name, seed) not in {(run["name"], run["seed"]) for run in recorded_runs(path)}:
-            run = {"name": name, "seed": seed, **measure_plan(plan, few, validation, seed)}
-            add_run(path, run, ABOUT_ABLATIONS)
-            print(f"{name}, seed {seed}: {run['accuracy']:.2%}, {run['seconds']:.0f} s", flush=True)
+        if (name, seed) in {(run["name"], run["seed"]) for run in recorded_runs(path)}:
+            print(f"{name}, seed {seed}: recorded already; to do it again, take that run out of {path.name}")
+            continue
+        run = {"name": name, "seed": seed, **measure_plan(plan, few, validation, seed)}
+        add_run(path, run, ABOUT_ABLATIONS)
+        print(f"{name}, seed {seed}: {run['accuracy']:.2%}, {run['seconds']:.0f} s", flush=True)
 
 # %% ../nbs/instructors/recorded_runs.ipynb #cd2c13bd
 ABOUT_NETWORKS = "lesson 12: networks trained on all training digits; the test set was looked at once a run, at its end"
@@ -224,9 +226,11 @@ def record_networks(
     "One network with one seed: writes runs/networks.json, or with `validate` only says what came out. Raises ValueError for other names."
     if name not in NETWORKS:
         raise ValueError(f"the network must be one of {', '.join(NETWORKS)}, got {name!r}")
-    path, parts = asset("runs", "networks.json"), load_mnist(data)
+    path = asset("runs", "networks.json")
     if not validate and (name, seed) in {(run["name"], run["seed"]) for run in recorded_runs(path)}:
+        print(f"{name}, seed {seed}: recorded already; to do it again, take that run out of {path.name}")
         return
+    parts = load_mnist(data)
     parts = split(parts[0]) if validate else parts
     run = {"name": name, "seed": seed, **measure_plan(NETWORKS[name], *parts, seed, precision)}
     print(f"{name}, seed {seed}: {run['accuracy']:.2%} of {run['tested_on']:,}, {run['seconds']:.0f} s", flush=True)

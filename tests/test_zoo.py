@@ -342,10 +342,14 @@ def test_runs_are_recorded_one_by_one(tmp_path, monkeypatch, digits, capsys):
     assert {"accuracy", "loss", "parameters", "seconds", "core_seconds", "made_with"} <= set(runs[0]) and "torch" in runs[0]["made_with"]
     capsys.readouterr()
     record.record_ablations(3, digits=64, held_out=40)
-    assert capsys.readouterr().out == ""  # all there already
+    assert capsys.readouterr().out.count("recorded already; to do it again, take that run out of ablations.json") == 2
     assert main(["record", "networks", "linear", "--seed", "1", "--validate"]) == 0 and not (tmp_path / "networks.json").exists()
     assert main(["record", "networks", "linear", "--seed", "1"]) == 0
     assert json.loads((tmp_path / "networks.json").read_text())["runs"][0]["tested_on"] == 50
+    before = (tmp_path / "networks.json").read_bytes()
+    capsys.readouterr()
+    assert main(["record", "networks", "linear", "--seed", "1"]) == 0 and (tmp_path / "networks.json").read_bytes() == before
+    assert capsys.readouterr().out.startswith("linear, seed 1: recorded already")
     assert main(["record", "networks", "nothing"]) == 2
 
 
