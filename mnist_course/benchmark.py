@@ -37,7 +37,7 @@ def machine() -> dict:
 
 # %% ../nbs/instructors/benchmark.ipynb #5ab2c7e9
 def seed_epoch(digits: DigitDataset, batches: int, device: str) -> float:  # seconds for so many batches
-    "The seed's recipe: torch's DataLoader, which makes one digit at a time, batches of 64, float32, the layout that torch has from home."
+    "The seed's recipe: torch's DataLoader, which makes one digit at a time, batches of 64, float32, torch's default layout."
     model = Net().to(device)
     recipe = make_recipe("seed", model, batches, 20)
     loader = DataLoader(digits, 64, shuffle=True)
