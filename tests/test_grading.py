@@ -237,7 +237,8 @@ def test_the_fresh_process_gets_none_of_our_secrets(monkeypatch, tmp_path):
 def test_a_machine_that_stood_still_does_not_take_the_time_to_stop_from_a_cell(tmp_path, monkeypatch):
     told, calls, clock = tmp_path / "told", itertools.count(), time.monotonic
     told.write_text("{}")
-    source = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(0.5)"
+    source = "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job started with & ignores interrupts
+    source += "try:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(0.5)"
     with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         monkeypatch.setattr(time, "monotonic", lambda: clock() + (50 if next(calls) > 2 else 0))  # past the limit and the grace in one step
