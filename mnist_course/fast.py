@@ -282,10 +282,10 @@ def ahead(
     loader: Iterable,  # batches (x, y) on the CPU
     device: str | torch.device,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    "The same batches on a device. A GPU's copy is asked for one batch early, from page-locked memory, and does not block: Python goes on."
+    "The same batches on a device. A GPU's copy is asked for one batch early, from page-locked memory, and does not block Python."
     cuda, waiting = torch.device(device).type == "cuda", None
     for batch in loader:
-        batch = [(t.pin_memory() if cuda else t).to(device, non_blocking=cuda) for t in batch]
+        batch = [(t.pin_memory() if cuda and not t.is_cuda else t).to(device, non_blocking=cuda) for t in batch]
         if waiting is not None:
             yield tuple(waiting)
         waiting = batch

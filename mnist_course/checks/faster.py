@@ -79,7 +79,7 @@ def run_fair_medians(answer: Callable, costs: dict, busy: dict, drift: float, ro
     return {"medians": made, "calls": {name: day.log.count(name) for name in costs}}
 
 # %% ../../nbs/answers/13_faster.ipynb #b4f6907c
-@exercise("13.fair_medians", "A fair race", 3, 12, "write", cases=days, run=run_fair_medians,
+@exercise("13.fair_medians", "A fair race", 2, 8, "write", cases=days, run=run_fair_medians,
           after="Warm, in turn, and the median: now a ratio of two of these numbers means something.")  # fmt: skip
 def fair_medians(jobs, rounds, clock):
     seconds = {name: [] for name in jobs}
