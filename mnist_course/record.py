@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ABOUT_ABLATIONS', 'ABOUT_NETWORKS', 'BROWSER', 'CARD', 'stratified', 'write_idx', 'record_sample', 'record_run',
-           'record_weights', 'record_familiar', 'add_run', 'recorded_runs', 'measure_plan', 'record_ablations',
-           'record_networks', 'browser_answers', 'measure_pictures', 'measure_formats', 'measure_speed',
-           'measure_browser', 'write_card', 'record_card']
+           'record_weights', 'record_familiar', 'add_run', 'recorded_runs', 'already_recorded', 'measure_plan',
+           'record_ablations', 'record_networks', 'browser_answers', 'measure_pictures', 'measure_formats',
+           'measure_speed', 'measure_browser', 'write_card', 'record_card']
 
 # %% ../nbs/instructors/recorded_runs.ipynb #662955c2
 import gzip
@@ -164,6 +164,14 @@ def recorded_runs(path: Path) -> list[dict]:
     "The runs in a file, none where there is no file."
     return json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
 
+
+def already_recorded(path: Path, name: str, seed: int) -> bool:
+    "Whether a file has this run; says so, and how to do it again."
+    there = any((run["name"], run["seed"]) == (name, seed) for run in recorded_runs(path))
+    if there:
+        print(f"{name}, seed {seed}: recorded already; to do it again, take that run out of {path.name}")
+    return there
+
 # %% ../nbs/instructors/recorded_runs.ipynb #c25ce555
 def measure_plan(
     plan: Plan,
@@ -205,8 +213,7 @@ def record_ablations(
     pool, validation = split(load_mnist(data)[0])
     few, validation = draw(pool, digits, seed), draw(validation, held_out)
     for name, plan in VARIANTS.items():
-        if (name, seed) in {(run["name"], run["seed"]) for run in recorded_runs(path)}:
-            print(f"{name}, seed {seed}: recorded already; to do it again, take that run out of {path.name}")
+        if already_recorded(path, name, seed):
             continue
         run = {"name": name, "seed": seed, **measure_plan(plan, few, validation, seed)}
         add_run(path, run, ABOUT_ABLATIONS)
@@ -227,8 +234,7 @@ def record_networks(
     if name not in NETWORKS:
         raise ValueError(f"the network must be one of {', '.join(NETWORKS)}, got {name!r}")
     path = asset("runs", "networks.json")
-    if not validate and (name, seed) in {(run["name"], run["seed"]) for run in recorded_runs(path)}:
-        print(f"{name}, seed {seed}: recorded already; to do it again, take that run out of {path.name}")
+    if not validate and already_recorded(path, name, seed):
         return
     parts = load_mnist(data)
     parts = split(parts[0]) if validate else parts

@@ -18,6 +18,7 @@ from statistics import mean, median, stdev
 
 import torch
 import torch.nn.functional as F
+from matplotlib.ticker import FixedLocator
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -411,7 +412,7 @@ def plot_frontier(
         ax.annotate(name, (n, wrong[name][0]), xytext=offset, textcoords="offset points", fontsize=9, ha=side)
     ax.plot([points[name][0] for name in line], [wrong[name][0] for name in line], color="0.5", linewidth=1, zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="wrong digits (%)", xmargin=0.1)
-    ax.set_yticks([tick for tick in (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 50, 100) if ax.get_ylim()[0] <= tick <= ax.get_ylim()[1]])
+    ax.yaxis.set_major_locator(FixedLocator((0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 50, 100)))
     ax.minorticks_off()
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_formatter("{x:g}")
