@@ -25,10 +25,10 @@ test: .venv/developer
 	@$(BIN)/python tests/run.py
 
 docs: .venv/docs
-	@$(BIN)/python -m mnist_course.publish
+	@$(BIN)/python -m mnist_course.making.site
 
 docs-preview: docs
-	@$(BIN)/python -m mnist_course.publish preview
+	@$(BIN)/python -m mnist_course.making.site preview
 
 notebooks: .venv/developer
 	@$(BIN)/mnist-course notebooks $(ARGS)

@@ -22,7 +22,9 @@ def project_page() -> str:
         kind = "raw" if found[1].endswith((".svg", ".png")) else "blob"
         return f"]({settings['git_url']}/{kind}/v{settings['version']}/{found[1]})"
 
-    return re.sub(r"\]\((?!https?:|#)([^)\s]+)\)", absolute, (ROOT / "README.md").read_text(encoding="utf-8"))
+    return re.sub(
+        r"\]\((?!https?:|#)([^)\s]+)\)", absolute, (ROOT / "README.md").read_text(encoding="utf-8")
+    )
 
 
 class BuildWithLessons(build_py):
@@ -39,7 +41,9 @@ class BuildWithLessons(build_py):
             for cell in notebook["cells"]:
                 if cell["cell_type"] == "code":
                     cell["outputs"] = []
-            (target / lesson.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            (target / lesson.name).write_text(
+                json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
         shutil.copy(ROOT / "constraints.txt", target.parent / "constraints.txt")
 
 
@@ -55,7 +59,16 @@ setup(
     keywords=settings["keywords"].split(),
     python_requires=f">={settings['min_python']}",
     packages=find_packages(include=["mnist_course", "mnist_course.*"]),
-    package_data={"mnist_course": ["sample/*", "weights/*", "runs/*", "static/*", "static/slides/*", "py.typed"]},
+    package_data={
+        "mnist_course": [
+            "sample/*",
+            "weights/*",
+            "runs/*",
+            "widgets/static/*",
+            "teaching/static/slides/*",
+            "py.typed",
+        ]
+    },
     install_requires=settings["requirements"].split(),
     extras_require={
         "onnx": settings["onnx_requirements"].split(),
@@ -64,7 +77,11 @@ setup(
             *settings["docs_requirements"].split(),
             *settings["onnx_requirements"].split(),
         ],
-        "docs": [one for one in settings["dev_requirements"].split() if one.startswith(("nbdev", "execnb", "fastcore", "ghapi"))]
+        "docs": [
+            one
+            for one in settings["dev_requirements"].split()
+            if one.startswith(("nbdev", "execnb", "fastcore", "ghapi"))
+        ]
         + settings["docs_requirements"].split(),
     },
     entry_points={"console_scripts": settings["console_scripts"].split()},

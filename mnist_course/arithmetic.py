@@ -51,13 +51,19 @@ def output_size(
     Raises ValueError when it fits nowhere. The formula is in the documentation of torch.nn.Conv2d and in Dumoulin and
     Visin, "A guide to convolution arithmetic for deep learning", 2016, arxiv.org/abs/1603.07285.
     """
-    check_sizes(size=size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
+    check_sizes(
+        size=size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation
+    )
     reach = dilation * (kernel_size - 1) + 1
-    last = (size + 2 * padding - reach + (stride - 1) * bool(ceil_mode)) // stride  # the last place; the first is 0
+    last = (
+        size + 2 * padding - reach + (stride - 1) * bool(ceil_mode)
+    ) // stride  # the last place; the first is 0
     if ceil_mode and last * stride >= size + padding:  # it would start behind the last pixel
         last -= 1
     if last < 0:
-        raise ValueError(f"a kernel that reaches over {reach} pixels does not fit into {size} + 2 * {padding}")
+        raise ValueError(
+            f"a kernel that reaches over {reach} pixels does not fit into {size} + 2 * {padding}"
+        )
     return last + 1
 
 # %% ../nbs/03_shapes.ipynb #06f74a70
@@ -70,9 +76,17 @@ def conv2d_params(
 ) -> int:
     "Numbers that a Conv2d learns: out * (in / groups) * height * width, and out biases. ValueError if groups do not divide."
     height, width = pair(kernel_size)
-    check_sizes(in_channels=in_channels, out_channels=out_channels, height=height, width=width, groups=groups)
+    check_sizes(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        height=height,
+        width=width,
+        groups=groups,
+    )
     if in_channels % groups or out_channels % groups:
-        raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
+        raise ValueError(
+            f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
+        )
     return out_channels * (in_channels // groups) * height * width + bool(bias) * out_channels
 
 
@@ -92,7 +106,11 @@ def conv2d_macs(
     "Multiply-accumulate steps of a Conv2d for ONE image: each output number costs (in / groups) * height * width."
     height, width = pair(output_size)
     check_sizes(height=height, width=width)
-    return conv2d_params(in_channels, out_channels, kernel_size, bias=False, groups=groups) * height * width
+    return (
+        conv2d_params(in_channels, out_channels, kernel_size, bias=False, groups=groups)
+        * height
+        * width
+    )
 
 
 def linear_macs(in_features: int, out_features: int) -> int:
@@ -137,9 +155,30 @@ class Origin:
 NAMES = {  # positional arguments of the functions that look further than one number
     "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
     "linear": ("input", "weight", "bias"),
-} | dict.fromkeys(("max_pool2d", "max_pool2d_with_indices", "avg_pool2d"), ("input", "kernel_size", "stride", "padding", "dilation"))
-NO_RULE = {"conv1d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "lstm", "gru"}
-NO_RULE |= {"matmul", "__matmul__", "mm", "bmm", "einsum", "bilinear", "permute", "transpose", "interpolate"}
+} | dict.fromkeys(
+    ("max_pool2d", "max_pool2d_with_indices", "avg_pool2d"),
+    ("input", "kernel_size", "stride", "padding", "dilation"),
+)
+NO_RULE = {
+    "conv1d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "lstm",
+    "gru",
+}
+NO_RULE |= {
+    "matmul",
+    "__matmul__",
+    "mm",
+    "bmm",
+    "einsum",
+    "bilinear",
+    "permute",
+    "transpose",
+    "interpolate",
+}
 NO_RULE |= {"multi_head_attention_forward", "scaled_dot_product_attention"}
 
 
@@ -154,7 +193,11 @@ def tensors_in(value) -> list[torch.Tensor]:
 
 def adaptive(size: int, places: int) -> tuple[int, int, int]:  # (kernel_size, stride, dilation)
     "The widest window of adaptive pooling from `size` to `places` numbers, and its step, rounded down where it is uneven."
-    return max(-(-(i + 1) * size // places) - i * size // places for i in range(places)), max(size // places, 1), 1
+    return (
+        max(-(-(i + 1) * size // places) - i * size // places for i in range(places)),
+        max(size // places, 1),
+        1,
+    )
 
 # %% ../nbs/03_shapes.ipynb #c5fe3d81
 def window(
@@ -162,10 +205,19 @@ def window(
     x: torch.Tensor,  # its input
     out: torch.Tensor,
     args: dict,  # its other arguments, by name
-) -> list[tuple[int, int, int]] | None:  # (kernel_size, stride, dilation) for height and width; None: no rule
+) -> (
+    list[tuple[int, int, int]] | None
+):  # (kernel_size, stride, dilation) for height and width; None: no rule
     "How far a function looks along each direction of a map. Normalisation counts as if it looked at one number."
     if kind == "conv2d":
-        return list(zip(args["weight"].shape[2:], pair(args.get("stride", 1)), pair(args.get("dilation", 1)), strict=True))
+        return list(
+            zip(
+                args["weight"].shape[2:],
+                pair(args.get("stride", 1)),
+                pair(args.get("dilation", 1)),
+                strict=True,
+            )
+        )
     if "kernel_size" in args and kind in NAMES:
         kernel = pair(args["kernel_size"])
         dilation = 1 if kind == "avg_pool2d" else args.get("dilation", 1)
@@ -176,7 +228,9 @@ def window(
         return [(1, 1, 1)] * 2
     if kind.startswith("adaptive") or out.shape[2:] == (1, 1):
         return [adaptive(*sizes) for sizes in zip(x.shape[2:], out.shape[2:], strict=True)]
-    return [(size, size, 1) for size in x.shape[2:]] if out.ndim < 3 else None  # flattened: from here on, all is seen
+    return (
+        [(size, size, 1) for size in x.shape[2:]] if out.ndim < 3 else None
+    )  # flattened: from here on, all is seen
 
 # %% ../nbs/03_shapes.ipynb #42927251
 class Recorder(TorchFunctionMode):
@@ -197,13 +251,17 @@ class Recorder(TorchFunctionMode):
         out = func(*args, **kwargs)
         made = [t for t in tensors_in(out) if t.is_floating_point()]
         if used and made:
-            follow(self, kind, used, made, dict(zip(NAMES.get(kind, ()), args, strict=False)) | kwargs)
+            follow(
+                self, kind, used, made, dict(zip(NAMES.get(kind, ()), args, strict=False)) | kwargs
+            )
             if self.layer is None:
                 book(self, f"{self.last}.{kind}", kind, None, made)
         return out
 
 # %% ../nbs/03_shapes.ipynb #0aa6bdc4
-def follow(recorder: Recorder, kind: str, used: list[Origin], made: list[torch.Tensor], args: dict) -> None:
+def follow(
+    recorder: Recorder, kind: str, used: list[Origin], made: list[torch.Tensor], args: dict
+) -> None:
     "Note where the results of a function come from. Behind several inputs, the one that has seen most counts."
     looks = window(kind, used[0].tensor, made[0], args)
     if looks is None:
@@ -213,10 +271,14 @@ def follow(recorder: Recorder, kind: str, used: list[Origin], made: list[torch.T
     if kind in ("conv2d", "linear"):  # each output number costs one row of the weight
         recorder.macs += made[0].numel() * args["weight"][0].numel()
     for tensor in made:
-        recorder.seen[id(tensor)] = Origin(tensor, field, tuple(m for origin in used for m in origin.makers))
+        recorder.seen[id(tensor)] = Origin(
+            tensor, field, tuple(m for origin in used for m in origin.makers)
+        )
 
 
-def book(recorder: Recorder, name: str, kind: str, module: nn.Module | None, made: list[torch.Tensor]) -> str:
+def book(
+    recorder: Recorder, name: str, kind: str, module: nn.Module | None, made: list[torch.Tensor]
+) -> str:
     "Note a finished call, under a name that is not taken yet; gives that name."
     origin, taken = recorder.seen[id(made[0])], {call.name for call in recorder.calls}
     free = next(new for new in chain([name], (f"{name}_{i}" for i in count(2))) if new not in taken)
@@ -224,7 +286,9 @@ def book(recorder: Recorder, name: str, kind: str, module: nn.Module | None, mad
         copy = made[0].detach().clone()
     for tensor in made:
         recorder.seen[id(tensor)] = Origin(tensor, origin.field, (len(recorder.calls),))
-    recorder.calls.append(Call(free, kind, module, copy, origin.field, recorder.macs, origin.makers))
+    recorder.calls.append(
+        Call(free, kind, module, copy, origin.field, recorder.macs, origin.makers)
+    )
     recorder.macs = 0
     return free
 
@@ -240,7 +304,11 @@ def watch(model: nn.Module, x: torch.Tensor, recorder: Recorder) -> list[Call]:
         recorder.last = book(recorder, name, type(module).__name__, module, made) if made else name
         recorder.layer = None
 
-    layers = [(name or "model", m) for name, m in model.named_modules() if next(m.children(), None) is None]
+    layers = [
+        (name or "model", m)
+        for name, m in model.named_modules()
+        if next(m.children(), None) is None
+    ]
     hooks = [layer.register_forward_pre_hook(partial(enter, name)) for name, layer in layers]
     hooks += [layer.register_forward_hook(partial(leave, name)) for name, layer in layers]
     try:
@@ -282,8 +350,12 @@ class Row:
     output_shape: tuple[int, ...]  # without the batch
     params: int
     macs: int  # for one image
-    receptive_field: int | tuple[int, int]  # pixels, padding included; one number when height and width agree
-    jump: int | tuple[int, int] | None  # pixels of the input from one number to the next; None when it is no map
+    receptive_field: (
+        int | tuple[int, int]
+    )  # pixels, padding included; one number when height and width agree
+    jump: (
+        int | tuple[int, int] | None
+    )  # pixels of the input from one number to the next; None when it is no map
 
 
 def one_or_two(a: int, b: int) -> int | tuple[int, int]:
@@ -299,15 +371,31 @@ def make_rows(
     or multiplied by weights. A layer that is used twice counts its parameters once."""
     rows, counted = [], set()
     for call in calls:
-        before = {(calls[p].output.shape[1:], calls[p].field) for p in call.parents} or {(shape, (Field(), Field()))}
+        before = {(calls[p].output.shape[1:], calls[p].field) for p in call.parents} or {
+            (shape, (Field(), Field()))
+        }
         after = call.output.shape[1:]
         if call.module is None and (after, call.field) in before and not call.macs:
             continue
-        new = {id(p): p.numel() for p in (call.module.parameters() if call.module else ()) if id(p) not in counted}
+        new = {
+            id(p): p.numel()
+            for p in (call.module.parameters() if call.module else ())
+            if id(p) not in counted
+        }
         counted |= set(new)
         high, wide = call.field
         jump = one_or_two(high.jump, wide.jump) if len(after) == 3 else None
-        rows.append(Row(call.name, call.kind, tuple(after), sum(new.values()), call.macs, one_or_two(high.size, wide.size), jump))
+        rows.append(
+            Row(
+                call.name,
+                call.kind,
+                tuple(after),
+                sum(new.values()),
+                call.macs,
+                one_or_two(high.size, wide.size),
+                jump,
+            )
+        )
     return rows
 
 # %% ../nbs/03_shapes.ipynb #b18ab80a
@@ -326,9 +414,22 @@ class Ledger(list):
 
         head = ["layer", "kind", "output shape", "parameters", "MACs", "sees", "jump"]
         size = [" x ".join(map(str, row.output_shape)) for row in self]
-        rows = [[r.name, r.kind, s, f"{r.params:,}", f"{r.macs:,}", r.receptive_field, r.jump] for r, s in zip(self, size, strict=True)]
+        rows = [
+            [r.name, r.kind, s, f"{r.params:,}", f"{r.macs:,}", r.receptive_field, r.jump]
+            for r, s in zip(self, size, strict=True)
+        ]
         if self.unseen:
-            rows.append(["in no row", shorten(", ".join(self.unseen), 40), "", f"{sum(self.unseen.values()):,}", "", "", ""])
+            rows.append(
+                [
+                    "in no row",
+                    shorten(", ".join(self.unseen), 40),
+                    "",
+                    f"{sum(self.unseen.values()):,}",
+                    "",
+                    "",
+                    "",
+                ]
+            )
         rows.append(["total", "", "", f"{self.params:,}", f"{self.macs:,}", "", ""])
         align = ("left", "left", "left", "right", "right", "right", "right")
         return tabulate(rows, headers=head, tablefmt=fmt, colalign=align, disable_numparse=True)
@@ -352,9 +453,13 @@ def blank_image(model: nn.Module, input_size: Sequence[int]) -> torch.Tensor:  #
     "One image of zeros for a model. Raises ValueError when input_size is not the size of one image."
     sizes = tuple(input_size) if isinstance(input_size, Sequence) else (input_size,)
     if not 1 <= len(sizes) <= 3 or not all(isinstance(n, int) and n > 0 for n in sizes):
-        raise ValueError(f"input_size is one image without the batch, (channels, height, width) as in (1, 28, 28); got {input_size}")
+        raise ValueError(
+            f"input_size is one image without the batch, (channels, height, width) as in (1, 28, 28); got {input_size}"
+        )
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
-        raise ValueError("the model has a lazy layer, whose shape is still open: send one batch through it first")
+        raise ValueError(
+            "the model has a lazy layer, whose shape is still open: send one batch through it first"
+        )
     first = next(model.parameters(), torch.zeros(()))
     return torch.zeros(1, *sizes, dtype=first.dtype, device=first.device)
 
@@ -375,12 +480,24 @@ def ledger(
             calls = watch(model, x, recorder)
     except (RuntimeError, ValueError) as error:
         layer = dict(model.named_modules()).get(recorder.layer, model)
-        where = f"layer {recorder.layer}, {layer}" if recorder.layer else f"the step after {recorder.last}"
-        raise ValueError(f"input_size={tuple(x.shape[1:])} does not fit {where}: {error}") from error
+        where = (
+            f"layer {recorder.layer}, {layer}"
+            if recorder.layer
+            else f"the step after {recorder.last}"
+        )
+        raise ValueError(
+            f"input_size={tuple(x.shape[1:])} does not fit {where}: {error}"
+        ) from error
     if recorder.no_rule:
-        raise NotImplementedError(f"the ledger has no rule for {', '.join(dict.fromkeys(recorder.no_rule))}")
+        raise NotImplementedError(
+            f"the ledger has no rule for {', '.join(dict.fromkeys(recorder.no_rule))}"
+        )
     shown = {id(p) for call in calls if call.module for p in call.module.parameters()}
-    return Ledger(make_rows(calls, x.shape[1:]), model, {n: p.numel() for n, p in model.named_parameters() if id(p) not in shown})
+    return Ledger(
+        make_rows(calls, x.shape[1:]),
+        model,
+        {n: p.numel() for n, p in model.named_parameters() if id(p) not in shown},
+    )
 
 # %% ../nbs/03_shapes.ipynb #9ad170e7
 def seed_summary(
@@ -390,8 +507,17 @@ def seed_summary(
     from tabulate import tabulate
 
     layers = [row for row in rows if row.params]
-    lines = [[f"{r.kind}-{i}", f"[{', '.join(map(str, (-1, *r.output_shape)))}]", f"{r.params:,}"] for i, r in enumerate(layers, 1)]
+    lines = [
+        [f"{r.kind}-{i}", f"[{', '.join(map(str, (-1, *r.output_shape)))}]", f"{r.params:,}"]
+        for i, r in enumerate(layers, 1)
+    ]
     head = ["Layer (type)", "Output Shape", "Param #"]
-    table = tabulate(lines, head, tablefmt="pipe", colalign=("left", "right", "right"), disable_numparse=True)
-    totals = {"Total": rows.params, "Trainable": rows.trainable, "Non-trainable": rows.params - rows.trainable}
+    table = tabulate(
+        lines, head, tablefmt="pipe", colalign=("left", "right", "right"), disable_numparse=True
+    )
+    totals = {
+        "Total": rows.params,
+        "Trainable": rows.trainable,
+        "Non-trainable": rows.params - rows.trainable,
+    }
     return "\n\n".join([table, *(f"{name} params: {n:,}" for name, n in totals.items())])

@@ -14,10 +14,18 @@ import torch.nn.functional as F
 KERNELS = {
     "identity": torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]]),
     "blur": torch.full((3, 3), 1 / 9),  # the mean of nine pixels
-    "sharpen": torch.tensor([[0.0, -1, 0], [-1, 5, -1], [0, -1, 0]]),  # a pixel, plus its difference from its neighbours
-    "vertical edge": torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]),  # positive where it gets brighter to the right
-    "horizontal edge": torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]),  # positive where it gets brighter downwards
-    "outline": torch.tensor([[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]),  # eight times the difference from the mean around
+    "sharpen": torch.tensor(
+        [[0.0, -1, 0], [-1, 5, -1], [0, -1, 0]]
+    ),  # a pixel, plus its difference from its neighbours
+    "vertical edge": torch.tensor(
+        [[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+    ),  # positive where it gets brighter to the right
+    "horizontal edge": torch.tensor(
+        [[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]
+    ),  # positive where it gets brighter downwards
+    "outline": torch.tensor(
+        [[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]
+    ),  # eight times the difference from the mean around
 }  # each (3, 3), float32
 
 # %% ../nbs/02_convolution.ipynb #fb34b47c
@@ -36,21 +44,31 @@ def at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
-def check_conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int, padding: int) -> None:
+def check_conv2d(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int, padding: int
+) -> None:
     "Raises ValueError, with the shapes in question, for input that does not fit together."
     at_least("stride", stride, 1)
     at_least("padding", padding, 0)
     if x.ndim != 4 or weight.ndim != 4:
-        raise ValueError(f"x must be (N, C, H, W) and weight (O, C, kh, kw), got {tuple(x.shape)} and {tuple(weight.shape)}")
+        raise ValueError(
+            f"x must be (N, C, H, W) and weight (O, C, kh, kw), got {tuple(x.shape)} and {tuple(weight.shape)}"
+        )
     if not x.is_floating_point() or x.dtype != weight.dtype:
-        raise ValueError(f"x and weight must be floats of the same dtype, got {x.dtype} and {weight.dtype}")
+        raise ValueError(
+            f"x and weight must be floats of the same dtype, got {x.dtype} and {weight.dtype}"
+        )
     if x.shape[1] != weight.shape[1]:
         raise ValueError(f"x has {x.shape[1]} channels, but each kernel has {weight.shape[1]}")
     if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
-        raise ValueError(f"bias must be {x.dtype} ({len(weight)},), one number a kernel, got {bias.dtype} {tuple(bias.shape)}")
+        raise ValueError(
+            f"bias must be {x.dtype} ({len(weight)},), one number a kernel, got {bias.dtype} {tuple(bias.shape)}"
+        )
     (h, w), (kh, kw) = x.shape[2:], weight.shape[2:]
     if not (1 <= kh <= h + 2 * padding and 1 <= kw <= w + 2 * padding):
-        raise ValueError(f"a kernel of {kh} x {kw} fits nowhere in an image of {h} x {w} with padding {padding}")
+        raise ValueError(
+            f"a kernel of {kh} x {kw} fits nowhere in an image of {h} x {w} with padding {padding}"
+        )
 
 # %% ../nbs/02_convolution.ipynb #a29f8b11
 def conv2d_loops(
@@ -89,8 +107,13 @@ def conv2d_unfold(
     "High performance convolutional neural networks for document processing", 2006.
     """
     check_conv2d(x, weight, bias, stride, padding)
-    patches = F.unfold(x, weight.shape[2:], padding=padding, stride=stride)  # (N, C * kh * kw, places)
-    rows, columns = (len(starts(s + 2 * padding, k, stride)) for s, k in zip(x.shape[2:], weight.shape[2:], strict=True))
+    patches = F.unfold(
+        x, weight.shape[2:], padding=padding, stride=stride
+    )  # (N, C * kh * kw, places)
+    rows, columns = (
+        len(starts(s + 2 * padding, k, stride))
+        for s, k in zip(x.shape[2:], weight.shape[2:], strict=True)
+    )
     y = (weight.flatten(1) @ patches).reshape(len(x), len(weight), rows, columns)
     return y if bias is None else y + bias[:, None, None]
 
@@ -105,7 +128,8 @@ def relu(
 def max_pool2d(
     x: torch.Tensor,  # (N, C, H, W)
     kernel_size: int,  # width and height of a block, in pixels
-    stride: int | None = None,  # pixels from one block to the next; None: kernel_size, so that blocks touch
+    stride: int
+    | None = None,  # pixels from one block to the next; None: kernel_size, so that blocks touch
 ) -> torch.Tensor:  # (N, C, rows, columns)
     """The largest number of each block, as in torch.nn.functional.max_pool2d. A block that hangs over the edge is left out.
 
@@ -117,6 +141,10 @@ def max_pool2d(
     if x.ndim != 4:
         raise ValueError(f"x must be (N, C, H, W), got {tuple(x.shape)}")
     if kernel_size > min(x.shape[2:]):
-        raise ValueError(f"a block of {kernel_size} x {kernel_size} fits nowhere in an image of {x.shape[2]} x {x.shape[3]}")
-    blocks = x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride)  # (N, C, rows, columns, kernel_size, kernel_size)
+        raise ValueError(
+            f"a block of {kernel_size} x {kernel_size} fits nowhere in an image of {x.shape[2]} x {x.shape[3]}"
+        )
+    blocks = x.unfold(2, kernel_size, stride).unfold(
+        3, kernel_size, stride
+    )  # (N, C, rows, columns, kernel_size, kernel_size)
     return blocks.flatten(-2).max(-1).values

@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from .environment import asset, tilde
+from .base import asset, tilde
 
 # %% ../nbs/01_data.ipynb #1541d6d8
 AGAIN = "delete it and load the data again"  # what to do about a damaged file
@@ -58,14 +58,18 @@ def read_idx(
     """
     raw = read_bytes(path)
     if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path} is not an IDX file of bytes: it starts with {raw[:4].hex(' ') or 'nothing'}, expected 00 00 08")
+        raise DataError(
+            f"{path} is not an IDX file of bytes: it starts with {raw[:4].hex(' ') or 'nothing'}, expected 00 00 08"
+        )
     start = 4 + 4 * raw[3]
     if len(raw) < start:
         raise DataError(f"{path} is cut off inside its header: {AGAIN}")
     shape = struct.unpack(f">{raw[3]}I", raw[4:start])
     expected = start + torch.Size(shape).numel()
     if len(raw) != expected:
-        raise DataError(f"{path} holds {len(raw):,} bytes, its header promises {expected:,}: {AGAIN}")
+        raise DataError(
+            f"{path} holds {len(raw):,} bytes, its header promises {expected:,}: {AGAIN}"
+        )
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[start:].reshape(shape)
 
 # %% ../nbs/01_data.ipynb #2f8a3f99
@@ -94,11 +98,17 @@ class DigitDataset(Dataset):
         source: str = "memory",  # where they come from, in words
     ):
         if images.dtype != torch.uint8 or images.ndim != 3:
-            raise DataError(f"images must be uint8 (N, 28, 28), got {images.dtype} {tuple(images.shape)}")
+            raise DataError(
+                f"images must be uint8 (N, 28, 28), got {images.dtype} {tuple(images.shape)}"
+            )
         if labels.shape != images.shape[:1]:
-            raise DataError(f"{len(images):,} images need {len(images):,} labels, got {tuple(labels.shape)}")
+            raise DataError(
+                f"{len(images):,} images need {len(images):,} labels, got {tuple(labels.shape)}"
+            )
         if labels.is_floating_point() or ((labels < 0) | (labels > 9)).any():
-            raise DataError(f"labels must be whole numbers from 0 to 9, got {labels.dtype}: {labels.unique().tolist()[:12]}")
+            raise DataError(
+                f"labels must be whole numbers from 0 to 9, got {labels.dtype}: {labels.unique().tolist()[:12]}"
+            )
         self.images, self.labels, self.source = images, labels.to(torch.int64), source
 
     def __len__(self) -> int:
@@ -117,11 +127,18 @@ class BatchLoader:
         batch_size: int = 64,  # the last batch may hold fewer
         shuffle: bool = False,  # a new order for each pass
         generator: torch.Generator | None = None,  # random numbers for the order; None: torch's own
-        transform: Callable[[torch.Tensor], torch.Tensor] | None = None,  # changes x, say by augmentation
+        transform: Callable[[torch.Tensor], torch.Tensor]
+        | None = None,  # changes x, say by augmentation
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.dataset, self.batch_size, self.shuffle, self.generator, self.transform = dataset, batch_size, shuffle, generator, transform
+        self.dataset, self.batch_size, self.shuffle, self.generator, self.transform = (
+            dataset,
+            batch_size,
+            shuffle,
+            generator,
+            transform,
+        )
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
@@ -139,10 +156,13 @@ def make_loaders(
     test: DigitDataset,
     batch_size: int = 64,  # for training
     test_batch_size: int = 1000,  # larger, since nothing has to be kept for a backward pass
-    generator: torch.Generator | None = None,  # random numbers for the order of training; None: torch's own
+    generator: torch.Generator
+    | None = None,  # random numbers for the order of training; None: torch's own
 ) -> tuple[BatchLoader, BatchLoader]:
     "Training batches in a new order each epoch, and test batches in a fixed one."
-    return BatchLoader(train, batch_size, shuffle=True, generator=generator), BatchLoader(test, test_batch_size)
+    return BatchLoader(train, batch_size, shuffle=True, generator=generator), BatchLoader(
+        test, test_batch_size
+    )
 
 # %% ../nbs/01_data.ipynb #23529b49
 def split(
@@ -159,11 +179,17 @@ def split(
         where = (dataset.labels == digit).nonzero().flatten()
         picks = torch.randperm(len(where), generator=generator)[: round(fraction * len(where))]
         chosen[where[picks]] = True
-    first, second = (DigitDataset(dataset.images[i], dataset.labels[i], f"part of {dataset.source}") for i in (~chosen, chosen))
+    first, second = (
+        DigitDataset(dataset.images[i], dataset.labels[i], f"part of {dataset.source}")
+        for i in (~chosen, chosen)
+    )
     return first, second
 
 # %% ../nbs/01_data.ipynb #32dbdf7e
-PARTS = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"), "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
+PARTS = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
 STEMS = [stem for stems in PARTS.values() for stem in stems]
 SIZES = {"train": 60_000, "test": 10_000}
 
@@ -177,7 +203,10 @@ MD5 = {
                "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134"),
 }  # fmt: skip
 MIRRORS = {
-    "MNIST": ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
+    "MNIST": (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "http://yann.lecun.com/exdb/mnist/",
+    ),
     "FashionMNIST": ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
     "KMNIST": ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
 }
@@ -197,9 +226,16 @@ def find_files(
     for folder in (root / dataset / "raw", root / "raw", root):
         if folder.name == "raw" and folder.parent.name in MD5.keys() - {dataset}:
             continue  # another dataset's files, under the same names
-        paths = [path for stem in STEMS for path in (folder / stem, folder / f"{stem}.gz") if os.path.isfile(path)]
+        paths = [
+            path
+            for stem in STEMS
+            for path in (folder / stem, folder / f"{stem}.gz")
+            if os.path.isfile(path)
+        ]
         if paths:
-            return {path.name.removesuffix(".gz"): path for path in paths}  # where both are there, the gz
+            return {
+                path.name.removesuffix(".gz"): path for path in paths
+            }  # where both are there, the gz
     return {}
 
 
@@ -245,7 +281,9 @@ def check_md5(
 ) -> None:
     "Raises DataError when a gz file is not, byte for byte, the published one."
     if path.suffix == ".gz" and md5_of(path) != MD5[dataset][STEMS.index(path.stem)]:
-        raise DataError(f"{path} is not the published {dataset} file (its MD5 sum differs): {AGAIN}")
+        raise DataError(
+            f"{path} is not the published {dataset} file (its MD5 sum differs): {AGAIN}"
+        )
 
 
 def wanted(
@@ -258,7 +296,11 @@ def wanted(
         path = folder / f"{stem}.gz"
         return md5_of(path) == md5 if path.is_file() else (folder / stem).is_file()
 
-    return {f"{stem}.gz": md5 for stem, md5 in zip(STEMS, MD5[dataset], strict=True) if not have(stem, md5)}
+    return {
+        f"{stem}.gz": md5
+        for stem, md5 in zip(STEMS, MD5[dataset], strict=True)
+        if not have(stem, md5)
+    }
 
 # %% ../nbs/01_data.ipynb #181a0332
 def load_folder(
@@ -269,11 +311,15 @@ def load_folder(
     files = find_files(root, dataset)
     if missing := [stem for stem in STEMS if stem not in files]:
         advice = f'Give the folder that holds {dataset}/raw (as root, or in MNIST_COURSE_DATA), or ask for source="download" or "sample"'
-        raise DataError(f"no complete {dataset} in {root}: {', '.join(missing)} (.gz or unpacked) not found. {advice}")
+        raise DataError(
+            f"no complete {dataset} in {root}: {', '.join(missing)} (.gz or unpacked) not found. {advice}"
+        )
     for path in files.values():
         check_md5(path, dataset)
     source = f"full {dataset} from {tilde(files[STEMS[0]].parent)}"
-    return load_part(files, "train", source, SIZES["train"]), load_part(files, "test", source, SIZES["test"])
+    return load_part(files, "train", source, SIZES["train"]), load_part(
+        files, "test", source, SIZES["test"]
+    )
 
 
 def load_sample(
@@ -281,9 +327,13 @@ def load_sample(
 ) -> tuple[DigitDataset, DigitDataset]:  # train, test
     "10,000 training and 2,000 test digits of the real MNIST, with the full set's share of every digit."
     if dataset != "MNIST":
-        raise DataError(f'the sample holds MNIST only; for {dataset} use source="download", or give its folder as root')
+        raise DataError(
+            f'the sample holds MNIST only; for {dataset} use source="download", or give its folder as root'
+        )
     files = find_files(asset("sample"))
-    return load_part(files, "train", "MNIST sample", 10_000), load_part(files, "test", "MNIST sample", 2_000)
+    return load_part(files, "train", "MNIST sample", 10_000), load_part(
+        files, "test", "MNIST sample", 2_000
+    )
 
 # %% ../nbs/01_data.ipynb #be517ada
 def reachable(
@@ -294,7 +344,11 @@ def reachable(
     once, in the background, since looking up a name has no time limit of its own."""
     import pooch
 
-    ask, answers, deadline = pooch.HTTPDownloader(timeout=seconds), queue.Queue(), time.monotonic() + seconds
+    ask, answers, deadline = (
+        pooch.HTTPDownloader(timeout=seconds),
+        queue.Queue(),
+        time.monotonic() + seconds,
+    )
 
     def run(url: str) -> None:
         try:
@@ -308,7 +362,11 @@ def reachable(
     with contextlib.suppress(queue.Empty):
         while len(said) < len(urls) and not any(said.values()):
             said.update([answers.get(timeout=max(0, deadline - time.monotonic()))])
-    alive = [url for url in urls if said.get(url, False) is not None] if set(said.values()) - {None} else []
+    alive = (
+        [url for url in urls if said.get(url, False) is not None]
+        if set(said.values()) - {None}
+        else []
+    )
     return sorted(alive, key=lambda url: not said.get(url))
 
 # %% ../nbs/01_data.ipynb #590a337f
@@ -322,7 +380,9 @@ def fetch(
     import pooch
     from requests import RequestException
 
-    get = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=timeout, headers={"Accept-Encoding": "identity"})
+    get = pooch.HTTPDownloader(
+        progressbar=True, chunk_size=2**16, timeout=timeout, headers={"Accept-Encoding": "identity"}
+    )
     part, reasons = path.with_name(f".{path.name}.part"), []
     for url in urls:
         try:
@@ -353,17 +413,30 @@ def download(
         if names := list(wanted(folder, dataset)):
             folder.mkdir(parents=True, exist_ok=True)
             if not (urls := reachable([mirror + names[0] for mirror in MIRRORS[dataset]], timeout)):
-                raise DataError(f"{dataset} could not be downloaded (no mirror answered; is this computer online?)")
+                raise DataError(
+                    f"{dataset} could not be downloaded (no mirror answered; is this computer online?)"
+                )
             with filelock.FileLock(folder / ".lock", timeout=600):
                 for name, md5 in wanted(folder, dataset).items():
-                    fetch([url.removesuffix(names[0]) + name for url in urls], md5, folder / name, timeout)
+                    fetch(
+                        [url.removesuffix(names[0]) + name for url in urls],
+                        md5,
+                        folder / name,
+                        timeout,
+                    )
     except OSError as error:
-        advice = 'free some space, or give a folder of your own: load_mnist(root=..., source="download")'
-        raise DataError(f"{tilde(folder)} cannot be used ({error.strerror or error}); {advice}") from error
+        advice = (
+            'free some space, or give a folder of your own: load_mnist(root=..., source="download")'
+        )
+        raise DataError(
+            f"{tilde(folder)} cannot be used ({error.strerror or error}); {advice}"
+        ) from error
     return root
 
 # %% ../nbs/01_data.ipynb #2eb16ac1
-FAILED: dict[str, str] = {}  # dataset -> why its download failed: one try for each process is enough
+FAILED: dict[
+    str, str
+] = {}  # dataset -> why its download failed: one try for each process is enough
 
 
 def load_cache(

@@ -78,26 +78,43 @@ class Diagnosis(list):
     "The clues of a diagnosis, causes before consequences. Prints as text, and as a table in a notebook."
 
     @property
-    def faults(self) -> list[str]:  # their names, the likeliest cause first; empty for a healthy run
+    def faults(
+        self,
+    ) -> list[str]:  # their names, the likeliest cause first; empty for a healthy run
         return [clue.fault for clue in self if clue.verdict == "FIX"]
 
     ok = property(lambda self: not self.faults, doc="Nothing to mend?")
 
     def missing(self) -> str:  # what could not be looked at, by what was missing
         why = dict.fromkeys(clue.seen for clue in self if clue.verdict == "-")
-        named = [f"{', '.join(c.check for c in self if c.verdict == '-' and c.seen == seen)} ({seen})" for seen in why]
+        named = [
+            f"{', '.join(c.check for c in self if c.verdict == '-' and c.seen == seen)} ({seen})"
+            for seen in why
+        ]
         return f"not looked at: {'; '.join(named)}" if named else ""
 
     def __repr__(self) -> str:
         lines = [
-            f"{c.verdict:<3}  {c.check:<16} {c.seen}" + f"\n     -> {c.fault}: {c.advice}" * bool(c.fault) for c in self if c.verdict != "-"
+            f"{c.verdict:<3}  {c.check:<16} {c.seen}"
+            + f"\n     -> {c.fault}: {c.advice}" * bool(c.fault)
+            for c in self
+            if c.verdict != "-"
         ]
         return "\n".join([*lines, self.missing()]).rstrip()
 
     def _repr_markdown_(self) -> str:
-        rows = [[c.verdict, c.check, c.seen, f"**{c.fault}**: {c.advice}" * bool(c.fault)] for c in self if c.verdict != "-"]
-        body = [" | ".join(["", *(cell.replace("|", "\\|") for cell in row), ""]).strip() for row in rows]
-        return "\n".join(["| | looked at | seen | what to try |", "|---|---|---|---|", *body, "", self.missing()]).rstrip()
+        rows = [
+            [c.verdict, c.check, c.seen, f"**{c.fault}**: {c.advice}" * bool(c.fault)]
+            for c in self
+            if c.verdict != "-"
+        ]
+        body = [
+            " | ".join(["", *(cell.replace("|", "\\|") for cell in row), ""]).strip()
+            for row in rows
+        ]
+        return "\n".join(
+            ["| | looked at | seen | what to try |", "|---|---|---|---|", *body, "", self.missing()]
+        ).rstrip()
 
 # %% ../nbs/11_bug_museum.ipynb #212c3fd9
 def read_batches(
@@ -107,14 +124,24 @@ def read_batches(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:  # the first batches
     "Raises ValueError where the loader gives no batches (x, y) of digits and labels, or can be read only once."
     if iter(loader) is loader:
-        raise ValueError(f"{name} is a generator, which can be read only once: give a DataLoader, a BatchLoader or a list of batches")
+        raise ValueError(
+            f"{name} is a generator, which can be read only once: give a DataLoader, a BatchLoader or a list of batches"
+        )
     batches, count = [], 0
     for batch in loader:
-        if not (isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, torch.Tensor) for part in batch)):
-            raise ValueError(f"{name} must give batches (x, y) of two tensors, got {type(batch).__name__}")
+        if not (
+            isinstance(batch, list | tuple)
+            and len(batch) == 2
+            and all(isinstance(part, torch.Tensor) for part in batch)
+        ):
+            raise ValueError(
+                f"{name} must give batches (x, y) of two tensors, got {type(batch).__name__}"
+            )
         x, y = batch
         if x.ndim < 2 or y.shape != x.shape[:1] or not len(y) or y.is_floating_point():
-            raise ValueError(f"{name} must give x (N, 1, 28, 28) and whole y (N,), got {tuple(x.shape)} and {y.dtype} {tuple(y.shape)}")
+            raise ValueError(
+                f"{name} must give x (N, 1, 28, 28) and whole y (N,), got {tuple(x.shape)} and {y.dtype} {tuple(y.shape)}"
+            )
         batches.append((x, y))
         count += len(y)
         if count >= most:
@@ -140,11 +167,20 @@ class Case:
     classes: int = 10
 
     def __post_init__(self):
-        self.x, self.y = (torch.cat(part).to(next(self.model.parameters()).device) for part in zip(*self.batches, strict=True))
+        self.x, self.y = (
+            torch.cat(part).to(next(self.model.parameters()).device)
+            for part in zip(*self.batches, strict=True)
+        )
 
-    def log_probs(self, model: nn.Module, x: torch.Tensor) -> torch.Tensor:  # whatever the model gives
+    def log_probs(
+        self, model: nn.Module, x: torch.Tensor
+    ) -> torch.Tensor:  # whatever the model gives
         out = model(x.to(self.x.device))
-        return out.clamp(min=1e-12).log() if self.outputs == "probabilities" else out.log_softmax(dim=1)
+        return (
+            out.clamp(min=1e-12).log()
+            if self.outputs == "probabilities"
+            else out.log_softmax(dim=1)
+        )
 
     def loss(self, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return F.nll_loss(self.log_probs(model, x), y.to(self.x.device))
@@ -171,9 +207,16 @@ def check_alone(case: Case) -> Clue:
     try:
         apart = torch.cat([case.log_probs(model, digit[None]) for digit in x])
     except Exception as error:
-        return Clue("one by one", "FIX", f"a single digit raises {type(error).__name__}", "digits mix")
+        return Clue(
+            "one by one", "FIX", f"a single digit raises {type(error).__name__}", "digits mix"
+        )
     gap = (together - apart).abs().max().item() if apart.shape == together.shape else math.inf
-    return judge("one by one", "digits mix", not gap < 1e-2, f"alone and in a batch, answers differ by up to {gap:.0e}")
+    return judge(
+        "one by one",
+        "digits mix",
+        not gap < 1e-2,
+        f"alone and in a batch, answers differ by up to {gap:.0e}",
+    )
 
 # %% ../nbs/11_bug_museum.ipynb #81b70a9c
 def check_pictures(case: Case) -> Clue:
@@ -191,12 +234,19 @@ def check_balance(case: Case) -> Clue:
     "Labels from 0 to C - 1, and none of them everywhere?"
     y, n = case.y, len(case.y)
     if y.min() < 0 or y.max() >= case.classes:
-        return Clue("labels", "FIX", f"from {y.min()} to {y.max()}, with {case.classes} outputs", "odd labels")
+        return Clue(
+            "labels",
+            "FIX",
+            f"from {y.min()} to {y.max()}, with {case.classes} outputs",
+            "odd labels",
+        )
     counts = torch.bincount(y, minlength=case.classes)
     share = counts.max().item() / n
     seen = f"{counts.min()} to {counts.max()} of each among {n}"
     if n < 10 * case.classes:
-        return Clue("labels", "ok", f"from {y.min()} to {y.max()}; {n} are too few to judge their balance")
+        return Clue(
+            "labels", "ok", f"from {y.min()} to {y.max()}; {n} are too few to judge their balance"
+        )
     return judge("labels", "odd labels", share > max(0.5, 3 / case.classes), seen)
 
 # %% ../nbs/11_bug_museum.ipynb #001495b3
@@ -207,10 +257,18 @@ def check_still(case: Case) -> Clue:
     again = read_batches(case.test_loader, sum(len(y) for _, y in case.test_batches), "test_loader")
     first, second = case.test_batches, again
     if not all(torch.equal(a, b) for (_, a), (_, b) in zip(first, second, strict=False)):
-        return Clue("test data", "-", "the test loader shuffles, so two readings cannot be compared")
-    moved = max((a - b).abs().max().item() if a.shape == b.shape else math.inf for (a, _), (b, _) in zip(first, second, strict=False))
+        return Clue(
+            "test data", "-", "the test loader shuffles, so two readings cannot be compared"
+        )
+    moved = max(
+        (a - b).abs().max().item() if a.shape == b.shape else math.inf
+        for (a, _), (b, _) in zip(first, second, strict=False)
+    )
     return judge(
-        "test data", "random test data", moved > 0, f"two readings differ by up to {moved:.2g}" if moved else "two readings are equal"
+        "test data",
+        "random test data",
+        moved > 0,
+        f"two readings differ by up to {moved:.2g}" if moved else "two readings are equal",
     )
 
 
@@ -232,7 +290,12 @@ def check_leak(case: Case) -> Clue:
         return Clue("leak", "-", "give test_loader=")
     ours, theirs = fingerprints([case.loader, case.test_loader])
     both = len(ours & theirs)
-    return judge("leak", "leak", both > 0.01 * len(theirs), f"{both} of {len(theirs):,} test pictures are training pictures")
+    return judge(
+        "leak",
+        "leak",
+        both > 0.01 * len(theirs),
+        f"{both} of {len(theirs):,} test pictures are training pictures",
+    )
 
 
 def check_labels_fit(case: Case) -> Clue:
@@ -245,7 +308,10 @@ def check_labels_fit(case: Case) -> Clue:
     right = (kinds[torch.cdist(x[half:], means).argmin(1)] == y[half:]).double().mean().item()
     chance = torch.bincount(y[half:]).max().item() / len(y[half:])
     return judge(
-        "labels fit", "shuffled labels", right < 2 * chance, f"mean pictures name {right:.0%} of {len(y) - half} other digits right"
+        "labels fit",
+        "shuffled labels",
+        right < 2 * chance,
+        f"mean pictures name {right:.0%} of {len(y) - half} other digits right",
     )
 
 # %% ../nbs/11_bug_museum.ipynb #7e532ef2
@@ -265,12 +331,18 @@ def check_answers(case: Case) -> Clue:
         )
     if not isinstance(out, torch.Tensor) or out.ndim != 2 or len(out) != len(x):
         got = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
-        return Clue("answers", "FIX", f"{got} for {len(x)} digits", "swallowed shape" if getattr(out, "ndim", 0) == 2 else "model raises")
+        return Clue(
+            "answers",
+            "FIX",
+            f"{got} for {len(x)} digits",
+            "swallowed shape" if getattr(out, "ndim", 0) == 2 else "model raises",
+        )
     case.outputs, case.classes = kind_of_output(out.float()), out.shape[1]
     name = getattr(case.loss_fn, "__name__", type(case.loss_fn).__name__).lower().replace("_", "")
-    fault = {"probabilities": "softmax before the loss", "logits": "" if "crossentropy" in name else "logits in nll_loss"}.get(
-        case.outputs, ""
-    )
+    fault = {
+        "probabilities": "softmax before the loss",
+        "logits": "" if "crossentropy" in name else "logits in nll_loss",
+    }.get(case.outputs, "")
     seen = f"{tuple(out.shape)}, {case.outputs}"
     return judge("answers", fault, bool(fault), seen)
 
@@ -295,7 +367,11 @@ def check_inplace(case: Case) -> Clue:
     watch = InplaceWatch()
     with watch:
         case.model(case.x[:2].clone())
-    seen = f"{watch.found[0]}, {len(watch.found)} such calls" if watch.found else "no call overwrites its input by mistake"
+    seen = (
+        f"{watch.found[0]}, {len(watch.found)} such calls"
+        if watch.found
+        else "no call overwrites its input by mistake"
+    )
     return judge("in place", "in place", bool(watch.found), seen)
 
 # %% ../nbs/11_bug_museum.ipynb #493d4206
@@ -303,14 +379,18 @@ def kind_of_output(out: torch.Tensor) -> str:  # (N, C)
     "Log-probabilities, probabilities or logits, by their sums."
     if ((out.exp().sum(1) - 1).abs() < 0.05).all():
         return "log-probabilities"
-    return "probabilities" if (out >= 0).all() and ((out.sum(1) - 1).abs() < 0.05).all() else "logits"
+    return (
+        "probabilities" if (out >= 0).all() and ((out.sum(1) - 1).abs() < 0.05).all() else "logits"
+    )
 
 
 def check_alive(case: Case) -> Clue:
     "Does a wrong answer reach every layer?"
     model = copy.deepcopy(case.model).eval()
     model.zero_grad()
-    loss = case.loss(model, case.x[:64], (case.y[:64] + 1) % case.classes)  # wrong labels: even a good network gets slopes
+    loss = case.loss(
+        model, case.x[:64], (case.y[:64] + 1) % case.classes
+    )  # wrong labels: even a good network gets slopes
     if loss.requires_grad:
         loss.backward()
     bad = [
@@ -320,7 +400,10 @@ def check_alive(case: Case) -> Clue:
     ]
     count = sum(p.requires_grad for p in model.parameters())
     seen = (
-        f"none or not a number in {', '.join(bad[:3])}" + f" and {len(bad) - 3} more" * (len(bad) > 3) if bad else f"in all {count} tensors"
+        f"none or not a number in {', '.join(bad[:3])}"
+        + f" and {len(bad) - 3} more" * (len(bad) > 3)
+        if bad
+        else f"in all {count} tensors"
     )
     return judge("gradients", "dead layer", bool(bad), seen)
 
@@ -330,7 +413,9 @@ def copied(model: nn.Module) -> nn.Module:
     try:
         twin = copy.deepcopy(model)
     except Exception as error:
-        raise ValueError(f"the model cannot be copied, so it cannot be examined without a trace: {error}") from error
+        raise ValueError(
+            f"the model cannot be copied, so it cannot be examined without a trace: {error}"
+        ) from error
     for ours, theirs in zip(twin.parameters(), model.parameters(), strict=True):
         ours.grad = None if theirs.grad is None else theirs.grad.detach().clone()
     return twin
@@ -347,7 +432,12 @@ def check_first_loss(case: Case) -> Clue:
         if model is None:
             return Clue("first loss", "-", "the weights cannot be drawn anew")
         loss = case.loss(model, case.x[:256], case.y[:256]).item()
-    return judge("first loss", "first loss", not abs(loss - expected) < 1.5, f"{loss:.3f}, and ln {case.classes} is {expected:.3f}")
+    return judge(
+        "first loss",
+        "first loss",
+        not abs(loss - expected) < 1.5,
+        f"{loss:.3f}, and ln {case.classes} is {expected:.3f}",
+    )
 
 # %% ../nbs/11_bug_museum.ipynb #4e6b17e8
 def check_one_batch(case: Case) -> Clue:
@@ -356,7 +446,12 @@ def check_one_batch(case: Case) -> Clue:
     for module in model.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
             module.eval()
-    optimizer, x, y, losses = torch.optim.Adam(model.parameters(), lr=3e-3), case.x[:16], case.y[:16], []
+    optimizer, x, y, losses = (
+        torch.optim.Adam(model.parameters(), lr=3e-3),
+        case.x[:16],
+        case.y[:16],
+        [],
+    )
     for _ in range(200):
         loss = case.loss(model, x, y)
         losses.append(loss.item())
@@ -393,9 +488,16 @@ def check_train(case: Case, train: Callable | None) -> Clue:
     except Exception as error:
         return Clue("train", "-", f"train raised {type(error).__name__}: {str(error)[:80]}")
     if len(sizes) < 2 or not sizes[0] > 0:
-        return Clue("train", "FIX", f"{len(sizes)} steps for 6 batches, gradients {sizes[:1]}", "no step")
+        return Clue(
+            "train", "FIX", f"{len(sizes)} steps for 6 batches, gradients {sizes[:1]}", "no step"
+        )
     ratio = sizes[-1] / sizes[0]
-    return judge("train", "missing zero_grad", ratio > 2.5, f"one batch six times: the last gradient is {ratio:.1f} times the first")
+    return judge(
+        "train",
+        "missing zero_grad",
+        ratio > 2.5,
+        f"one batch six times: the last gradient is {ratio:.1f} times the first",
+    )
 
 # %% ../nbs/11_bug_museum.ipynb #1da0fdd8
 def check_leftover(case: Case) -> Clue:
@@ -411,8 +513,15 @@ def check_leftover(case: Case) -> Clue:
         sizes.append(gradient_size(model))
         losses.append(loss.item())
     ratio, mean = left / max(*sizes, 1e-12), sum(losses) / len(losses)
-    grown = ratio > 8 and mean > 0.5 * math.log(case.classes)  # in a run that ended well, one hard batch can be this far ahead
-    return judge("gradients left", "missing zero_grad", grown, f"{ratio:.2g} times the longest of {len(sizes)} batches")
+    grown = ratio > 8 and mean > 0.5 * math.log(
+        case.classes
+    )  # in a run that ended well, one hard batch can be this far ahead
+    return judge(
+        "gradients left",
+        "missing zero_grad",
+        grown,
+        f"{ratio:.2g} times the longest of {len(sizes)} batches",
+    )
 
 
 def first_rate(case: Case) -> float | None:
@@ -448,14 +557,19 @@ def learns(
     return False
 
 # %% ../nbs/11_bug_museum.ipynb #bb47127f
-def check_optimizer(case: Case, parameters: list[nn.Parameter]) -> Clue:  # of the model itself, not of the copy
+def check_optimizer(
+    case: Case, parameters: list[nn.Parameter]
+) -> Clue:  # of the model itself, not of the copy
     "Does the optimizer hold the model's parameters?"
     if case.optimizer is None:
         return Clue("optimizer", "-", "give optimizer=")
     held = {id(p) for group in case.optimizer.param_groups for p in group["params"]}
     missing = [p for p in parameters if p.requires_grad and id(p) not in held]
     return judge(
-        "optimizer", "other parameters", bool(missing), f"holds {len(parameters) - len(missing)} of {len(parameters)} tensors of this model"
+        "optimizer",
+        "other parameters",
+        bool(missing),
+        f"holds {len(parameters) - len(missing)} of {len(parameters)} tensors of this model",
     )
 
 
@@ -469,29 +583,59 @@ def check_rate(case: Case) -> Clue:
     if learns(case, lr) and learns(case, lr):  # twice, since luck may help once
         return Clue("learning rate", "ok", f"with {lr:g} the loss falls, from fresh weights")
     if learns(case, lr / 10):
-        return Clue("learning rate", "FIX", f"with {lr:g} the loss does not fall; with {lr / 10:g} it does", "learning rate too high")
-    return Clue("learning rate", "-", f"in 90 steps, nothing falls with {lr:g} nor with a tenth of it")
+        return Clue(
+            "learning rate",
+            "FIX",
+            f"with {lr:g} the loss does not fall; with {lr / 10:g} it does",
+            "learning rate too high",
+        )
+    return Clue(
+        "learning rate", "-", f"in 90 steps, nothing falls with {lr:g} nor with a tenth of it"
+    )
 
 # %% ../nbs/11_bug_museum.ipynb #bb419ae2
 def check_test(case: Case, test: Callable | None) -> list[Clue]:
     "Give `test` batches of 8, 8 and 2 digits of which the last two are wrong: does it count digits, in eval mode?"
     if test is None:
         return [Clue("test", "-", "give test=")]
-    model, modes, xs = copy.deepcopy(case.model), [], case.x[torch.arange(18) % len(case.x)].split(8)
+    model, modes, xs = (
+        copy.deepcopy(case.model),
+        [],
+        case.x[torch.arange(18) % len(case.x)].split(8),
+    )
     with torch.no_grad():
         said = [case.log_probs(model.eval(), x).argmax(1) for x in xs]
-    model.train().register_forward_pre_hook(lambda module, _: modes.append(any(m.training for m in module.modules())))
+    model.train().register_forward_pre_hook(
+        lambda module, _: modes.append(any(m.training for m in module.modules()))
+    )
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            accuracy = float(test(model, list(zip(xs, [said[0], said[1], (said[2] + 1) % case.classes], strict=True)))[1])
+            accuracy = float(
+                test(
+                    model,
+                    list(zip(xs, [said[0], said[1], (said[2] + 1) % case.classes], strict=True)),
+                )[1]
+            )
     except Exception as error:
         return [Clue("test", "-", f"test raised {type(error).__name__}: {str(error)[:80]}")]
     if not modes:
-        return [Clue("test", "FIX", "test never asked the model that it was given", "another model")]
+        return [
+            Clue("test", "FIX", "test never asked the model that it was given", "another model")
+        ]
     means = abs(accuracy / (100 if accuracy > 1 else 1) - 2 / 3) < 0.02 and not any(modes)
     return [
-        judge("test: mode", "missing eval", any(modes), f"the model is in {'training' if any(modes) else 'eval'} mode"),
-        judge("test: mean", "mean of batch means", means, f"16 right ones of 18 digits are called {accuracy:.3g}"),
+        judge(
+            "test: mode",
+            "missing eval",
+            any(modes),
+            f"the model is in {'training' if any(modes) else 'eval'} mode",
+        ),
+        judge(
+            "test: mean",
+            "mean of batch means",
+            means,
+            f"16 right ones of 18 digits are called {accuracy:.3g}",
+        ),
     ]
 
 # %% ../nbs/11_bug_museum.ipynb #eed12d49
@@ -513,11 +657,28 @@ def check_history(case: Case) -> Clue:
     lists = {name: column(case.history, name) for name in COLUMNS if column(case.history, name)}
     for name, values in lists.items():
         for epoch, value in enumerate(values, 1):
-            what = "itself" if value is values else f"a {type(value).__name__}" if not is_number(value) else f"{value:.5g}"
-            if not is_number(value) or not math.isfinite(value) or (name.endswith("acc") and not 0 <= value <= 1):
-                return Clue("history", "FIX", f"{name} holds {what} in epoch {epoch}", "odd history")
+            what = (
+                "itself"
+                if value is values
+                else f"a {type(value).__name__}"
+                if not is_number(value)
+                else f"{value:.5g}"
+            )
+            if (
+                not is_number(value)
+                or not math.isfinite(value)
+                or (name.endswith("acc") and not 0 <= value <= 1)
+            ):
+                return Clue(
+                    "history", "FIX", f"{name} holds {what} in epoch {epoch}", "odd history"
+                )
     lengths = sorted({len(values) for values in lists.values()})
-    return judge("history", "odd history", len(lengths) > 1, f"{' or '.join(map(str, lengths)) or 'no'} epochs, numbers only")
+    return judge(
+        "history",
+        "odd history",
+        len(lengths) > 1,
+        f"{' or '.join(map(str, lengths)) or 'no'} epochs, numbers only",
+    )
 
 # %% ../nbs/11_bug_museum.ipynb #ff1215bf
 def whole(values: list[float], parts: int) -> bool:
@@ -547,50 +708,89 @@ def check_counts(case: Case) -> Clue:
 @torch.no_grad()
 def accuracy_of(case: Case, model: nn.Module, batches: list) -> float:
     "The share of right answers, in the mode that the model is in."
-    right = sum((case.log_probs(model, x).argmax(1) == y.to(case.x.device)).sum().item() for x, y in batches)
+    right = sum(
+        (case.log_probs(model, x).argmax(1) == y.to(case.x.device)).sum().item() for x, y in batches
+    )
     return right / sum(len(y) for _, y in batches)
 
 
 def check_agreement(case: Case) -> Clue:
     "Is the model as good as its history says?"
-    name, batches = ("test_acc", case.test_batches) if case.test_batches else ("train_acc", case.batches)
+    name, batches = (
+        ("test_acc", case.test_batches) if case.test_batches else ("train_acc", case.batches)
+    )
     told = [v for v in column(case.history, name) if is_number(v)]
     if not told:
         return Clue("agreement", "-", "give a history")
     if name == "test_acc" and check_still(case).fault:
         return Clue("agreement", "-", "the test digits change")
-    now, n = accuracy_of(case, copy.deepcopy(case.model).eval(), batches), sum(len(y) for _, y in batches)
-    room = 0.02 + 4 * math.sqrt(max(now * (1 - now), told[-1] * (1 - told[-1])) / n) if name == "test_acc" else 0.5 * told[-1]
+    now, n = (
+        accuracy_of(case, copy.deepcopy(case.model).eval(), batches),
+        sum(len(y) for _, y in batches),
+    )
+    room = (
+        0.02 + 4 * math.sqrt(max(now * (1 - now), told[-1] * (1 - told[-1])) / n)
+        if name == "test_acc"
+        else 0.5 * told[-1]
+    )
     seen = f"{name} ended at {told[-1]:.1%}; on {n:,} of these digits the model now gets {now:.1%}"
-    if any(abs(now - value) <= room or (now > value and name == "train_acc") for value in (told[-1], max(told))):
+    if any(
+        abs(now - value) <= room or (now > value and name == "train_acc")
+        for value in (told[-1], max(told))
+    ):
         return Clue("agreement", "ok", seen)
-    loose = abs(accuracy_of(case, copy.deepcopy(case.model).train(), batches) - told[-1]) < abs(now - told[-1]) / 2
-    return Clue("agreement", "FIX", seen, "missing eval" if loose and now > told[-1] else "another model")
+    loose = (
+        abs(accuracy_of(case, copy.deepcopy(case.model).train(), batches) - told[-1])
+        < abs(now - told[-1]) / 2
+    )
+    return Clue(
+        "agreement", "FIX", seen, "missing eval" if loose and now > told[-1] else "another model"
+    )
 
 # %% ../nbs/11_bug_museum.ipynb #f6229a31
 def check_parts(model: object, loaders: dict[str, object], history: object) -> None:
     "Raises ValueError for what cannot be diagnosed."
-    if not isinstance(model, nn.Module) or not any(p.is_floating_point() for p in model.parameters()):
-        raise ValueError(f"model must be a torch module with parameters, got a {type(model).__name__}")
+    if not isinstance(model, nn.Module) or not any(
+        p.is_floating_point() for p in model.parameters()
+    ):
+        raise ValueError(
+            f"model must be a torch module with parameters, got a {type(model).__name__}"
+        )
     for name, loader in loaders.items():
-        if not (hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")) or isinstance(loader, str | bytes | torch.Tensor):
-            raise ValueError(f"{name} must give batches (x, y): a DataLoader, a BatchLoader or a list; got a {type(loader).__name__}")
+        if not (hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")) or isinstance(
+            loader, str | bytes | torch.Tensor
+        ):
+            raise ValueError(
+                f"{name} must give batches (x, y): a DataLoader, a BatchLoader or a list; got a {type(loader).__name__}"
+            )
     if not (history is None or isinstance(history, dict) or hasattr(history, "test_acc")):
-        raise ValueError(f"history must be a History or a dict of lists, got a {type(history).__name__}")
+        raise ValueError(
+            f"history must be a History or a dict of lists, got a {type(history).__name__}"
+        )
 
 
-def run_checks(case: Case, parameters: list[nn.Parameter], train: Callable | None, test: Callable | None) -> Iterator[Clue]:
+def run_checks(
+    case: Case, parameters: list[nn.Parameter], train: Callable | None, test: Callable | None
+) -> Iterator[Clue]:
     "Every check, causes before consequences."
     answers = check_answers(case)
-    yield from (check(case) for check in (check_pictures, check_balance, check_labels_fit, check_still, check_leak))
+    yield from (
+        check(case)
+        for check in (check_pictures, check_balance, check_labels_fit, check_still, check_leak)
+    )
     yield from (answers, check_optimizer(case, parameters))
     usable = case.outputs and case.y.min() >= 0 and case.y.max() < case.classes
     if usable:
         yield from (check(case) for check in (check_alone, check_inplace, check_leftover))
         yield check_train(case, train)
-        yield from (check(case) for check in (check_rate, check_first_loss, check_one_batch, check_alive))
+        yield from (
+            check(case) for check in (check_rate, check_first_loss, check_one_batch, check_alive)
+        )
         yield from check_test(case, test)
-    yield from (check(case) for check in (check_history, check_counts, check_agreement)[: 3 if usable else 2])
+    yield from (
+        check(case)
+        for check in (check_history, check_counts, check_agreement)[: 3 if usable else 2]
+    )
 
 # %% ../nbs/11_bug_museum.ipynb #95f1ea9a
 def diagnose(
@@ -601,7 +801,8 @@ def diagnose(
     test_loader: Iterable | None = None,  # test batches (x, y)
     optimizer: torch.optim.Optimizer | None = None,  # the run's; only looked at
     train: Callable | None = None,  # your train(model, loader, optimizer): is tried on a copy
-    test: Callable | None = None,  # your test(model, loader) -> (loss, accuracy): is tried on a copy
+    test: Callable
+    | None = None,  # your test(model, loader) -> (loss, accuracy): is tried on a copy
     loss_fn: Callable = F.nll_loss,  # what the model is trained with
 ) -> Diagnosis:
     """Look for the usual faults of a training run, as a careful engineer does; a healthy one gives no line marked FIX.
@@ -609,11 +810,26 @@ def diagnose(
     Works on copies: the model, its gradients and mode, the optimizer and all random numbers are left as they were. Takes seconds.
     Raises ValueError for what is no model or loader, an empty loader, batches of the wrong shape, and a history without lists.
     """
-    check_parts(model, {"loader": loader} | ({} if test_loader is None else {"test_loader": test_loader}), history)
+    check_parts(
+        model,
+        {"loader": loader} | ({} if test_loader is None else {"test_loader": test_loader}),
+        history,
+    )
     with contextlib.ExitStack() as stack:
         for each in (loader, test_loader):
             stack.enter_context(keep_random(each))
         torch.manual_seed(0)
-        test_batches = read_batches(test_loader, 2000, "test_loader") if test_loader is not None else []
-        case = Case(copied(model), loader, read_batches(loader, 512), history, test_loader, test_batches, optimizer, loss_fn)
+        test_batches = (
+            read_batches(test_loader, 2000, "test_loader") if test_loader is not None else []
+        )
+        case = Case(
+            copied(model),
+            loader,
+            read_batches(loader, 512),
+            history,
+            test_loader,
+            test_batches,
+            optimizer,
+            loss_fn,
+        )
         return Diagnosis(run_checks(case, list(model.parameters()), train, test))

@@ -29,11 +29,12 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from . import __version__
+from .base import write_atomically
 from .data import MEAN, STD, DigitDataset, normalize
 from .model import Net
 from .plotting import accuracy_interval, worst_mistakes
 from .predict import expected_calibration_error, judge, load_familiar, look, reliability
-from .training import check_same_network, write_atomically
+from .training import check_same_network
 
 # %% ../nbs/14_ship_it.ipynb #8c9d04de
 FORMAT = "mnist_course weights 1"
@@ -63,7 +64,9 @@ def fingerprint(
 def quantize(
     weight: torch.Tensor,  # float (out, ...): a row for each output
     bits: int = 8,  # 2 to 8
-) -> tuple[torch.Tensor, torch.Tensor]:  # int8 of the same shape, and float32 (out,): the step of each row
+) -> tuple[
+    torch.Tensor, torch.Tensor
+]:  # int8 of the same shape, and float32 (out,): the step of each row
     """Whole numbers for weights, symmetric around 0, with a step of its own for each output channel: its largest weight becomes
     2**(bits - 1) - 1, or 127 for 8 bits. Raises ValueError for other bits, for one axis and for weights that are not finite.
 
@@ -71,7 +74,9 @@ def quantize(
     if not 2 <= bits <= 8:
         raise ValueError(f"bits must lie between 2 and 8, got {bits}")
     if weight.ndim < 2 or not weight.isfinite().all():
-        raise ValueError(f"quantize needs finite weights with two axes or more, got {tuple(weight.shape)}; keep a bias as it is")
+        raise ValueError(
+            f"quantize needs finite weights with two axes or more, got {tuple(weight.shape)}; keep a bias as it is"
+        )
     top = 2 ** (bits - 1) - 1
     rows = weight.detach().float().flatten(1)  # (out, weights of one channel)
     step = rows.abs().amax(1) / top
@@ -86,7 +91,9 @@ def dequantize(
 ) -> torch.Tensor:  # float32 (out, ...)
     "Weights again, each off by half a step at most. Raises ValueError when there is not one step for each row."
     if step.shape != whole.shape[:1]:
-        raise ValueError(f"{tuple(whole.shape)} needs {len(whole)} steps, one for each row, got {tuple(step.shape)}")
+        raise ValueError(
+            f"{tuple(whole.shape)} needs {len(whole)} steps, one for each row, got {tuple(step.shape)}"
+        )
     return whole.float() * step.reshape(-1, *[1] * (whole.ndim - 1))
 
 
@@ -106,7 +113,9 @@ STORED = ("float32", "float16", "int8")
 def pack(
     model: nn.Module,
     stored: str = "float32",  # "float16" halves the file, "int8" leaves a quarter
-) -> dict[str, torch.Tensor]:  # as in the file; beside an int8 "fc1.weight" stands "fc1.weight.step"
+) -> dict[
+    str, torch.Tensor
+]:  # as in the file; beside an int8 "fc1.weight" stands "fc1.weight.step"
     "A model's tensors in the form in which they are stored. Raises ValueError when some are not finite, or too large for float16."
     if stored not in STORED:
         raise ValueError(f"weights can be stored as {', '.join(STORED)}, not as {stored!r}")
@@ -115,9 +124,13 @@ def pack(
         real = tensor.is_floating_point()  # batch norm counts its batches in whole numbers
         kept = (tensor.half() if stored == "float16" else tensor.float()) if real else tensor
         if not tensor.isfinite().all():
-            raise ValueError(f"{name} holds NaN or infinite values: such a network is not worth keeping")
+            raise ValueError(
+                f"{name} holds NaN or infinite values: such a network is not worth keeping"
+            )
         if not kept.isfinite().all():
-            raise ValueError(f"{name} holds values beyond 65,504, the largest of float16: store it as float32")
+            raise ValueError(
+                f"{name} holds values beyond 65,504, the largest of float16: store it as float32"
+            )
         if stored == "int8" and real and tensor.ndim > 1:
             kept, packed[f"{name}.step"] = quantize(kept.cpu())
         packed[name] = kept.detach().cpu().contiguous()
@@ -130,7 +143,11 @@ def unpack(
     "The tensors as a network takes them. What was rounded stays rounded."
     steps = {name: packed[f"{name}.step"] for name in packed if f"{name}.step" in packed}
     return {
-        name: dequantize(tensor, steps[name]) if name in steps else tensor.float() if tensor.is_floating_point() else tensor
+        name: dequantize(tensor, steps[name])
+        if name in steps
+        else tensor.float()
+        if tensor.is_floating_point()
+        else tensor
         for name, tensor in packed.items()
         if name.removesuffix(".step") not in steps or name in steps
     }
@@ -179,8 +196,12 @@ def save_model(
     try:
         text = json.dumps(about, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"facts must be numbers, words, lists and dicts of them: {error}") from error
-    write_atomically(path, to_safetensors(packed, {"format": "pt", "about": text}))  # "pt": for whoever reads it with other tools
+        raise ValueError(
+            f"facts must be numbers, words, lists and dicts of them: {error}"
+        ) from error
+    write_atomically(
+        path, to_safetensors(packed, {"format": "pt", "about": text})
+    )  # "pt": for whoever reads it with other tools
     return about
 
 # %% ../nbs/14_ship_it.ipynb #d1e6536c
@@ -203,12 +224,16 @@ def check_about(
 ) -> None:
     "Raises ValueError, naming the difference, when weights were made for another use than the one they are about to have."
     if about.get("format") != FORMAT:
-        raise ValueError(f"{path} does not say what it is: load_weights(path, model) reads bare weights, if you know their network")
+        raise ValueError(
+            f"{path} does not say what it is: load_weights(path, model) reads bare weights, if you know their network"
+        )
     asked = about.get("preprocessing")
     for name, here in PREPROCESSING.items():
         there = asked.get(name) if isinstance(asked, dict) else None
         if there != here:
-            raise ValueError(f"{path} wants digits prepared with {name} {there}, and mnist_course prepares them with {here}")
+            raise ValueError(
+                f"{path} wants digits prepared with {name} {there}, and mnist_course prepares them with {here}"
+            )
     held = str(about.get("architecture"))
     if model is not None and held != name_of(model):
         raise ValueError(f"{path} holds a {held}, and the model is a {name_of(model)}")
@@ -266,7 +291,11 @@ def signals_of(
     strange = load_familiar().strangeness(seen).tolist() if known else [None] * len(images)
     columns = (seen["output"].softmax(1).tolist(), ink.tolist(), strange)
     read = [judge(*row) for row in zip(*columns, strict=True)]
-    columns = ([r.label for r in read], [r.probability for r in read], [not r.is_digit for r in read])
+    columns = (
+        [r.label for r in read],
+        [r.probability for r in read],
+        [not r.is_digit for r in read],
+    )
     return Signals(ink.numpy(), *map(np.array, columns))
 
 
@@ -295,7 +324,9 @@ def measure_calibration(
 ) -> dict:
     "The expected calibration error, and lesson 10's table behind it."
     rows = [part.tolist() for part in reliability(probabilities, labels)]
-    table = [{"confidence": c, "accuracy": a, "digits": n} for c, a, n in zip(*rows, strict=True) if n]
+    table = [
+        {"confidence": c, "accuracy": a, "digits": n} for c, a, n in zip(*rows, strict=True) if n
+    ]
     return {"error": expected_calibration_error(probabilities, labels), "table": table}
 
 # %% ../nbs/14_ship_it.ipynb #4fb71f4c
@@ -308,16 +339,25 @@ def measure(
     if not len(dataset):
         raise ValueError("there is no digit to measure with")
     labels, inside = dataset.labels, look(model, normalize(dataset.images))
-    log_probs, seen = inside["output"].log_softmax(1), signals_of(model, inside, dataset.images)  # (N, 10)
+    log_probs, seen = (
+        inside["output"].log_softmax(1),
+        signals_of(model, inside, dataset.images),
+    )  # (N, 10)
     answers, doubtful = torch.from_numpy(seen.answer), torch.from_numpy(seen.doubtful)
     right = answers == labels
     wrong = Counter(zip(labels[~right].tolist(), answers[~right].tolist(), strict=True))
     return {
         **share_of(int(right.sum()), len(labels)),
         "loss": nn.functional.nll_loss(log_probs, labels).item(),
-        "per_digit": {str(d): share_of(int(right[labels == d].sum()), int((labels == d).sum())) for d in labels.unique().tolist()},
+        "per_digit": {
+            str(d): share_of(int(right[labels == d].sum()), int((labels == d).sum()))
+            for d in labels.unique().tolist()
+        },
         "calibration": measure_calibration(log_probs.exp(), labels),
-        "taken_for": [{"digit": y, "answer": a, "times": n} for (y, a), n in sorted(wrong.items(), key=lambda x: (-x[1], x[0]))[:5]],
+        "taken_for": [
+            {"digit": y, "answer": a, "times": n}
+            for (y, a), n in sorted(wrong.items(), key=lambda x: (-x[1], x[0]))[:5]
+        ],
         "surest_mistakes": [vars(mistake) for mistake in worst_mistakes(log_probs, dataset, 5)],
         "doubtful": {"digits": int(doubtful.sum()), "wrong": int((doubtful & ~right).sum())},
     }
@@ -344,9 +384,15 @@ def card(
 ) -> str:
     "The measured part of a model card, in Markdown."
     worst = ", ".join(f"{m['digit']} for {m['answer']} ({m['times']})" for m in test["taken_for"])
-    sure = ", ".join(f"{m['label']} for {m['answer']} with {m['probability']:.1%}" for m in test["surest_mistakes"])
+    sure = ", ".join(
+        f"{m['label']} for {m['answer']} with {m['probability']:.1%}"
+        for m in test["surest_mistakes"]
+    )
     doubt, calibration = test["doubtful"], test["calibration"]
-    bins = [(f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}", f"{row['digits']:,}") for row in calibration["table"]]
+    bins = [
+        (f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}", f"{row['digits']:,}")
+        for row in calibration["table"]
+    ]
     return "\n\n".join([
         f"{test['right']:,} of {test['total']:,} right: {percent(test)}, with a 95 % interval. Mean loss {test['loss']:.4f} nats.",
         table("digit", "right", "of", "accuracy", rows=[(d, f"{p['right']:,}", f"{p['total']:,}", percent(p)) for d, p in test["per_digit"].items()]),
@@ -364,7 +410,9 @@ def need_onnx() -> tuple:  # the modules onnx and onnxruntime
         import onnxruntime
         import onnxscript  # noqa: F401  (torch writes ONNX with it)
     except ImportError as error:
-        raise ImportError(f"ONNX needs the package {error.name}: pip install 'mnist_course[onnx]'") from error
+        raise ImportError(
+            f"ONNX needs the package {error.name}: pip install 'mnist_course[onnx]'"
+        ) from error
     return onnx, onnxruntime
 
 
@@ -378,7 +426,9 @@ def save_onnx(
     about = describe_model(model, facts)
     copied, x = copy.deepcopy(model).cpu().float().eval(), torch.zeros(2, 1, 28, 28)
     names = {"input_names": ["digits"], "output_names": ["log_probabilities"]}
-    proto = torch.onnx.export(copied, (x,), dynamic_shapes=({0: torch.export.Dim("N")},), verbose=False, **names).model_proto
+    proto = torch.onnx.export(
+        copied, (x,), dynamic_shapes=({0: torch.export.Dim("N")},), verbose=False, **names
+    ).model_proto
     onnx.helper.set_model_props(proto, {"about": json.dumps(about)})
     write_atomically(path, proto.SerializeToString())
 
@@ -394,13 +444,21 @@ class OnnxNetwork(nn.Module):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime has a class of its own for every kind of damage
-            raise ValueError(f"{path} is not an ONNX file, or is damaged ({type(error).__name__})") from error
+            raise ValueError(
+                f"{path} is not an ONNX file, or is damaged ({type(error).__name__})"
+            ) from error
         self.about = json.loads(self.session.get_modelmeta().custom_metadata_map.get("about", "{}"))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, 1, 28, 28) -> log-probabilities (N, 10)
-        return torch.from_numpy(self.session.run(None, {self.session.get_inputs()[0].name: x.numpy()})[0])
+    def forward(
+        self, x: torch.Tensor
+    ) -> torch.Tensor:  # (N, 1, 28, 28) -> log-probabilities (N, 10)
+        return torch.from_numpy(
+            self.session.run(None, {self.session.get_inputs()[0].name: x.numpy()})[0]
+        )
 
 # %% ../nbs/14_ship_it.ipynb #ddc22da3
 def percentile(
@@ -410,7 +468,9 @@ def percentile(
     "The smallest value that at least this share of them does not exceed (the nearest rank). Raises ValueError without values."
     ordered = sorted(values)
     if not ordered or not 0 < share <= 1:
-        raise ValueError(f"percentile needs values and a share above 0 and at most 1, got {len(ordered)} values and {share}")
+        raise ValueError(
+            f"percentile needs values and a share above 0 and at most 1, got {len(ordered)} values and {share}"
+        )
     return ordered[math.ceil(share * len(ordered)) - 1]
 
 # %% ../nbs/14_ship_it.ipynb #52852fe7
@@ -435,7 +495,9 @@ class Latency:
         return 1000 * self.batch / self.median
 
     def __str__(self) -> str:
-        times = f"median {self.median:.2f} ms, p95 {self.p95:.2f} ms, first call {self.first:.2f} ms"
+        times = (
+            f"median {self.median:.2f} ms, p95 {self.p95:.2f} ms, first call {self.first:.2f} ms"
+        )
         return f"{self.batch} digit{'s'[: self.batch > 1]} a call: {times}, {self.digits_per_second:,.0f} digits a second"
 
 # %% ../nbs/14_ship_it.ipynb #77c6ddd6
@@ -451,7 +513,9 @@ def latency(
 ) -> Latency:
     "Time call after call, each until its answer is there. Raises ValueError without a call or without a digit."
     if times < 1 or warm_up < 0 or not len(x):
-        raise ValueError(f"latency needs at least one call and one digit, got {times} calls after {warm_up}, and {len(x)} digits")
+        raise ValueError(
+            f"latency needs at least one call and one digit, got {times} calls after {warm_up}, and {len(x)} digits"
+        )
     taken = []
     for _ in range(warm_up + times):
         start = time.perf_counter()
@@ -481,7 +545,9 @@ def largest_gap(
 ) -> float:  # 0 to 1
     "Kolmogorov and Smirnov's distance: how far apart, at most, the shares of values up to some point lie."
     points = np.concatenate([a, b])
-    shares = [np.searchsorted(np.sort(values), points, side="right") / len(values) for values in (a, b)]
+    shares = [
+        np.searchsorted(np.sort(values), points, side="right") / len(values) for values in (a, b)
+    ]
     return float(np.abs(shares[0] - shares[1]).max())
 
 # %% ../nbs/14_ship_it.ipynb #bd86ec09
@@ -494,13 +560,22 @@ def drift(
 
     The limit of ink and probability is Smirnov's; that of doubtful answers is the normal one for two shares."""
     if min(len(usual), len(now)) < 50 or not 0 < chance < 1:
-        raise ValueError(f"drift needs 50 pictures on either side and a chance in (0, 1), got {len(usual)}, {len(now)}, {chance}")
+        raise ValueError(
+            f"drift needs 50 pictures on either side and a chance in (0, 1), got {len(usual)}, {len(now)}, {chance}"
+        )
     spread, found = 1 / len(usual) + 1 / len(now), {}
     for name in ("ink", "probability"):
         a, b = getattr(usual, name), getattr(now, name)
-        found[name] = Drift(float(a.mean()), float(b.mean()), largest_gap(a, b), math.sqrt(-math.log(chance / 2) / 2 * spread))
+        found[name] = Drift(
+            float(a.mean()),
+            float(b.mean()),
+            largest_gap(a, b),
+            math.sqrt(-math.log(chance / 2) / 2 * spread),
+        )
     a, b = float(usual.doubtful.mean()), float(now.doubtful.mean())
     both = (usual.doubtful.sum() + now.doubtful.sum() + 1) / (len(usual) + len(now) + 2)  # never 0
     deviations = NormalDist().inv_cdf(1 - chance / 2)
-    limit = deviations * math.sqrt(both * (1 - both) * spread) + 0.5 / len(now)  # half a picture, since pictures are whole
+    limit = deviations * math.sqrt(both * (1 - both) * spread) + 0.5 / len(
+        now
+    )  # half a picture, since pictures are whole
     return found | {"doubtful": Drift(a, b, abs(a - b), limit)}

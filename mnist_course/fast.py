@@ -39,7 +39,9 @@ def fair_seconds(
 ) -> dict[str, float]:
     "Median seconds of each job. Each runs once without a clock; then all take turns, so that a slow moment of the machine meets all of them."
     if rounds < 1 or not jobs:
-        raise ValueError(f"fair_seconds needs at least one job and one round, got {len(jobs)} and {rounds}")
+        raise ValueError(
+            f"fair_seconds needs at least one job and one round, got {len(jobs)} and {rounds}"
+        )
     seconds = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
@@ -59,7 +61,16 @@ OPERATIONS = {  # part of a training step: what its operations are called
     "ReLU": ("relu", "threshold"),
     "linear layers": ("addmm", "aten::mm", "linear"),
     "optimizer": ("optimizer", "sgd", "_foreach"),
-    "making the batch": ("index", "div_", "sub_", "aten::stack", "select", "randperm", "unsqueeze", "dataloader"),
+    "making the batch": (
+        "index",
+        "div_",
+        "sub_",
+        "aten::stack",
+        "select",
+        "randperm",
+        "unsqueeze",
+        "dataloader",
+    ),
     "copies": ("copy_", "clone", "contiguous"),
 }
 
@@ -68,17 +79,24 @@ def where_time_goes(
     job: Callable[[], object],  # some steps of training, say
 ) -> dict[str, float]:  # part -> share of the time, the largest first; they sum to 1
     "The time of a job on the CPU by kind of operation, as torch's profiler sees it; the job runs once before, to warm up."
-    os.environ.setdefault("KINETO_LOG_LEVEL", "9")  # else the profiler talks about GPUs that are not there
+    os.environ.setdefault(
+        "KINETO_LOG_LEVEL", "9"
+    )  # else the profiler talks about GPUs that are not there
     job()
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         job()
     time_of = dict.fromkeys([*OPERATIONS, "all else"], 0.0)
     for event in seen.key_averages():
         name = event.key.lower()
-        part = next((part for part, words in OPERATIONS.items() if any(word in name for word in words)), "all else")
+        part = next(
+            (part for part, words in OPERATIONS.items() if any(word in name for word in words)),
+            "all else",
+        )
         time_of[part] += event.self_cpu_time_total
     total = sum(time_of.values())
-    return {part: value / total for part, value in sorted(time_of.items(), key=lambda item: -item[1])}
+    return {
+        part: value / total for part, value in sorted(time_of.items(), key=lambda item: -item[1])
+    }
 
 # %% ../nbs/13_faster.ipynb #e58b93f0
 def plot_parts(
@@ -91,7 +109,9 @@ def plot_parts(
     ax.barh(list(shares), [100 * value for value in shares.values()], color=BLUE)
     ax.invert_yaxis()
     ax.set(title=title, xlabel="share of the time (%)")
-    return figure.describe(f"{title}: " + ", ".join(f"{part} {value:.1%}" for part, value in shares.items()) + ".")
+    return figure.describe(
+        f"{title}: " + ", ".join(f"{part} {value:.1%}" for part, value in shares.items()) + "."
+    )
 
 # %% ../nbs/13_faster.ipynb #7be4823c
 SHAPES = ((1, 32), (32, 64), (64, 128), (128, 256))  # of the convolutions in Net: maps in and out
@@ -168,7 +188,9 @@ def fast_weights(model: Net) -> None:
     "Kaiming's initial weights; fc1 begins with its middle 2 x 2 cells, which is all that small pictures show it, and with zeros around them."
     kaiming_weights(model)
     cells = model.fc1.weight.view(50, 256, 4, 4)
-    inner = 2 * cells[:, :, 1:3, 1:3]  # a quarter of the inputs, so twice as large, by Kaiming's rule
+    inner = (
+        2 * cells[:, :, 1:3, 1:3]
+    )  # a quarter of the inputs, so twice as large, by Kaiming's rule
     cells.zero_()
     cells[:, :, 1:3, 1:3] = inner
 
@@ -179,7 +201,10 @@ def faster_precision(
     gain: float = 1.1,  # how many times faster bfloat16 has to be, to be chosen
 ) -> str:  # "float32" or "bfloat16"
     "The precision in which a convolution, forward and backward, is faster here. Measured, once for each device, in less than a second."
-    x, weight = torch.ones(32, 64, 12, 12, device=device), torch.ones(128, 64, 3, 3, device=device, requires_grad=True)
+    x, weight = (
+        torch.ones(32, 64, 12, 12, device=device),
+        torch.ones(128, 64, 3, 3, device=device, requires_grad=True),
+    )
     x = x.contiguous(memory_format=torch.channels_last)
 
     def job(dtype: torch.dtype | None) -> None:
@@ -187,7 +212,9 @@ def faster_precision(
             y = F.conv2d(x, weight)
         y.float().sum().backward()
 
-    seconds = fair_seconds({name: functools.partial(job, dtype) for name, dtype in PRECISIONS.items()}, rounds=3)
+    seconds = fair_seconds(
+        {name: functools.partial(job, dtype) for name, dtype in PRECISIONS.items()}, rounds=3
+    )
     return "bfloat16" if seconds["float32"] > gain * seconds["bfloat16"] else "float32"
 
 # %% ../nbs/13_faster.ipynb #b9f60c24
@@ -219,7 +246,16 @@ class Muon(torch.optim.Optimizer):
     ):
         check_settings(lr, momentum, True, 0.0)
         self.dtype = None  # of the products of matrices: the gradients' own, or bfloat16, for directions need few digits
-        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": True, "weight_decay": 0.0, "orthogonal": False})
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "nesterov": True,
+                "weight_decay": 0.0,
+                "orthogonal": False,
+            },
+        )
 
     @torch.no_grad()
     def step(self) -> None:
@@ -232,7 +268,11 @@ class Muon(torch.optim.Optimizer):
                 p.add_(direction, alpha=-group["lr"])
 
 # %% ../nbs/13_faster.ipynb #90d6f3ab
-SHARE, REST, SMALL = 0.55, 0.1, 0.6  # of an epoch; of the run: from when on conv1 rests, until when the pictures are small
+SHARE, REST, SMALL = (
+    0.55,
+    0.1,
+    0.6,
+)  # of an epoch; of the run: from when on conv1 rests, until when the pictures are small
 
 
 def plan(
@@ -246,18 +286,30 @@ def plan(
 class FastForward:
     "The forward pass of the fast recipe: the plan, and a loss with smoothed labels."
 
-    schedule: torch.optim.lr_scheduler.OneCycleLR  # counts the steps, also in a run that was resumed
+    schedule: (
+        torch.optim.lr_scheduler.OneCycleLR
+    )  # counts the steps, also in a run that was resumed
 
-    def __call__(self, model: Net, x: torch.Tensor, y: torch.Tensor, precision: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def __call__(
+        self, model: Net, x: torch.Tensor, y: torch.Tensor, precision: str
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         device = next(model.parameters()).device
         self.schedule.optimizer.dtype = PRECISIONS[precision]  # Muon's products, too
         side, rest = plan(self.schedule.last_epoch / self.schedule.total_steps)
-        x = middle(x, side).to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        x = (
+            middle(x, side)
+            .to(device, non_blocking=True)
+            .contiguous(memory_format=torch.channels_last)
+        )
         with torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32"):
             log_probs = fast_log_probs(model, x, rest).float()
         check_labels(y, 10)
         y = y.to(device, torch.int64, non_blocking=True)
-        return log_probs, y, F.cross_entropy(log_probs, y, label_smoothing=0.1)  # the softmax of log-probabilities is what it was
+        return (
+            log_probs,
+            y,
+            F.cross_entropy(log_probs, y, label_smoothing=0.1),
+        )  # the softmax of log-probabilities is what it was
 
 # %% ../nbs/13_faster.ipynb #92a4d7e5
 def fast_recipe(
@@ -268,14 +320,25 @@ def fast_recipe(
     """The recipe of lesson 13: a share of the digits, one cycle of Muon, small pictures first, early layers at rest when they have found their kernels,
     in the precision that is faster here. Raises ValueError for a network other than Net: the plan is made for its layers."""
     if not isinstance(model, Net):
-        raise ValueError(f'the fast recipe is made for Net, got a {type(model).__name__}: recipe="one-cycle" takes any network')
+        raise ValueError(
+            f'the fast recipe is made for Net, got a {type(model).__name__}: recipe="one-cycle" takes any network'
+        )
     fast_weights(model.to(memory_format=torch.channels_last))
     matrices = [model.conv2.weight, model.conv3.weight, model.conv4.weight, model.fc1.weight]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
     optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}], momentum=0.8)
     total = epochs * max(1, round(SHARE * steps))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=[0.04, 0.05], total_steps=total, cycle_momentum=False)
-    return Recipe(optimizer, schedule, "batch", FastForward(schedule), SHARE, faster_precision(next(model.parameters()).device.type))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=[0.04, 0.05], total_steps=total, cycle_momentum=False
+    )
+    return Recipe(
+        optimizer,
+        schedule,
+        "batch",
+        FastForward(schedule),
+        SHARE,
+        faster_precision(next(model.parameters()).device.type),
+    )
 
 # %% ../nbs/13_faster.ipynb #f19c7b52
 def ahead(
@@ -285,7 +348,10 @@ def ahead(
     "The same batches on a device. A GPU's copy is asked for one batch early, from page-locked memory, and does not block Python."
     cuda, waiting = torch.device(device).type == "cuda", None
     for batch in loader:
-        batch = [(t.pin_memory() if cuda and not t.is_cuda else t).to(device, non_blocking=cuda) for t in batch]
+        batch = [
+            (t.pin_memory() if cuda and not t.is_cuda else t).to(device, non_blocking=cuda)
+            for t in batch
+        ]
         if waiting is not None:
             yield tuple(waiting)
         waiting = batch

@@ -17,7 +17,17 @@ from torch import nn
 
 from .arithmetic import output_size
 from .data import MEAN, STD, BatchLoader, DigitDataset
-from .figure import AMBER, BLACK, BLUE, GREEN, ORANGE, PINK, SKY, DescribedFigure, pixels
+from mnist_course.figure import (
+    AMBER,
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PINK,
+    SKY,
+    DescribedFigure,
+    pixels,
+)
 from .model import check_input
 
 # %% ../nbs/09_inside.ipynb #15b67d9b
@@ -41,9 +51,20 @@ def middle_value(
     unit: int,  # a map, or a feature
 ) -> torch.Tensor:  # one number
     "A unit of a layer: of a map, the number in the middle. Raises ValueError, with the units there are."
-    if output.ndim not in (1, 3) or isinstance(unit, bool) or not isinstance(unit, int) or not 0 <= unit < len(output):
-        raise ValueError(f"this layer gives {tuple(output.shape)}: its units are 0 to {len(output) - 1}, got {unit!r}")
-    return output[unit, output.shape[1] // 2, output.shape[2] // 2] if output.ndim == 3 else output[unit]
+    if (
+        output.ndim not in (1, 3)
+        or isinstance(unit, bool)
+        or not isinstance(unit, int)
+        or not 0 <= unit < len(output)
+    ):
+        raise ValueError(
+            f"this layer gives {tuple(output.shape)}: its units are 0 to {len(output) - 1}, got {unit!r}"
+        )
+    return (
+        output[unit, output.shape[1] // 2, output.shape[2] // 2]
+        if output.ndim == 3
+        else output[unit]
+    )
 
 # %% ../nbs/09_inside.ipynb #46a2f548
 @contextmanager
@@ -51,13 +72,22 @@ def watch_layers(
     model: nn.Module,
     *names: str,  # of layers
     relu: bool = False,  # look behind the ReLU that follows: the layer hands on relu(output)
-) -> Iterator[dict[str, torch.Tensor]]:  # filled by each call of the model: a layer's name, and its latest output
+) -> Iterator[
+    dict[str, torch.Tensor]
+]:  # filled by each call of the model: a layer's name, and its latest output
     """While the block runs, the model is in eval mode and each named layer leaves its output in the dictionary. Afterwards hooks
     and modes are as they were, also after an error. Raises ValueError for a layer that does not exist."""
-    layers, modes, seen, hooks = {find_layer(model, name): name for name in names}, [(m, m.training) for m in model.modules()], {}, []
+    layers, modes, seen, hooks = (
+        {find_layer(model, name): name for name in names},
+        [(m, m.training) for m in model.modules()],
+        {},
+        [],
+    )
 
     def hook(layer, inputs, output):
-        output = F.relu(output) + torch.finfo(output.dtype).tiny if relu else output  # a hair above 0, no ReLU stops the gradient
+        output = (
+            F.relu(output) + torch.finfo(output.dtype).tiny if relu else output
+        )  # a hair above 0, no ReLU stops the gradient
         seen[layers[layer]] = output if torch.is_grad_enabled() else output.clone()
         return output
 
@@ -79,7 +109,9 @@ def check_one(
     "Raises ValueError unless image is one normalized digit, (1, 1, 28, 28), of the type of the model's weights."
     check_input(image, next(model.parameters()).dtype)
     if len(image) != 1:
-        raise ValueError(f"one image is needed, (1, 1, 28, 28), got {len(image)}: images[:1] is the first")
+        raise ValueError(
+            f"one image is needed, (1, 1, 28, 28), got {len(image)}: images[:1] is the first"
+        )
 
 
 def feature_maps(
@@ -101,9 +133,13 @@ def plot_feature_maps(
     "A row for each layer that gives maps: its strongest ones, after ReLU, on one colour scale a row. Raises ValueError without maps."
     rows = {name: F.relu(pixels(x, name)) for name, x in maps.items() if x.ndim == 3}
     if not rows or n < 1:
-        raise ValueError(f"there are no maps (C, H, W) to draw among {', '.join(maps) or 'nothing'}, or n = {n} is below 1")
+        raise ValueError(
+            f"there are no maps (C, H, W) to draw among {', '.join(maps) or 'nothing'}, or n = {n} is below 1"
+        )
     figure, told = DescribedFigure(0.85 * n + 0.4, 1.05 * len(rows)), []
-    for axes, (name, x) in zip(figure.subplots(len(rows), n, squeeze=False), rows.items(), strict=True):
+    for axes, (name, x) in zip(
+        figure.subplots(len(rows), n, squeeze=False), rows.items(), strict=True
+    ):
         strongest = x.sum((1, 2)).argsort(descending=True, stable=True)[:n].tolist()
         for ax in axes:
             ax.set(xticks=[], yticks=[])
@@ -113,7 +149,9 @@ def plot_feature_maps(
             ax.set_title(f"map {i}", fontsize=8)
         axes[0].set_ylabel(name, fontsize=9)
         lit = (x > 0).float().mean().item()
-        told.append(f"{name}: {len(x)} maps of {x.shape[1]} x {x.shape[2]}, {lit:.0%} of the numbers above 0, strongest map {strongest[0]}")
+        told.append(
+            f"{name}: {len(x)} maps of {x.shape[1]} x {x.shape[2]}, {lit:.0%} of the numbers above 0, strongest map {strongest[0]}"
+        )
     return figure.describe(f"The {n} strongest maps of each layer. {'; '.join(told)}.")
 
 # %% ../nbs/09_inside.ipynb #5336ea2f
@@ -145,14 +183,18 @@ def excite(
 # %% ../nbs/09_inside.ipynb #40995496
 def pick(
     scores: torch.Tensor,  # (N, classes)
-    digits: int | torch.Tensor | None = None,  # one for all, or one for each image; None: the model's own answers
+    digits: int
+    | torch.Tensor
+    | None = None,  # one for all, or one for each image; None: the model's own answers
 ) -> torch.Tensor:  # (N,)
     "The score of one digit for each image. Raises ValueError for digits that do not exist, or too many or few of them."
     n, classes = scores.shape
     chosen = scores.argmax(1) if digits is None else torch.as_tensor(digits, device=scores.device)
     whole = chosen.dtype in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
     if not whole or chosen.shape not in ((), (n,)) or ((chosen < 0) | (chosen >= classes)).any():
-        raise ValueError(f"digits must be a whole number from 0 to {classes - 1}, or {n} of them, got {digits!r}")
+        raise ValueError(
+            f"digits must be a whole number from 0 to {classes - 1}, or {n} of them, got {digits!r}"
+        )
     return scores.gather(1, chosen.long().expand(n)[:, None])[:, 0]
 
 # %% ../nbs/09_inside.ipynb #bc089901
@@ -160,7 +202,9 @@ def saliency(
     model: nn.Module,
     images: torch.Tensor,  # (N, 1, 28, 28), normalized
     digits: int | torch.Tensor | None = None,  # whose score; None: the model's own answers
-) -> torch.Tensor:  # (N, 28, 28), 0 or more: change of the score for each unit of a normalized pixel
+) -> (
+    torch.Tensor
+):  # (N, 28, 28), 0 or more: change of the score for each unit of a normalized pixel
     """|gradient of the score with respect to each pixel|. The images do not influence each other, so one sum serves them all.
 
     Raises ValueError for other shapes and digits. Simonyan, Vedaldi and Zisserman 2013, section 3.
@@ -177,7 +221,8 @@ def draw_heat(
     ax,
     image: torch.Tensor,  # (28, 28): its outline is drawn
     heat: torch.Tensor,  # (H, W)
-    sees: tuple[float, float] | None = None,  # (field, jump) in pixels: draw each number where it looks; None: stretch
+    sees: tuple[float, float]
+    | None = None,  # (field, jump) in pixels: draw each number where it looks; None: stretch
 ) -> str:  # the largest value, and where it is
     "One map over the outline of its digit: purple to yellow from 0 up, or orange, white and purple around 0."
     low, top = heat.min().item(), heat.abs().max().item()
@@ -188,8 +233,12 @@ def draw_heat(
     ax.imshow(heat.numpy(), extent=box, vmax=top or 1, interpolation="nearest", **scale)
     if image.max() > image.min():
         middle = (image.max() + image.min()).item() / 2
-        ax.contour(image.numpy(), levels=[middle], colors="white" if low >= 0 else "black", linewidths=1)
-    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[], facecolor="0.6")  # grey: nothing looks there
+        ax.contour(
+            image.numpy(), levels=[middle], colors="white" if low >= 0 else "black", linewidths=1
+        )
+    ax.set(
+        xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[], facecolor="0.6"
+    )  # grey: nothing looks there
     ax.set_frame_on(True)
     row, column = divmod(int(heat.abs().argmax()), heat.shape[1])
     return f"{heat[row, column]:.2g} at row {row}, column {column}" if top else "0 everywhere"
@@ -200,14 +249,26 @@ def plot_heat(
     heats: torch.Tensor,  # (N, H, W): saliency, Grad-CAM, occlusion
     titles: Sequence[object] = (),  # N of them
     columns: int = 5,
-    sees: tuple[float, float] | None = None,  # (field, jump) in pixels: draw each number where it looks; None: stretch
+    sees: tuple[float, float]
+    | None = None,  # (field, jump) in pixels: draw each number where it looks; None: stretch
 ) -> DescribedFigure:
     "Maps over the outlines of their digits, each on a scale of its own, whose end stands in the title. Raises ValueError for other shapes."
     images, heats = pixels(images, "images"), pixels(heats, "heats")
-    if heats.ndim != 3 or images.ndim not in (3, 4) or not len(images) == len(heats) > 0 or len(titles) not in (0, len(heats)):
+    if (
+        heats.ndim != 3
+        or images.ndim not in (3, 4)
+        or not len(images) == len(heats) > 0
+        or len(titles) not in (0, len(heats))
+    ):
         shapes = f"{tuple(images.shape)}, {tuple(heats.shape)} and {len(titles)}"
-        raise ValueError(f"needed are N images, N maps (N, H, W), and N titles or none; got {shapes}")
-    titles, columns, told = titles or [f"no. {i + 1}" for i in range(len(heats))], min(columns, len(heats)), []
+        raise ValueError(
+            f"needed are N images, N maps (N, H, W), and N titles or none; got {shapes}"
+        )
+    titles, columns, told = (
+        titles or [f"no. {i + 1}" for i in range(len(heats))],
+        min(columns, len(heats)),
+        [],
+    )
     rows = -(-len(heats) // columns)
     figure = DescribedFigure(1.35 * columns, 1.75 * rows)
     for i, ax in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
@@ -216,7 +277,9 @@ def plot_heat(
             told.append(f"{titles[i]}: {draw_heat(ax, images[i].squeeze(), heats[i], sees)}")
             ax.set_title(f"{titles[i]}\nup to {heats[i].abs().max():.2g}", fontsize=8)
     size = f"{heats.shape[1]} x {heats.shape[2]}"
-    return figure.describe(f"{len(heats)} of {size} numbers over their digits, with the largest of each. {'; '.join(told)}.")
+    return figure.describe(
+        f"{len(heats)} of {size} numbers over their digits, with the largest of each. {'; '.join(told)}."
+    )
 
 # %% ../nbs/09_inside.ipynb #0381dd0a
 def grad_cam(
@@ -233,13 +296,21 @@ def grad_cam(
     check_input(images, next(model.parameters()).dtype)
     with torch.no_grad(), watch_layers(model, SCORES) as plain:
         model(images)
-    with torch.enable_grad(), watch_layers(model, SCORES) as seen, watch_layers(model, layer, relu=True) as behind:
+    with (
+        torch.enable_grad(),
+        watch_layers(model, SCORES) as seen,
+        watch_layers(model, layer, relu=True) as behind,
+    ):
         model(images.detach().clone().requires_grad_())
         maps, scores = behind[layer], seen[SCORES]
         if maps.ndim != 4 or not torch.allclose(scores, plain[SCORES], rtol=1e-3, atol=1e-3):
-            raise ValueError(f"Grad-CAM needs a layer that gives maps, with a ReLU behind it; {layer} gives {tuple(maps.shape)}")
+            raise ValueError(
+                f"Grad-CAM needs a layer that gives maps, with a ReLU behind it; {layer} gives {tuple(maps.shape)}"
+            )
         (gradient,) = torch.autograd.grad(pick(scores, digits).sum(), maps)
-    heat = F.relu((gradient.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True)).detach()
+    heat = F.relu(
+        (gradient.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True)
+    ).detach()
     return (F.interpolate(heat, size=images.shape[2:], mode="bilinear") if stretch else heat)[:, 0]
 
 # %% ../nbs/09_inside.ipynb #ae5a2042
@@ -251,7 +322,9 @@ def occlusion(
     size: int = 5,  # of the square patch, in pixels
     stride: int = 1,  # pixels from one place to the next
     fill: float = PAPER,  # the normalized pixel with which the patch covers; black paper
-) -> torch.Tensor:  # (rows, columns) of places: by how much the score falls; negative where covering raises it
+) -> (
+    torch.Tensor
+):  # (rows, columns) of places: by how much the score falls; negative where covering raises it
     "Cover each place in turn. Raises ValueError for another shape, and for a patch that does not fit. Zeiler and Fergus 2014, section 4.2."
     check_one(model, image)
     places = output_size(image.shape[-1], size, stride)
@@ -289,11 +362,18 @@ def embed(
 def pca(
     points: torch.Tensor,  # (N, D), N at least 2
     k: int = 2,  # directions to keep
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # coordinates (N, k), directions (k, D), shares of the variance (k,)
+) -> tuple[
+    torch.Tensor, torch.Tensor, torch.Tensor
+]:  # coordinates (N, k), directions (k, D), shares of the variance (k,)
     """Principal components, by the singular value decomposition of the centred points. Of the two signs that a direction can have,
     the one that makes its largest entry positive. Raises ValueError for other shapes, for NaN, and where all points are the same.
     """
-    if points.ndim != 2 or len(points) < 2 or not 1 <= k <= min(points.shape) or not points.isfinite().all():
+    if (
+        points.ndim != 2
+        or len(points) < 2
+        or not 1 <= k <= min(points.shape)
+        or not points.isfinite().all()
+    ):
         raise ValueError(
             f"points must be (N, D), N >= 2, finite, and k from 1 to the smaller of the two; got {tuple(points.shape)}, k = {k}"
         )
@@ -301,7 +381,10 @@ def pca(
     _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
     if not spread[0] > 0:
         raise ValueError("all points are the same: there is no direction in which they spread")
-    directions = directions[:k] * directions[:k].gather(1, directions[:k].abs().argmax(1, keepdim=True)).sign()
+    directions = (
+        directions[:k]
+        * directions[:k].gather(1, directions[:k].abs().argmax(1, keepdim=True)).sign()
+    )
     return centred @ directions.T, directions, spread[:k] ** 2 / (spread**2).sum()
 
 # %% ../nbs/09_inside.ipynb #af58bca1
@@ -311,28 +394,55 @@ def plot_embedding(
 ) -> DescribedFigure:
     "Each digit as its own numeral, at its two coordinates. Raises ValueError for other shapes."
     points = pixels(coordinates, "coordinates")
-    if points.ndim != 2 or points.shape[1] != 2 or labels.shape != points.shape[:1] or not len(points):
-        raise ValueError(f"coordinates must be (N, 2) and labels (N,), got {tuple(points.shape)} and {tuple(labels.shape)}")
+    if (
+        points.ndim != 2
+        or points.shape[1] != 2
+        or labels.shape != points.shape[:1]
+        or not len(points)
+    ):
+        raise ValueError(
+            f"coordinates must be (N, 2) and labels (N,), got {tuple(points.shape)} and {tuple(labels.shape)}"
+        )
     figure, colors = DescribedFigure(6, 5), [BLUE, ORANGE, GREEN, PINK, SKY, AMBER, BLACK]
     ax, present = figure.subplots(), labels.unique().tolist()
     for digit in present:
         mine = points[labels == digit].numpy()
-        ax.scatter(mine[:, 0], mine[:, 1], marker=f"${digit}$", s=26, lw=0.3, color=colors[digit % 7])
-    ax.set(xlabel="first principal component", ylabel="second principal component", title="Each digit where the network puts it")
+        ax.scatter(
+            mine[:, 0], mine[:, 1], marker=f"${digit}$", s=26, lw=0.3, color=colors[digit % 7]
+        )
+    ax.set(
+        xlabel="first principal component",
+        ylabel="second principal component",
+        title="Each digit where the network puts it",
+    )
     centres = {digit: points[labels == digit].mean(0) for digit in present}
-    told = ", ".join(f"{digit} at ({x:.1f}, {y:.1f})" for digit, (x, y) in ((d, c.tolist()) for d, c in centres.items()))
-    pairs = [(float((centres[a] - centres[b]).norm()), a, b) for a in present for b in present if a < b]
+    told = ", ".join(
+        f"{digit} at ({x:.1f}, {y:.1f})"
+        for digit, (x, y) in ((d, c.tolist()) for d, c in centres.items())
+    )
+    pairs = [
+        (float((centres[a] - centres[b]).norm()), a, b) for a in present for b in present if a < b
+    ]
     nearest = f" Nearest to each other: {min(pairs)[1]} and {min(pairs)[2]}." if pairs else ""
-    return figure.describe(f"{len(points)} digits in two dimensions; the middle of each kind: {told}.{nearest}")
+    return figure.describe(
+        f"{len(points)} digits in two dimensions; the middle of each kind: {told}.{nearest}"
+    )
 
 # %% ../nbs/09_inside.ipynb #9b18bf51
 def neighbours(
     queries: torch.Tensor,  # (Q, D)
     bank: torch.Tensor,  # (N, D): where to look
     k: int = 5,
-) -> tuple[torch.Tensor, torch.Tensor]:  # distances (Q, k), nearest first, and places in the bank (Q, k)
+) -> tuple[
+    torch.Tensor, torch.Tensor
+]:  # distances (Q, k), nearest first, and places in the bank (Q, k)
     "The k nearest rows of the bank to each query, by Euclidean distance. Raises ValueError for other shapes, or k out of range."
-    if queries.ndim != 2 or bank.ndim != 2 or queries.shape[1] != bank.shape[1] or not 1 <= k <= len(bank):
+    if (
+        queries.ndim != 2
+        or bank.ndim != 2
+        or queries.shape[1] != bank.shape[1]
+        or not 1 <= k <= len(bank)
+    ):
         raise ValueError(
             f"queries (Q, D), a bank (N, D) and k from 1 to N are needed; got {tuple(queries.shape)}, {tuple(bank.shape)}, {k}"
         )

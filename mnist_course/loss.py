@@ -19,9 +19,13 @@ def check_scores(
     "Raises ValueError, saying what to do, when x is not a tensor of floats or has nothing along dim."
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
-        raise ValueError(f"scores must be a tensor of floats, got {got}: torch.tensor(...).float() makes one")
+        raise ValueError(
+            f"scores must be a tensor of floats, got {got}: torch.tensor(...).float() makes one"
+        )
     if not -x.ndim <= dim < x.ndim:
-        raise ValueError(f"shape {tuple(x.shape)} has no dim={dim}: the scores of one digit, (10,), become a batch with x[None]")
+        raise ValueError(
+            f"shape {tuple(x.shape)} has no dim={dim}: the scores of one digit, (10,), become a batch with x[None]"
+        )
     if not x.shape[dim]:
         raise ValueError(f"shape {tuple(x.shape)} holds no scores along dim={dim}")
 
@@ -61,7 +65,9 @@ def check_target(
     "Raises ValueError, saying what to do, when target is not one class number from 0 to C - 1 for each row."
     if not isinstance(target, torch.Tensor) or target.dtype != torch.int64:
         got = target.dtype if isinstance(target, torch.Tensor) else type(target).__name__
-        raise ValueError(f"target must be a tensor of int64 class numbers, got {got}: whole numbers become int64 with target.long()")
+        raise ValueError(
+            f"target must be a tensor of int64 class numbers, got {got}: whole numbers become int64 with target.long()"
+        )
     n, classes = log_probs.shape
     if target.shape != (n,):
         hint = ": from one-hot rows, target.argmax(dim=1)" if target.shape == (n, classes) else ""
@@ -75,15 +81,29 @@ def check_log_probs(
     log_probs: torch.Tensor,  # what someone gives as log-probabilities
 ) -> None:
     "Raises ValueError, naming the likely cause, when exp(log_probs) does not sum to 1 in each row. Lets nan pass."
-    if not isinstance(log_probs, torch.Tensor) or not log_probs.is_floating_point() or log_probs.ndim != 2:
-        got = f"{log_probs.dtype} {tuple(log_probs.shape)}" if isinstance(log_probs, torch.Tensor) else type(log_probs).__name__
+    if (
+        not isinstance(log_probs, torch.Tensor)
+        or not log_probs.is_floating_point()
+        or log_probs.ndim != 2
+    ):
+        got = (
+            f"{log_probs.dtype} {tuple(log_probs.shape)}"
+            if isinstance(log_probs, torch.Tensor)
+            else type(log_probs).__name__
+        )
         raise ValueError(f"log_probs must be floats (N, C), a row for each digit, got {got}")
     rows = log_probs.detach().float()
     sums = rows.exp().sum(dim=1)
-    wrong = (sums - 1).abs() > 0.05  # wide enough for bfloat16; False for nan, which is the training's business
+    wrong = (
+        sums - 1
+    ).abs() > 0.05  # wide enough for bfloat16; False for nan, which is the training's business
     if wrong.any():
         are_probs = (rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() < 0.05).all()
-        likely = "these look like probabilities" if are_probs else "these look like logits, or like log_softmax over dim=0"
+        likely = (
+            "these look like probabilities"
+            if are_probs
+            else "these look like logits, or like log_softmax over dim=0"
+        )
         i = wrong.nonzero()[0].item()
         raise ValueError(f"exp(log_probs) must sum to 1 in each row, row {i} sums to {sums[i]:.4g}: {likely}; "
                          "give log_softmax(logits, dim=1), or call cross_entropy(logits, target)")  # fmt: skip
@@ -133,7 +153,9 @@ def numerical_gradient(
     than one number. At a kink, such as relu at 0, the result is between the two slopes.
     """
     if not isinstance(x, torch.Tensor) or x.dtype != torch.float64:
-        raise ValueError(f"x must be float64, got {getattr(x, 'dtype', type(x).__name__)}: x.double() makes it so")
+        raise ValueError(
+            f"x must be float64, got {getattr(x, 'dtype', type(x).__name__)}: x.double() makes it so"
+        )
     if not eps > 0:
         raise ValueError(f"eps must be positive, got {eps}")
     x, slopes = x.detach(), []
@@ -161,7 +183,9 @@ def check_gradient(
     x = x.detach().clone().requires_grad_()
     value = f(x)
     if not isinstance(value, torch.Tensor) or not value.requires_grad:
-        raise ValueError("the result of f is cut off from autograd: look for detach(), item(), numpy() or no_grad() in it")
+        raise ValueError(
+            "the result of f is cut off from autograd: look for detach(), item(), numpy() or no_grad() in it"
+        )
     (automatic,) = torch.autograd.grad(value, x, materialize_grads=True)
     size = torch.maximum(automatic.abs(), numerical.abs())
     size = size.clamp(min=0.01 * size.max().item() or 1.0)  # 1.0: all slopes are 0

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .arithmetic import record_calls
-from .environment import asset
+from .base import asset
 
 # %% ../nbs/04_network.ipynb #71d8daa9
 def remedy(
@@ -44,11 +44,15 @@ def check_input(
         got = f"{x.dtype} {tuple(x.shape)}{remedy(x)}"
     elif x.device.type == "cpu" and x.numel() and not torch.compiler.is_compiling():
         low, high = x.detach().aminmax()  # both are NaN when any value is
-        if not (low >= -20 and high <= 20):  # normalized pixels stay within -0.43 and 2.83; noise may be added to them
+        if not (
+            low >= -20 and high <= 20
+        ):  # normalized pixels stay within -0.43 and 2.83; noise may be added to them
             doubt = "raw pixels?" if high > 20 else "was something divided by 0?"
             got = f"values from {low:.4g} to {high:.4g}, where -0.42 to 2.82 is usual: {doubt}"
     if got:
-        raise ValueError(f"Net expects {dtype} (N, 1, 28, 28), normalized as load_mnist does; got {got}")
+        raise ValueError(
+            f"Net expects {dtype} (N, 1, 28, 28), normalized as load_mnist does; got {got}"
+        )
 
 # %% ../nbs/04_network.ipynb #5419d324
 class Net(nn.Module):

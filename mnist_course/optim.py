@@ -47,7 +47,9 @@ def check_settings(lr: float, momentum: float, nesterov: bool, weight_decay: flo
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be greater than 0, got {lr}")
     if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be at least 0 and less than 1, got {momentum}: from 1 on, the velocity never dies away")
+        raise ValueError(
+            f"momentum must be at least 0 and less than 1, got {momentum}: from 1 on, the velocity never dies away"
+        )
     if nesterov and not momentum:
         raise ValueError("nesterov=True needs a momentum greater than 0")
     if not 0 <= weight_decay < math.inf:
@@ -69,7 +71,10 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,  # the pull of each parameter towards zero
     ):
         check_settings(lr, momentum, nesterov, weight_decay)
-        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay})
+        super().__init__(
+            params,
+            {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay},
+        )
 
     @torch.no_grad()
     def step(self) -> None:
@@ -183,12 +188,16 @@ def lr_range_test(
     After Smith, "Cyclical learning rates for training neural networks", 2017, arxiv.org/abs/1506.01186.
     """
     if not 0 < low < high < math.inf or steps < 2:
-        raise ValueError(f"needs 0 < low < high and at least 2 steps, got low {low}, high {high}, steps {steps}")
+        raise ValueError(
+            f"needs 0 < low < high and at least 2 steps, got low {low}, high {high}, steps {steps}"
+        )
     lrs = [low * (high / low) ** (i / (steps - 1)) for i in range(steps)]
     with keep_random(loader):
         raw = rising_losses(copy.deepcopy(model).train(), loader, loss_fn, lrs, momentum)
     if not raw:
-        raise ValueError("the loader gave no batch, or the loss of the first is not a finite number: are the images normalized?")
+        raise ValueError(
+            "the loader gave no batch, or the loss of the first is not a finite number: are the images normalized?"
+        )
     return LRRange(lrs[: len(raw)], smooth(raw), raw)
 
 # %% ../nbs/06_sgd.ipynb #e2f82f90
@@ -202,11 +211,19 @@ def plot_lr_range(
     ax.semilogx(result.lrs, result.losses, color=BLUE, label="running mean")
     first, lowest = result.losses[0], min(result.losses)
     room = (first - lowest) or 1.0
-    ax.set(xlabel="learning rate", ylabel="loss per digit (nats)", ylim=(lowest - 0.5 * room, first + 0.7 * room))
+    ax.set(
+        xlabel="learning rate",
+        ylabel="loss per digit (nats)",
+        ylim=(lowest - 0.5 * room, first + 0.7 * room),
+    )
     told = "The loss never fell, so there is no suggestion."
     if result.suggestion:
-        ax.axvline(result.suggestion, color=ORANGE, ls="--", label=f"suggestion {result.suggestion:.2g}")
+        ax.axvline(
+            result.suggestion, color=ORANGE, ls="--", label=f"suggestion {result.suggestion:.2g}"
+        )
         told = f"It is lowest, {lowest:.2f}, near {10 * result.suggestion:.2g}; the suggestion is a tenth, {result.suggestion:.2g}."
     ax.legend(loc="lower left")
     span = f"{result.lrs[0]:.2g} to {result.lrs[-1]:.2g}"
-    return figure.describe(f"The running mean of the loss while the learning rate grows from {span}. {told}")
+    return figure.describe(
+        f"The running mean of the loss while the learning rate grows from {span}. {told}"
+    )

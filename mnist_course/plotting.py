@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
+from .base import asset
 from .data import BatchLoader, DigitDataset
-from .environment import asset
 from .figure import BLUE, ORANGE, DescribedFigure, show_digits
 from .training import History
 
@@ -48,9 +48,18 @@ def scaled(
 
 def draw_band(ax, name: str, runs: Sequence[History]) -> None:
     "The lowest and highest of the runs at each epoch, as a grey band."
-    columns = list(zip(*(scaled(run, name) for run in runs), strict=False))  # as long as the shortest run
+    columns = list(
+        zip(*(scaled(run, name) for run in runs), strict=False)
+    )  # as long as the shortest run
     low, high = [min(column) for column in columns], [max(column) for column in columns]
-    ax.fill_between(range(1, len(columns) + 1), low, high, color="0.75", lw=1.5, label=f"{len(runs)} reference runs")
+    ax.fill_between(
+        range(1, len(columns) + 1),
+        low,
+        high,
+        color="0.75",
+        lw=1.5,
+        label=f"{len(runs)} reference runs",
+    )
 
 # %% ../nbs/08_curves.ipynb #f6f1f852
 def describe_history(
@@ -74,7 +83,8 @@ def describe_history(
 # %% ../nbs/08_curves.ipynb #8178d06a
 def plot_history(
     history: History,
-    reference: Sequence[History] | None = None,  # drawn as a band behind the run; None: the recorded runs, (): no band
+    reference: Sequence[History]
+    | None = None,  # drawn as a band behind the run; None: the recorded runs, (): no band
 ) -> DescribedFigure:
     "The seed's 2x2 grid: losses above, accuracies below, training left, test right. Raises ValueError without an epoch."
     if not len(history):
@@ -86,7 +96,14 @@ def plot_history(
         if reference:
             draw_band(ax, name, reference)
         color = BLUE if name.startswith("train") else ORANGE
-        ax.plot(range(1, len(history) + 1), scaled(history, name), "o-", ms=3, color=color, label="this run")
+        ax.plot(
+            range(1, len(history) + 1),
+            scaled(history, name),
+            "o-",
+            ms=3,
+            color=color,
+            label="this run",
+        )
         ax.set(title=title, ylabel=unit)
     for ax in axes[1]:
         ax.set_xlabel("epoch")
@@ -106,7 +123,9 @@ def accuracy_interval(
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """
     if not 0 <= correct <= total or total < 1:
-        raise ValueError(f"correct must lie between 0 and total, and total be at least 1; got {correct} of {total}")
+        raise ValueError(
+            f"correct must lie between 0 and total, and total be at least 1; got {correct} of {total}"
+        )
     rate, weight = correct / total, z * z / total
     middle = (rate + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(rate * (1 - rate) / total + weight / (4 * total))
@@ -119,7 +138,10 @@ def predictions(
     dataset: DigitDataset,
 ) -> torch.Tensor:  # log-probabilities (N, 10), on the CPU, in the order of the dataset
     "What the model says about every digit, in eval mode; afterwards each layer is back in the mode it was in."
-    device, modes = next(model.parameters()).device, [(module, module.training) for module in model.modules()]
+    device, modes = (
+        next(model.parameters()).device,
+        [(module, module.training) for module in model.modules()],
+    )
     model.eval()
     try:
         return torch.cat([model(x.to(device)).float().cpu() for x, _ in BatchLoader(dataset, 1000)])
@@ -135,8 +157,12 @@ def confusion_matrix(
 ) -> torch.Tensor:  # int64 (classes, classes): a row for each true digit, a column for each answer
     "Count how often each digit was taken for each. Raises ValueError when the shapes differ."
     if labels.shape != answers.shape or labels.ndim != 1:
-        raise ValueError(f"labels and answers must both be (N,), got {tuple(labels.shape)} and {tuple(answers.shape)}")
-    return torch.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
+        raise ValueError(
+            f"labels and answers must both be (N,), got {tuple(labels.shape)} and {tuple(answers.shape)}"
+        )
+    return torch.bincount(labels * classes + answers, minlength=classes**2).reshape(
+        classes, classes
+    )
 
 # %% ../nbs/08_curves.ipynb #38e3ac5e
 def describe_confusion(
@@ -145,9 +171,15 @@ def describe_confusion(
     "Accuracy and the commonest mistakes, in a sentence made from the counts."
     right, total = int(matrix.diagonal().sum()), int(matrix.sum())
     wrong = matrix - torch.diag(matrix.diagonal())
-    worst = [divmod(int(i), len(matrix)) for i in wrong.flatten().argsort(descending=True, stable=True)[:3] if wrong.flatten()[i]]
+    worst = [
+        divmod(int(i), len(matrix))
+        for i in wrong.flatten().argsort(descending=True, stable=True)[:3]
+        if wrong.flatten()[i]
+    ]
     named = "; ".join(f"{a} taken for {b}: {int(wrong[a, b])}" for a, b in worst)
-    return f"Confusion matrix: {right:,} of {total:,} right. " + (f"Most common mistakes: {named}." if named else "No mistake.")
+    return f"Confusion matrix: {right:,} of {total:,} right. " + (
+        f"Most common mistakes: {named}." if named else "No mistake."
+    )
 
 # %% ../nbs/08_curves.ipynb #3502fc75
 def plot_confusion(
@@ -161,8 +193,18 @@ def plot_confusion(
     for row, counts in enumerate(matrix.tolist()):
         for column, n in enumerate(counts):
             dark = wrong[row, column] > 0.6 * wrong.max()
-            ax.text(column, row, n or "·", ha="center", va="center", fontsize=8, color="white" if dark else "black")
-    ax.set(xlabel="answer", ylabel="true digit", xticks=range(len(matrix)), yticks=range(len(matrix)))
+            ax.text(
+                column,
+                row,
+                n or "·",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
+    ax.set(
+        xlabel="answer", ylabel="true digit", xticks=range(len(matrix)), yticks=range(len(matrix))
+    )
     ax.grid(False)
     return figure.describe(describe_confusion(matrix))
 
@@ -186,7 +228,9 @@ def worst_mistakes(
     probability, answers = log_probs.exp().max(dim=1)
     wrong = (answers != dataset.labels).nonzero().flatten()
     order = wrong[probability[wrong].argsort(descending=True, stable=True)][:n].tolist()
-    return [Mistake(i, int(dataset.labels[i]), int(answers[i]), float(probability[i])) for i in order]
+    return [
+        Mistake(i, int(dataset.labels[i]), int(answers[i]), float(probability[i])) for i in order
+    ]
 
 # %% ../nbs/08_curves.ipynb #f6ed90dc
 def plot_mistakes(
@@ -198,5 +242,7 @@ def plot_mistakes(
         raise ValueError("there is no mistake to show")
     titles = [f"{m.label}, said {m.answer}\n{m.probability:.1%}" for m in mistakes]
     figure = show_digits(dataset.images[[m.index for m in mistakes]], titles, columns=5)
-    told = "; ".join(f"a {m.label} taken for a {m.answer} with {m.probability:.1%}" for m in mistakes)
+    told = "; ".join(
+        f"a {m.label} taken for a {m.answer} with {m.probability:.1%}" for m in mistakes
+    )
     return figure.describe(f"{len(mistakes)} digits that the model got wrong: {told}.")

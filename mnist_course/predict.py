@@ -23,14 +23,19 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from safetensors.torch import load_file
 from torch import nn
 
+from .base import asset
 from .data import normalize
-from .environment import asset
 from .model import Net
 
-SIDE = 1000  # pixels: a picture with a side of twice this or more is made smaller before anything else
+SIDE = (
+    1000  # pixels: a picture with a side of twice this or more is made smaller before anything else
+)
 CONTRAST = 0.15  # of the range from black to white: a picture with less between paper and ink counts as blank
 STEPS = ("light", "ink", "crop", "fit", "centre")  # what `steps` can leave out
-KNOWN = {b"%PDF": "a PDF: save the page as a PNG", b"ftypheic": "an HEIC photograph: save it as a JPEG"}  # by what is in the first bytes
+KNOWN = {
+    b"%PDF": "a PDF: save the page as a PNG",
+    b"ftypheic": "an HEIC photograph: save it as a JPEG",
+}  # by what is in the first bytes
 
 # %% ../nbs/10_your_digits.ipynb #030caf22
 def open_image(
@@ -39,7 +44,9 @@ def open_image(
     "Read a picture from a file, a large JPEG at a reduced size at once. Raises ValueError, naming the file."
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the error, at twice the size, still comes
+            warnings.simplefilter(
+                "ignore", Image.DecompressionBombWarning
+            )  # the error, at twice the size, still comes
             with Image.open(path) as image:
                 image.verify()  # the check sums of a PNG, which decoding alone does not look at
             image = Image.open(path)
@@ -50,7 +57,10 @@ def open_image(
         raise ValueError(f"there is no file {path}") from None
     except UnidentifiedImageError as error:
         head = Path(path).read_bytes()[:400]
-        what = next((what for sign, what in KNOWN.items() if sign in head), "not a picture: give a PNG or a JPEG")
+        what = next(
+            (what for sign, what in KNOWN.items() if sign in head),
+            "not a picture: give a PNG or a JPEG",
+        )
         raise ValueError(f"{path} is {what}") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} has too many pixels: make it smaller first") from error
@@ -66,7 +76,9 @@ def upright(
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         image = image.convert("RGBA")
     elif image.mode not in ("L", "RGB", "I", "F"):
-        image = image.convert("I" if image.mode.startswith("I;16") else "L" if image.mode == "1" else "RGB")
+        image = image.convert(
+            "I" if image.mode.startswith("I;16") else "L" if image.mode == "1" else "RGB"
+        )
     factor = max(image.size) // SIDE
     if factor > 1:
         image = image.reduce(factor)
@@ -105,11 +117,15 @@ def grey_of_array(
         image = np.moveaxis(image, 0, 2)
     if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] in (1, 3, 4)):
         hint = ": one picture at a time, such as images[0]" if image.ndim == 4 else ""
-        raise ValueError(f"a picture has the shape (H, W), (H, W, C) or (C, H, W) with C = 1, 3 or 4; got {image.shape}{hint}")
+        raise ValueError(
+            f"a picture has the shape (H, W), (H, W, C) or (C, H, W) with C = 1, 3 or 4; got {image.shape}{hint}"
+        )
     values = unit_range(image)
     if values.ndim == 2 or values.shape[2] == 1:
         return values.reshape(values.shape[:2])
-    grey = values[..., :3] @ np.float32([0.299, 0.587, 0.114])  # how bright the eye sees each: ITU-R BT.601
+    grey = values[..., :3] @ np.float32(
+        [0.299, 0.587, 0.114]
+    )  # how bright the eye sees each: ITU-R BT.601
     if values.shape[2] == 3:
         return grey
     alpha = values[..., 3]
@@ -126,7 +142,10 @@ def to_grey(
     if isinstance(image, Image.Image):
         try:
             return grey_of_array(np.asarray(upright(image)))
-        except (OSError, SyntaxError) as error:  # Pillow reads the pixels of a file when they are first needed
+        except (
+            OSError,
+            SyntaxError,
+        ) as error:  # Pillow reads the pixels of a file when they are first needed
             raise ValueError(f"the picture cannot be read: {error}") from error
     if isinstance(image, torch.Tensor):
         image = image.detach().cpu()
@@ -151,7 +170,9 @@ def lit_paper(
     size = -(-max(light.shape) // CELLS)  # pixels a cell
     cells = np.asarray(Image.fromarray(light.astype(np.float32)).reduce(size))
     for reach, choose in ((REACH, np.max), (REACH, np.min), (1, np.mean)):
-        around = np.lib.stride_tricks.sliding_window_view(np.pad(cells, reach, mode="edge"), (2 * reach + 1, 2 * reach + 1))
+        around = np.lib.stride_tricks.sliding_window_view(
+            np.pad(cells, reach, mode="edge"), (2 * reach + 1, 2 * reach + 1)
+        )
         cells = choose(around, axis=(2, 3))
     for pixels in light.shape:  # between the middles of the cells, a straight line: first along the columns, then along the rows
         places = (np.arange(pixels) + 0.5) / size - 0.5
@@ -200,7 +221,9 @@ def fit(
     height, width = ink.shape
     scale = size / max(height, width)
     new = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.asarray(Image.fromarray((255 * ink).round().astype(np.uint8)).resize(new, Image.Resampling.BILINEAR))
+    small = np.asarray(
+        Image.fromarray((255 * ink).round().astype(np.uint8)).resize(new, Image.Resampling.BILINEAR)
+    )
     return (small * (255 / max(1, small.max()))).round().astype(np.uint8)
 
 # %% ../nbs/10_your_digits.ipynb #5edef221
@@ -229,17 +252,27 @@ def steps(
     "What prepare does, one picture a step. Raises ValueError for a step that does not exist."
     skip = {skip} if isinstance(skip, str) else set(skip)
     if unknown := skip - set(STEPS):
-        raise ValueError(f"there is no step {sorted(unknown)[0]!r} to skip: choose among {', '.join(STEPS)}")
+        raise ValueError(
+            f"there is no step {sorted(unknown)[0]!r} to skip: choose among {', '.join(STEPS)}"
+        )
     pictures = {"grey": to_grey(image)}
-    pictures["ink"] = pictures["grey"] if "ink" in skip else to_ink(pictures["grey"], even="light" in skip)
+    pictures["ink"] = (
+        pictures["grey"] if "ink" in skip else to_ink(pictures["grey"], even="light" in skip)
+    )
     pictures["cropped"] = pictures["ink"] if "crop" in skip else crop(pictures["ink"])
-    pictures["20 x 20"] = fit(pictures["cropped"], 28 if "fit" in skip else 20)  # without the step: no margin
+    pictures["20 x 20"] = fit(
+        pictures["cropped"], 28 if "fit" in skip else 20
+    )  # without the step: no margin
     pictures["centred"] = centre(pictures["20 x 20"], balance="centre" not in skip)
     return pictures
 
 # %% ../nbs/10_your_digits.ipynb #547baa6e
 def prepare(
-    image: str | Path | Image.Image | np.ndarray | torch.Tensor,  # (H, W), (H, W, C) or (C, H, W), light or dark paper
+    image: str
+    | Path
+    | Image.Image
+    | np.ndarray
+    | torch.Tensor,  # (H, W), (H, W, C) or (C, H, W), light or dark paper
     skip: Collection[str] = (),  # as in steps
 ) -> torch.Tensor:  # float32 (1, 1, 28, 28), normalized
     """A picture of one digit, made ready for Net as MNIST was: grey, white ink on black, cut out, 20 pixels tall or wide, the centre
@@ -256,18 +289,29 @@ KEPT = {"conv3": lambda out: out.relu().mean((2, 3)), "fc1": torch.relu, "fc2": 
 def look(
     model: nn.Module,
     x: torch.Tensor,  # float32 (N, 1, 28, 28), normalized
-) -> dict[str, torch.Tensor]:  # "output" (N, 10); of a Net also each conv3 map's mean (N, 128), "fc1" (N, 50) and the logits, "fc2" (N, 10)
+) -> dict[
+    str, torch.Tensor
+]:  # "output" (N, 10); of a Net also each conv3 map's mean (N, 128), "fc1" (N, 50) and the logits, "fc2" (N, 10)
     "What a model says, and what a Net makes of the digits on the way: on the CPU, in float32. The model is left as it was."
-    found: dict[str, list[torch.Tensor]] = {"output": []} | {name: [] for name in KEPT if isinstance(model, Net)}
-    weight, modes = next(model.parameters(), torch.zeros(())), [(part, part.training) for part in model.modules()]
+    found: dict[str, list[torch.Tensor]] = {"output": []} | {
+        name: [] for name in KEPT if isinstance(model, Net)
+    }
+    weight, modes = (
+        next(model.parameters(), torch.zeros(())),
+        [(part, part.training) for part in model.modules()],
+    )
     hooks = [
-        getattr(model, name).register_forward_hook(lambda _, args, out, name=name: found[name].append(KEPT[name](out).float().cpu()))
+        getattr(model, name).register_forward_hook(
+            lambda _, args, out, name=name: found[name].append(KEPT[name](out).float().cpu())
+        )
         for name in list(found)[1:]
     ]
     try:
         with torch.inference_mode():
             for part in x.split(500):
-                found["output"].append(model.eval()(part.to(weight.device, weight.dtype)).float().cpu())
+                found["output"].append(
+                    model.eval()(part.to(weight.device, weight.dtype)).float().cpu()
+                )
     finally:
         for hook in hooks:
             hook.remove()
@@ -280,7 +324,9 @@ def reliability(
     probabilities: torch.Tensor,  # (N, 10)
     labels: torch.Tensor,  # int64 (N,)
     bins: int = 10,  # of equal width, from 0 to 1
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # confidence, accuracy and number of digits in each bin; NaN where it is empty
+) -> tuple[
+    np.ndarray, np.ndarray, np.ndarray
+]:  # confidence, accuracy and number of digits in each bin; NaN where it is empty
     "Does a network mean what it says? In each bin, the mean of the highest probability beside the share of right answers."
     if bins < 1 or not len(labels) or probabilities.shape[:-1] != labels.shape:
         raise ValueError(
@@ -288,12 +334,17 @@ def reliability(
         )
     best, said = probabilities.double().max(1)
     place = (best * bins).long().clamp(0, bins - 1)
-    count, sure, right = (torch.bincount(place, of, bins).numpy() for of in (torch.ones_like(best), best, (said == labels).double()))
+    count, sure, right = (
+        torch.bincount(place, of, bins).numpy()
+        for of in (torch.ones_like(best), best, (said == labels).double())
+    )
     with np.errstate(invalid="ignore"):
         return sure / count, right / count, count.astype(int)
 
 
-def expected_calibration_error(probabilities: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> float:
+def expected_calibration_error(
+    probabilities: torch.Tensor, labels: torch.Tensor, bins: int = 10
+) -> float:
     "The mean gap between confidence and accuracy, each bin weighted by its digits. Guo et al., 2017, arxiv.org/abs/1706.04599"
     confidence, accuracy, count = reliability(probabilities, labels, bins)
     return float(np.nansum(np.abs(confidence - accuracy) * count) / count.sum())
@@ -305,7 +356,9 @@ def fit_temperature(
 ) -> float:  # within 0.05 and 20; above 1 for a network that is too sure
     "The temperature with the lowest loss, by halving: the loss's slope over 1 / temperature only grows. Guo et al., 2017."
     if not len(labels) or log_probabilities.shape[:-1] != labels.shape:
-        raise ValueError(f"needs (N, 10) log-probabilities and N labels, got {tuple(log_probabilities.shape)}, {tuple(labels.shape)}")
+        raise ValueError(
+            f"needs (N, 10) log-probabilities and N labels, got {tuple(log_probabilities.shape)}, {tuple(labels.shape)}"
+        )
     scores = log_probabilities.double()
     right = scores.gather(1, labels[:, None])[:, 0]
     low, high = np.log(0.05), np.log(20)
@@ -334,10 +387,25 @@ def plot_reliability(
         ax.plot([0, 1], [0, 1], "--", color="grey")
         ax.plot(confidence, accuracy, "o-", color=BLUE)
         for dot in np.flatnonzero(count):
-            ax.annotate(f"{count[dot]:,}", (confidence[dot], accuracy[dot]), xytext=(4, -10), textcoords="offset points", fontsize=7)
+            ax.annotate(
+                f"{count[dot]:,}",
+                (confidence[dot], accuracy[dot]),
+                xytext=(4, -10),
+                textcoords="offset points",
+                fontsize=7,
+            )
         error = expected_calibration_error(probabilities, labels, bins)
-        ax.set(title=f"{name}\n(error {error:.1%})", xlabel="confidence", ylabel="accuracy", xlim=(0, 1.08), ylim=(-0.05, 1.05))
-        dots = ", ".join(f"{confidence[i]:.0%} sure and {accuracy[i]:.0%} right ({count[i]:,})" for i in np.flatnonzero(count))
+        ax.set(
+            title=f"{name}\n(error {error:.1%})",
+            xlabel="confidence",
+            ylabel="accuracy",
+            xlim=(0, 1.08),
+            ylim=(-0.05, 1.05),
+        )
+        dots = ", ".join(
+            f"{confidence[i]:.0%} sure and {accuracy[i]:.0%} right ({count[i]:,})"
+            for i in np.flatnonzero(count)
+        )
         said.append(f"{name}, expected calibration error {error:.1%}: {dots}")
     return figure.describe(f"Accuracy over confidence. {'; '.join(said)}.")
 
@@ -346,7 +414,9 @@ def class_statistics(
     z: torch.Tensor,  # (N, F): some layer's numbers for N digits
     labels: torch.Tensor,  # int64 (N,), every digit among them
     blend: float = 0.03,  # how much of a plain sphere is mixed into the covariance, so that it can be inverted
-) -> tuple[torch.Tensor, torch.Tensor]:  # means (10, F), and whitening (F, F): z @ whitening varies by 1 in every direction
+) -> tuple[
+    torch.Tensor, torch.Tensor
+]:  # means (10, F), and whitening (F, F): z @ whitening varies by 1 in every direction
     "Where each digit lies in a layer, and how they vary around there: one covariance, shared by the ten. Lee et al., 2018."
     means = torch.stack([z[labels == digit].mean(0) for digit in range(10)])
     off = (z - means[labels]).double()
@@ -376,11 +446,15 @@ class Familiar:
     def strangeness(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
         "(N,) from what `look` gives: how unlike the digits of the training set. Of those, moved and turned a little, 1 % exceed 1."
         distance = class_distance(seen["conv3"], self.means, self.whitening)
-        return self.recipe[0] * distance - self.recipe[1] * seen["fc2"].logsumexp(1) + self.recipe[2]
+        return (
+            self.recipe[0] * distance - self.recipe[1] * seen["fc2"].logsumexp(1) + self.recipe[2]
+        )
 
     def fits(self, model: nn.Module) -> bool:
         "Is this about that network?"
-        return isinstance(model, Net) and torch.allclose(model.fc2.weight.detach().float().cpu(), self.answer, atol=0.01)
+        return isinstance(model, Net) and torch.allclose(
+            model.fc2.weight.detach().float().cpu(), self.answer, atol=0.01
+        )
 
 
 @cache
@@ -402,7 +476,9 @@ class Prediction:
     probabilities: tuple[float, ...]  # ten, for the digits 0 to 9
     is_digit: bool  # False for a blank picture, too much ink, what is unlike the training digits, and a mere guess
     message: str  # the answer in words
-    strangeness: float | None = None  # above 1: unlike the training digits; None: nobody knows how those look to this model
+    strangeness: float | None = (
+        None  # above 1: unlike the training digits; None: nobody knows how those look to this model
+    )
 
 # %% ../nbs/10_your_digits.ipynb #67b51c32
 def judge(
@@ -416,11 +492,15 @@ def judge(
     reasons = {
         "blank: there is no ink on this paper": share == 0,
         f"too much ink for a digit: {share:.0%} of the picture": share > MOST_INK,
-        f"unlike the digits it learned from; the nearest is {label}": strangeness is not None and strangeness > 1,
-        f"not sure: perhaps {label} ({best:.0%}), or {second} ({probabilities[second]:.0%})": best < SURE,
+        f"unlike the digits it learned from; the nearest is {label}": strangeness is not None
+        and strangeness > 1,
+        f"not sure: perhaps {label} ({best:.0%}), or {second} ({probabilities[second]:.0%})": best
+        < SURE,
     }
     doubt = next((reason for reason, applies in reasons.items() if applies), "")
-    return Prediction(label, best, tuple(probabilities), not doubt, doubt or f"{label} ({best:.1%})", strangeness)
+    return Prediction(
+        label, best, tuple(probabilities), not doubt, doubt or f"{label} ({best:.1%})", strangeness
+    )
 
 # %% ../nbs/10_your_digits.ipynb #01ec3fe9
 def predict(
@@ -435,9 +515,13 @@ def predict(
     page = torch.from_numpy(steps(image)["centred"])  # uint8 (28, 28)
     seen = look(model, normalize(page[None]))
     if seen["output"].shape != (1, 10) or not seen["output"].isfinite().all():
-        raise ValueError(f"the model must give ten finite numbers for one image, got {seen['output']}")
+        raise ValueError(
+            f"the model must give ten finite numbers for one image, got {seen['output']}"
+        )
     if familiar is None and load_familiar().fits(model):
         familiar = load_familiar()
     strangeness = familiar.strangeness(seen).item() if familiar else None
-    probabilities = seen["output"].softmax(1)[0].tolist()  # log-probabilities stay what they are: their exp already sums to 1
+    probabilities = (
+        seen["output"].softmax(1)[0].tolist()
+    )  # log-probabilities stay what they are: their exp already sums to 1
     return judge(probabilities, page.double().mean().item() / 255, strangeness)

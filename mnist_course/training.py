@@ -4,32 +4,31 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'ADVICE', 'COLUMNS', 'RECIPES', 'FORMAT', 'check_labels', 'Average', 'forward_loss', 'DivergedError',
-           'watched', 'bar', 'train', 'test', 'write_atomically', 'write_json', 'check_history', 'read_history',
-           'History', 'Recipe', 'seed_recipe', 'kaiming_weights', 'one_cycle_recipe', 'make_recipe', 'random_states',
-           'set_random_states', 'fixed_settings', 'save_checkpoint', 'read_checkpoint', 'check_same_network',
-           'check_same', 'restore', 'load_checkpoint', 'save_weights', 'load_weights', 'epoch_line', 'versions',
-           'check_request', 'choose_recipe', 'first_history', 'fit_epoch', 'run_epochs', 'fit']
+           'watched', 'bar', 'train', 'test', 'check_history', 'read_history', 'History', 'Recipe', 'seed_recipe',
+           'kaiming_weights', 'one_cycle_recipe', 'make_recipe', 'random_states', 'set_random_states', 'fixed_settings',
+           'save_checkpoint', 'read_checkpoint', 'check_same_network', 'check_same', 'restore', 'load_checkpoint',
+           'save_weights', 'load_weights', 'epoch_line', 'versions', 'check_request', 'choose_recipe', 'first_history',
+           'fit_epoch', 'run_epochs', 'fit']
 
 # %% ../nbs/07_training.ipynb #acba0a09
-import contextlib
 import copy
 import importlib
 import inspect
 import io
 import json
 import math
-import os
 import pickle
 import platform
 import random
 import sys
 import time
-import uuid
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
+
+from .base import write_atomically, write_json
 
 # %% ../nbs/07_training.ipynb #4a8e1d60
 import numpy as np
@@ -43,10 +42,14 @@ from torch import nn
 def check_labels(y: torch.Tensor, classes: int) -> None:
     "Raises ValueError for labels outside 0 to classes - 1. The range is seen on the CPU only: on a GPU, looking is waiting."
     if y.ndim != 1 or y.is_floating_point() or y.is_complex():
-        raise ValueError(f"labels must be whole numbers in one row, (N,), got {y.dtype} {tuple(y.shape)}")
+        raise ValueError(
+            f"labels must be whole numbers in one row, (N,), got {y.dtype} {tuple(y.shape)}"
+        )
     if y.device.type == "cpu" and len(y) and not 0 <= y.min() <= y.max() < classes:
         hint = "; do they start at 1?" if y.max() == classes and y.min() > 0 else ""
-        raise ValueError(f"labels must lie between 0 and {classes - 1}, got {int(y.min())} to {int(y.max())}{hint}")
+        raise ValueError(
+            f"labels must lie between 0 and {classes - 1}, got {int(y.min())} to {int(y.max())}{hint}"
+        )
 
 
 class Average:
@@ -57,12 +60,16 @@ class Average:
 
     def add(self, loss: float, log_probs: torch.Tensor, y: torch.Tensor) -> None:
         self.loss += loss * len(y)
-        self.correct += (log_probs.detach().argmax(dim=1) == y).sum()  # stays on its device: only `result` waits for it
+        self.correct += (
+            log_probs.detach().argmax(dim=1) == y
+        ).sum()  # stays on its device: only `result` waits for it
         self.count += len(y)
 
     def result(self) -> tuple[float, float]:  # mean loss, accuracy from 0 to 1
         if not self.count:
-            raise ValueError("the loader gave no batch: is its dataset empty, or is it a generator that can be read only once?")
+            raise ValueError(
+                "the loader gave no batch: is its dataset empty, or is it a generator that can be read only once?"
+            )
         return self.loss / self.count, int(self.correct) / self.count
 
 # %% ../nbs/07_training.ipynb #75574f6a
@@ -74,7 +81,9 @@ def forward_loss(
     x: torch.Tensor,  # images (N, 1, 28, 28)
     y: torch.Tensor,  # labels (N,)
     precision: str = "float32",  # or "bfloat16", for convolutions and linear layers; the weights stay float32
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # log-probabilities (N, 10), labels where the model is, mean loss
+) -> tuple[
+    torch.Tensor, torch.Tensor, torch.Tensor
+]:  # log-probabilities (N, 10), labels where the model is, mean loss
     "One batch through the model, on the model's device. Raises ValueError for labels that it cannot give."
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -98,14 +107,24 @@ class DivergedError(RuntimeError):
 def watched() -> bool:
     "Is somebody looking: at a terminal, or at a notebook that a person runs? (A program that runs one allows no input.)"
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return sys.stdout.isatty() or bool(getattr(getattr(shell, "kernel", None), "_allow_stdin", False))
+    return sys.stdout.isatty() or bool(
+        getattr(getattr(shell, "kernel", None), "_allow_stdin", False)
+    )
 
 
 def bar(loader: Iterable, title: str, show: bool) -> Iterable:
     "The loader with a live progress bar, where somebody is looking; a context manager that erases it at the end."
     from tqdm import tqdm
 
-    return tqdm(loader, title, leave=False, ncols=80, file=sys.stdout, mininterval=0.3, disable=not (show and watched()))
+    return tqdm(
+        loader,
+        title,
+        leave=False,
+        ncols=80,
+        file=sys.stdout,
+        mininterval=0.3,
+        disable=not (show and watched()),
+    )
 
 # %% ../nbs/07_training.ipynb #adca9be4
 def train(
@@ -116,15 +135,22 @@ def train(
     precision: str = "float32",  # or "bfloat16"
     progress: bool = True,  # a live bar, where somebody is looking
     forward: Callable = forward_loss,  # the forward pass: (model, x, y, precision) -> log-probabilities, labels, loss
-) -> tuple[float, float]:  # mean loss and accuracy per sample, measured while the model was changing
+) -> tuple[
+    float, float
+]:  # mean loss and accuracy per sample, measured while the model was changing
     "One epoch, on the model's device. Raises DivergedError when the loss is not finite, ValueError without a batch."
     model, average = model.train(), Average()
     with bar(loader, "train", progress) as batches:
         for i, (x, y) in enumerate(batches):
             log_probs, y, loss = forward(model, x, y, precision)
-            value, lr = loss.item(), optimizer.param_groups[0]["lr"]  # `item` waits for a GPU to finish, so once a batch
+            value, lr = (
+                loss.item(),
+                optimizer.param_groups[0]["lr"],
+            )  # `item` waits for a GPU to finish, so once a batch
             if not math.isfinite(value):
-                raise DivergedError(f"the loss is {value} at batch {i} with learning rate {lr:g}. {ADVICE}")
+                raise DivergedError(
+                    f"the loss is {value} at batch {i} with learning rate {lr:g}. {ADVICE}"
+                )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -152,31 +178,6 @@ def test(
             module.training = mode
     return average.result()
 
-# %% ../nbs/07_training.ipynb #ec117ff7
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write under a temporary name beside `path`, then rename: a reader sees the old file or the new one, never half of one.
-    Raises OSError, naming the file, when the disk is full or the folder cannot be written."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(error.errno, f"{path} was not written ({error.strerror})") from error
-    finally:  # a full disk, Ctrl-C: leave nothing behind
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def write_json(
-    path: str | Path,
-    value,  # anything that JSON can hold
-) -> None:
-    "Write a value as JSON, atomically."
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, text.encode())
-
 # %% ../nbs/07_training.ipynb #9c356757
 COLUMNS = ("train_loss", "train_acc", "test_loss", "test_acc", "lr", "seconds")
 
@@ -192,7 +193,9 @@ def check_history(values: object) -> dict:
         raise ValueError("the lists must hold numbers")
     if not isinstance(values.get("settings", {}), dict):
         raise ValueError("settings must be names with values")
-    return values | {n: [math.nan if x is None else x for x in c] for n, c in zip(COLUMNS, columns, strict=True)}
+    return values | {
+        n: [math.nan if x is None else x for x in c] for n, c in zip(COLUMNS, columns, strict=True)
+    }
 
 
 def read_history(path: str | Path) -> dict:
@@ -213,14 +216,18 @@ class History:
     test_acc: list[float] = field(default_factory=list)  # 0 to 1
     lr: list[float] = field(default_factory=list)  # at the start of the epoch
     seconds: list[float] = field(default_factory=list)  # training and testing together
-    settings: dict = field(default_factory=dict)  # recipe, seed, versions: whatever is worth knowing
+    settings: dict = field(
+        default_factory=dict
+    )  # recipe, seed, versions: whatever is worth knowing
 
     def __len__(self) -> int:  # finished epochs
         return len(self.test_acc)
 
     def save(self, path: str | Path) -> None:
         "Write as JSON, atomically; a number that is not finite becomes null."
-        columns = {name: [x if math.isfinite(x) else None for x in getattr(self, name)] for name in COLUMNS}
+        columns = {
+            name: [x if math.isfinite(x) else None for x in getattr(self, name)] for name in COLUMNS
+        }
         write_json(path, columns | {"settings": self.settings})
 
     @classmethod
@@ -251,7 +258,9 @@ def seed_recipe(
 ) -> Recipe:
     "The seed's recipe: SGD, lr 0.01, momentum 0.9; StepLR, a tenth of the learning rate after every 15 epochs."
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    return Recipe(optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=15, gamma=0.1), "epoch")
+    return Recipe(
+        optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=15, gamma=0.1), "epoch"
+    )
 
 # %% ../nbs/07_training.ipynb #11f6d69a
 def kaiming_weights(
@@ -276,12 +285,18 @@ def one_cycle_recipe(
     """
     kaiming_weights(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.05, total_steps=steps * epochs, cycle_momentum=False)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.05, total_steps=steps * epochs, cycle_momentum=False
+    )
     return Recipe(optimizer, schedule, "batch")
 
 # %% ../nbs/07_training.ipynb #5d1f7c2e
 # The last one is a name, "module:function": it is made in a later lesson, which imports this one.
-RECIPES = {"seed": seed_recipe, "one-cycle": one_cycle_recipe, "fast": "mnist_course.fast:fast_recipe"}
+RECIPES = {
+    "seed": seed_recipe,
+    "one-cycle": one_cycle_recipe,
+    "fast": "mnist_course.fast:fast_recipe",
+}
 
 
 def make_recipe(
@@ -330,18 +345,33 @@ def fixed_settings(
     loader: Iterable = (),  # the training loader
 ) -> dict[str, str]:  # name -> value as text
     "What a run that goes on must share with the one before: kinds of parts, and settings that do not move on the way."
-    settings = {"optimizer": type(optimizer).__name__, "scheduler": type(scheduler).__name__ if scheduler is not None else "none"}
+    settings = {
+        "optimizer": type(optimizer).__name__,
+        "scheduler": type(scheduler).__name__ if scheduler is not None else "none",
+    }
     settings["number of parameter groups"] = str(len(optimizer.param_groups))
     for i, group in enumerate(optimizer.param_groups):
         moving = {"lr"} if scheduler is not None else set()
-        moving |= {"momentum", "betas"} if "max_momentum" in group else set()  # a schedule moves these too
-        values = {"number of tensors": len(group["params"])} | {k: v for k, v in group.items() if k != "params"}
-        settings |= {f"{name} (group {i})": repr(value) for name, value in values.items() if name not in moving}
+        moving |= (
+            {"momentum", "betas"} if "max_momentum" in group else set()
+        )  # a schedule moves these too
+        values = {"number of tensors": len(group["params"])} | {
+            k: v for k, v in group.items() if k != "params"
+        }
+        settings |= {
+            f"{name} (group {i})": repr(value)
+            for name, value in values.items()
+            if name not in moving
+        }
     if scheduler is not None:
         names = set(inspect.signature(type(scheduler)).parameters) - {"optimizer", "last_epoch"}
-        settings |= {f"{k} (scheduler)": repr(v) for k, v in scheduler.state_dict().items() if k in names}
+        settings |= {
+            f"{k} (scheduler)": repr(v) for k, v in scheduler.state_dict().items() if k in names
+        }
     if not isinstance(loader, tuple):
-        settings["the loader's own generator"] = "yes" if getattr(loader, "generator", None) is not None else "no"
+        settings["the loader's own generator"] = (
+            "yes" if getattr(loader, "generator", None) is not None else "no"
+        )
         settings |= {"batches an epoch": str(len(loader))} if hasattr(loader, "__len__") else {}
     return settings
 
@@ -378,18 +408,27 @@ def read_checkpoint(
     "Read a checkpoint without executing code from it. Raises ValueError when the file is damaged or something else."
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no checkpoint {path}")
-    if not zipfile.is_zipfile(path):  # torch.save writes a zip archive, whose table of contents comes last
-        raise ValueError(f"{path} is not a checkpoint, or was cut off: delete it, or give the right file")
+    if not zipfile.is_zipfile(
+        path
+    ):  # torch.save writes a zip archive, whose table of contents comes last
+        raise ValueError(
+            f"{path} is not a checkpoint, or was cut off: delete it, or give the right file"
+        )
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(f"{path} holds more than tensors and plain values; nothing of it was executed: do not trust it") from error
+        raise ValueError(
+            f"{path} holds more than tensors and plain values; nothing of it was executed: do not trust it"
+        ) from error
     except Exception as error:  # a damaged file can fail anywhere inside torch.load
         raise ValueError(f"{path} is damaged ({type(error).__name__}): delete it") from error
     if not isinstance(contents, dict) or contents.get("format") != FORMAT:
         raise ValueError(f"{path} is a torch file, but not a checkpoint that save_checkpoint wrote")
     dicts = ("made_with", "model", "optimizer", "history", "random")
-    if not all(isinstance(contents.get(name), dict) for name in dicts) or "scheduler" not in contents:
+    if (
+        not all(isinstance(contents.get(name), dict) for name in dicts)
+        or "scheduler" not in contents
+    ):
         raise ValueError(f"{path} is a checkpoint with parts missing: delete it")
     try:
         return contents | {"history": check_history(contents["history"])}
@@ -408,7 +447,9 @@ def check_same_network(
     for name in [*here, *there]:
         if here.get(name) != there.get(name):
             parts = [f"{shapes[name]}" if name in shapes else "nothing" for shapes in (here, there)]
-            raise ValueError(f"{path} belongs to another network: {name} is {parts[0]} in this model and {parts[1]} in the file")
+            raise ValueError(
+                f"{path} belongs to another network: {name} is {parts[0]} in this model and {parts[1]} in the file"
+            )
 
 
 def check_same(
@@ -420,7 +461,9 @@ def check_same(
     for name in here:
         if name in there and there[name] != here[name]:
             change = f"{name}: {there[name]}, and now it is {here[name]}"
-            raise ValueError(f"{path} was written with {change}. Resume with the same, or start a new file")
+            raise ValueError(
+                f"{path} was written with {change}. Resume with the same, or start a new file"
+            )
 
 # %% ../nbs/07_training.ipynb #5c42873b
 def restore(
@@ -446,7 +489,8 @@ def restore(
 def load_checkpoint(
     path: str | Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer | None = None,  # None: only the model is loaded, and nothing else is touched
+    optimizer: torch.optim.Optimizer
+    | None = None,  # None: only the model is loaded, and nothing else is touched
     scheduler=None,
     loader: Iterable = (),  # the training loader, for its random numbers
 ) -> History:
@@ -459,7 +503,9 @@ def load_checkpoint(
         model.load_state_dict(contents["model"])
         return history
     check_same(contents["made_with"], fixed_settings(optimizer, scheduler, loader), path)
-    parts = {"model": model, "optimizer": optimizer} | ({"scheduler": scheduler} if scheduler is not None else {})
+    parts = {"model": model, "optimizer": optimizer} | (
+        {"scheduler": scheduler} if scheduler is not None else {}
+    )
     restore(parts, contents, loader, path)
     return history
 
@@ -469,7 +515,9 @@ def save_weights(
     model: nn.Module,
 ) -> None:
     "Write a model's weights as safetensors, atomically."
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
     write_atomically(path, save(state))
 
 
@@ -524,12 +572,20 @@ def check_request(
         raise ValueError(f'step_every must be "epoch" or "batch", got {step_every!r}')
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in trained for p in model.parameters()):
-        raise ValueError("the optimizer holds no parameter of this model: make it again, after the model")
+        raise ValueError(
+            "the optimizer holds no parameter of this model: make it again, after the model"
+        )
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
-        raise ValueError("the scheduler belongs to another optimizer: make it again, after the optimizer")
-    ticks = epochs * (recipe.steps(len(loader)) if step_every == "batch" and hasattr(loader, "__len__") else 1)
+        raise ValueError(
+            "the scheduler belongs to another optimizer: make it again, after the optimizer"
+        )
+    ticks = epochs * (
+        recipe.steps(len(loader)) if step_every == "batch" and hasattr(loader, "__len__") else 1
+    )
     if ticks > getattr(scheduler, "total_steps", ticks):
-        raise ValueError(f"{epochs} epochs are {ticks} steps of the scheduler, which was made for {scheduler.total_steps}")
+        raise ValueError(
+            f"{epochs} epochs are {ticks} steps of the scheduler, which was made for {scheduler.total_steps}"
+        )
 
 # %% ../nbs/07_training.ipynb #b7e20d41
 def choose_recipe(
@@ -563,13 +619,17 @@ def first_history(
     settings: dict,
 ) -> History:
     "The history to go on with: the checkpoint's, with every part put back, or an empty one."
-    settings = json.loads(json.dumps(settings))  # plain values only, so that every file can hold them
+    settings = json.loads(
+        json.dumps(settings)
+    )  # plain values only, so that every file can hold them
     if not checkpoint or not Path(checkpoint).exists():
         return History(settings=settings)
     old = History(**read_checkpoint(checkpoint)["history"])
     check_same(old.settings, settings, checkpoint)
     if len(old) > epochs:
-        raise ValueError(f"{checkpoint} holds {len(old)} finished epochs, more than epochs={epochs}, which counts them all")
+        raise ValueError(
+            f"{checkpoint} holds {len(old)} finished epochs, more than epochs={epochs}, which counts them all"
+        )
     history = load_checkpoint(checkpoint, model, recipe.optimizer, recipe.scheduler, loader)
     history.settings |= settings
     return history
@@ -587,15 +647,21 @@ def fit_epoch(
     begin, lr = time.perf_counter(), recipe.optimizer.param_groups[0]["lr"]
     each_batch = recipe.scheduler if recipe.step_every == "batch" else None
     try:
-        batches = loaders[0] if recipe.share == 1 else islice(loaders[0], recipe.steps(len(loaders[0])))
-        trained = train(model, batches, recipe.optimizer, each_batch, precision, progress, recipe.forward)
+        batches = (
+            loaders[0] if recipe.share == 1 else islice(loaders[0], recipe.steps(len(loaders[0])))
+        )
+        trained = train(
+            model, batches, recipe.optimizer, each_batch, precision, progress, recipe.forward
+        )
     except DivergedError as error:
         error.history = history
         raise
     tested = test(model, loaders[1], precision)
     if recipe.scheduler is not None and recipe.step_every == "epoch":
         recipe.scheduler.step()
-    for name, value in zip(COLUMNS, (*trained, *tested, lr, time.perf_counter() - begin), strict=True):
+    for name, value in zip(
+        COLUMNS, (*trained, *tested, lr, time.perf_counter() - begin), strict=True
+    ):
         getattr(history, name).append(value)
 
 # %% ../nbs/07_training.ipynb #54c5c12f
@@ -618,11 +684,15 @@ def run_epochs(
         while len(history) < epochs:
             fit_epoch(model, loaders, recipe, history, precision, progress)
             if checkpoint:
-                save_checkpoint(checkpoint, model, recipe.optimizer, recipe.scheduler, history, loaders[0])
+                save_checkpoint(
+                    checkpoint, model, recipe.optimizer, recipe.scheduler, history, loaders[0]
+                )
             if progress:
                 print(epoch_line(history, epochs))
     except KeyboardInterrupt:
-        print(f"Stopped by you in epoch {len(history) + 1}: the history holds the {len(history)} finished before.")
+        print(
+            f"Stopped by you in epoch {len(history) + 1}: the history holds the {len(history)} finished before."
+        )
 
 # %% ../nbs/07_training.ipynb #48c733a7
 def fit(
@@ -631,21 +701,39 @@ def fit(
     test_loader: Iterable,  # batches (x, y)
     optimizer: torch.optim.Optimizer | None = None,  # or a recipe
     scheduler=None,
-    epochs: int | None = None,  # in all, those of a resumed run included; None: 20, or 1 for a recipe's name that is not "seed"
+    epochs: int
+    | None = None,  # in all, those of a resumed run included; None: 20, or 1 for a recipe's name that is not "seed"
     step_every: str = "epoch",  # or "batch": when the scheduler takes its step
     checkpoint: str | Path | None = None,  # written after each epoch
     resume: bool = False,  # go on from the checkpoint, if it is there
-    precision: str | None = None,  # "float32" or "bfloat16"; None: what the recipe says, which is float32 without one
+    precision: str
+    | None = None,  # "float32" or "bfloat16"; None: what the recipe says, which is float32 without one
     progress: bool = True,  # a live bar and a line an epoch
-    settings: dict | None = None,  # recipe, seed...: kept in the history; resuming with others is refused
-    recipe: str | Recipe | None = None,  # in place of the optimizer: a name of RECIPES, which may draw new initial weights
+    settings: dict
+    | None = None,  # recipe, seed...: kept in the history; resuming with others is refused
+    recipe: str
+    | Recipe
+    | None = None,  # in place of the optimizer: a name of RECIPES, which may draw new initial weights
 ) -> History:
     """Train and test for some epochs; Ctrl-C ends it early and gives the history so far. Raises ValueError, with nothing
     trained, when parts or checkpoint do not fit, and DivergedError, with the finished epochs in its `history`."""
     if resume and not checkpoint:
         raise ValueError("resume=True needs a checkpoint to go on from")
-    recipe, epochs, named = choose_recipe(model, train_loader, recipe, optimizer, scheduler, step_every, epochs)
+    recipe, epochs, named = choose_recipe(
+        model, train_loader, recipe, optimizer, scheduler, step_every, epochs
+    )
     settings = {**named, **(settings or {}), "precision": precision or recipe.precision}
-    history = first_history(checkpoint if resume else None, model, train_loader, recipe, epochs, settings)
-    run_epochs(model, (train_loader, test_loader), recipe, history, epochs, checkpoint, settings["precision"], progress)
+    history = first_history(
+        checkpoint if resume else None, model, train_loader, recipe, epochs, settings
+    )
+    run_epochs(
+        model,
+        (train_loader, test_loader),
+        recipe,
+        history,
+        epochs,
+        checkpoint,
+        settings["precision"],
+        progress,
+    )
     return history

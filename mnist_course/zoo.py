@@ -23,8 +23,9 @@ from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from .base import asset
 from .data import BatchLoader, DigitDataset
-from .environment import asset, default_device, seed_everything
+from .environment import default_device, seed_everything
 from .figure import BLUE, ORANGE, DescribedFigure
 from .model import check_input
 from .training import ADVICE, DivergedError, check_labels, forward_loss, kaiming_weights
@@ -55,7 +56,13 @@ def random_affine(
     cos, sin = angle.cos() / size, angle.sin() / size
     slant = (torch.rand(len(x), device=x.device) * 2 - 1) * shear if shear else 0
     move = spread[2:] * shift * 2 / 28
-    theta = torch.stack([torch.stack([cos, slant * cos - sin, move[0]], 1), torch.stack([sin, slant * sin + cos, move[1]], 1)], 1)
+    theta = torch.stack(
+        [
+            torch.stack([cos, slant * cos - sin, move[0]], 1),
+            torch.stack([sin, slant * sin + cos, move[1]], 1),
+        ],
+        1,
+    )
     paper = x.min()
     grid = F.affine_grid(theta, list(x.shape), align_corners=False)
     return F.grid_sample(x - paper, grid, align_corners=False) + paper
@@ -75,7 +82,10 @@ def decay_groups(
     "The parameters in two groups: weights (matrices, kernels), which decay, and biases and the two numbers of a norm, which do not."
     parameters = [p for p in model.parameters() if p.requires_grad]
     weights, others = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
-    return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [
+        {"params": weights, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
 
 # %% ../nbs/12_better.ipynb #0f642bed
 def smoothed_loss(
@@ -111,7 +121,9 @@ class Pair(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.norm_b(self.conv_b(F.relu(self.norm_a(self.conv_a(x)))))
         if self.shortcut is not None:
-            y = y + self.shortcut(F.pad(x, (-2, -2, -2, -2)))  # the pixel in the middle of the 5 x 5 that y has seen
+            y = y + self.shortcut(
+                F.pad(x, (-2, -2, -2, -2))
+            )  # the pixel in the middle of the 5 x 5 that y has seen
         return F.max_pool2d(F.relu(y), 2)
 
 # %% ../nbs/12_better.ipynb #e5ad1841
@@ -149,7 +161,10 @@ def conv_block(
     "A convolution of 3 x 3 that keeps the size, batch norm in place of its bias, and ReLU."
     conv = [nn.Conv2d(channels, wide, 3, padding=1, bias=False)]
     if separable and channels > 1:
-        conv = [nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False), nn.Conv2d(channels, wide, 1, bias=False)]
+        conv = [
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+            nn.Conv2d(channels, wide, 1, bias=False),
+        ]
     return [*conv, nn.BatchNorm2d(wide), nn.ReLU()]
 
 
@@ -170,12 +185,18 @@ class SmallNet(nn.Module):
 
     def __init__(
         self,
-        widths: Sequence[Sequence[int]] = ((8,), (12, 16), (16, 16)),  # channels, group by group: as it stands, 7,578 parameters
+        widths: Sequence[Sequence[int]] = (
+            (8,),
+            (12, 16),
+            (16, 16),
+        ),  # channels, group by group: as it stands, 7,578 parameters
         separable: bool = False,  # as in conv_block
     ):
         super().__init__()
         if not 1 <= len(widths) <= 4 or not all(len(group) and min(group) > 0 for group in widths):
-            raise ValueError(f"widths must be one to four groups of channels, such as ((8, 12), (16,)), got {widths}")
+            raise ValueError(
+                f"widths must be one to four groups of channels, such as ((8, 12), (16,)), got {widths}"
+            )
         layers, channels = [], 1
         for i, group in enumerate(widths):
             layers += [nn.MaxPool2d(2)] if i else []
@@ -217,15 +238,21 @@ class Plan:
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None  # augmentation of a batch
     smoothing: float = 0.0  # of the labels
     weight_decay: float = 0.0  # of weights, not of biases
-    average: float = 0.0  # what a running average of all weights keeps of itself at a step; 0: no average
+    average: float = (
+        0.0  # what a running average of all weights keeps of itself at a step; 0: no average
+    )
     epochs: int = 6
     batch_size: int = 64
     lr: float = 0.05  # the top of one cycle
-    finish: Callable[[nn.Module], nn.Module] = lambda model: model  # what is done to the trained network
+    finish: Callable[[nn.Module], nn.Module] = lambda model: (
+        model
+    )  # what is done to the trained network
 
     def __post_init__(self):
         if not (0 <= self.smoothing < 1 and 0 <= self.average < 1 and self.weight_decay >= 0):
-            raise ValueError("smoothing and average must lie from 0 to below 1, and weight_decay must not be negative")
+            raise ValueError(
+                "smoothing and average must lie from 0 to below 1, and weight_decay must not be negative"
+            )
         if self.epochs < 1 or self.batch_size < 1 or self.lr <= 0:
             raise ValueError("epochs and batch_size must be at least 1, and lr above 0")
 
@@ -243,11 +270,21 @@ def train_plan(
     seed_everything(seed)
     kaiming_weights(model := plan.network())
     model.to(device := default_device(), memory_format=torch.channels_last).train()
-    digits = DigitDataset(digits.images.to(device), digits.labels.to(device), digits.source)  # a GPU makes its own batches
-    loader = BatchLoader(digits, plan.batch_size, True, torch.Generator().manual_seed(seed), plan.transform)
-    optimizer = torch.optim.SGD(decay_groups(model, plan.weight_decay), lr=plan.lr, momentum=0.9, nesterov=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.lr, total_steps=plan.epochs * len(loader) + 1, cycle_momentum=False)
-    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True)
+    digits = DigitDataset(
+        digits.images.to(device), digits.labels.to(device), digits.source
+    )  # a GPU makes its own batches
+    loader = BatchLoader(
+        digits, plan.batch_size, True, torch.Generator().manual_seed(seed), plan.transform
+    )
+    optimizer = torch.optim.SGD(
+        decay_groups(model, plan.weight_decay), lr=plan.lr, momentum=0.9, nesterov=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, plan.lr, total_steps=plan.epochs * len(loader) + 1, cycle_momentum=False
+    )
+    averaged = AveragedModel(
+        model, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True
+    )
     for _ in range(plan.epochs):
         for x, y in loader:
             train_step(model, x, y, optimizer, plan.smoothing, precision)
@@ -288,8 +325,13 @@ def interval(
 ) -> Interval:
     "Student's interval for the mean of a few values. Raises ValueError for fewer than two: one seed has no interval."
     if len(values) < 2:
-        raise ValueError(f"an interval needs at least two values, one for each seed; got {len(values)}")
-    middle, half = mean(values), student_t(len(values) - 1, level) * stdev(values) / math.sqrt(len(values))
+        raise ValueError(
+            f"an interval needs at least two values, one for each seed; got {len(values)}"
+        )
+    middle, half = (
+        mean(values),
+        student_t(len(values) - 1, level) * stdev(values) / math.sqrt(len(values)),
+    )
     return Interval(middle, middle - half, middle + half)
 
 # %% ../nbs/12_better.ipynb #fa6dbcad
@@ -297,7 +339,9 @@ def by_seed(runs: Sequence[dict], name: str) -> dict[int, float]:  # seed -> acc
     "The accuracies of one variant or network. Raises ValueError when it was not recorded."
     found = {run["seed"]: run["accuracy"] for run in runs if run["name"] == name}
     if not found:
-        raise ValueError(f"there is no run of {name!r}; there are {', '.join(dict.fromkeys(run['name'] for run in runs))}")
+        raise ValueError(
+            f"there is no run of {name!r}; there are {', '.join(dict.fromkeys(run['name'] for run in runs))}"
+        )
     return dict(sorted(found.items()))
 
 
@@ -312,7 +356,9 @@ def paired(
     return interval([ours[seed] - theirs[seed] for seed in ours if seed in theirs], level)
 
 
-def recorded(name: str) -> dict:  # "runs" holds a dict for each run: name, seed, accuracy, loss, seconds, ...
+def recorded(
+    name: str,
+) -> dict:  # "runs" holds a dict for each run: name, seed, accuracy, loss, seconds, ...
     'The recorded runs that ship with the course: "ablations" or "networks".'
     return json.loads(asset("runs", f"{name}.json").read_text(encoding="utf-8"))
 
@@ -331,7 +377,9 @@ VARIANTS = {
     "pooling and batch norm": Plan(partial(pocket_net, gap=True, batch_norm=True)),
     "residual": Plan(partial(pocket_net, residual=True)),
     "averaged weights": Plan(pocket_net, average=0.98),
-    "together": Plan(partial(pocket_net, dropout=0.3, batch_norm=True), random_affine, 0.1, 1e-3, 0.98),
+    "together": Plan(
+        partial(pocket_net, dropout=0.3, batch_norm=True), random_affine, 0.1, 1e-3, 0.98
+    ),
 }
 
 # %% ../nbs/12_better.ipynb #62e42549
@@ -340,21 +388,45 @@ def plot_intervals(
 ) -> DescribedFigure:
     "Differences from the baseline in points, each with its interval, up to 2.5 points; filled where the interval leaves 0 out."
     figure = DescribedFigure(6.8, 0.8 + 0.3 * len(intervals))
-    ax, told, edge = figure.subplots(), [], 2.5  # what lies beyond the edge would flatten all others
+    ax, told, edge = (
+        figure.subplots(),
+        [],
+        2.5,
+    )  # what lies beyond the edge would flatten all others
     order = sorted(intervals, key=lambda name: intervals[name].mean)
     for row, name in enumerate(order):
-        low, middle, high = (100 * getattr(intervals[name], part) for part in ("low", "mean", "high"))
+        low, middle, high = (
+            100 * getattr(intervals[name], part) for part in ("low", "mean", "high")
+        )
         color = BLUE if low > 0 else ORANGE if high < 0 else "0.45"
         ax.plot([low, high], [row, row], color=color, linewidth=2)
         if abs(middle) > edge:  # outside: told in words
-            ax.text(math.copysign(edge - 0.1, middle), row + 0.15, f"mean {middle:+.1f}", ha="left" if middle < 0 else "right", fontsize=9)
-        ax.plot([middle], [row], "o", color=color, markerfacecolor="white" if low <= 0 <= high else color)
+            ax.text(
+                math.copysign(edge - 0.1, middle),
+                row + 0.15,
+                f"mean {middle:+.1f}",
+                ha="left" if middle < 0 else "right",
+                fontsize=9,
+            )
+        ax.plot(
+            [middle],
+            [row],
+            "o",
+            color=color,
+            markerfacecolor="white" if low <= 0 <= high else color,
+        )
         told.append(f"{name} {middle:+.2f} ({low:+.2f} to {high:+.2f})")
     ax.axvline(0, color="0.3", linewidth=1)
-    ax.set(yticks=range(len(order)), yticklabels=order, xlabel="accuracy minus the baseline's, same seed (percentage points)")
+    ax.set(
+        yticks=range(len(order)),
+        yticklabels=order,
+        xlabel="accuracy minus the baseline's, same seed (percentage points)",
+    )
     if max(100 * abs(end) for i in intervals.values() for end in (i.low, i.high)) > edge:
         ax.set_xlim(-edge, edge)
-    return figure.describe(f"Differences in percentage points with 95 % intervals, best first. {'; '.join(reversed(told))}.")
+    return figure.describe(
+        f"Differences in percentage points with 95 % intervals, best first. {'; '.join(reversed(told))}."
+    )
 
 # %% ../nbs/12_better.ipynb #bd6a7e69
 class LinearNet(nn.Module):
@@ -376,9 +448,35 @@ NETWORKS = {
     "linear": Plan(LinearNet, epochs=5, batch_size=128, lr=0.02),
     "tiny": Plan(tiny_net, light_affine, average=0.999, epochs=15, lr=0.3),
     "small": Plan(SmallNet, light_affine, average=0.999, epochs=15, lr=0.3),
-    "half": Plan(partial(SmallNet, ((32,), (64, 64), (128, 128))), bold_affine, 0.1, 3e-4, 0.999, epochs=20, lr=0.15),
-    "deep": Plan(partial(SmallNet, ((48, 48), (96, 96), (128,) * 3)), bolder_affine, 0.1, 3e-4, 0.999, epochs=60, batch_size=256, lr=0.3),
-    "brief": Plan(partial(BetterNet, dropout=0.3, batch_norm=True), bold_affine, 0.1, 3e-4, 0.999, epochs=12, lr=0.1, finish=fold_norms),
+    "half": Plan(
+        partial(SmallNet, ((32,), (64, 64), (128, 128))),
+        bold_affine,
+        0.1,
+        3e-4,
+        0.999,
+        epochs=20,
+        lr=0.15,
+    ),
+    "deep": Plan(
+        partial(SmallNet, ((48, 48), (96, 96), (128,) * 3)),
+        bolder_affine,
+        0.1,
+        3e-4,
+        0.999,
+        epochs=60,
+        batch_size=256,
+        lr=0.3,
+    ),
+    "brief": Plan(
+        partial(BetterNet, dropout=0.3, batch_norm=True),
+        bold_affine,
+        0.1,
+        3e-4,
+        0.999,
+        epochs=12,
+        lr=0.1,
+        finish=fold_norms,
+    ),
 }
 NETWORKS["full"] = replace(NETWORKS["brief"], epochs=40)
 
@@ -395,26 +493,59 @@ def frontier(
 
 # %% ../nbs/12_better.ipynb #632ea56c
 def plot_frontier(
-    measured: dict[str, tuple[int, Sequence[float]]],  # name -> parameters, accuracies on the test set, one for each seed
-    mine: dict[str, tuple[int, Sequence[float]]] | None = None,  # the same, for networks of your own
+    measured: dict[
+        str, tuple[int, Sequence[float]]
+    ],  # name -> parameters, accuracies on the test set, one for each seed
+    mine: dict[str, tuple[int, Sequence[float]]]
+    | None = None,  # the same, for networks of your own
 ) -> DescribedFigure:
     "Error over parameters, both on logarithmic scales: small points for the seeds, a large one for their median, a line through the frontier."
     everyone = {**measured, **(mine or {})}
     points = {name: (n, median(accuracies)) for name, (n, accuracies) in everyone.items()}
-    wrong = {name: [max(100 * (1 - a), 0.01) for a in (points[name][1], *accuracies)] for name, (_, accuracies) in everyone.items()}
+    wrong = {
+        name: [max(100 * (1 - a), 0.01) for a in (points[name][1], *accuracies)]
+        for name, (_, accuracies) in everyone.items()
+    }
     figure, line = DescribedFigure(6.4, 3.8), frontier(points)
     ax = figure.subplots()
     for name, (n, _) in points.items():
         sizes = [36] + [9] * (len(wrong[name]) - 1)
-        ax.scatter([n] * len(sizes), wrong[name], sizes, ORANGE if name in (mine or {}) else BLUE, alpha=0.7)
-        crowded = any(m == n and 1 < wrong[other][0] / wrong[name][0] < 1.3 for other, (m, _) in points.items())
+        ax.scatter(
+            [n] * len(sizes),
+            wrong[name],
+            sizes,
+            ORANGE if name in (mine or {}) else BLUE,
+            alpha=0.7,
+        )
+        crowded = any(
+            m == n and 1 < wrong[other][0] / wrong[name][0] < 1.3
+            for other, (m, _) in points.items()
+        )
         offset, side = ((-7, -9), "right") if name in line else ((7, -10 if crowded else 3), "left")
-        ax.annotate(name, (n, wrong[name][0]), xytext=offset, textcoords="offset points", fontsize=9, ha=side)
-    ax.plot([points[name][0] for name in line], [wrong[name][0] for name in line], color="0.5", linewidth=1, zorder=0)
+        ax.annotate(
+            name,
+            (n, wrong[name][0]),
+            xytext=offset,
+            textcoords="offset points",
+            fontsize=9,
+            ha=side,
+        )
+    ax.plot(
+        [points[name][0] for name in line],
+        [wrong[name][0] for name in line],
+        color="0.5",
+        linewidth=1,
+        zorder=0,
+    )
     ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="wrong digits (%)", xmargin=0.1)
     ax.yaxis.set_major_locator(FixedLocator((0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 50, 100)))
     ax.minorticks_off()
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_formatter("{x:g}")
-    told = "; ".join(f"{name}: {points[name][0]:,} parameters, {wrong[name][0]:.2f} % wrong" for name in sorted(points, key=points.get))
-    return figure.describe(f"Wrong digits over parameters, medians over seeds. {told}. On the frontier: {', '.join(line)}.")
+    told = "; ".join(
+        f"{name}: {points[name][0]:,} parameters, {wrong[name][0]:.2f} % wrong"
+        for name in sorted(points, key=points.get)
+    )
+    return figure.describe(
+        f"Wrong digits over parameters, medians over seeds. {told}. On the frontier: {', '.join(line)}."
+    )

@@ -34,7 +34,10 @@ def sample() -> tuple[DigitDataset, DigitDataset]:
 @pytest.fixture(scope="session")
 def small(sample) -> tuple[DigitDataset, DigitDataset]:
     "640 training and 200 test digits, for tests that train."
-    return tuple(DigitDataset(part.images[:n], part.labels[:n], "small sample") for part, n in zip(sample, (640, 200), strict=True))
+    return tuple(
+        DigitDataset(part.images[:n], part.labels[:n], "small sample")
+        for part, n in zip(sample, (640, 200), strict=True)
+    )
 
 
 # ---- a real browser
@@ -43,12 +46,22 @@ def small(sample) -> tuple[DigitDataset, DigitDataset]:
 @pytest.fixture(scope="session")
 def chromium():
     "Chromium without a window. Where there is none these tests are skipped, but never in CI."
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if found is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Chromium on this machine: apt-get install chromium")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "no Chromium on this machine: apt-get install chromium"
+        )
     from playwright.sync_api import sync_playwright
 
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=quiet)
         yield browser
@@ -65,7 +78,11 @@ def serve():
             pass
 
     def start(folder: Path) -> str:
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))))
+        servers.append(
+            http.server.ThreadingHTTPServer(
+                ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+            )
+        )
         threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{servers[-1].server_port}"
 
@@ -84,8 +101,18 @@ def open_page(chromium, site):
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((site, "data:")) else None)
+        page.on(
+            "console",
+            lambda message: (
+                faults.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                faults.append(request.url) if not request.url.startswith((site, "data:")) else None
+            ),
+        )
         page.goto(site)
         page.wait_for_selector(".mc")
         return page
@@ -101,7 +128,10 @@ def violations():
     "What axe finds on a page: a function that gives the name of each rule and what breaks it."
     from axe_playwright_python.sync_playwright import Axe
 
-    return lambda page: [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in Axe().run(page).response["violations"]]
+    return lambda page: [
+        (one["id"], [node["html"][:160] for node in one["nodes"]])
+        for one in Axe().run(page).response["violations"]
+    ]
 
 
 @pytest.fixture
@@ -115,7 +145,9 @@ def finger():
             points = [{"x": place[0], "y": place[1]}] if place else []
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-        return tuple(functools.partial(touch, kind) for kind in ("touchStart", "touchMove", "touchEnd"))
+        return tuple(
+            functools.partial(touch, kind) for kind in ("touchStart", "touchMove", "touchEnd")
+        )
 
     return on
 
@@ -129,7 +161,9 @@ class Lab:
     def open(self, notebook: str) -> None:
         "Open a notebook, and wait until its kernel is idle."
         self.page.goto(f"{self.address}/doc/tree/{notebook}?reset&token={self.token}")
-        self.page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady", timeout=60_000)
+        self.page.wait_for_function(
+            "window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady", timeout=60_000
+        )
         self.idle()
 
     def idle(self) -> None:
@@ -162,19 +196,27 @@ class Lab:
             [number, source],
         )
         self.idle()
-        return "\n".join(part.inner_text() for part in self.output(number).query_selector_all(".jp-OutputArea-output")).strip()
+        return "\n".join(
+            part.inner_text()
+            for part in self.output(number).query_selector_all(".jp-OutputArea-output")
+        ).strip()
 
     def output(self, number: int):
         "Where a cell's output stands, scrolled into view."
-        self.page.evaluate("(number) => jupyterapp.shell.currentWidget.content.scrollToItem(number)", number)
-        handle = self.page.evaluate_handle("(number) => jupyterapp.shell.currentWidget.content.widgets[number].outputArea.node", number)
+        self.page.evaluate(
+            "(number) => jupyterapp.shell.currentWidget.content.scrollToItem(number)", number
+        )
+        handle = self.page.evaluate_handle(
+            "(number) => jupyterapp.shell.currentWidget.content.widgets[number].outputArea.node",
+            number,
+        )
         return handle.as_element()
 
 
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory):
     "JupyterLab in a learner's folder, as `mnist-course start` makes it: its address, token and folder."
-    from mnist_course.classroom import QUIET, write_course
+    from mnist_course.teaching.folder import QUIET, write_course
 
     folder, home = tmp_path_factory.mktemp("my_course"), tmp_path_factory.mktemp("home")
     write_course(folder)
@@ -187,12 +229,30 @@ def lab_server(tmp_path_factory):
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "OMP_NUM_THREADS": "1",
     }
-    own |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]))}
+    own |= {
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")])
+        )
+    }
     token = "a-token-of-the-tests"
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--ServerApp.port_retries=0", *QUIET]
-    command += ["--LabApp.expose_app_in_browser=True", f"--IdentityProvider.token={token}", "--allow-root"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        *QUIET,
+    ]
+    command += [
+        "--LabApp.expose_app_in_browser=True",
+        f"--IdentityProvider.token={token}",
+        "--allow-root",
+    ]
     with open(home / "log.txt", "w") as log:
-        server = subprocess.Popen(command, cwd=folder, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             for _ in range(240):
                 with contextlib.suppress(OSError):
@@ -214,7 +274,12 @@ def lab(chromium, lab_server):
     page, faults = context.new_page(), []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on(
-        "request", lambda request: faults.append(request.url) if not request.url.startswith((address, "data:", "blob:", "ws:")) else None
+        "request",
+        lambda request: (
+            faults.append(request.url)
+            if not request.url.startswith((address, "data:", "blob:", "ws:"))
+            else None
+        ),
     )
     yield Lab(page, address, token)
     context.close()

@@ -11,14 +11,22 @@ BIN = Path(sys.executable).parent
 WORKERS = min(os.cpu_count() or 1, 4)
 
 # Several workers with several threads each would wait for each other; the sample needs no network.
-ENVIRONMENT = {**os.environ, "MNIST_COURSE_DATA": "sample", "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+ENVIRONMENT = {
+    **os.environ,
+    "MNIST_COURSE_DATA": "sample",
+    "OMP_NUM_THREADS": "1",
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+}
 
 STEPS = [
     ("lint", [BIN / "ruff", "check", "."]),
     ("format", [BIN / "ruff", "format", "--check", "."]),
     ("spelling", [BIN / "typos"]),
     ("notebooks", [BIN / "nbdev_test", "--n_workers", WORKERS]),
-    ("tests", [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadfile"]),  # the tests of a file share what they made
+    (
+        "tests",
+        [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadfile"],
+    ),  # the tests of a file share what they made
 ]
 
 
@@ -26,8 +34,13 @@ def run(name: str, command: list) -> bool:
     "Run one step in the repository's root; True when it passed."
     print(f"--- {name}: {' '.join(str(word) for word in command[1:])}", flush=True)
     start = time.perf_counter()
-    passed = subprocess.run([str(word) for word in command], cwd=ROOT, env=ENVIRONMENT).returncode == 0
-    print(f"--- {name}: {'passed' if passed else 'FAILED'} in {time.perf_counter() - start:.0f} s", flush=True)
+    passed = (
+        subprocess.run([str(word) for word in command], cwd=ROOT, env=ENVIRONMENT).returncode == 0
+    )
+    print(
+        f"--- {name}: {'passed' if passed else 'FAILED'} in {time.perf_counter() - start:.0f} s",
+        flush=True,
+    )
     return passed
 
 

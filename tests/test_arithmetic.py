@@ -47,7 +47,9 @@ def widths_agree(ours, torchs) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(1, 30), st.integers(1, 7), st.integers(1, 5), st.integers(0, 4), st.integers(1, 4))
+@given(
+    st.integers(1, 30), st.integers(1, 7), st.integers(1, 5), st.integers(0, 4), st.integers(1, 4)
+)
 def test_output_size_is_torchs(size, kernel_size, stride, padding, dilation):
     x = torch.empty(1, 1, size, size, device="meta")
     weight = torch.empty(1, 1, kernel_size, kernel_size, device="meta")
@@ -86,7 +88,10 @@ def test_conv2d_counts_are_torchs(in_a_group, out_a_group, groups, kernel_size, 
     assert conv2d_params(*channels, kernel_size, bias=bias, groups=groups) == numbers(layer)
     with FlopCounterMode(display=False) as counter:
         out = layer(torch.zeros(1, channels[0], 7, 6))
-    assert 2 * conv2d_macs(*channels, kernel_size, out.shape[2:], groups=groups) == counter.get_total_flops()
+    assert (
+        2 * conv2d_macs(*channels, kernel_size, out.shape[2:], groups=groups)
+        == counter.get_total_flops()
+    )
 
 
 @few
@@ -122,7 +127,11 @@ def test_ledger_of_torchvisions_networks_is_torchs_own_account(name):
     rows = ledger(model, (3, 224, 224))
     for path, module in model.named_modules():
         if not list(module.children()):
-            module.register_forward_hook(lambda m, args, out, path=path: shapes.setdefault(path, []).append(tuple(out.shape[1:])))
+            module.register_forward_hook(
+                lambda m, args, out, path=path: shapes.setdefault(path, []).append(
+                    tuple(out.shape[1:])
+                )
+            )
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         out = model(torch.zeros(1, 3, 224, 224))
     assert rows.params == numbers(model) == sum(row.params for row in rows) and not rows.unseen
@@ -131,13 +140,22 @@ def test_ledger_of_torchvisions_networks_is_torchs_own_account(name):
     for path, outs in shapes.items():
         for i, shape in enumerate(outs, 1):
             assert by_name[path if i == 1 else f"{path}_{i}"].output_shape == shape
-        assert by_name[path].params == numbers(modules[path]) and by_name[path].kind == type(modules[path]).__name__
+        assert (
+            by_name[path].params == numbers(modules[path])
+            and by_name[path].kind == type(modules[path]).__name__
+        )
     assert rows[-1].output_shape == tuple(out.shape[1:])
 
 
 def test_receptive_field_of_resnet18():
-    rows = {row.name: row for row in ledger(torchvision.models.resnet18(weights=None), (3, 224, 224))}
-    assert rows["layer4.1.conv2"].receptive_field == 7 + 2 * 2 + 8 * 4 + 2 * 4 + 6 * 8 + 2 * 8 + 6 * 16 + 2 * 16 + 6 * 32 == 435
+    rows = {
+        row.name: row for row in ledger(torchvision.models.resnet18(weights=None), (3, 224, 224))
+    }
+    assert (
+        rows["layer4.1.conv2"].receptive_field
+        == 7 + 2 * 2 + 8 * 4 + 2 * 4 + 6 * 8 + 2 * 8 + 6 * 16 + 2 * 16 + 6 * 32
+        == 435
+    )
     assert rows["layer4.1.conv2"].jump == 32
 
 
@@ -159,7 +177,9 @@ def stacks(draw) -> nn.Sequential:
     "A few convolutions and poolings with positive weights, one channel, and steps of different length in each direction."
     layers = []
     for _ in range(draw(st.integers(1, 3))):
-        kernel, stride, dilation = (draw(st.tuples(*[st.integers(1, top)] * 2)) for top in (3, 2, 2))
+        kernel, stride, dilation = (
+            draw(st.tuples(*[st.integers(1, top)] * 2)) for top in (3, 2, 2)
+        )
         if draw(st.booleans()):
             padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
             layers.append(nn.AvgPool2d(kernel, stride, padding, ceil_mode=draw(st.booleans())))
@@ -188,11 +208,24 @@ def test_receptive_field_and_jump_are_where_the_gradient_is(model):
         assert first[1] - first[0] == jumps[direction]
 
 
-@pytest.mark.parametrize("pool", [nn.MaxPool2d(3, 2, 1), nn.MaxPool2d((2, 3), ceil_mode=True), nn.MaxPool2d(3, 2, 1, return_indices=False)])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        nn.MaxPool2d(3, 2, 1),
+        nn.MaxPool2d((2, 3), ceil_mode=True),
+        nn.MaxPool2d(3, 2, 1, return_indices=False),
+    ],
+)
 def test_max_pooling_sees_what_average_pooling_sees(pool):
     same = nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode)
-    ours, theirs = (ledger(nn.Sequential(nn.Conv2d(1, 2, 3), p), (1, 20, 21))[-1] for p in (pool, same))
-    assert (ours.output_shape, ours.receptive_field, ours.jump) == (theirs.output_shape, theirs.receptive_field, theirs.jump)
+    ours, theirs = (
+        ledger(nn.Sequential(nn.Conv2d(1, 2, 3), p), (1, 20, 21))[-1] for p in (pool, same)
+    )
+    assert (ours.output_shape, ours.receptive_field, ours.jump) == (
+        theirs.output_shape,
+        theirs.receptive_field,
+        theirs.jump,
+    )
     assert (ours.kind, theirs.kind) == ("MaxPool2d", "AvgPool2d")
 
 
@@ -202,7 +235,10 @@ def test_adaptive_pooling_sees_its_widest_window(size, places):
     row = ledger(nn.Sequential(nn.AdaptiveAvgPool2d(places), nn.Identity()), (1, size, size))[0]
     x = torch.ones(1, 1, size, size, requires_grad=True)
     out = F.adaptive_avg_pool2d(x, places)
-    grads = [torch.autograd.grad(out[0, 0, 0, i], x, retain_graph=True)[0][0, 0, 0] for i in range(places)]
+    grads = [
+        torch.autograd.grad(out[0, 0, 0, i], x, retain_graph=True)[0][0, 0, 0]
+        for i in range(places)
+    ]
     widest = max(int((grad > 0).sum()) for grad in grads)
     assert row.receptive_field == widest and row.output_shape == (1, places, places)
 
@@ -232,11 +268,18 @@ class Odd(nn.Module):
 
 def test_ledger_of_an_odd_model():
     rows = ledger(Odd(), (1, 20, 30))
-    found = {row.name: (row.output_shape, row.params, row.receptive_field, row.jump) for row in rows}
+    found = {
+        row.name: (row.output_shape, row.params, row.receptive_field, row.jump) for row in rows
+    }
     assert found["stem"] == ((4, 18, 13), 64, (3, 5), (1, 2))
     assert found["twice"] == ((4, 18, 13), 148, (5, 9), (1, 2))
     assert found["twice_2"] == ((4, 18, 13), 0, (7, 13), (1, 2))  # its parameters are counted once
-    assert found["twice_2.cat"] == ((8, 18, 13), 0, (7, 13), (1, 2))  # the branch that has seen more
+    assert found["twice_2.cat"] == (
+        (8, 18, 13),
+        0,
+        (7, 13),
+        (1, 2),
+    )  # the branch that has seen more
     assert found["twice_2.max_pool2d"] == ((8, 9, 6), 0, (8, 15), (2, 4))
     assert found["twice_2.amax"] == ((8,), 0, (8 + 8 * 2, 15 + 5 * 4), None)
     assert rows[-1].name == "twice_2.linear" and rows[-1].macs == 24
@@ -248,7 +291,9 @@ def test_ledger_of_an_odd_model():
 
 
 def test_same_padding_keeps_the_size():
-    row = ledger(nn.Sequential(nn.Conv2d(1, 2, 5, padding="same", dilation=2), nn.ReLU()), (1, 9, 12))[0]
+    row = ledger(
+        nn.Sequential(nn.Conv2d(1, 2, 5, padding="same", dilation=2), nn.ReLU()), (1, 9, 12)
+    )[0]
     assert row.output_shape == (2, 9, 12) and row.receptive_field == 9
 
 
@@ -284,12 +329,21 @@ def test_names_do_not_collide():
 def state_of(model: nn.Module):
     modes = [module.training for module in model.modules()]
     hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
-    return modes, hooks, {name: t.clone() for name, t in copy.deepcopy(model.state_dict()).items()}, [p.grad for p in model.parameters()]
+    return (
+        modes,
+        hooks,
+        {name: t.clone() for name, t in copy.deepcopy(model.state_dict()).items()},
+        [p.grad for p in model.parameters()],
+    )
 
 
-@pytest.mark.parametrize("size", [(1, 12, 12), (1, 13, 13)])  # one that fits, one that raises in the last layer
+@pytest.mark.parametrize(
+    "size", [(1, 12, 12), (1, 13, 13)]
+)  # one that fits, one that raises in the last layer
 def test_ledger_leaves_the_model_unchanged(size):
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(), nn.Flatten(), nn.Linear(200, 3))
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(), nn.Flatten(), nn.Linear(200, 3)
+    )
     model[1].eval()  # a mode of its own
     model[0].register_forward_hook(lambda *args: None)  # the owner's hook stays
     before = state_of(model)
@@ -310,7 +364,9 @@ def test_input_size_must_be_one_image(size):
 
 
 def test_errors_name_the_place():
-    with pytest.raises(ValueError, match=r"input_size=\(3, 28, 28\) does not fit layer 0, Conv2d\(1, 2"):
+    with pytest.raises(
+        ValueError, match=r"input_size=\(3, 28, 28\) does not fit layer 0, Conv2d\(1, 2"
+    ):
         ledger(nn.Sequential(nn.Conv2d(1, 2, 3)), (3, 28, 28))
     with pytest.raises(ValueError, match="the step after input: Net expects"):
         ledger(Net(), (1, 32, 32))
@@ -318,7 +374,15 @@ def test_errors_name_the_place():
         ledger(nn.Sequential(nn.LazyConv2d(2, 3)))
 
 
-@pytest.mark.parametrize("layer", [nn.ConvTranspose2d(1, 1, 3), nn.Upsample(scale_factor=2), nn.Linear(28, 28), nn.PixelUnshuffle(2)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.ConvTranspose2d(1, 1, 3),
+        nn.Upsample(scale_factor=2),
+        nn.Linear(28, 28),
+        nn.PixelUnshuffle(2),
+    ],
+)
 def test_no_rule_is_an_error_and_not_a_guess(layer):
     with pytest.raises(NotImplementedError, match=r"no rule for .*1"):
         ledger(nn.Sequential(nn.Identity(), layer))
@@ -332,7 +396,11 @@ def test_record_calls_in_order_with_copies_and_parents():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2))
     x = torch.randn(2, 1, 8, 8)
     calls = record_calls(model, x)
-    assert [(call.name, call.kind, call.parents) for call in calls] == [("0", "Conv2d", ()), ("1", "ReLU", (0,)), ("2", "MaxPool2d", (1,))]
+    assert [(call.name, call.kind, call.parents) for call in calls] == [
+        ("0", "Conv2d", ()),
+        ("1", "ReLU", (0,)),
+        ("2", "MaxPool2d", (1,)),
+    ]
     torch.testing.assert_close(calls[0].output, model[0](x))  # not touched by the in-place ReLU
     assert calls[0].macs == 2 * 2 * 9 * 36  # for the whole batch
 
@@ -349,7 +417,14 @@ def test_record_calls_leaves_out_what_the_output_does_not_need():
             return torch.relu(self.used(x))
 
     calls = record_calls(Detour(), torch.zeros(1, 4))
-    assert [(call.name, call.parents) for call in calls] == [("input.mul", ()), ("used", (0,)), ("used.relu", (1,))]
+    assert [(call.name, call.parents) for call in calls] == [
+        ("input.mul", ()),
+        ("used", (0,)),
+        ("used.relu", (1,)),
+    ]
     assert ledger(Detour(), (4,)).unseen == {"aside.weight": 16, "aside.bias": 4}
     pooled, _ = nn.MaxPool2d(2, return_indices=True)(torch.zeros(1, 1, 4, 4))
-    assert record_calls(nn.MaxPool2d(2, return_indices=True), torch.zeros(1, 1, 4, 4))[0].output.shape == pooled.shape
+    assert (
+        record_calls(nn.MaxPool2d(2, return_indices=True), torch.zeros(1, 1, 4, 4))[0].output.shape
+        == pooled.shape
+    )

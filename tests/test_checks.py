@@ -14,9 +14,18 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 
 from mnist_course.checks import REGISTRY as registry
-from mnist_course.checks import Exercise, Wrong, audit, check, exercise, exercises, mistake, run_check
-from mnist_course.notebooks import read_notebook
+from mnist_course.checks import (
+    Exercise,
+    Wrong,
+    audit,
+    check,
+    exercise,
+    exercises,
+    mistake,
+    run_check,
+)
 from mnist_course.progress import SESSION
+from mnist_course.teaching.notebooks import read_notebook
 
 ROOT = Path(__file__).parent.parent
 ALL = list(exercises())
@@ -37,7 +46,11 @@ def lesson_path(lesson: str) -> Path:
 
 
 def sources(path: Path, kind: str) -> list[str]:
-    return ["".join(cell["source"]) for cell in read_notebook(path)["cells"] if cell["cell_type"] == kind]
+    return [
+        "".join(cell["source"])
+        for cell in read_notebook(path)["cells"]
+        if cell["cell_type"] == kind
+    ]
 
 
 def names_bound(source: str) -> set[str]:
@@ -56,7 +69,9 @@ def names_bound(source: str) -> set[str]:
 def stubs(lesson: str) -> dict[str, str]:
     "The code cells of a lesson that call a check, by the exercise's id."
     return {
-        found[1]: code for code in sources(lesson_path(lesson), "code") if (found := re.search(r'^check\("([\w.]+)", \w+\)', code, re.M))
+        found[1]: code
+        for code in sources(lesson_path(lesson), "code")
+        if (found := re.search(r'^check\("([\w.]+)", \w+\)', code, re.M))
     }
 
 
@@ -89,7 +104,15 @@ def test_there_are_enough_of_them():
     assert sum(len(item.misconceptions) for item in ALL) >= 3 * len(ALL)
     for lesson in [f"{number:02}" for number in range(15)]:
         assert sum(item.lesson == lesson for item in ALL) >= 3, lesson
-    assert {item.kind for item in ALL} == {"by hand", "write", "predict", "fix", "read a plot", "order", "design"}
+    assert {item.kind for item in ALL} == {
+        "by hand",
+        "write",
+        "predict",
+        "fix",
+        "read a plot",
+        "order",
+        "design",
+    }
 
 
 # ---- learners
@@ -98,9 +121,14 @@ def test_there_are_enough_of_them():
 @by_exercise
 def test_the_card_says_what_the_registry_says(item):
     cards = "\n".join(sources(lesson_path(item.lesson), "markdown"))
-    numbered = re.findall(r"^### Exercise (\d\d)\.(\d+) · (.+) \((\d) of 5, (\d+) min\)$", cards, re.M)
+    numbered = re.findall(
+        r"^### Exercise (\d\d)\.(\d+) · (.+) \((\d) of 5, (\d+) min\)$", cards, re.M
+    )
     mine = [other for other in ALL if other.lesson == item.lesson]
-    expected = [(o.lesson, str(i), o.title, str(o.difficulty), str(o.minutes)) for i, o in enumerate(mine, 1)]
+    expected = [
+        (o.lesson, str(i), o.title, str(o.difficulty), str(o.minutes))
+        for i, o in enumerate(mine, 1)
+    ]
     assert numbered == expected
     assert list(stubs(item.lesson)) == [other.id for other in mine]
 
@@ -112,7 +140,9 @@ def test_the_stub_stands_in_the_lesson_and_its_name_is_its_own(item):
     assert f'check("{item.id}", {item.name})' in stub
     for code in sources(lesson_path(item.lesson), "code"):
         if code != stub:
-            assert item.name not in names_bound("\n".join(line for line in code.splitlines() if not line.startswith(("%", "!"))))
+            assert item.name not in names_bound(
+                "\n".join(line for line in code.splitlines() if not line.startswith(("%", "!")))
+            )
 
 
 @by_exercise
@@ -217,7 +247,14 @@ FUNCTIONS = {f.__name__: f for f in (raises, leaves, mutates, floods, print)}
 
 @by_exercise
 def test_garbage_is_answered_in_words(item, capsys):
-    answers = VALUES | FUNCTIONS | {f"returns {name}": (lambda *a, value=value, **k: value) for name, value in VALUES.items()}
+    answers = (
+        VALUES
+        | FUNCTIONS
+        | {
+            f"returns {name}": (lambda *a, value=value, **k: value)
+            for name, value in VALUES.items()
+        }
+    )
     for name, garbage in answers.items():
         start = time.perf_counter()
         result = check(item.id, garbage, seed=1)
@@ -238,7 +275,11 @@ def test_an_answer_that_hangs_is_stopped(item, monkeypatch):
         start = time.perf_counter()
         result = check(item.id, garbage, seed=1)
         assert time.perf_counter() - start < 1.5
-        assert result.status == "failed" and "still running after 0.2 s" in result.message and "line " in result.message
+        assert (
+            result.status == "failed"
+            and "still running after 0.2 s" in result.message
+            and "line " in result.message
+        )
 
 
 # ---- the machinery itself, on exercises made for it
@@ -254,9 +295,15 @@ def lay():
 
 
 def test_messages_show_the_smallest_failing_case_and_the_learners_own_line(lay):
-    lay("99.half", "Half", 1, 1, cases=lambda rng: [(2,), (3,), (rng.randrange(5, 99, 2),)])(lambda n: n // 2)
+    lay("99.half", "Half", 1, 1, cases=lambda rng: [(2,), (3,), (rng.randrange(5, 99, 2),)])(
+        lambda n: n // 2
+    )
     result = check("99.half", lambda n: n / 2 if n % 2 else n // 2, seed=4)
-    assert "half(3)" in result.message and "expected  1" in result.message and "got       1.5" in result.message
+    assert (
+        "half(3)" in result.message
+        and "expected  1" in result.message
+        and "got       1.5" in result.message
+    )
 
     def half(n):
         return n // (n - 3)
@@ -268,7 +315,11 @@ def test_messages_show_the_smallest_failing_case_and_the_learners_own_line(lay):
         return [n // 2][n // 2]
 
     result = check("99.half", half, seed=4)
-    assert "IndexError" in result.message and "return [n // 2][n // 2]" in result.message and "half(2)" in result.message
+    assert (
+        "IndexError" in result.message
+        and "return [n // 2][n // 2]" in result.message
+        and "half(2)" in result.message
+    )
 
 
 def test_fresh_inputs_each_time_and_the_same_ones_on_demand(lay):
@@ -298,8 +349,12 @@ def test_mistakes_that_look_alike_on_some_inputs_are_told_apart_by_more(lay):
     lay("99.twins", "Twins", 1, 1, cases=lambda rng: [(rng.choice([1, 2]),)])(lambda n: 0)
     mistake("99.twins", "This one doubles.", "doubles")(lambda n: 2 * n)
     mistake("99.twins", "This one squares.", "squares")(lambda n: n * n)
-    assert {check("99.twins", lambda n: n * n, seed=s).misconception for s in range(9)} == {"squares"}
-    assert {check("99.twins", lambda n: n + n, seed=s).misconception for s in range(9)} == {"doubles"}
+    assert {check("99.twins", lambda n: n * n, seed=s).misconception for s in range(9)} == {
+        "squares"
+    }
+    assert {check("99.twins", lambda n: n + n, seed=s).misconception for s in range(9)} == {
+        "doubles"
+    }
 
 
 def test_an_answer_with_two_faults_is_not_given_the_name_of_one(lay):
@@ -318,16 +373,27 @@ def test_a_judge_may_name_the_mistake(lay):
     mistake("99.judge", "Ten is the least.", "too_small")(lambda: 3)
     assert check("99.judge", lambda: 11) and check("99.judge", 11)
     result = check("99.judge", lambda: 9)
-    assert (result.status, result.misconception) == ("failed", "too_small") and "Ten is the least. It is small." in result.message
+    assert (result.status, result.misconception) == (
+        "failed",
+        "too_small",
+    ) and "Ten is the least. It is small." in result.message
     assert check("99.judge", lambda: ...).status == "not attempted"
 
 
 def test_results_read_well_as_text_and_as_markdown(lay):
     lay("99.half", "Half", 1, 1, cases=lambda rng: [(2,)], after="Well halved.")(lambda n: n // 2)
-    mistake("99.half", "That is the double, and the half was asked for.", "doubled")(lambda n: n * 2)
+    mistake("99.half", "That is the double, and the half was asked for.", "doubled")(
+        lambda n: n * 2
+    )
     wrong = check("99.half", lambda n: n * 2, seed=1)
-    assert repr(wrong).splitlines()[:2] == ["99.half: failed (doubled)", "That is the double, and the half was asked for."]
-    assert "✗ **99.half: failed (doubled)**" in wrong._repr_markdown_() and "```text\nhalf(2)" in wrong._repr_markdown_()
+    assert repr(wrong).splitlines()[:2] == [
+        "99.half: failed (doubled)",
+        "That is the double, and the half was asked for.",
+    ]
+    assert (
+        "✗ **99.half: failed (doubled)**" in wrong._repr_markdown_()
+        and "```text\nhalf(2)" in wrong._repr_markdown_()
+    )
     right = check("99.half", lambda n: n // 2)
     assert right and repr(right) == "99.half: passed\nWell halved."
 
@@ -349,6 +415,10 @@ def test_the_line_is_the_learners_in_a_notebook_too(lay):
 def test_what_an_answer_prints_is_kept_short(lay, capsys):
     lay("99.loud", "Loud", 1, 1, cases=lambda rng: [(2,)])(lambda n: n)
     result = check("99.loud", lambda n: print("abc " * 100_000))
-    assert "it printed: abc abc" in result.message and "400,001 characters in all" in result.message and len(result.message) < 700
+    assert (
+        "it printed: abc abc" in result.message
+        and "400,001 characters in all" in result.message
+        and len(result.message) < 700
+    )
     assert capsys.readouterr().out == ""
     assert run_check(registry["99.loud"], lambda n: n, 0).status == "passed"

@@ -4,13 +4,28 @@ import json
 
 import pytest
 
-import mnist_course.classroom as classroom
-from mnist_course.classroom import learner_edition, lessons, write_course
+import mnist_course.teaching.folder as classroom
+from mnist_course.teaching.folder import write_course
+from mnist_course.teaching.notebooks import learner_edition, lessons
 
 
 def notebook(*sources: str) -> dict:
-    cells = [{"cell_type": "code", "source": [s], "metadata": {"tags": ["x"]}, "outputs": [1], "execution_count": 3} for s in sources]
-    return {"cells": cells, "metadata": {"mnist_course": {"code": "x"}}, "nbformat": 4, "nbformat_minor": 5}
+    cells = [
+        {
+            "cell_type": "code",
+            "source": [s],
+            "metadata": {"tags": ["x"]},
+            "outputs": [1],
+            "execution_count": 3,
+        }
+        for s in sources
+    ]
+    return {
+        "cells": cells,
+        "metadata": {"mnist_course": {"code": "x"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
 
 
 @pytest.fixture

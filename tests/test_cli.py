@@ -33,11 +33,25 @@ def quick(small, monkeypatch, tmp_path):
 def test_train_writes_a_run(capsys, tmp_path):
     assert main(["train", "--epochs", "2", "--out", "run", "--seed", "3"]) == 0
     said = capsys.readouterr().out
-    for part in ("data: small sample, 640 training and 200 test digits", "device: ", "Conv2d-4", "593,200", "epoch 2/2", "test accuracy"):
+    for part in (
+        "data: small sample, 640 training and 200 test digits",
+        "device: ",
+        "Conv2d-4",
+        "593,200",
+        "epoch 2/2",
+        "test accuracy",
+    ):
         assert part in said
     history = History.load(tmp_path / "run" / "history.json")
-    assert len(history) == 2 and history.settings["seed"] == 3 and history.settings["digits"] == [640, 200]
-    assert f"test accuracy {history.test_acc[-1]:.2%}: {round(200 * history.test_acc[-1])} of 200 digits" in said
+    assert (
+        len(history) == 2
+        and history.settings["seed"] == 3
+        and history.settings["digits"] == [640, 200]
+    )
+    assert (
+        f"test accuracy {history.test_acc[-1]:.2%}: {round(200 * history.test_acc[-1])} of 200 digits"
+        in said
+    )
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "settings.json",
         "history.json",
@@ -52,13 +66,21 @@ def test_resume_gives_the_same_numbers(capsys, tmp_path):
     assert main(["train", "--epochs", "1", "--out", "parts"]) == 0
     assert main(["train", "--epochs", "2", "--resume", "parts"]) == 0
     whole, parts = (History.load(tmp_path / name / "history.json") for name in ("whole", "parts"))
-    assert (whole.train_loss, whole.test_loss, whole.test_acc) == (parts.train_loss, parts.test_loss, parts.test_acc)
-    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (tmp_path / "parts" / "model.safetensors").read_bytes()
+    assert (whole.train_loss, whole.test_loss, whole.test_acc) == (
+        parts.train_loss,
+        parts.test_loss,
+        parts.test_acc,
+    )
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (
+        tmp_path / "parts" / "model.safetensors"
+    ).read_bytes()
 
 
 def test_resume_with_other_data(capsys, monkeypatch, small):
     assert main(["train", "--epochs", "1", "--out", "run"]) == 0
-    monkeypatch.setattr(mnist_course.data, "load_mnist", lambda *args, **kwargs: (small[1], small[1]))
+    monkeypatch.setattr(
+        mnist_course.data, "load_mnist", lambda *args, **kwargs: (small[1], small[1])
+    )
     assert main(["train", "--epochs", "2", "--resume", "run"]) == 2
     assert "begun with [640, 200] digits" in capsys.readouterr().err
 
@@ -82,7 +104,15 @@ def test_fast_recipe(tmp_path):
     ],
 )
 def test_what_a_user_can_mend_is_one_line(words, message, capsys, tmp_path):
-    settings = {"recipe": "seed", "epochs": 1, "data": None, "seed": 0, "device": None, "precision": "float32", "batch_size": 64}
+    settings = {
+        "recipe": "seed",
+        "epochs": 1,
+        "data": None,
+        "seed": 0,
+        "device": None,
+        "precision": "float32",
+        "batch_size": 64,
+    }
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "settings.json").write_text(json.dumps(settings))
     (tmp_path / "notes.txt").write_text("not a model")
@@ -142,7 +172,11 @@ def test_predict(capsys, tmp_path, sample):
     assert main(["predict", "digit.png", "notes.txt", "missing.png"]) == 1
     captured = capsys.readouterr()
     assert captured.out.startswith(f"digit.png: {test_set.labels[0]}  ")
-    assert len(captured.err.splitlines()) == 2 and "notes.txt" in captured.err and "missing.png" in captured.err
+    assert (
+        len(captured.err.splitlines()) == 2
+        and "notes.txt" in captured.err
+        and "missing.png" in captured.err
+    )
 
 
 def test_start_writes_the_lessons(capsys, tmp_path):
@@ -152,17 +186,28 @@ def test_start_writes_the_lessons(capsys, tmp_path):
     assert "every lesson is up to date" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="process groups are stopped in another way on Windows")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="process groups are stopped in another way on Windows"
+)
 def test_start_opens_jupyterlab_at_the_first_lesson(tmp_path):
     "A real server, asked for the first lesson as a browser would ask, and its notebook through Jupyter's API."
     words = ["start", "here", "--no-browser", "--", "--port=0", "--IdentityProvider.token=secret"]
     command = [sys.executable, "-c", f"from mnist_course.cli import main; main({words})"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as server:
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as server:
         try:
             watchdog = threading.Timer(60, os.killpg, (server.pid, signal.SIGKILL))
             watchdog.start()
-            url = next(match[0] for line in server.stderr if (match := re.search(r"http://\S+/lab/tree/00_start_here.ipynb", line)))
-            ask = urllib.request.Request(url.replace("/lab/tree/", "/api/contents/"), headers={"Authorization": "token secret"})
+            url = next(
+                match[0]
+                for line in server.stderr
+                if (match := re.search(r"http://\S+/lab/tree/00_start_here.ipynb", line))
+            )
+            ask = urllib.request.Request(
+                url.replace("/lab/tree/", "/api/contents/"),
+                headers={"Authorization": "token secret"},
+            )
             while True:  # the address is printed a moment before the server answers; the watchdog ends a hopeless wait
                 try:
                     notebook = json.load(urllib.request.urlopen(ask, timeout=20))["content"]

@@ -24,7 +24,19 @@ def conv_cases(draw):
     kh, kw = draw(st.integers(1, 5)), draw(st.integers(1, 5))
     h, w = (draw(st.integers(max(1, k - 2 * padding), 8)) for k in (kh, kw))
     n, c, o = draw(st.integers(0, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    return n, c, o, h, w, kh, kw, draw(st.integers(1, 4)), padding, draw(st.booleans()), draw(st.integers(0, 999))
+    return (
+        n,
+        c,
+        o,
+        h,
+        w,
+        kh,
+        kw,
+        draw(st.integers(1, 4)),
+        padding,
+        draw(st.booleans()),
+        draw(st.integers(0, 999)),
+    )
 
 
 @BOTH
@@ -74,13 +86,25 @@ BAD = {
     "bias too short": ((x, weight, torch.zeros(3)), {}, r"bias must be torch.float32 \(4,\)"),
     "bias of two dimensions": ((x, weight, torch.zeros(4, 1)), {}, "one number a kernel"),
     "bias of another dtype": ((x, weight, torch.zeros(4).double()), {}, "got torch.float64"),
-    "kernel too high": ((x, torch.zeros(4, 3, 6, 3)), {}, "6 x 3 fits nowhere in an image of 5 x 6 with padding 0"),
-    "kernel too wide": ((x, torch.zeros(4, 3, 3, 9)), {"padding": 1}, "3 x 9 fits nowhere .* padding 1"),
+    "kernel too high": (
+        (x, torch.zeros(4, 3, 6, 3)),
+        {},
+        "6 x 3 fits nowhere in an image of 5 x 6 with padding 0",
+    ),
+    "kernel too wide": (
+        (x, torch.zeros(4, 3, 3, 9)),
+        {"padding": 1},
+        "3 x 9 fits nowhere .* padding 1",
+    ),
     "empty kernel": ((x, torch.zeros(4, 3, 0, 3)), {}, "0 x 3 fits nowhere"),
     "stride 0": ((x, weight), {"stride": 0}, "stride must be a whole number of at least 1, got 0"),
     "stride of a fraction": ((x, weight), {"stride": 1.5}, "stride must be a whole number"),
     "stride pair": ((x, weight), {"stride": (1, 2)}, r"got \(1, 2\)"),
-    "padding below 0": ((x, weight), {"padding": -1}, "padding must be a whole number of at least 0"),
+    "padding below 0": (
+        (x, weight),
+        {"padding": -1},
+        "padding must be a whole number of at least 0",
+    ),
 }
 
 
@@ -139,14 +163,23 @@ def test_relu_equals_torch_also_at_zero_infinity_and_nan():
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5))
 def test_starts_are_all_the_places_that_fit(size, kernel_size, stride):
-    assert list(starts(size, kernel_size, stride)) == [i for i in range(0, size, stride) if i + kernel_size <= size]
+    assert list(starts(size, kernel_size, stride)) == [
+        i for i in range(0, size, stride) if i + kernel_size <= size
+    ]
 
 
 def test_named_kernels():
-    flat, ramp = torch.ones(1, 1, 3, 3), torch.arange(3.0).expand(1, 1, 3, 3)  # one brightness; brighter to the right
+    flat, ramp = (
+        torch.ones(1, 1, 3, 3),
+        torch.arange(3.0).expand(1, 1, 3, 3),
+    )  # one brightness; brighter to the right
     on_flat = {name: conv2d_unfold(flat, k[None, None]).item() for name, k in KERNELS.items()}
     on_ramp = {name: conv2d_unfold(ramp, k[None, None]).item() for name, k in KERNELS.items()}
-    keep = {"identity", "blur", "sharpen"}  # those that leave a flat image as it is; the others answer 0
+    keep = {
+        "identity",
+        "blur",
+        "sharpen",
+    }  # those that leave a flat image as it is; the others answer 0
     assert on_flat == {name: pytest.approx(float(name in keep), abs=1e-6) for name in KERNELS}
     assert on_ramp["vertical edge"] == 8 and on_ramp["horizontal edge"] == 0
     assert torch.equal(KERNELS["horizontal edge"], KERNELS["vertical edge"].T)

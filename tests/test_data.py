@@ -41,7 +41,11 @@ DATASETS = ("MNIST", "FashionMNIST", "KMNIST")
 
 def idx(values: torch.Tensor) -> bytes:
     "A tensor of bytes as an IDX file."
-    return b"\0\0\x08" + struct.pack(f">B{values.ndim}I", values.ndim, *values.shape) + values.numpy().tobytes()
+    return (
+        b"\0\0\x08"
+        + struct.pack(f">B{values.ndim}I", values.ndim, *values.shape)
+        + values.numpy().tobytes()
+    )
 
 
 def numbered(n: int) -> DigitDataset:
@@ -61,9 +65,19 @@ def files(monkeypatch) -> dict[str, dict[str, bytes]]:
         for n in (60, 10):
             contents.append(torch.randint(256, (n, 28, 28), generator=random, dtype=torch.uint8))
             contents.append(torch.arange(n, dtype=torch.uint8) % 10)
-        made[dataset] = {name: gzip.compress(idx(values), mtime=0) for name, values in zip(NAMES, contents, strict=True)}
+        made[dataset] = {
+            name: gzip.compress(idx(values), mtime=0)
+            for name, values in zip(NAMES, contents, strict=True)
+        }
     monkeypatch.setattr(data, "SIZES", {"train": 60, "test": 10})
-    monkeypatch.setattr(data, "MD5", {dataset: tuple(md5(raw).hexdigest() for raw in made[dataset].values()) for dataset in made})
+    monkeypatch.setattr(
+        data,
+        "MD5",
+        {
+            dataset: tuple(md5(raw).hexdigest() for raw in made[dataset].values())
+            for dataset in made
+        },
+    )
     return made
 
 
@@ -82,7 +96,12 @@ class Server(ThreadingHTTPServer):
         return Counter(path.rsplit("/", 1)[1] for path in self.got)
 
     def mirrors(self, *names: str) -> dict[str, tuple[str, ...]]:
-        return {dataset: tuple(f"http://127.0.0.1:{self.server_port}/{name}/{dataset}/" for name in names) for dataset in DATASETS}
+        return {
+            dataset: tuple(
+                f"http://127.0.0.1:{self.server_port}/{name}/{dataset}/" for name in names
+            )
+            for dataset in DATASETS
+        }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -158,11 +177,16 @@ def left(cache: Path) -> set[str]:
 def test_read_idx_gives_back_what_was_written(tmp_path, shape, pack):
     values = torch.randint(256, shape, dtype=torch.uint8)
     (tmp_path / "x").write_bytes(pack(idx(values)))
-    assert torch.equal(read_idx(tmp_path / "x"), values) and read_idx(str(tmp_path / "x")).dtype == torch.uint8
+    assert (
+        torch.equal(read_idx(tmp_path / "x"), values)
+        and read_idx(str(tmp_path / "x")).dtype == torch.uint8
+    )
 
 
 GOOD = idx(torch.zeros(3, 28, 28, dtype=torch.uint8))
-PACKED = gzip.compress(GOOD, mtime=0)  # with the hour in it, every worker would have another name for its test
+PACKED = gzip.compress(
+    GOOD, mtime=0
+)  # with the hour in it, every worker would have another name for its test
 
 
 @pytest.mark.parametrize(
@@ -196,9 +220,13 @@ def test_read_idx_of_no_file(tmp_path):
 
 def test_normalize_is_torchvisions_arithmetic():
     images = torch.arange(256, dtype=torch.uint8).repeat(784).reshape(-1, 28, 28)
-    transform = torchvision.transforms.Compose([torchvision.transforms.ToTensor(), torchvision.transforms.Normalize((MEAN,), (STD,))])
+    transform = torchvision.transforms.Compose(
+        [torchvision.transforms.ToTensor(), torchvision.transforms.Normalize((MEAN,), (STD,))]
+    )
     before = images.clone()
-    assert torch.equal(normalize(images), torch.stack([transform(image.numpy()[:, :, None]) for image in images]))
+    assert torch.equal(
+        normalize(images), torch.stack([transform(image.numpy()[:, :, None]) for image in images])
+    )
     assert torch.equal(images, before)
 
 
@@ -222,12 +250,32 @@ def test_items_of_the_dataset(sample):
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (torch.zeros(2, 28, 28), torch.zeros(2), r"images must be uint8 \(N, 28, 28\), got torch.float32 \(2, 28, 28\)"),
+        (
+            torch.zeros(2, 28, 28),
+            torch.zeros(2),
+            r"images must be uint8 \(N, 28, 28\), got torch.float32 \(2, 28, 28\)",
+        ),
         (torch.zeros(2, 1, 28, 28, dtype=torch.uint8), torch.zeros(2), "images must be uint8"),
-        (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), r"2 images need 2 labels, got \(3,\)"),
-        (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([0, 10]), "whole numbers from 0 to 9"),
-        (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([0, -1]), "whole numbers from 0 to 9"),
-        (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([0, 0.5]), "whole numbers from 0 to 9"),
+        (
+            torch.zeros(2, 28, 28, dtype=torch.uint8),
+            torch.zeros(3, dtype=torch.int64),
+            r"2 images need 2 labels, got \(3,\)",
+        ),
+        (
+            torch.zeros(2, 28, 28, dtype=torch.uint8),
+            torch.tensor([0, 10]),
+            "whole numbers from 0 to 9",
+        ),
+        (
+            torch.zeros(2, 28, 28, dtype=torch.uint8),
+            torch.tensor([0, -1]),
+            "whole numbers from 0 to 9",
+        ),
+        (
+            torch.zeros(2, 28, 28, dtype=torch.uint8),
+            torch.tensor([0, 0.5]),
+            "whole numbers from 0 to 9",
+        ),
     ],
 )
 def test_dataset_refuses(images, labels, message):
@@ -244,14 +292,20 @@ def test_every_item_once_an_epoch(n, batch_size, shuffle):
     assert len(batches) == len(loader) == -(-n // batch_size)
     assert all(len(x) == len(y) == batch_size for x, y in batches[:-1])
     rows = {tuple(row): i for i, row in enumerate(normalize(dataset.images)[:, 0, 0, :2].tolist())}
-    seen = [(rows[tuple(row)], label.item()) for x, y in batches for row, label in zip(x[:, 0, 0, :2].tolist(), y, strict=True)]
+    seen = [
+        (rows[tuple(row)], label.item())
+        for x, y in batches
+        for row, label in zip(x[:, 0, 0, :2].tolist(), y, strict=True)
+    ]
     assert sorted(seen) == [(i, i % 10) for i in range(n)]
     assert shuffle or seen == sorted(seen)
 
 
 def test_order_comes_from_the_generator():
     def orders(seed):
-        loader = BatchLoader(numbered(500), 500, shuffle=True, generator=torch.Generator().manual_seed(seed))
+        loader = BatchLoader(
+            numbered(500), 500, shuffle=True, generator=torch.Generator().manual_seed(seed)
+        )
         return [next(iter(loader))[0][:, 0, 0, 0].tolist() for epoch in range(2)]
 
     assert orders(0) == orders(0) != orders(1)
@@ -259,7 +313,10 @@ def test_order_comes_from_the_generator():
 
 
 def test_transform_changes_x_only():
-    plain, changed = (next(iter(BatchLoader(numbered(5), transform=transform))) for transform in (None, lambda x: x + 1))
+    plain, changed = (
+        next(iter(BatchLoader(numbered(5), transform=transform)))
+        for transform in (None, lambda x: x + 1)
+    )
     assert torch.equal(changed[0], plain[0] + 1) and torch.equal(changed[1], plain[1])
 
 
@@ -276,8 +333,16 @@ def test_dataloader_gives_the_same_batches(sample):
 
 
 def test_make_loaders():
-    train, test = make_loaders(numbered(130), numbered(30), 64, generator=torch.Generator().manual_seed(0))
-    assert (len(train), train.shuffle, len(test), test.shuffle, test.batch_size) == (3, True, 1, False, 1000)
+    train, test = make_loaders(
+        numbered(130), numbered(30), 64, generator=torch.Generator().manual_seed(0)
+    )
+    assert (len(train), train.shuffle, len(test), test.shuffle, test.batch_size) == (
+        3,
+        True,
+        1,
+        False,
+        1000,
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -285,9 +350,14 @@ def test_make_loaders():
 def test_split_is_stratified_and_loses_nothing(n, fraction, seed):
     dataset = numbered(n)
     first, second = split(dataset, fraction, seed)
-    numbers = [(part.images[:, 0, 0].int() + 256 * part.images[:, 0, 1].int()).tolist() for part in (first, second)]
+    numbers = [
+        (part.images[:, 0, 0].int() + 256 * part.images[:, 0, 1].int()).tolist()
+        for part in (first, second)
+    ]
     assert sorted(numbers[0] + numbers[1]) == list(range(n))
-    whole, part = (torch.bincount(labels, minlength=10) for labels in (dataset.labels, second.labels))
+    whole, part = (
+        torch.bincount(labels, minlength=10) for labels in (dataset.labels, second.labels)
+    )
     assert (part - fraction * whole).abs().max() <= 0.5 + 1e-4
     assert split(dataset, fraction, seed)[1].images.equal(second.images)
 
@@ -318,7 +388,10 @@ def test_folders_in_any_layout(folder, files, monkeypatch, up, packed):
     assert (len(train), len(test)) == (60, 10) and train.source.startswith("full MNIST from ")
     for part, dataset in (("train", train), ("test", test)):
         images, labels = (gzip.decompress(files["MNIST"][f"{stem}.gz"]) for stem in PARTS[part])
-        assert dataset.images.numpy().tobytes() == images[16:] and bytes(dataset.labels.tolist()) == labels[8:]
+        assert (
+            dataset.images.numpy().tobytes() == images[16:]
+            and bytes(dataset.labels.tolist()) == labels[8:]
+        )
     monkeypatch.setenv("MNIST_COURSE_DATA", str(root))
     assert load_mnist()[0].images.equal(train.images) and data.describe_source() == train.source
 
@@ -337,7 +410,9 @@ def test_folder_without_files(tmp_path, monkeypatch, what):
         root.mkdir()
     with pytest.raises(DataError) as caught:
         load_mnist(root)
-    assert all(word in str(caught.value) for word in (str(root), *STEMS, "MNIST/raw", 'source="download"'))
+    assert all(
+        word in str(caught.value) for word in (str(root), *STEMS, "MNIST/raw", 'source="download"')
+    )
     monkeypatch.setenv("MNIST_COURSE_DATA", str(root))
     for act in (load_mnist, data.describe_source):
         with pytest.raises(DataError, match="no complete MNIST"):
@@ -348,7 +423,11 @@ def test_folder_without_files(tmp_path, monkeypatch, what):
 @pytest.mark.parametrize("damage", ["missing", "truncated", "corrupted", "empty"])
 def test_a_bad_gz_file_is_named(folder, name, damage):
     raw = (folder / name).read_bytes()
-    (folder / name).write_bytes({"truncated": raw[:-10], "corrupted": raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:]}.get(damage, b""))
+    (folder / name).write_bytes(
+        {"truncated": raw[:-10], "corrupted": raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:]}.get(
+            damage, b""
+        )
+    )
     if damage == "missing":
         (folder / name).unlink()
     with pytest.raises(DataError) as caught:
@@ -369,7 +448,10 @@ def test_swapped_files_are_named(folder, one, other, packed):
     first, second = a.read_bytes(), b.read_bytes()
     a.write_bytes(second)
     b.write_bytes(first)
-    with pytest.raises(DataError, match="is not the published MNIST file" if packed else "another file under this name") as caught:
+    with pytest.raises(
+        DataError,
+        match="is not the published MNIST file" if packed else "another file under this name",
+    ) as caught:
         load_mnist(folder)
     assert str(a) in str(caught.value)
 
@@ -392,7 +474,10 @@ def test_another_datasets_folder_is_not_this_one(folder):
 
 def test_where_to_look_first(folder, cache, monkeypatch, sample):
     monkeypatch.setenv("MNIST_COURSE_DATA", "sample")
-    assert load_mnist()[0].source == "MNIST sample" and data.describe_source() == "the sample, as MNIST_COURSE_DATA asks"
+    assert (
+        load_mnist()[0].source == "MNIST sample"
+        and data.describe_source() == "the sample, as MNIST_COURSE_DATA asks"
+    )
     assert len(load_mnist(folder)[0]) == 60  # root comes before the variable
     monkeypatch.setenv("MNIST_COURSE_DATA", str(folder))
     assert load_mnist(source="sample")[0].labels.equal(sample[0].labels)
@@ -424,7 +509,9 @@ def test_the_sample_is_balanced_as_the_full_set(sample):
 def test_download_then_cache(server, cache, dataset, capsys):
     train, _ = load_mnist(dataset=dataset)
     assert len(train) == 60 and train.source.startswith(f"full {dataset} from ")
-    assert server.names() == Counter(NAMES) and {path.split("/")[2] for path in server.got} == {dataset}
+    assert server.names() == Counter(NAMES) and {path.split("/")[2] for path in server.got} == {
+        dataset
+    }
     assert left(cache) == set(NAMES) and "sample" not in capsys.readouterr().out
     assert load_mnist(dataset=dataset)[0].images.equal(train.images)
     assert load_mnist(dataset=dataset, source="download")[0].images.equal(train.images)
@@ -434,7 +521,9 @@ def test_download_then_cache(server, cache, dataset, capsys):
 def test_download_into_a_folder(server, cache, tmp_path):
     assert len(load_mnist(tmp_path / "mine", source="download")[1]) == 10
     assert left(tmp_path / "mine" / "MNIST" / "raw") == set(NAMES) and not cache.exists()
-    assert os.name == "nt" or (tmp_path / "mine" / "MNIST" / "raw" / NAMES[0]).stat().st_mode & 0o044  # others may read it
+    assert (
+        os.name == "nt" or (tmp_path / "mine" / "MNIST" / "raw" / NAMES[0]).stat().st_mode & 0o044
+    )  # others may read it
 
 
 def test_a_file_that_is_there_is_not_fetched_again(server, folder):
@@ -449,10 +538,15 @@ def test_a_file_that_is_there_is_not_fetched_again(server, folder):
 def test_the_second_mirror_stands_in(server, cache, fault):
     server.fault["first"] = fault
     assert len(load_mnist()[0]) == 60
-    assert {f"/second/MNIST/{name}" for name in NAMES} <= set(server.got) and left(cache) == set(NAMES)
+    assert {f"/second/MNIST/{name}" for name in NAMES} <= set(server.got) and left(cache) == set(
+        NAMES
+    )
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("404", "404"), ("wrong", "its MD5 sum differs"), ("cut", "IncompleteRead|broken")])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("404", "404"), ("wrong", "its MD5 sum differs"), ("cut", "IncompleteRead|broken")],
+)
 def test_when_all_mirrors_fail(server, cache, capsys, fault, reason):
     server.fault |= {"first": fault, "second": fault}
     with pytest.raises(DataError, match=reason) as caught:
@@ -460,10 +554,16 @@ def test_when_all_mirrors_fail(server, cache, capsys, fault, reason):
     assert all(word in str(caught.value) for word in (NAMES[0], "/first/", "/second/"))
     assert load_mnist()[0].source == "MNIST sample"
     notice = capsys.readouterr().out
-    assert notice.count("\n") == 1 and notice.startswith("Using the sample") and 'source="download"' in notice
+    assert (
+        notice.count("\n") == 1
+        and notice.startswith("Using the sample")
+        and 'source="download"' in notice
+    )
     assert left(cache) == set()
     asked = len(server.got)
-    assert load_mnist()[0].source == "MNIST sample" and len(server.got) == asked  # one try for each process
+    assert (
+        load_mnist()[0].source == "MNIST sample" and len(server.got) == asked
+    )  # one try for each process
     with pytest.raises(DataError, match=reason):
         load_mnist(dataset="KMNIST")
     server.fault.clear()
@@ -474,11 +574,15 @@ def test_when_all_mirrors_fail(server, cache, capsys, fault, reason):
 @pytest.mark.parametrize("fault", ["silent", "stalls"])
 def test_a_mirror_that_hangs(server, cache, capsys, monkeypatch, fault):
     download = data.download
-    monkeypatch.setattr(data, "download", lambda dataset, timeout: download(dataset=dataset, timeout=timeout / 10))
+    monkeypatch.setattr(
+        data, "download", lambda dataset, timeout: download(dataset=dataset, timeout=timeout / 10)
+    )
     server.fault |= {"first": fault, "second": fault}
     start = time.perf_counter()
     assert load_mnist()[0].source == "MNIST sample"
-    assert time.perf_counter() - start < 1.5 + 1.5  # a tenth of the 15 s that a learner may wait, and the loading
+    assert (
+        time.perf_counter() - start < 1.5 + 1.5
+    )  # a tenth of the 15 s that a learner may wait, and the loading
     assert capsys.readouterr().out.startswith("Using the sample") and left(cache) == set()
 
 
@@ -500,7 +604,9 @@ def test_a_dead_first_mirror_costs_no_time(server, cache):
     server.fault["first"] = "silent"
     start = time.perf_counter()
     assert len(load_mnist()[0]) == 60
-    assert time.perf_counter() - start < 4 and all(path.startswith("/second/") for path in server.got)
+    assert time.perf_counter() - start < 4 and all(
+        path.startswith("/second/") for path in server.got
+    )
 
 
 def full_disk(self, url, output_file, pooch, check_only=False):
@@ -512,7 +618,9 @@ def full_disk(self, url, output_file, pooch, check_only=False):
 
 def test_a_full_disk(server, cache, capsys, monkeypatch):
     monkeypatch.setattr("pooch.HTTPDownloader.__call__", full_disk)
-    with pytest.raises(DataError, match=r"No space left.*free some space, or give a folder of your own"):
+    with pytest.raises(
+        DataError, match=r"No space left.*free some space, or give a folder of your own"
+    ):
         load_mnist(source="download")
     assert load_mnist()[0].source == "MNIST sample" and left(cache) == set()
     assert "No space left" in capsys.readouterr().out
@@ -555,7 +663,9 @@ def test_an_interrupted_download_is_finished_by_the_next(server, cache, monkeypa
         with pytest.raises(KeyboardInterrupt):
             load_mnist()
     assert left(cache) == {NAMES[0]}
-    (cache / "MNIST" / "raw" / f".{NAMES[1]}.part").write_bytes(b"what a process that was killed leaves behind")
+    (cache / "MNIST" / "raw" / f".{NAMES[1]}.part").write_bytes(
+        b"what a process that was killed leaves behind"
+    )
     assert len(load_mnist()[0]) == 60
     assert left(cache) == set(NAMES) and server.names() == Counter(NAMES)
 
@@ -564,7 +674,10 @@ def test_an_interrupted_download_is_finished_by_the_next(server, cache, monkeypa
 TOGETHER = "from mnist_course import data; data.MD5, data.MIRRORS = sums, mirrors; barrier.wait(60); data.download(root)"
 
 
-@pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="needs a fast start of processes")
+@pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(),
+    reason="needs a fast start of processes",
+)
 def test_eight_processes_at_once(server, tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mnist_course.data", "pooch", "requests", "filelock"])

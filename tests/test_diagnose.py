@@ -101,7 +101,11 @@ def forgetful_train(model, loader, optimizer):
         loss = F.nll_loss(log_probs, y)
         loss.backward()
         optimizer.step()
-        loss_sum, right, count = loss_sum + loss.item() * len(y), right + (log_probs.argmax(1) == y).sum().item(), count + len(y)
+        loss_sum, right, count = (
+            loss_sum + loss.item() * len(y),
+            right + (log_probs.argmax(1) == y).sum().item(),
+            count + len(y),
+        )
     return loss_sum / count, right / count
 
 
@@ -118,7 +122,11 @@ def no_eval_test(model, loader):
 @torch.no_grad()
 def mean_of_means_test(model, loader):
     model.eval()
-    rows = [(F.nll_loss(out, y).item(), (out.argmax(1) == y).float().mean().item()) for x, y in loader for out in [model(x)]]
+    rows = [
+        (F.nll_loss(out, y).item(), (out.argmax(1) == y).float().mean().item())
+        for x, y in loader
+        for out in [model(x)]
+    ]
     return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
 
 
@@ -134,7 +142,11 @@ def probability_loop(loss_fn, training):
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            loss_sum, right, count = loss_sum + loss.item() * len(y), right + (out.argmax(1) == y).sum().item(), count + len(y)
+            loss_sum, right, count = (
+                loss_sum + loss.item() * len(y),
+                right + (out.argmax(1) == y).sum().item(),
+                count + len(y),
+            )
         return loss_sum / count, right / count
 
     return loop
@@ -146,7 +158,10 @@ def wobble(x):
 
 @pytest.fixture(scope="module")
 def parts(sample):
-    return tuple(DigitDataset(part.images[:n], part.labels[:n]) for part, n in zip(sample, (2000, 1000), strict=True))
+    return tuple(
+        DigitDataset(part.images[:n], part.labels[:n])
+        for part, n in zip(sample, (2000, 1000), strict=True)
+    )
 
 
 def run(parts, seed, make=Pocket, lr=0.03, epochs=3, step=train, look=once, **options):
@@ -154,14 +169,21 @@ def run(parts, seed, make=Pocket, lr=0.03, epochs=3, step=train, look=once, **op
     seed_everything(seed)
     model = make()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
-    loader, test_loader = BatchLoader(parts[0], 64, shuffle=True), BatchLoader(parts[1], 64, **options)
+    loader, test_loader = (
+        BatchLoader(parts[0], 64, shuffle=True),
+        BatchLoader(parts[1], 64, **options),
+    )
     history = History()
     for _ in range(epochs):
         try:
             values = (*step(model, loader, optimizer), *look(model, test_loader), lr, 1.0)
         except DivergedError:
             values = (math.nan, 0.1, math.nan, 0.1, lr, 1.0)
-        for name, value in zip(("train_loss", "train_acc", "test_loss", "test_acc", "lr", "seconds"), values, strict=True):
+        for name, value in zip(
+            ("train_loss", "train_acc", "test_loss", "test_acc", "lr", "seconds"),
+            values,
+            strict=True,
+        ):
             getattr(history, name).append(value)
     return model, loader, history, {"test_loader": test_loader, "optimizer": optimizer}
 
@@ -172,7 +194,11 @@ def run(parts, seed, make=Pocket, lr=0.03, epochs=3, step=train, look=once, **op
 @by_seed
 def test_relu_with_a_second_argument(parts, seed):
     model, loader, history, more = run(parts, seed, Overwrites, epochs=1)
-    assert diagnose(model, loader, history, **more).faults == ["in place"] == diagnose(Overwrites(), loader).faults
+    assert (
+        diagnose(model, loader, history, **more).faults
+        == ["in place"]
+        == diagnose(Overwrites(), loader).faults
+    )
 
 
 @by_seed
@@ -195,8 +221,12 @@ def test_a_list_appended_to_itself(parts, seed):
 @by_seed
 def test_a_mean_of_batch_means(parts, seed):
     model, loader, history, more = run(parts, seed, look=mean_of_means_test)
-    assert set(diagnose(model, loader, history, **more, test=mean_of_means_test).faults) == {"mean of batch means"}
-    assert set(diagnose(model, loader, history, **more).faults) == {"mean of batch means"}  # by its digits alone
+    assert set(diagnose(model, loader, history, **more, test=mean_of_means_test).faults) == {
+        "mean of batch means"
+    }
+    assert set(diagnose(model, loader, history, **more).faults) == {
+        "mean of batch means"
+    }  # by its digits alone
     assert diagnose(Pocket(), loader, test=mean_of_means_test).faults == ["mean of batch means"]
 
 
@@ -204,30 +234,47 @@ def test_a_mean_of_batch_means(parts, seed):
 def test_the_summary_of_an_untrained_model(parts, seed):
     _, loader, history, more = run(parts, seed)
     del more["optimizer"]
-    assert diagnose(Pocket(), loader, history, **more).faults == ["another model"] == diagnose(Pocket(), loader, history).faults
+    assert (
+        diagnose(Pocket(), loader, history, **more).faults
+        == ["another model"]
+        == diagnose(Pocket(), loader, history).faults
+    )
 
 
 @by_seed
 def test_missing_zero_grad(parts, seed):
     model, loader, history, more = run(parts, seed, step=forgetful_train)
-    assert diagnose(model, loader, history, **more).faults[0] == "missing zero_grad"  # by what it left behind
+    assert (
+        diagnose(model, loader, history, **more).faults[0] == "missing zero_grad"
+    )  # by what it left behind
     assert diagnose(model, loader, history, train=forgetful_train).faults[0] == "missing zero_grad"
     assert diagnose(Pocket(), loader, train=forgetful_train).faults == ["missing zero_grad"]
 
 
 @by_seed
 def test_softmax_before_cross_entropy(parts, seed):
-    loops = {"step": probability_loop(F.cross_entropy, True), "look": probability_loop(F.cross_entropy, False)}
+    loops = {
+        "step": probability_loop(F.cross_entropy, True),
+        "look": probability_loop(F.cross_entropy, False),
+    }
     model, loader, history, more = run(parts, seed, Shares, **loops)
-    assert diagnose(model, loader, history, **more, loss_fn=F.cross_entropy).faults == ["softmax before the loss"]
-    assert diagnose(Shares(), loader, loss_fn=nn.CrossEntropyLoss()).faults == ["softmax before the loss"]
+    assert diagnose(model, loader, history, **more, loss_fn=F.cross_entropy).faults == [
+        "softmax before the loss"
+    ]
+    assert diagnose(Shares(), loader, loss_fn=nn.CrossEntropyLoss()).faults == [
+        "softmax before the loss"
+    ]
 
 
 @by_seed
 def test_missing_eval(parts, seed):
     model, loader, history, more = run(parts, seed, Dropping, look=no_eval_test)
-    assert set(diagnose(model, loader, history, **more, test=no_eval_test).faults) == {"missing eval"}
-    assert diagnose(model, loader, history, **more).faults == ["missing eval"]  # by the gap between history and model
+    assert set(diagnose(model, loader, history, **more, test=no_eval_test).faults) == {
+        "missing eval"
+    }
+    assert diagnose(model, loader, history, **more).faults == [
+        "missing eval"
+    ]  # by the gap between history and model
     assert diagnose(Dropping(), loader, test=no_eval_test).faults == ["missing eval"]
 
 
@@ -245,7 +292,11 @@ def test_shuffled_labels(parts, seed):
     torch.manual_seed(seed)
     shuffled = DigitDataset(parts[0].images, parts[0].labels[torch.randperm(len(parts[0]))])
     model, loader, history, more = run((shuffled, parts[1]), seed)
-    assert diagnose(model, loader, history, **more).faults == ["shuffled labels"] == diagnose(Pocket(), loader).faults
+    assert (
+        diagnose(model, loader, history, **more).faults
+        == ["shuffled labels"]
+        == diagnose(Pocket(), loader).faults
+    )
 
 
 @by_seed
@@ -275,7 +326,11 @@ def test_a_healthy_run_raises_no_alarm(parts, seed, make):
     model, loader, history, more = run(parts, seed, make, lr=0.01 if make is linear_net else 0.03)
     found = diagnose(model, loader, history, **more, train=train, test=once)
     assert found.ok and found.faults == [], found
-    assert diagnose(model, loader, history).ok and diagnose(model, loader).ok and diagnose(make(), loader).ok
+    assert (
+        diagnose(model, loader, history).ok
+        and diagnose(model, loader).ok
+        and diagnose(make(), loader).ok
+    )
 
 
 @by_seed
@@ -283,11 +338,13 @@ def test_a_fresh_network_of_the_course_raises_no_alarm(parts, seed):
     seed_everything(seed)
     model = Net()
     loader = BatchLoader(parts[0], 64, shuffle=True)
-    assert diagnose(model, loader, test_loader=BatchLoader(parts[1], 1000), train=train, test=once).ok
+    assert diagnose(
+        model, loader, test_loader=BatchLoader(parts[1], 1000), train=train, test=once
+    ).ok
 
 
 def test_the_network_that_ships_raises_no_alarm(sample):
-    from mnist_course.environment import asset
+    from mnist_course.base import asset
 
     history = History.load(asset("weights", "net.json"))
     loaders = make_loaders(*sample)
@@ -346,7 +403,10 @@ def test_raw_pixels_are_named_though_the_network_refuses_them(parts):
 
 def test_leak_mixing_detach_and_an_optimizer_of_another_model(parts):
     loader = BatchLoader(parts[0], 64, shuffle=True)
-    leaked = DigitDataset(torch.cat([parts[1].images, parts[0].images[:50]]), torch.cat([parts[1].labels, parts[0].labels[:50]]))
+    leaked = DigitDataset(
+        torch.cat([parts[1].images, parts[0].images[:50]]),
+        torch.cat([parts[1].labels, parts[0].labels[:50]]),
+    )
     assert diagnose(Pocket(), loader, test_loader=BatchLoader(leaked, 100)).faults == ["leak"]
     assert diagnose(Mixes(), loader).faults[0] == "digits mix"
     assert "dead layer" in diagnose(Detached(), loader).faults
@@ -377,12 +437,18 @@ def test_loops_that_do_not_train(parts, loop):
 
 def test_a_loop_that_breaks_is_no_fault_of_the_run(parts):
     found = diagnose(Pocket(), BatchLoader(parts[0], 64), train=lambda: None, test=lambda: None)
-    assert found.ok and "train raised TypeError" in repr(found) and "test raised TypeError" in repr(found)
+    assert (
+        found.ok
+        and "train raised TypeError" in repr(found)
+        and "test raised TypeError" in repr(found)
+    )
 
 
 def test_a_tester_that_looks_at_another_model(parts):
     other = Pocket()
-    assert diagnose(Pocket(), BatchLoader(parts[0], 64), test=lambda m, b: once(other, b)).faults == ["another model"]
+    assert diagnose(
+        Pocket(), BatchLoader(parts[0], 64), test=lambda m, b: once(other, b)
+    ).faults == ["another model"]
 
 
 @pytest.mark.parametrize("history", [{"test_acc": [97.0]}, {"test_loss": [math.nan]}, {"test_acc": [torch.tensor(0.9)]}, {"test_acc": ["0.9"]},
@@ -393,7 +459,11 @@ def test_odd_histories(parts, history):
 
 def test_accuracies_of_numpy_are_numbers(parts):
     loader = BatchLoader(parts[0], 64)
-    assert diagnose(Pocket(), loader, {"test_acc": [np.float32(0.11), np.float64(0.12)], "train_acc": [0.1, 0.1]}).ok
+    assert diagnose(
+        Pocket(),
+        loader,
+        {"test_acc": [np.float32(0.11), np.float64(0.12)], "train_acc": [0.1, 0.1]},
+    ).ok
 
 
 # ---- without a trace
@@ -409,15 +479,25 @@ def test_nothing_is_changed(parts, training):
     before = copy.deepcopy([model.state_dict(), more["optimizer"].state_dict(), vars(history)])
     gradients = [p.grad.clone() for p in model.parameters()]
     modes = [m.training for m in model.modules()]
-    states = [torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy(), generator.get_state()]
+    states = [
+        torch.get_rng_state(),
+        random.getstate(),
+        np.random.get_state()[1].copy(),
+        generator.get_state(),
+    ]
     found = diagnose(model, loader, history, **more, train=train, test=once)
     assert len(found) > 15
     assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
-    assert (np.random.get_state()[1] == states[2]).all() and torch.equal(generator.get_state(), states[3])
+    assert (np.random.get_state()[1] == states[2]).all() and torch.equal(
+        generator.get_state(), states[3]
+    )
     assert [m.training for m in model.modules()] == modes
     assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
     now = [model.state_dict(), more["optimizer"].state_dict(), vars(history)]
-    assert all(torch.equal(a, b) for a, b in zip(before[0].values(), now[0].values(), strict=True)) and before[2] == now[2]
+    assert (
+        all(torch.equal(a, b) for a, b in zip(before[0].values(), now[0].values(), strict=True))
+        and before[2] == now[2]
+    )
     for key, state in before[1]["state"].items():
         assert torch.equal(state["momentum_buffer"], now[1]["state"][key]["momentum_buffer"])
     assert before[1]["param_groups"] == now[1]["param_groups"]
@@ -449,7 +529,14 @@ X, Y = torch.zeros(4, 1, 28, 28), torch.zeros(4, dtype=torch.int64)
     ("loader", "words"),
     [
         ([], "gave no batch"),
-        (BatchLoader(DigitDataset(torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64))), "gave no batch"),
+        (
+            BatchLoader(
+                DigitDataset(
+                    torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64)
+                )
+            ),
+            "gave no batch",
+        ),
         (((X, Y) for _ in range(3)), "only once"),
         (3, "must give batches"),
         (None, "must give batches"),
@@ -491,7 +578,9 @@ def test_bad_loaders_are_refused_in_words(loader, words):
             diagnose(Pocket(), [(X, Y)], test_loader=loader if loader != [] else [])
 
 
-@pytest.mark.parametrize("model", [None, 3, "net", lambda x: x, nn.ReLU()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "model", [None, 3, "net", lambda x: x, nn.ReLU()], ids=lambda one: type(one).__name__
+)
 def test_what_is_no_network_is_refused(model):
     with pytest.raises(ValueError, match="model must be"):
         diagnose(model, [(X, Y)])
@@ -523,7 +612,10 @@ def test_the_report_reads_well_as_text_and_as_markdown():
     )
     assert lines[3] == "not looked at: leak, test data (give test_loader=)"
     table = found._repr_markdown_()
-    assert "| FIX | answers | (256, 10) for 64 digits | **swallowed shape**: x.flatten(1)" in table and "a \\| b" in table
+    assert (
+        "| FIX | answers | (256, 10) for 64 digits | **swallowed shape**: x.flatten(1)" in table
+        and "a \\| b" in table
+    )
     assert Diagnosis().ok and repr(Diagnosis()) == ""
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mnist_course.arithmetic import ledger
-from mnist_course.diagrams import (
+from mnist_course.model import Net
+from mnist_course.widgets.diagrams import (
     COLOURS,
     DARK,
     LIGHT,
@@ -33,7 +34,6 @@ from mnist_course.diagrams import (
     to_scale,
     training_loop,
 )
-from mnist_course.model import Net
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -42,10 +42,21 @@ def drawings() -> dict[str, Diagram]:
     "One of each kind, and some that are hard to place."
     random = torch.Generator().manual_seed(0)
     whole = [torch.randint(-3, 4, size, generator=random) for size in ((2, 5, 5), (2, 3, 3))]
-    many = nn.Sequential(*(nn.Conv2d(1 if i == 0 else 4, 4, 3) for i in range(11)), nn.Flatten(), nn.Linear(4 * 6 * 6, 10))
+    many = nn.Sequential(
+        *(nn.Conv2d(1 if i == 0 else 4, 4, 3) for i in range(11)),
+        nn.Flatten(),
+        nn.Linear(4 * 6 * 6, 10),
+    )
     waves = np.sin(np.arange(1200) / 60) / 2 + 0.5
-    steps = {"grey": waves[:, None] * waves[None, :900], "ink": np.eye(9, 40), "last": np.arange(784, dtype=np.uint8).reshape(28, 28)}
-    maps = {name: torch.rand(count, side, side, generator=random) for name, count, side in (("a", 4, 26), ("b", 300, 4))}
+    steps = {
+        "grey": waves[:, None] * waves[None, :900],
+        "ink": np.eye(9, 40),
+        "last": np.arange(784, dtype=np.uint8).reshape(28, 28),
+    }
+    maps = {
+        name: torch.rand(count, side, side, generator=random)
+        for name, count, side in (("a", 4, 26), ("b", 300, 4))
+    }
     return {
         "to scale": to_scale(ledger(Net())),
         "to scale, twelve layers": to_scale(ledger(many)),
@@ -57,7 +68,11 @@ def drawings() -> dict[str, Diagram]:
         "preparation": preparation(steps),
         "preparation, empty": preparation({"a blank page": np.zeros((5, 5), np.uint8)}),
         "looking": looking(torch.eye(28), maps, torch.tensor([0.995, 0.004, 0.001, *[0] * 7])),
-        "looking, no idea": looking(torch.eye(28), dict.fromkeys(("conv1", "conv2", "conv3", "conv4"), maps["b"]), torch.full((10,), 0.1)),
+        "looking, no idea": looking(
+            torch.eye(28),
+            dict.fromkeys(("conv1", "conv2", "conv3", "conv4"), maps["b"]),
+            torch.full((10,), 0.1),
+        ),
     }
 
 
@@ -75,31 +90,49 @@ def test_every_diagram_is_an_svg_that_says_what_it_shows(all_drawings):
         root = ElementTree.fromstring(sheet.svg())
         assert root.tag == f"{SVG}svg" and root.get("role") == "img", name
         assert root[0].tag == f"{SVG}title" and root[1].tag == f"{SVG}desc", name
-        assert len(root[1].text) > 60 and root[1].text.endswith(".") and root[0].text not in root[1].text, name
+        assert (
+            len(root[1].text) > 60
+            and root[1].text.endswith(".")
+            and root[0].text not in root[1].text
+        ), name
         data, metadata = sheet._repr_mimebundle_()
-        assert metadata["image/svg+xml"]["alt"] == data["text/plain"] == f"{root[0].text}. {root[1].text}", name
+        assert (
+            metadata["image/svg+xml"]["alt"]
+            == data["text/plain"]
+            == f"{root[0].text}. {root[1].text}"
+        ), name
 
 
 def test_a_page_can_show_many_and_nothing_is_fetched(all_drawings):
     for name, sheet in all_drawings.items():
         svg = sheet.svg()
         assert " id=" not in svg and "url(" not in svg and "<script" not in svg, name
-        assert all(link.startswith("data:image/png;base64,") for link in re.findall(r'href="([^"]+)"', svg)), name
+        assert all(
+            link.startswith("data:image/png;base64,") for link in re.findall(r'href="([^"]+)"', svg)
+        ), name
         assert len(svg) < 40_000, name
 
 
 def test_the_same_numbers_give_the_same_file(all_drawings):
-    assert {name: sheet.svg() for name, sheet in drawings().items()} == {name: sheet.svg() for name, sheet in all_drawings.items()}
+    assert {name: sheet.svg() for name, sheet in drawings().items()} == {
+        name: sheet.svg() for name, sheet in all_drawings.items()
+    }
 
 
 def test_colours_can_be_told_apart_and_read():
-    assert contrast("#000000", "#ffffff") == pytest.approx(21) and contrast("#777777", "#777777") == 1
-    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)  # the textbook's example of just enough
+    assert (
+        contrast("#000000", "#ffffff") == pytest.approx(21) and contrast("#777777", "#777777") == 1
+    )
+    assert contrast("#767676", "#ffffff") == pytest.approx(
+        4.54, abs=0.01
+    )  # the textbook's example of just enough
     for theme in (LIGHT, DARK):
         for under in ("paper", "shade"):
             assert min(contrast(theme[ink], theme[under]) for ink in ("ink", "quiet")) > 4.5
         assert contrast(theme["rule"], theme["paper"]) > 3
-        assert min(contrast(colour, theme["paper"]) for colour in COLOURS) > 2  # the outline does the rest
+        assert (
+            min(contrast(colour, theme["paper"]) for colour in COLOURS) > 2
+        )  # the outline does the rest
     assert min(contrast(colour, ink_on(colour)) for colour in COLOURS) > 4.5
     assert LIGHT.keys() == DARK.keys()
 
@@ -120,14 +153,18 @@ def test_labels_keep_their_distance(wishes, room):
     places = spread(wishes, room, 0, 300)
     assert all(b - a >= room - 1e-6 for a, b in pairwise(places))
     assert min(places) >= -1e-6 and max(places) <= 300 + 1e-6
-    assert spread(places, room, 0, 300) == pytest.approx(places)  # whoever stands well is left alone
+    assert spread(places, room, 0, 300) == pytest.approx(
+        places
+    )  # whoever stands well is left alone
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=9).filter(any))
 def test_a_column_is_cut_in_proportion(values):
     pieces = cuts(values, 10, 400)
     assert pieces[0][0] == 10 and pieces[-1][1] == pytest.approx(410)
-    assert [high - low for low, high in pieces] == pytest.approx([400 * value / sum(values) for value in values])
+    assert [high - low for low, high in pieces] == pytest.approx(
+        [400 * value / sum(values) for value in values]
+    )
 
 
 def test_the_network_to_scale_is_to_scale():
@@ -140,10 +177,18 @@ def test_the_network_to_scale_is_to_scale():
         if left in height and corners[1][0] - corners[0][0] == 40:
             height[left].append(corners[2][1] - corners[0][1])
     layers = [row for row in rows if row.params]
-    assert height["190"] == pytest.approx([340 * row.params / rows.params for row in layers], abs=0.02)
+    assert height["190"] == pytest.approx(
+        [340 * row.params / rows.params for row in layers], abs=0.02
+    )
     assert height["370"] == pytest.approx([340 * row.macs / rows.macs for row in layers], abs=0.02)
-    assert {f"{row.params:,}" for row in layers} | {f"{row.macs:,}" for row in layers} | {"593,200", f"{rows.macs:,}"} <= set(texts(sheet))
-    assert "fc1 34.5 % and 0.5 %" in sheet.description and "fc2 0.1 % and under 0.1 %" in sheet.description
+    assert {f"{row.params:,}" for row in layers} | {f"{row.macs:,}" for row in layers} | {
+        "593,200",
+        f"{rows.macs:,}",
+    } <= set(texts(sheet))
+    assert (
+        "fc1 34.5 % and 0.5 %" in sheet.description
+        and "fc2 0.1 % and under 0.1 %" in sheet.description
+    )
 
 
 def test_nothing_to_draw_is_refused():
@@ -158,7 +203,10 @@ def test_shapes_names_every_tensor():
     assert len([s for s in said if s.endswith("numbers")]) == 10
 
 
-@pytest.mark.parametrize(("value", "text"), [(3, "3"), (-0.0, "0"), (-0.001, "0"), (0.25, "0.2"), (-1.96, "-2.0"), (12.999, "13")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3, "3"), (-0.0, "0"), (-0.001, "0"), (0.25, "0.2"), (-1.96, "-2.0"), (12.999, "13")],
+)
 def test_numbers_as_a_pencil_writes_them(value, text):
     assert plain(value) == text
 
@@ -178,7 +226,12 @@ def test_the_convolution_is_torchs():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "place"), [(((2, 4, 4), (1, 3, 3)), (0, 0)), (((4, 4), (3, 3)), (0, 0)), (((1, 4, 4), (1, 3, 3)), (0, 2))]
+    ("sizes", "place"),
+    [
+        (((2, 4, 4), (1, 3, 3)), (0, 0)),
+        (((4, 4), (3, 3)), (0, 0)),
+        (((1, 4, 4), (1, 3, 3)), (0, 2)),
+    ],
 )
 def test_a_convolution_that_does_not_fit_is_refused(sizes, place):
     with pytest.raises(ValueError, match=r"same channels|not on the map"):
@@ -188,7 +241,9 @@ def test_a_convolution_that_does_not_fit_is_refused(sizes, place):
 def test_the_last_picture_says_where_its_ink_balances():
     page = np.zeros((28, 28), np.uint8)
     page[10:13, 20] = 255
-    assert "balances on row 11.0, column 20.0" in preparation({"a": page / 255, "b": page}).description
+    assert (
+        "balances on row 11.0, column 20.0" in preparation({"a": page / 255, "b": page}).description
+    )
     assert "The last is empty" in preparation({"a": np.zeros((4, 4))}).description
     for wrong in ({}, {"a": np.zeros((1, 4, 4))}, {"a": np.zeros((0, 4))}):
         with pytest.raises(ValueError, match="at least one picture"):
@@ -200,15 +255,28 @@ def test_a_mosaic_shows_the_maps_with_the_most_contrast_in_their_order():
     for i, strength in ((1, 2.0), (4, 8.0), (6, 4.0), (8, 1.0)):
         maps[i, 0, 0] = strength
     sheet = mosaic(maps, 2)
-    assert sheet.shape == (48, 48) and [sheet[r, c] for r in (0, 24) for c in (0, 24)] == pytest.approx([2 / 8, 1, 4 / 8, 1 / 8])
+    assert sheet.shape == (48, 48) and [
+        sheet[r, c] for r in (0, 24) for c in (0, 24)
+    ] == pytest.approx([2 / 8, 1, 4 / 8, 1 / 8])
     assert not mosaic(torch.zeros(4, 4, 4), 2).any()  # a layer that says nothing
 
 
 def test_looking_tells_the_three_best_answers_and_never_more_than_it_knows():
-    sheet = looking(torch.zeros(28, 28), {"conv1": torch.rand(32, 26, 26)}, torch.tensor([0, 0.2, 0, 0, 0.75, 0, 0, 0, 0, 0.05]))
+    sheet = looking(
+        torch.zeros(28, 28),
+        {"conv1": torch.rand(32, 26, 26)},
+        torch.tensor([0, 0.2, 0, 0, 0.75, 0, 0, 0, 0, 0.05]),
+    )
     assert "9 of the 32 maps of 26 x 26 behind conv1" in sheet.description
     assert sheet.description.endswith("three best answers: 4 (75 %), 1 (20 %), 9 (5 %).")
-    assert [sure(p) for p in (1.0, 0.999, 0.99, 0.5, 0.01, 0.0)] == ["over 99 %", "over 99 %", "99 %", "50 %", "1 %", "under 1 %"]
+    assert [sure(p) for p in (1.0, 0.999, 0.99, 0.5, 0.01, 0.0)] == [
+        "over 99 %",
+        "over 99 %",
+        "99 %",
+        "50 %",
+        "1 %",
+        "under 1 %",
+    ]
     for image, layers, answer in [
         (torch.zeros(1, 28, 28), {}, torch.ones(10)),
         (torch.zeros(28, 28), {"conv1": torch.zeros(1, 32, 26, 26)}, torch.ones(10)),
@@ -244,7 +312,10 @@ def test_letters_stay_on_the_paper_and_off_each_other_in_both_themes(chromium, a
             page.set_content(f"<body>{sheet.svg()}</body>")
             seen = page.evaluate(LOOK)
             assert not seen["out"] and not seen["over"], (name, seen)
-            assert seen["paper"] == rgb(theme["paper"]) and seen["ink"] in {rgb(theme["ink"]), rgb(theme["quiet"])}, name
+            assert seen["paper"] == rgb(theme["paper"]) and seen["ink"] in {
+                rgb(theme["ink"]),
+                rgb(theme["quiet"]),
+            }, name
         context.close()
 
 
@@ -252,7 +323,9 @@ def test_a_diagram_fits_on_a_phone(chromium, all_drawings):
     context = chromium.new_context(viewport={"width": 390, "height": 800})
     page = context.new_page()
     for name, sheet in all_drawings.items():
-        page.set_content(f'<meta name="viewport" content="width=device-width"><body>{sheet.svg()}</body>')
+        page.set_content(
+            f'<meta name="viewport" content="width=device-width"><body>{sheet.svg()}</body>'
+        )
         width, smallest = page.evaluate(
             """() => [document.documentElement.scrollWidth,
                 Math.min(...[...document.querySelectorAll("text")].map((t) => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a))]"""

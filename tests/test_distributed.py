@@ -17,15 +17,26 @@ from torch import nn
 
 import mnist_course.data
 from mnist_course import training
+from mnist_course.base import asset
 from mnist_course.cli import main
 from mnist_course.data import BatchLoader, DigitDataset
-from mnist_course.distributed import LostError, Team, fit_together, is_lost, ring_seconds, step_seconds, time_steps
-from mnist_course.environment import asset
+from mnist_course.distributed import (
+    LostError,
+    Team,
+    fit_together,
+    is_lost,
+    ring_seconds,
+    step_seconds,
+    time_steps,
+)
 from mnist_course.model import Net
 from mnist_course.training import History, make_recipe
 
 ROOT = Path(__file__).parent.parent
-DIGITS = (90, 31)  # training and test digits: with batches of 40, the last ones are shorter, and odd
+DIGITS = (
+    90,
+    31,
+)  # training and test digits: with batches of 40, the last ones are shorter, and odd
 
 # what torchrun starts: the command line, with few digits, and with one process that is killed in epoch 2 if DIES names it
 PROGRAM = f"""
@@ -49,7 +60,10 @@ sys.exit(main())
 @pytest.fixture(autouse=True)
 def few(sample, monkeypatch, tmp_path):
     "In this process: the same few digits, one thread, a folder of its own."
-    digits = tuple(DigitDataset(part.images[:n], part.labels[:n], "few") for part, n in zip(sample, DIGITS, strict=True))
+    digits = tuple(
+        DigitDataset(part.images[:n], part.labels[:n], "few")
+        for part, n in zip(sample, DIGITS, strict=True)
+    )
     monkeypatch.setattr(mnist_course.data, "load_mnist", lambda *args, **options: digits)
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
@@ -60,8 +74,22 @@ def few(sample, monkeypatch, tmp_path):
 
 def torchrun(*words: str, **environment: str) -> subprocess.CompletedProcess:
     "Two processes, as the page says to start them; torchrun finds a free port."
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *words]
-    own = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **environment}
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        *words,
+    ]
+    own = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        **environment,
+    }
     return subprocess.run(command, env=own, capture_output=True, text=True, timeout=240)
 
 
@@ -79,12 +107,23 @@ def same_result(one: Path, other: Path) -> None:
 def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result(capsys, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     begin = time.monotonic()
-    done = torchrun("program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="1")
+    done = torchrun(
+        "program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="1"
+    )
     assert time.monotonic() - begin < 120 and done.returncode == 1
-    assert done.stdout.count("data: few") == 1 and "device: cpu in 2 processes" in done.stdout and "epoch 2/2" not in done.stdout
+    assert (
+        done.stdout.count("data: few") == 1
+        and "device: cpu in 2 processes" in done.stdout
+        and "epoch 2/2" not in done.stdout
+    )
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("mnist-course: ")]
-    assert "process 0 of 2 has lost another one" in said and said.endswith("go on with --resume killed")
-    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"settings.json", "checkpoint.pt"}
+    assert "process 0 of 2 has lost another one" in said and said.endswith(
+        "go on with --resume killed"
+    )
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {
+        "settings.json",
+        "checkpoint.pt",
+    }
     assert main(["train", "--resume", "killed"]) == 0
     assert "going on from checkpoint.pt, after epoch 1" in capsys.readouterr().out
     assert main(["train", "--epochs", "2", "--batch-size", "40", "--out", "whole"]) == 0
@@ -97,7 +136,13 @@ def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_
         assert main(["train", "--epochs", epochs, "--batch-size", "40", "--out", name]) == 0
     done = torchrun("program.py", "train", "--epochs", "2", "--resume", "parts")
     assert done.returncode == 0, done.stderr
-    for line in ("data: few", "device: cpu in 2 processes", "going on from checkpoint.pt, after epoch 1", "epoch 2/2", "written to parts"):
+    for line in (
+        "data: few",
+        "device: cpu in 2 processes",
+        "going on from checkpoint.pt, after epoch 1",
+        "epoch 2/2",
+        "written to parts",
+    ):
         assert done.stdout.count(line) == 1, line
     same_result(tmp_path / "whole", tmp_path / "parts")
     assert History.load(tmp_path / "parts" / "history.json").settings["processes"] == 2
@@ -108,10 +153,14 @@ def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_
 
 def test_when_the_first_process_is_killed_another_one_says_so(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    done = torchrun("program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="0")
+    done = torchrun(
+        "program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="0"
+    )
     assert done.returncode == 1
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("mnist-course: ")]
-    assert "process 1 of 2 has lost another one" in said and said.endswith("go on with --resume killed")
+    assert "process 1 of 2 has lost another one" in said and said.endswith(
+        "go on with --resume killed"
+    )
 
 
 def test_what_is_asked_wrongly_is_told_once_and_nothing_is_written(tmp_path):
@@ -161,19 +210,29 @@ def trained(team: Team, net: type, count: int, batch: int, change: str = "") -> 
     "Three epochs on a few digits; after the first, the first layer is frozen, or rests."
     torch.manual_seed(0)
     digits, model = noise(count), net().double()
-    loader, tests = BatchLoader(digits, batch, shuffle=True, transform=noisy), BatchLoader(digits, 23, transform=torch.Tensor.double)
+    loader, tests = (
+        BatchLoader(digits, batch, shuffle=True, transform=noisy),
+        BatchLoader(digits, 23, transform=torch.Tensor.double),
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     shared, results = team.share(model, exact_loss), []
     forward = exact_loss if team.size == 1 else shared.train_forward
     for epoch in range(3):
         next(model.children()).requires_grad_(change != "frozen" or not epoch)
         model.resting = change == "resting" and epoch > 0
-        results += [*training.train(shared, loader, optimizer, progress=False, forward=forward), *training.test(shared, tests)]
+        results += [
+            *training.train(shared, loader, optimizer, progress=False, forward=forward),
+            *training.test(shared, tests),
+        ]
     return results, {name: value.clone() for name, value in shared.state_dict().items()}
 
 
 CASES = {
-    "even": (Small, 61, 10),  # 61 = 6 x 10 + 1: the last batch has one digit, and the second process none
+    "even": (
+        Small,
+        61,
+        10,
+    ),  # 61 = 6 x 10 + 1: the last batch has one digit, and the second process none
     "odd": (Small, 61, 7),
     "frozen": (Small, 61, 8, "frozen"),
     "resting": (Small, 61, 8, "resting"),
@@ -185,10 +244,17 @@ def fast(team: Team, checkpoint: Path) -> tuple[list, dict]:
     "Three epochs of the fast recipe in double precision: small pictures, then large ones, and layers that rest."
     torch.manual_seed(0)
     digits, model = noise(37), Net().double()
-    loaders = (BatchLoader(digits, batch, shuffle=batch == 8, transform=torch.Tensor.double) for batch in (8, 23))
-    with patch.object(torch.Tensor, "float", torch.Tensor.double):  # the recipe computes its loss in float32
+    loaders = (
+        BatchLoader(digits, batch, shuffle=batch == 8, transform=torch.Tensor.double)
+        for batch in (8, 23)
+    )
+    with patch.object(
+        torch.Tensor, "float", torch.Tensor.double
+    ):  # the recipe computes its loss in float32
         recipe = make_recipe("fast", model, 5, 3)
-        history = fit_together(team, model, tuple(loaders), recipe, 3, checkpoint, precision="float32")
+        history = fit_together(
+            team, model, tuple(loaders), recipe, 3, checkpoint, precision="float32"
+        )
     return [*history.train_loss, *history.test_loss, *history.test_acc], model.state_dict()
 
 
@@ -222,7 +288,14 @@ def pieces(team: Team) -> dict:
 
 def member(rank: int, folder: Path, port: int) -> None:
     "One of two processes, told who it is as torchrun tells it; the second one leaves in the end without a word."
-    place = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    place = {
+        "RANK": rank,
+        "WORLD_SIZE": 2,
+        "LOCAL_RANK": rank,
+        "LOCAL_WORLD_SIZE": 2,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+    }
     os.environ.update({name: str(value) for name, value in place.items()})
     torch.set_num_threads(1)
     print("printed by", rank, flush=True)
@@ -252,7 +325,12 @@ def two(tmp_path_factory):
     code += "t.member(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))"
     words = [str(folder), str(port), str(ROOT), str(ROOT / "tests")]
     own = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    processes = [subprocess.Popen([sys.executable, "-c", code, str(rank), *words], env=own, stdout=subprocess.PIPE) for rank in (0, 1)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(rank), *words], env=own, stdout=subprocess.PIPE
+        )
+        for rank in (0, 1)
+    ]
     printed = [process.communicate(timeout=240)[0].decode() for process in processes]
     found = [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
     return found, printed, (folder / "0.txt").read_text()
@@ -260,9 +338,13 @@ def two(tmp_path_factory):
 
 @pytest.mark.parametrize("case", [*CASES, "fast"])
 def test_two_processes_compute_what_one_computes(two, case, tmp_path):
-    results, weights = fast(Team(), tmp_path / "fast.pt") if case == "fast" else trained(Team(), *CASES[case])
+    results, weights = (
+        fast(Team(), tmp_path / "fast.pt") if case == "fast" else trained(Team(), *CASES[case])
+    )
     for found, _ in two[0]:
-        assert found[case][0] == pytest.approx(results, rel=1e-6)  # a test's loss is a float32 number
+        assert found[case][0] == pytest.approx(
+            results, rel=1e-6
+        )  # a test's loss is a float32 number
         torch.testing.assert_close(found[case][1], weights, rtol=1e-9, atol=1e-11)
     assert two[0][0][0][case][0] == two[0][1][0][case][0]  # and both see the very same losses
 
@@ -270,11 +352,19 @@ def test_two_processes_compute_what_one_computes(two, case, tmp_path):
 def test_each_piece_answers_for_all(two):
     first, second = (said for _, said in two[0])
     assert first["agree"] == second["agree"] == "said by 0"
-    assert first["every"] == "ValueError: process 1 of 2: no such file" and second["every"] == "SystemExit: 2"
+    assert (
+        first["every"] == "ValueError: process 1 of 2: no such file"
+        and second["every"] == "SystemExit: 2"
+    )
     assert first["same"] == second["same"] == "None"
-    assert first["other"] == "ValueError: the numbers must be the same everywhere: [7, 0] in process 0 and [7, 1] in process 1"
+    assert (
+        first["other"]
+        == "ValueError: the numbers must be the same everywhere: [7, 0] in process 0 and [7, 1] in process 1"
+    )
     assert "SyncBatchNorm" in first["norm"] and "one process" in first["dropout"]
-    assert "not on 'mps'" in first["mps"] and "2 processes need 2 GPUs and 0 are here" in first["cuda"]
+    assert (
+        "not on 'mps'" in first["mps"] and "2 processes need 2 GPUs and 0 are here" in first["cuda"]
+    )
     assert first["cpu"] == "cpu"
     for said in (first, second):
         assert said["batches"].startswith("RuntimeError: the processes work on different batches")
@@ -282,14 +372,24 @@ def test_each_piece_answers_for_all(two):
 
 def test_who_is_left_alone_says_so_and_the_second_process_does_not_print(two):
     assert "process 0 of 2 has lost another one" in two[2]
-    assert [text.splitlines()[:2] for text in two[1]] == [["printed by 0", "inside 0"], ["printed by 1"]]
+    assert [text.splitlines()[:2] for text in two[1]] == [
+        ["printed by 0", "inside 0"],
+        ["printed by 1"],
+    ]
 
 
 def test_a_team_of_one_starts_nothing():
     with Team() as team:
         model = Small()
-        assert team.first and team.size == 1 and team.share(model) is model and not torch.distributed.is_initialized()
-        assert team.every(lambda: 3) == team.agree(lambda: 3) == 3 and team.device("cpu") == torch.device("cpu")
+        assert (
+            team.first
+            and team.size == 1
+            and team.share(model) is model
+            and not torch.distributed.is_initialized()
+        )
+        assert team.every(lambda: 3) == team.agree(lambda: 3) == 3 and team.device(
+            "cpu"
+        ) == torch.device("cpu")
         team.same("anything", object())
         with pytest.raises(OSError, match="as it is"):
             team.every(lambda: (_ for _ in ()).throw(OSError("as it is")))
@@ -298,37 +398,63 @@ def test_a_team_of_one_starts_nothing():
 def test_errors_of_the_connection_are_told_from_others():
     assert is_lost(RuntimeError("[pair.cc:545] Read error [127.0.0.1]:1: Connection reset by peer"))
     assert is_lost(RuntimeError("Timed out waiting 5000ms for recv operation to complete"))
-    assert not is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) and not is_lost(ValueError("gloo")) and not is_lost(None)
+    assert (
+        not is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+        and not is_lost(ValueError("gloo"))
+        and not is_lost(None)
+    )
 
 
 def test_a_ring_adds_up_and_its_time_is_that_of_its_messages():
     n, size = 5, 20
-    held = [[rank * size + i for i in range(size)] for rank in range(n)]  # each process's numbers, in n pieces of 4
+    held = [
+        [rank * size + i for i in range(size)] for rank in range(n)
+    ]  # each process's numbers, in n pieces of 4
     right, piece, messages = [sum(column) for column in zip(*held, strict=True)], size // n, 0
     for turn in range(2 * (n - 1)):
-        for rank in range(n):  # all at once in truth: no process sends what it gets in the same turn
+        for rank in range(
+            n
+        ):  # all at once in truth: no process sends what it gets in the same turn
             k = (rank - turn) % n if turn < n - 1 else (rank + 1 - (turn - n + 1)) % n
             for i in range(k * piece, k * piece + piece):
-                held[(rank + 1) % n][i] = held[rank][i] + (held[(rank + 1) % n][i] if turn < n - 1 else 0)
+                held[(rank + 1) % n][i] = held[rank][i] + (
+                    held[(rank + 1) % n][i] if turn < n - 1 else 0
+                )
         messages += 1
     assert held == [right] * n
     assert ring_seconds(n, 4 * size, 10, 0.5) == pytest.approx(messages * (4 * piece / 10 + 0.5))
     assert ring_seconds(1, 4 * size, 10, 0.5) == 0
     with pytest.raises(ValueError, match="at least 1"):
         ring_seconds(0, 1, 1, 1)
-    assert step_seconds(4, 10, 1.0, 0.25, 1e9, 0.0, 0) == 3.25  # who has most digits, three, decides
+    assert (
+        step_seconds(4, 10, 1.0, 0.25, 1e9, 0.0, 0) == 3.25
+    )  # who has most digits, three, decides
 
 
 def test_steps_are_timed_and_the_record_is_whole(capsys):
     found = time_steps((4,), 2)
     assert json.loads(capsys.readouterr().out) == found
     ((steps,),) = [row["marks"] for row in found["batches"]]
-    assert len(steps) == 2 and all(len(points) == 5 and points == sorted(points) for points in steps)
+    assert len(steps) == 2 and all(
+        len(points) == 5 and points == sorted(points) for points in steps
+    )
     record = json.loads(asset("runs", "processes.json").read_text("utf-8"))
-    assert {(row["processes"], row["threads"]) for row in record["rows"]} == {(1, 1), (1, 2), (2, 1)}
-    assert all(len(row["trace"]) == row["processes"] for row in record["rows"]) and {"processor", "torch"} <= record["machine"].keys()
+    assert {(row["processes"], row["threads"]) for row in record["rows"]} == {
+        (1, 1),
+        (1, 2),
+        (2, 1),
+    }
+    assert (
+        all(len(row["trace"]) == row["processes"] for row in record["rows"])
+        and {"processor", "torch"} <= record["machine"].keys()
+    )
 
 
 def test_python_m_is_the_command_line():
-    done = subprocess.run([sys.executable, "-m", "mnist_course", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "mnist_course", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.startswith("mnist_course ")

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from mnist_course import environment
+from mnist_course.base import asset, short, tilde
 from mnist_course.environment import (
     Finding,
     Report,
-    asset,
     check_disk,
     check_package,
     check_python,
@@ -21,8 +21,6 @@ from mnist_course.environment import (
     doctor,
     examine,
     seed_everything,
-    short,
-    tilde,
 )
 
 
@@ -41,7 +39,12 @@ start = time.perf_counter()
 import mnist_course.environment
 print(time.perf_counter() - start, "torch" in sys.modules, "numpy" in sys.modules)
 """
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(3)
+    ]
     assert min(float(seconds) for seconds, *_ in runs) < 0.2
     assert all(loaded == ["False", "False"] for _, *loaded in runs)
 
@@ -96,19 +99,26 @@ def machine(monkeypatch, cuda=0, mps=False):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
 
-@pytest.mark.parametrize(("cuda", "mps", "best"), [(0, False, "cpu"), (0, True, "mps"), (2, False, "cuda"), (1, True, "cuda")])
+@pytest.mark.parametrize(
+    ("cuda", "mps", "best"),
+    [(0, False, "cpu"), (0, True, "mps"), (2, False, "cuda"), (1, True, "cuda")],
+)
 def test_the_best_device(monkeypatch, cuda, mps, best):
     machine(monkeypatch, cuda, mps)
     assert default_device() == torch.device(best)
 
 
-@pytest.mark.parametrize("name", ["cpu", torch.device("cpu"), "cuda", "cuda:1", torch.device("cuda:0")])
+@pytest.mark.parametrize(
+    "name", ["cpu", torch.device("cpu"), "cuda", "cuda:1", torch.device("cuda:0")]
+)
 def test_a_device_that_is_here(monkeypatch, name):
     machine(monkeypatch, cuda=2)
     assert default_device(name) == torch.device(name)
 
 
-@pytest.mark.parametrize("name", ["mps", "cuda:2", "abacus", "", "cuda:x", "CUDA", "meta", 1.5, torch.device("cuda:5")])
+@pytest.mark.parametrize(
+    "name", ["mps", "cuda:2", "abacus", "", "cuda:x", "CUDA", "meta", 1.5, torch.device("cuda:5")]
+)
 def test_a_device_that_is_not_here(monkeypatch, name):
     machine(monkeypatch, cuda=2)
     with pytest.raises(ValueError, match="not available here; choose from: cuda, cpu"):
@@ -151,7 +161,9 @@ def test_a_healthy_machine(monkeypatch, tmp_path):
 def test_doctor_names_bad_data(monkeypatch, tmp_path):
     monkeypatch.setenv("MNIST_COURSE_DATA", str(tmp_path / "nowhere"))
     finding = line(doctor(tmp_path), "data")
-    assert not finding.ok and "no complete MNIST in" in finding.found and "nowhere" in finding.advice
+    assert (
+        not finding.ok and "no complete MNIST in" in finding.found and "nowhere" in finding.advice
+    )
 
 
 def test_doctor_names_damaged_data(monkeypatch, tmp_path):
@@ -162,7 +174,14 @@ def test_doctor_names_damaged_data(monkeypatch, tmp_path):
     assert not finding.ok and "MNIST_COURSE_DATA" in finding.advice
 
 
-@pytest.mark.parametrize("error", [ImportError("libtorch.so: not found"), OSError(2, "No such library"), RuntimeError("\n\ncrash\nmore")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libtorch.so: not found"),
+        OSError(2, "No such library"),
+        RuntimeError("\n\ncrash\nmore"),
+    ],
+)
 def test_doctor_survives_a_broken_torch(monkeypatch, tmp_path, error):
     real = builtins.__import__
 
@@ -175,12 +194,18 @@ def test_doctor_survives_a_broken_torch(monkeypatch, tmp_path, error):
     report = doctor(tmp_path)
     monkeypatch.undo()
     finding = line(report, "device")
-    assert not finding.ok and "torch" in finding.advice and finding.found in ("libtorch.so: not found", "No such library", "crash")
+    assert (
+        not finding.ok
+        and "torch" in finding.advice
+        and finding.found in ("libtorch.so: not found", "No such library", "crash")
+    )
 
 
 def test_doctor_survives_a_device_that_does_not_compute(monkeypatch, tmp_path):
     machine(monkeypatch, cuda=1)  # there is none, so using it fails
-    monkeypatch.setattr(torch.cuda, "_lazy_init", lambda: (_ for _ in ()).throw(RuntimeError("driver too old")))
+    monkeypatch.setattr(
+        torch.cuda, "_lazy_init", lambda: (_ for _ in ()).throw(RuntimeError("driver too old"))
+    )
     finding = line(doctor(tmp_path), "device")
     assert not finding.ok
 
@@ -191,7 +216,9 @@ def test_doctor_survives_missing_packages(monkeypatch, tmp_path):
 
     monkeypatch.setattr(environment, "version", nothing)
     report = doctor(tmp_path)
-    assert line(report, "torchvision") == Finding("torchvision", False, "not installed", "pip install torchvision")
+    assert line(report, "torchvision") == Finding(
+        "torchvision", False, "not installed", "pip install torchvision"
+    )
 
 
 def test_doctor_survives_damaged_metadata(monkeypatch, tmp_path):
@@ -228,15 +255,28 @@ def test_doctor_survives_a_working_folder_that_was_deleted(monkeypatch, tmp_path
 def test_doctor_misses_files_of_the_course(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "asset", lambda *parts: tmp_path.joinpath(*parts))
     finding = line(doctor(tmp_path), "course files")
-    assert not finding.ok and "net.safetensors" in finding.found and "t10k-labels-idx1-ubyte.gz" in finding.found
+    assert (
+        not finding.ok
+        and "net.safetensors" in finding.found
+        and "t10k-labels-idx1-ubyte.gz" in finding.found
+    )
 
 
-@pytest.mark.parametrize(("installed", "ok"), [("2.5.1", False), ("2.6", True), ("2.15.0+cu132", True), ("3.0a1", True), ("1.13", False)])
+@pytest.mark.parametrize(
+    ("installed", "ok"),
+    [("2.5.1", False), ("2.6", True), ("2.15.0+cu132", True), ("3.0a1", True), ("1.13", False)],
+)
 def test_a_package_that_is_too_old(monkeypatch, installed, ok):
     monkeypatch.setattr(environment, "version", lambda name: installed)
-    monkeypatch.setattr(environment, "requires", lambda name: ["torchvision>=0.21", "torch>=2.6", "numpy"])
+    monkeypatch.setattr(
+        environment, "requires", lambda name: ["torchvision>=0.21", "torch>=2.6", "numpy"]
+    )
     finding = check_package("torch")
-    assert finding.ok == ok and finding.found == installed and finding.advice == 'pip install "torch>=2.6"'
+    assert (
+        finding.ok == ok
+        and finding.found == installed
+        and finding.advice == 'pip install "torch>=2.6"'
+    )
 
 
 def test_minimum_without_installation(monkeypatch):
@@ -263,7 +303,10 @@ def test_examine_turns_an_error_into_a_finding():
 
     assert examine("sum", check, 1).found == "2"
     assert examine("sum", check, "1", advice="give a number") == Finding(
-        "sum", False, short(TypeError('can only concatenate str (not "int") to str')), "give a number"
+        "sum",
+        False,
+        short(TypeError('can only concatenate str (not "int") to str')),
+        "give a number",
     )
 
 
@@ -281,8 +324,17 @@ def test_short(error, text):
 
 
 def test_the_report_prints_in_the_terminal_and_in_a_notebook():
-    report = Report([Finding("a", True, "fine", "not shown"), Finding("bb", False, "x | y", "mend it")])
+    report = Report(
+        [Finding("a", True, "fine", "not shown"), Finding("bb", False, "x | y", "mend it")]
+    )
     assert not report.ok and Report(report[:1]).ok and Report().ok
-    assert str(report).splitlines() == ["     what  found  what to do", "ok   a     fine", "FIX  bb    x | y  mend it"]
-    assert report._repr_markdown_().splitlines()[2:] == ["| ok | a | fine |  |", "| FIX | bb | x \\| y | mend it |"]
+    assert str(report).splitlines() == [
+        "     what  found  what to do",
+        "ok   a     fine",
+        "FIX  bb    x | y  mend it",
+    ]
+    assert report._repr_markdown_().splitlines()[2:] == [
+        "| ok | a | fine |  |",
+        "| FIX | bb | x \\| y | mend it |",
+    ]
     assert str(Report()).split() == ["what", "found", "what", "to", "do"]

@@ -10,7 +10,8 @@ import traitlets
 from torch import nn
 
 from mnist_course.arithmetic import ledger
-from mnist_course.explore import (
+from mnist_course.model import Net
+from mnist_course.widgets.shapes import (
     KINDS,
     MOST,
     MOST_LAYERS,
@@ -25,7 +26,6 @@ from mnist_course.explore import (
     name_layers,
     write_explorer_page,
 )
-from mnist_course.model import Net
 
 ERRORS = {  # what PyTorch can say, and a piece of how it says it
     "in_features": "mat1 and mat2 shapes cannot be multiplied",
@@ -42,24 +42,42 @@ ERRORS = {  # what PyTorch can say, and a piece of how it says it
 def random_layer(rng: random.Random, kind: str) -> dict:
     some = functools.partial(rng.choices, k=1)
     if kind == "Conv2d":
-        settings = {"out_channels": rng.randint(1, 6), "kernel_size": rng.randint(1, 5), "stride": some([1, 2, 3], [6, 2, 1])[0]}
-        settings |= {"padding": some([0, 1, 2], [4, 2, 1])[0], "dilation": some([1, 2, 3], [6, 2, 1])[0]}
+        settings = {
+            "out_channels": rng.randint(1, 6),
+            "kernel_size": rng.randint(1, 5),
+            "stride": some([1, 2, 3], [6, 2, 1])[0],
+        }
+        settings |= {
+            "padding": some([0, 1, 2], [4, 2, 1])[0],
+            "dilation": some([1, 2, 3], [6, 2, 1])[0],
+        }
         return {"kind": kind, **settings, "in_channels": some([None, rng.randint(1, 6)], [9, 1])[0]}
     if kind.endswith("Pool2d"):
-        settings = {"kernel_size": rng.randint(1, 4), "stride": some([None, 1, 2, 3], [4, 1, 1, 1])[0]}
+        settings = {
+            "kernel_size": rng.randint(1, 4),
+            "stride": some([None, 1, 2, 3], [4, 1, 1, 1])[0],
+        }
         return {"kind": kind, **settings, "padding": some([0, 1, 2], [6, 2, 1])[0]}
     if kind == "Linear":
-        return {"kind": kind, "in_features": some([None, rng.randint(1, 40)], [3, 1])[0], "out_features": rng.randint(1, 20)}
+        return {
+            "kind": kind,
+            "in_features": some([None, rng.randint(1, 40)], [3, 1])[0],
+            "out_features": rng.randint(1, 20),
+        }
     return {"kind": kind}
 
 
 def random_network(rng: random.Random) -> tuple[list[dict], list[int]]:
     "Mostly a sensible order, sometimes none at all."
-    maps = rng.choices(["Conv2d", "ReLU", "MaxPool2d", "AvgPool2d"], [5, 3, 2, 2], k=rng.randint(0, 7))
+    maps = rng.choices(
+        ["Conv2d", "ReLU", "MaxPool2d", "AvgPool2d"], [5, 3, 2, 2], k=rng.randint(0, 7)
+    )
     kinds = [*maps, "Flatten", *rng.choices(["Linear", "ReLU"], k=rng.randint(0, 3))]
     if rng.random() < 0.3:
         kinds = rng.choices(list(KINDS), k=rng.randint(0, 8))
-    sides = [rng.randint(1, 40)] * 2 if rng.random() < 0.7 else [rng.randint(1, 40), rng.randint(1, 40)]
+    sides = (
+        [rng.randint(1, 40)] * 2 if rng.random() < 0.7 else [rng.randint(1, 40), rng.randint(1, 40)]
+    )
     return [random_layer(rng, kind) for kind in kinds], [rng.randint(1, 3), *sides]
 
 
@@ -74,12 +92,25 @@ def as_rows(found) -> dict:
     def plain(value):
         return list(value) if isinstance(value, tuple) else value
 
-    names = {"name": "name", "kind": "kind", "outputShape": "output_shape", "params": "params", "macs": "macs"}
+    names = {
+        "name": "name",
+        "kind": "kind",
+        "outputShape": "output_shape",
+        "params": "params",
+        "macs": "macs",
+    }
     names |= {"receptiveField": "receptive_field", "jump": "jump"}
-    rows = [{theirs: plain(getattr(row, ours)) for theirs, ours in names.items()} for row in found.rows]
+    rows = [
+        {theirs: plain(getattr(row, ours)) for theirs, ours in names.items()} for row in found.rows
+    ]
     error = None
     if found.error:
-        error = {"index": len(rows), "name": found.failed, "type": found.error_type, "text": found.error}
+        error = {
+            "index": len(rows),
+            "name": found.failed,
+            "type": found.error_type,
+            "text": found.error,
+        }
     return {"rows": rows, "error": error, "params": found.params, "macs": found.macs}
 
 
@@ -112,7 +143,10 @@ def test_explore_says_what_torch_says():
     for layers, size in cases:
         found = explore(layers, size)
         shapes, error = run_in_torch(layers, size)
-        assert [row.output_shape for row in found.rows] == shapes and found.error == error, (layers, size)
+        assert [row.output_shape for row in found.rows] == shapes and found.error == error, (
+            layers,
+            size,
+        )
         said.append(error)
     for name, piece in ERRORS.items():
         assert sum(piece in (text or "") for text in said) >= 2, name
@@ -142,17 +176,29 @@ def test_the_famous_errors(keeps_notes):
     with torch.set_grad_enabled(keeps_notes):
         found = explore(input_size=(1, 32, 32))
     assert found.failed == "fc1" and found.error_type == "RuntimeError"
-    assert found.error == f"{linear_words()}mat1 and mat2 shapes cannot be multiplied (1x6400 and 4096x50)"
+    assert (
+        found.error
+        == f"{linear_words()}mat1 and mat2 shapes cannot be multiplied (1x6400 and 4096x50)"
+    )
     assert found.error in repr(found) and found.error in found._repr_markdown_()
     found = explore([{"kind": "Conv2d", "out_channels": 8, "kernel_size": 3}], (8, 2, 2))
     assert found.failed == "conv1" and found.params == 0
     assert found.error == (
         "Calculated padded input size per channel: (2 x 2). Kernel size: (3 x 3). Kernel size can't be greater than actual input size"
     )
-    pools = [{"kind": "Conv2d", "out_channels": 256, "kernel_size": 28}, {"kind": "MaxPool2d", "kernel_size": 2}]
-    assert explore(pools).error == "Given input size: (256x1x1). Calculated output size: (256x0x0). Output size is too small"
+    pools = [
+        {"kind": "Conv2d", "out_channels": 256, "kernel_size": 28},
+        {"kind": "MaxPool2d", "kernel_size": 2},
+    ]
+    assert (
+        explore(pools).error
+        == "Given input size: (256x1x1). Calculated output size: (256x0x0). Output size is too small"
+    )
     padded = explore([{"kind": "AvgPool2d", "kernel_size": 3, "padding": 2}])
-    assert padded.error == "pad should be at most half of effective kernel size, but got pad=2, kernel_size=3 and dilation=1"
+    assert (
+        padded.error
+        == "pad should be at most half of effective kernel size, but got pad=2, kernel_size=3 and dilation=1"
+    )
     with pytest.raises(ValueError, match=r"fc1 cannot run: .*mat1 and mat2"):
         build(input_size=(1, 32, 32))
 
@@ -161,20 +207,38 @@ REFUSED = [
     ("ReLU", "a list of dicts"),
     ({"kind": "ReLU"}, "a list of dicts"),
     (None, "a list of dicts"),
-    ([{"kind": "Dense"}], r'layer 1: expected a dict whose "kind" is one of Conv2d, ReLU, .*; got .*Dense'),
+    (
+        [{"kind": "Dense"}],
+        r'layer 1: expected a dict whose "kind" is one of Conv2d, ReLU, .*; got .*Dense',
+    ),
     ([{"kind": ["ReLU"]}], "layer 1"),
     ([{"kind": "ReLU"}, "ReLU"], "layer 2"),
     ([{"kind": "ReLU", "size": 3}], "layer 1, ReLU: there is no setting 'size'; it has none"),
     ([{"kind": "Linear"}], "layer 1, Linear: out_features is missing"),
-    ([{"kind": "Linear", "out_features": 2.5}], "out_features must be a whole number from 1 to 100,000, got 2.5"),
+    (
+        [{"kind": "Linear", "out_features": 2.5}],
+        "out_features must be a whole number from 1 to 100,000, got 2.5",
+    ),
     ([{"kind": "Linear", "out_features": True}], "must be a whole number"),
     ([{"kind": "Linear", "out_features": None}], "must be a whole number"),
     ([{"kind": "Linear", "out_features": "50"}], "must be a whole number"),
-    ([{"kind": "MaxPool2d", "kernel_size": 0}], "kernel_size must be a whole number from 1 to 255, got 0"),
+    (
+        [{"kind": "MaxPool2d", "kernel_size": 0}],
+        "kernel_size must be a whole number from 1 to 255, got 0",
+    ),
     ([{"kind": "MaxPool2d", "kernel_size": (2, 2)}], "kernel_size must be a whole number"),
-    ([{"kind": "MaxPool2d", "kernel_size": 2, "stride": 0}], "stride must be a whole number from 1 to 255, got 0"),
-    ([{"kind": "Conv2d", "out_channels": 10**9, "kernel_size": 3}], "out_channels must be a whole number from 1 to 4,096"),
-    ([{"kind": "Conv2d", "out_channels": 3, "kernel_size": 3, "padding": -1}], "padding must be a whole number from 0"),
+    (
+        [{"kind": "MaxPool2d", "kernel_size": 2, "stride": 0}],
+        "stride must be a whole number from 1 to 255, got 0",
+    ),
+    (
+        [{"kind": "Conv2d", "out_channels": 10**9, "kernel_size": 3}],
+        "out_channels must be a whole number from 1 to 4,096",
+    ),
+    (
+        [{"kind": "Conv2d", "out_channels": 3, "kernel_size": 3, "padding": -1}],
+        "padding must be a whole number from 0",
+    ),
     ([{"kind": "ReLU"}] * (MOST_LAYERS + 1), "at most 60 layers, got 61"),
 ]
 
@@ -191,7 +255,9 @@ def test_what_is_no_list_of_layers_is_told(layers, words):
         ShapeExplorer(layers)
 
 
-@pytest.mark.parametrize("size", [28, (28, 28), "abc", (1, 28, 0), (1, 28, 28.0), (1, 28, 5000), (True, 28, 28)])
+@pytest.mark.parametrize(
+    "size", [28, (28, 28), "abc", (1, 28, 0), (1, 28, 28.0), (1, 28, 5000), (True, 28, 28)]
+)
 def test_what_is_no_input_size_is_told(size):
     with pytest.raises(ValueError, match="input_size"):
         explore(NET, size)
@@ -214,7 +280,9 @@ def test_the_traits_follow():
     explorer.input_size = [1, 30, 30]
     assert explorer.input_size == (1, 30, 30) and explorer.explore().error is None
     assert explorer.build()(torch.zeros(1, 1, 30, 30)).shape == (1, 10)
-    explorer.set_state({"layers": [{"kind": "Flatten"}], "input_size": [3, 4, 5]})  # as a browser does
+    explorer.set_state(
+        {"layers": [{"kind": "Flatten"}], "input_size": [3, 4, 5]}
+    )  # as a browser does
     assert explorer.explore().rows[-1].output_shape == (60,)
 
 
@@ -245,19 +313,46 @@ LARGE = [  # where the explorer itself stops
     ([conv(4096, 255, in_channels=64)], (64, 1024, 1024), "parameters"),
     ([conv(4096, 1, padding=255)], (1, 1024, 1024), "numbers"),
     ([conv(64, 101), conv(64, 51)], (64, 1024, 1024), "MACs"),
-    ([conv(1, 1, stride=255, padding=127), *[conv(1, 255, stride=255, padding=255)] * 8], (1, 9, 9), "pixels"),
     (
-        [conv(4096, 3), conv(4096, 3), {"kind": "ReLU"}, {"kind": "Flatten"}, {"kind": "Linear", "out_features": 99_999}],
+        [conv(1, 1, stride=255, padding=127), *[conv(1, 255, stride=255, padding=255)] * 8],
+        (1, 9, 9),
+        "pixels",
+    ),
+    (
+        [
+            conv(4096, 3),
+            conv(4096, 3),
+            {"kind": "ReLU"},
+            {"kind": "Flatten"},
+            {"kind": "Linear", "out_features": 99_999},
+        ],
         (1, 12, 12),
         "parameters",
     ),
-    ([{"kind": "Flatten"}, {"kind": "Linear", "in_features": 10_000_000, "out_features": 100_000}], (1, 28, 28), "parameters"),
-    ([conv(1, 101, padding=50), conv(64, 255, in_channels=1, padding=127), conv(4, 101)], (1, 1024, 1024), "MACs"),
+    (
+        [
+            {"kind": "Flatten"},
+            {"kind": "Linear", "in_features": 10_000_000, "out_features": 100_000},
+        ],
+        (1, 28, 28),
+        "parameters",
+    ),
+    (
+        [conv(1, 101, padding=50), conv(64, 255, in_channels=1, padding=127), conv(4, 101)],
+        (1, 1024, 1024),
+        "MACs",
+    ),
 ]
 
 
 def test_both_sides_count_alike_to_the_letter(open_page):
-    cases = [*networks(500), (NET, [1, 28, 28]), (NET, [1, 32, 32]), (NET, [3, 224, 200]), ([], [1, 28, 28])]
+    cases = [
+        *networks(500),
+        (NET, [1, 28, 28]),
+        (NET, [1, 32, 32]),
+        (NET, [3, 224, 200]),
+        ([], [1, 28, 28]),
+    ]
     cases += [(layers, size) for layers, size, _ in LARGE]
     ours = [as_rows(explore(layers, size)) for layers, size in cases]
     for case, a, b in zip(cases, ours, in_javascript(open_page(), cases), strict=True):
@@ -266,7 +361,10 @@ def test_both_sides_count_alike_to_the_letter(open_page):
     for name, piece in ERRORS.items():
         assert sum(piece in (text or "") for text in said) >= 2, name
     for (*_, what), text in zip(LARGE, said[-len(LARGE) :], strict=True):
-        assert text.startswith("the explorer stops here: ") and f" {what}, and {MOST[what]:,} is its limit" in text
+        assert (
+            text.startswith("the explorer stops here: ")
+            and f" {what}, and {MOST[what]:,} is its limit" in text
+        )
     assert said.count(None) > 120
 
 
@@ -275,7 +373,9 @@ def test_both_sides_know_the_same_layers_and_ranges(open_page):
         "async () => { const a = await import('./arithmetic.js');"
         " return [a.KINDS, a.RANGES, a.MOST, a.MOST_LAYERS, a.NET, a.nameLayers(a.NET)] }"
     )
-    assert theirs == json.loads(json.dumps([KINDS, RANGES, MOST, MOST_LAYERS, check_layers(NET), name_layers(NET)]))
+    assert theirs == json.loads(
+        json.dumps([KINDS, RANGES, MOST, MOST_LAYERS, check_layers(NET), name_layers(NET)])
+    )
     assert theirs[0] == KINDS and all(list(theirs[0][kind]) == list(KINDS[kind]) for kind in KINDS)
 
 
@@ -299,11 +399,20 @@ def test_the_table_shows_what_explore_says(open_page):
     page = open_page()
     found = explore()
     assert shown_rows(page) == [
-        [row.name, " x ".join(map(str, row.output_shape)), f"{row.params:,}", f"{row.macs:,}", str(row.receptive_field)]
+        [
+            row.name,
+            " x ".join(map(str, row.output_shape)),
+            f"{row.params:,}",
+            f"{row.macs:,}",
+            str(row.receptive_field),
+        ]
         for row in found.rows
     ]
     assert page.locator("tfoot").inner_text().split() == ["total", "593,200", f"{found.macs:,}"]
-    assert live(page) == f"The network runs: 1 x 28 x 28 in, 10 out, 593,200 parameters, {found.macs:,} MACs."
+    assert (
+        live(page)
+        == f"The network runs: 1 x 28 x 28 in, 10 out, 593,200 parameters, {found.macs:,} MACs."
+    )
     assert page.get_by_label("in_channels of conv2").get_attribute("placeholder") == "32"
     assert page.locator(".mc-said:not([hidden])").count() == 0
 
@@ -317,19 +426,31 @@ def test_a_wrong_number_is_told_at_the_layer_where_it_bites(open_page):
     error = explore(layers).error
     assert live(page) == f"fc1 cannot run. RuntimeError: {error}"
     assert (
-        page.evaluate("document.querySelector('.mc-said:not([hidden])').previousElementSibling.querySelector('th span').textContent")
+        page.evaluate(
+            "document.querySelector('.mc-said:not([hidden])').previousElementSibling.querySelector('th span').textContent"
+        )
         == "fc1"
     )
     assert page.locator(".mc-said:not([hidden])").inner_text() == f"RuntimeError: {error}"
-    assert [row[1] for row in shown_rows(page)][-3:] == ["–"] * 3 and page.locator("tfoot").inner_text().startswith("total so far")
+    assert [row[1] for row in shown_rows(page)][-3:] == ["–"] * 3 and page.locator(
+        "tfoot"
+    ).inner_text().startswith("total so far")
     page.get_by_label("in_features of fc1").fill("")  # let it be filled in
-    assert on_page(page, "layers")[11]["in_features"] is None and live(page).startswith("The network runs")
+    assert on_page(page, "layers")[11]["in_features"] is None and live(page).startswith(
+        "The network runs"
+    )
     assert page.get_by_label("in_features of fc1").get_attribute("placeholder") == "2304"
     page.get_by_label("height of the input").fill("5")
     assert "conv2 cannot run" in live(page) and on_page(page, "input_size") == [1, 5, 28]
     page.get_by_role("button", name="The course's Net").click()
-    assert on_page(page, "layers") == check_layers(NET) and on_page(page, "input_size") == [1, 28, 28]
-    assert page.get_by_label("height of the input").input_value() == "28" and "593,200" in live(page)
+    assert on_page(page, "layers") == check_layers(NET) and on_page(page, "input_size") == [
+        1,
+        28,
+        28,
+    ]
+    assert page.get_by_label("height of the input").input_value() == "28" and "593,200" in live(
+        page
+    )
 
 
 def test_a_number_that_is_none_is_not_taken(open_page):
@@ -337,8 +458,12 @@ def test_a_number_that_is_none_is_not_taken(open_page):
     field = page.get_by_label("kernel_size of conv1")
     for text in ("", "0", "2.5", "256", "-3"):
         field.fill(text)
-        assert field.get_attribute("aria-invalid") == "true" and on_page(page, "layers") == check_layers(NET)
-        assert live(page) == "kernel_size of conv1 stays 3: it must be a whole number from 1 to 255."
+        assert field.get_attribute("aria-invalid") == "true" and on_page(
+            page, "layers"
+        ) == check_layers(NET)
+        assert (
+            live(page) == "kernel_size of conv1 stays 3: it must be a whole number from 1 to 255."
+        )
     field.press("Tab")
     assert field.input_value() == "3" and field.get_attribute("aria-invalid") is None
     field.fill("7")
@@ -350,7 +475,9 @@ def test_layers_are_added_moved_and_removed(open_page):
     page.get_by_role("button", name="Remove flatten1").click()
     assert "fc1 cannot run" in live(page) and "(1024x4 and 4096x50)" in live(page)
     page.get_by_label("in_features of fc1").fill("")
-    assert "a Flatten before it" in page.locator(".mc-said:not([hidden])").first.inner_text()  # fc1 and, behind it, fc2
+    assert (
+        "a Flatten before it" in page.locator(".mc-said:not([hidden])").first.inner_text()
+    )  # fc1 and, behind it, fc2
     page.get_by_label("in_features of fc1").fill("4096")
     page.get_by_label("Add a layer of this kind").select_option("Flatten")
     page.get_by_label("behind which layer").select_option("pool2")
@@ -363,13 +490,15 @@ def test_layers_are_added_moved_and_removed(open_page):
     assert on_page(page, "layers") == check_layers(NET)
     for _ in NET:
         page.locator(".mc-moves button").last.click()
-    assert on_page(page, "layers") == [] and page.get_by_role("button", name="Add", exact=True).evaluate(
-        "e => e === document.activeElement"
-    )
+    assert on_page(page, "layers") == [] and page.get_by_role(
+        "button", name="Add", exact=True
+    ).evaluate("e => e === document.activeElement")
     for kind in KINDS:
         page.get_by_label("Add a layer of this kind").select_option(kind)
         page.get_by_role("button", name="Add", exact=True).click()
-    assert on_page(page, "layers") == [{"kind": kind, **settings} for kind, settings in KINDS.items()]
+    assert on_page(page, "layers") == [
+        {"kind": kind, **settings} for kind, settings in KINDS.items()
+    ]
     assert live(page).startswith("The network runs")
     page.evaluate("explorer.set('layers', Array.from({length: 60}, () => ({kind: 'ReLU'})))")
     assert page.get_by_role("button", name="Add", exact=True).is_disabled()
@@ -379,7 +508,9 @@ def test_the_keyboard_alone_is_enough(open_page):
     page = open_page()
     page.get_by_label("width of the input").focus()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "in_channels of conv1"
+    assert (
+        page.evaluate("document.activeElement.getAttribute('aria-label')") == "in_channels of conv1"
+    )
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowUp")
@@ -390,24 +521,35 @@ def test_the_keyboard_alone_is_enough(open_page):
     for _ in range(2):
         page.keyboard.press("Enter")  # the focus travels with the layer
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Move relu2 down"
-    assert [layer["kind"] for layer in on_page(page, "layers")[:4]] == ["Conv2d", "Conv2d", "ReLU", "ReLU"]
+    assert [layer["kind"] for layer in on_page(page, "layers")[:4]] == [
+        "Conv2d",
+        "Conv2d",
+        "ReLU",
+        "ReLU",
+    ]
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
     assert len(on_page(page, "layers")) == 13
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Remove pool1"
     page.get_by_role("button", name="Move conv1 down").focus()
     page.keyboard.press("Shift+Tab")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "dilation of conv1"  # "up" is off for the first layer
+    assert (
+        page.evaluate("document.activeElement.getAttribute('aria-label')") == "dilation of conv1"
+    )  # "up" is off for the first layer
 
 
 def test_it_follows_what_is_set_from_outside(open_page):
     page = open_page()
     field = page.get_by_label("padding of conv1")
     field.focus()
-    page.evaluate("explorer.set('layers', explorer.get('layers').map((layer, i) => (i ? layer : {...layer, padding: 2})))")
+    page.evaluate(
+        "explorer.set('layers', explorer.get('layers').map((layer, i) => (i ? layer : {...layer, padding: 2})))"
+    )
     assert field.input_value() == "2" and shown_rows(page)[0][1] == "32 x 30 x 30"
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "padding of conv1"
-    page.evaluate("explorer.set('layers', [{kind: 'Flatten'}]); explorer.set('input_size', [3, 10, 20])")
+    page.evaluate(
+        "explorer.set('layers', [{kind: 'Flatten'}]); explorer.set('input_size', [3, 10, 20])"
+    )
     assert shown_rows(page) == [["flatten1", "600", "0", "0", "10 x 20"]]
 
 
@@ -452,32 +594,54 @@ def test_axe_finds_nothing(open_page, violations, scheme, width):
 
 def test_python_and_the_widget_see_what_the_other_changes(lab):
     lab.open("03_shapes.ipynb")
-    first, second = lab.find("import torch\nfrom torch import nn"), lab.find("from collections import OrderedDict")
-    lab.run(first, "from mnist_course.explore import ShapeExplorer\nexplorer = ShapeExplorer()\nexplorer")
+    first, second = (
+        lab.find("import torch\nfrom torch import nn"),
+        lab.find("from collections import OrderedDict"),
+    )
+    lab.run(
+        first,
+        "from mnist_course.widgets.shapes import ShapeExplorer\nexplorer = ShapeExplorer()\nexplorer",
+    )
     lab.output(first)
     field = lab.page.get_by_label("kernel_size of conv1")
     field.wait_for()
     field.fill("5")
-    said = lab.run(second, "found = explorer.explore()\nprint(explorer.layers[0]['kernel_size'], found.failed, found.error)")
+    said = lab.run(
+        second,
+        "found = explorer.explore()\nprint(explorer.layers[0]['kernel_size'], found.failed, found.error)",
+    )
     assert said == f"5 fc1 {explore([conv(32, 5), *NET[1:]]).error}"
     lab.output(first)
-    assert lab.page.locator(".mc-live").inner_text() == f"fc1 cannot run. RuntimeError: {said.removeprefix('5 fc1 ')}"
+    assert (
+        lab.page.locator(".mc-live").inner_text()
+        == f"fc1 cannot run. RuntimeError: {said.removeprefix('5 fc1 ')}"
+    )
 
     down = lab.page.get_by_role("button", name="Move relu1 down")
     down.focus()
-    lab.page.keyboard.press("Enter")  # not a key of the notebook's while a button of the widget has the focus
-    lab.page.wait_for_function("document.activeElement.getAttribute('aria-label') === 'Move relu1 down'")
-    said = lab.run(second, "print(*[layer['kind'] for layer in explorer.layers[:3]], len(explorer.layers))")
+    lab.page.keyboard.press(
+        "Enter"
+    )  # not a key of the notebook's while a button of the widget has the focus
+    lab.page.wait_for_function(
+        "document.activeElement.getAttribute('aria-label') === 'Move relu1 down'"
+    )
+    said = lab.run(
+        second, "print(*[layer['kind'] for layer in explorer.layers[:3]], len(explorer.layers))"
+    )
     assert said == "Conv2d Conv2d ReLU 14"
 
     said = lab.run(
-        second, "explorer.layers = [{'kind': 'MaxPool2d', 'kernel_size': 4}, {'kind': 'Flatten'}]\nexplorer.input_size = (3, 32, 32)"
+        second,
+        "explorer.layers = [{'kind': 'MaxPool2d', 'kernel_size': 4}, {'kind': 'Flatten'}]\nexplorer.input_size = (3, 32, 32)",
     )
     assert said == ""
-    lab.page.wait_for_function("document.querySelector('.mc-live').textContent.startsWith('The network runs: 3 x 32 x 32 in, 192 out')")
+    lab.page.wait_for_function(
+        "document.querySelector('.mc-live').textContent.startsWith('The network runs: 3 x 32 x 32 in, 192 out')"
+    )
     assert lab.page.get_by_label("kernel_size of pool1").input_value() == "4"
     said = lab.run(
-        second, "try:\n    explorer.layers = [{'kind': 'Dense'}]\nexcept Exception as error:\n    print(type(error).__name__, error)"
+        second,
+        "try:\n    explorer.layers = [{'kind': 'Dense'}]\nexcept Exception as error:\n    print(type(error).__name__, error)",
     )
     assert said.startswith('TraitError layer 1: expected a dict whose "kind" is one of Conv2d')
     assert lab.page.get_by_label("kernel_size of pool1").input_value() == "4"

@@ -17,9 +17,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import mnist_course.export as export
+from mnist_course.base import asset
 from mnist_course.cli import main
 from mnist_course.data import DigitDataset, normalize
-from mnist_course.environment import asset
+from mnist_course.engine.foreign import foreign_digits, non_digits
 from mnist_course.export import (
     PREPROCESSING,
     STORED,
@@ -44,10 +45,9 @@ from mnist_course.export import (
     stored_as,
     unpack,
 )
-from mnist_course.foreign import foreign_digits, non_digits
+from mnist_course.making.recorded import browser_answers, measure_pictures, write_card
 from mnist_course.model import Net, load_pretrained
 from mnist_course.predict import look, predict
-from mnist_course.record import browser_answers, measure_pictures, write_card
 from mnist_course.training import load_weights, save_weights
 
 by_stored = pytest.mark.parametrize("stored", STORED)
@@ -58,7 +58,13 @@ class Pocket(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(1, 4, 3, stride=3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(324, 10))
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=3),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(324, 10),
+        )
 
     def forward(self, x):
         return self.body(x).log_softmax(1)
@@ -82,12 +88,24 @@ def test_a_network_comes_back_as_it_was_stored(net, digits, tmp_path, stored):
     path, before = tmp_path / "net.safetensors", fingerprint(net.state_dict())
     about = save_model(path, net, stored, accuracy=0.9965, trained="by hand")
     again, expected = load_model(path), stored_as(net, stored)
-    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), expected.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(again.state_dict().values(), expected.state_dict().values(), strict=True)
+    )
     assert read_about(path) == about and about["accuracy"] == 0.9965 and about["stored"] == stored
-    assert isinstance(again, Net) and not again.training and {p.dtype for p in again.parameters()} == {torch.float32}
+    assert (
+        isinstance(again, Net)
+        and not again.training
+        and {p.dtype for p in again.parameters()} == {torch.float32}
+    )
     assert fingerprint(net.state_dict()) == before
-    assert largest_difference(net, again, normalize(digits.images[:50])) <= {"float32": 0, "float16": 1e-3, "int8": 0.02}[stored]
-    assert path.stat().st_size < {"float32": 2_380_000, "float16": 1_190_000, "int8": 600_000}[stored]
+    assert (
+        largest_difference(net, again, normalize(digits.images[:50]))
+        <= {"float32": 0, "float16": 1e-3, "int8": 0.02}[stored]
+    )
+    assert (
+        path.stat().st_size < {"float32": 2_380_000, "float16": 1_190_000, "int8": 600_000}[stored]
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
 
 
@@ -101,8 +119,13 @@ def test_another_network_and_its_buffers(tmp_path, stored):
     again = load_model(tmp_path / "a.safetensors", Pocket())
     x = torch.randn(3, 1, 28, 28)
     torch.testing.assert_close(again(x), model.eval()(x), rtol=0, atol=0.05)
-    assert again.body[1].num_batches_tracked == 1 and again.body[1].num_batches_tracked.dtype == torch.int64
-    with pytest.raises(ValueError, match=r"holds a .*Pocket, and the model is a mnist_course.model.Net"):
+    assert (
+        again.body[1].num_batches_tracked == 1
+        and again.body[1].num_batches_tracked.dtype == torch.int64
+    )
+    with pytest.raises(
+        ValueError, match=r"holds a .*Pocket, and the model is a mnist_course.model.Net"
+    ):
         load_model(tmp_path / "a.safetensors", Net())
 
 
@@ -117,7 +140,9 @@ def test_a_file_that_says_nothing(net, tmp_path):
     assert read_about(tmp_path / "bare.safetensors") == {}
     with pytest.raises(ValueError, match="does not say what it is"):
         load_model(tmp_path / "bare.safetensors")
-    assert torch.equal(load_model(tmp_path / "bare.safetensors", bare=True).fc2.weight, net.fc2.weight)
+    assert torch.equal(
+        load_model(tmp_path / "bare.safetensors", bare=True).fc2.weight, net.fc2.weight
+    )
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="belongs to another network"):
         load_model(tmp_path / "other.safetensors", bare=True)
@@ -132,8 +157,14 @@ def retold(path, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"preprocessing": {**PREPROCESSING, "mean": 0.5}}, "prepared with mean 0.5, and mnist_course prepares them with 0.1307"),
-        ({"preprocessing": {**PREPROCESSING, "ink": "black on white"}}, "prepared with ink black on white"),
+        (
+            {"preprocessing": {**PREPROCESSING, "mean": 0.5}},
+            "prepared with mean 0.5, and mnist_course prepares them with 0.1307",
+        ),
+        (
+            {"preprocessing": {**PREPROCESSING, "ink": "black on white"}},
+            "prepared with ink black on white",
+        ),
         ({"preprocessing": None}, "prepared with size None"),
         ({"architecture": "resnet.ResNet"}, "holds a resnet.ResNet: build one"),
         ({"architecture": None}, "holds a None: build one"),
@@ -162,7 +193,9 @@ def test_one_flipped_bit_is_found(net, tmp_path):
     content = bytearray(path.read_bytes())
     content[-1000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="is damaged: its weights are not those that it was written with"):
+    with pytest.raises(
+        ValueError, match="is damaged: its weights are not those that it was written with"
+    ):
         load_model(path)
 
 
@@ -189,7 +222,10 @@ def test_missing_and_additional_tensors(net, tmp_path):
         about = export.describe_model(net, {"stored": "int8", "fingerprint": fingerprint(tensors)})
         save_file(tensors, path, {"about": json.dumps(about)})
         with pytest.raises(
-            ValueError, match=next(iter(change)).removesuffix(".step") if "step" not in next(iter(change)) else "is damaged"
+            ValueError,
+            match=next(iter(change)).removesuffix(".step")
+            if "step" not in next(iter(change))
+            else "is damaged",
         ):
             load_model(path)
 
@@ -227,8 +263,16 @@ def test_a_failed_write_leaves_the_old_file(net, tmp_path, monkeypatch):
 
 def test_fingerprint():
     a = {"x": torch.ones(2, 3), "y": torch.zeros(2)}
-    assert fingerprint(a) == fingerprint(dict(reversed(a.items()))) == fingerprint({"x": torch.ones(3, 2).T, "y": torch.zeros(2)})
-    others = [{"x": torch.ones(3, 2), "y": torch.zeros(2)}, {"x": torch.ones(2, 3).half(), "y": torch.zeros(2)}, {"z": a["x"], "y": a["y"]}]
+    assert (
+        fingerprint(a)
+        == fingerprint(dict(reversed(a.items())))
+        == fingerprint({"x": torch.ones(3, 2).T, "y": torch.zeros(2)})
+    )
+    others = [
+        {"x": torch.ones(3, 2), "y": torch.zeros(2)},
+        {"x": torch.ones(2, 3).half(), "y": torch.zeros(2)},
+        {"z": a["x"], "y": a["y"]},
+    ]
     assert len({fingerprint(other) for other in (a, *others, {"x": a["x"]})}) == 5
 
 
@@ -250,7 +294,9 @@ def test_no_weight_is_off_by_more_than_half_a_step(bits, seed, size):
 def test_torch_rounds_the_same_way():
     weight = torch.randn(6, 4, 3, 3)
     whole, step = quantize(weight)
-    theirs = torch.fake_quantize_per_channel_affine(weight, step, torch.zeros(6, dtype=torch.int32), 0, -127, 127)
+    theirs = torch.fake_quantize_per_channel_affine(
+        weight, step, torch.zeros(6, dtype=torch.int32), 0, -127, 127
+    )
     torch.testing.assert_close(theirs, dequantize(whole, step))
 
 
@@ -272,7 +318,9 @@ def test_channels_of_zeros_and_odd_input():
 
 def test_pack_and_unpack_are_inverse_for_float32(net):
     back = unpack(pack(net))
-    assert back.keys() == net.state_dict().keys() and all(torch.equal(back[k], v) for k, v in net.state_dict().items())
+    assert back.keys() == net.state_dict().keys() and all(
+        torch.equal(back[k], v) for k, v in net.state_dict().items()
+    )
     assert {t.dtype for t in pack(net, "int8").values()} == {torch.int8, torch.float32}
 
 
@@ -283,12 +331,22 @@ def test_measure_counts_what_can_be_counted(net, digits):
     found = measure(net, digits)
     answers = look(net, normalize(digits.images))["output"].argmax(1)
     right = answers == digits.labels
-    assert found["right"] == right.sum() and found["total"] == 300 and found["low"] < found["accuracy"] <= found["high"] + 1e-9
-    assert sum(part["total"] for part in found["per_digit"].values()) == 300 and list(found["per_digit"]) == list("0123456789")
+    assert (
+        found["right"] == right.sum()
+        and found["total"] == 300
+        and found["low"] < found["accuracy"] <= found["high"] + 1e-9
+    )
+    assert sum(part["total"] for part in found["per_digit"].values()) == 300 and list(
+        found["per_digit"]
+    ) == list("0123456789")
     assert sum(part["right"] for part in found["per_digit"].values()) == found["right"]
     assert sum(row["digits"] for row in found["calibration"]["table"]) == 300
     assert found["calibration"]["error"] == pytest.approx(
-        sum(abs(row["confidence"] - row["accuracy"]) * row["digits"] for row in found["calibration"]["table"]) / 300
+        sum(
+            abs(row["confidence"] - row["accuracy"]) * row["digits"]
+            for row in found["calibration"]["table"]
+        )
+        / 300
     )
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     text = card(found)
@@ -299,8 +357,15 @@ def test_measure_takes_other_networks_and_few_digits(digits):
     torch.manual_seed(0)
     model = Pocket()
     found = measure(model, digits)
-    assert 0 < found["right"] < 300 and len(found["taken_for"]) == 5 and len(found["surest_mistakes"]) == 5 and model.training
-    assert [m["times"] for m in found["taken_for"]] == sorted((m["times"] for m in found["taken_for"]), reverse=True)
+    assert (
+        0 < found["right"] < 300
+        and len(found["taken_for"]) == 5
+        and len(found["surest_mistakes"]) == 5
+        and model.training
+    )
+    assert [m["times"] for m in found["taken_for"]] == sorted(
+        (m["times"] for m in found["taken_for"]), reverse=True
+    )
     only = DigitDataset(digits.images[:1], digits.labels[:1])
     assert list(measure(model, only)["per_digit"]) == [str(int(digits.labels[0]))]
     with pytest.raises(ValueError, match="no digit"):
@@ -310,9 +375,14 @@ def test_measure_takes_other_networks_and_few_digits(digits):
 def test_pictures_from_elsewhere(net):
     kinds = ("pen", "printed")
     found = measure_pictures(net, foreign_digits(40, seed=3, kinds=kinds))
-    assert found.keys() == set(kinds) and all(row["pictures"] == 20 and row["right"] >= 17 for row in found.values())
+    assert found.keys() == set(kinds) and all(
+        row["pictures"] == 20 and row["right"] >= 17 for row in found.values()
+    )
     others = measure_pictures(net, non_digits(25, seed=3))
-    assert all(row["right"] == 0 and 0 <= row["taken_for_a_digit"] <= row["pictures"] == 5 for row in others.values())
+    assert all(
+        row["right"] == 0 and 0 <= row["taken_for_a_digit"] <= row["pictures"] == 5
+        for row in others.values()
+    )
 
 
 # ---- latency
@@ -345,11 +415,17 @@ def test_latency_leaves_the_warm_up_out(monkeypatch):
     found = latency(slow, torch.zeros(2, 1, 28, 28), times=10, warm_up=3)
     assert len(calls) == 13 and len(found.milliseconds) == 10
     assert (found.first, found.median, found.p95) == pytest.approx((1000, 2, 4))
-    assert found.digits_per_second == pytest.approx(1000) and str(found).startswith("2 digits a call: median 2.00 ms, p95 4.00 ms")
+    assert found.digits_per_second == pytest.approx(1000) and str(found).startswith(
+        "2 digits a call: median 2.00 ms, p95 4.00 ms"
+    )
 
 
 def test_latency_of_nothing(net):
-    for x, times, warm_up in ((torch.zeros(0, 1, 28, 28), 3, 1), (torch.zeros(1, 1, 28, 28), 0, 1), (torch.zeros(1, 1, 28, 28), 3, -1)):
+    for x, times, warm_up in (
+        (torch.zeros(0, 1, 28, 28), 3, 1),
+        (torch.zeros(1, 1, 28, 28), 0, 1),
+        (torch.zeros(1, 1, 28, 28), 3, -1),
+    ):
         with pytest.raises(ValueError, match="latency needs"):
             latency(net, x, times, warm_up)
 
@@ -363,7 +439,9 @@ def test_signals_are_those_of_predict(net, digits):
         one = signals(net, digits.images[i : i + 1])
         assert (seen.answer[i], seen.doubtful[i]) == (one.answer[0], one.doubtful[0])
         assert seen.probability[i] == pytest.approx(one.probability[0], abs=1e-4)
-    assert len(seen) == 40 and seen.ink[0] == pytest.approx(digits.images[0].double().mean().item() / 255)
+    assert len(seen) == 40 and seen.ink[0] == pytest.approx(
+        digits.images[0].double().mean().item() / 255
+    )
     assert signals(net, torch.zeros(2, 28, 28, dtype=torch.uint8)).doubtful.all()
     with pytest.raises(ValueError, match="no picture"):
         signals(net, digits.images[:0])
@@ -371,15 +449,26 @@ def test_signals_are_those_of_predict(net, digits):
 
 def test_largest_gap():
     a, b = np.array([1.0, 2, 3]), np.array([1.0, 2, 3, 4])
-    assert largest_gap(a, a) == 0 and largest_gap(a, a + 10) == 1 and largest_gap(a, b) == pytest.approx(0.25)
+    assert (
+        largest_gap(a, a) == 0
+        and largest_gap(a, a + 10) == 1
+        and largest_gap(a, b) == pytest.approx(0.25)
+    )
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=40), rng.normal(0.3, 1.2, 60)
     points = np.concatenate([x, y])
-    assert largest_gap(x, y) == pytest.approx(max(abs((x <= p).mean() - (y <= p).mean()) for p in points))
+    assert largest_gap(x, y) == pytest.approx(
+        max(abs((x <= p).mean() - (y <= p).mean()) for p in points)
+    )
 
 
 def made(rng, n: int, ink: float = 0.12, sure: float = 0.9, doubt: float = 0.02) -> Signals:
-    return Signals(rng.normal(ink, 0.03, n), rng.integers(0, 10, n), rng.beta(20 * sure, 20 * (1 - sure), n), rng.random(n) < doubt)
+    return Signals(
+        rng.normal(ink, 0.03, n),
+        rng.integers(0, 10, n),
+        rng.beta(20 * sure, 20 * (1 - sure), n),
+        rng.random(n) < doubt,
+    )
 
 
 def test_few_false_alarms_and_no_missed_flood():
@@ -388,7 +477,11 @@ def test_few_false_alarms_and_no_missed_flood():
     quiet = [drift(usual, made(rng, 200), chance=0.01) for _ in range(300)]
     for name in ("ink", "probability", "doubtful"):
         assert sum(found[name].alarm for found in quiet) <= 15, name  # 3 are expected
-    assert not any(found[name].alarm for found in (drift(usual, made(rng, 200)) for _ in range(100)) for name in found)
+    assert not any(
+        found[name].alarm
+        for found in (drift(usual, made(rng, 200)) for _ in range(100))
+        for name in found
+    )
     assert all(drift(usual, made(rng, 200, ink=0.15))["ink"].alarm for _ in range(20))
     assert all(drift(usual, made(rng, 200, doubt=0.3))["doubtful"].alarm for _ in range(20))
     assert all(drift(usual, made(rng, 200, sure=0.7))["probability"].alarm for _ in range(20))
@@ -398,7 +491,9 @@ def test_drift_without_any_doubt_or_with_too_little():
     rng = np.random.default_rng(2)
     calm = made(rng, 500, doubt=0)
     found = drift(calm, calm)
-    assert all(part.distance == 0 and not part.alarm and 0 < part.limit < 1 for part in found.values())
+    assert all(
+        part.distance == 0 and not part.alarm and 0 < part.limit < 1 for part in found.values()
+    )
     assert Drift(0.1, 0.2, 0.3, 0.2).alarm
     for args in ((calm, made(rng, 49)), (made(rng, 10), calm), (calm, calm, 0), (calm, calm, 1)):
         with pytest.raises(ValueError, match="drift needs"):
@@ -419,7 +514,9 @@ def test_a_scanner_that_fades_rings(net, sample):
 @pytest.fixture(scope="module")
 def onnx_file(net, tmp_path_factory):
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'mnist_course[onnx]'")
+        pytest.importorskip(
+            package, reason=f"{package} is not installed: pip install 'mnist_course[onnx]'"
+        )
     path = tmp_path_factory.mktemp("onnx") / "net.onnx"
     save_onnx(path, net, accuracy=0.9965)
     return path
@@ -447,8 +544,12 @@ def test_onnx_files_of_others(tmp_path, onnx_file):
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
 def test_what_onnx_needs_is_said(net, tmp_path, monkeypatch, capsys, package):
     for name in ("onnx", "onnxruntime", "onnxscript"):
-        monkeypatch.setitem(sys.modules, name, None if name == package else export)  # None: not there
-    with pytest.raises(ImportError, match=rf"ONNX needs the package {package}: pip install 'mnist_course\[onnx\]'"):
+        monkeypatch.setitem(
+            sys.modules, name, None if name == package else export
+        )  # None: not there
+    with pytest.raises(
+        ImportError, match=rf"ONNX needs the package {package}: pip install 'mnist_course\[onnx\]'"
+    ):
         save_onnx(tmp_path / "a.onnx", net)
     assert main(["export", str(tmp_path / "a.onnx")]) == 2
     assert f"mnist-course: ONNX needs the package {package}" in capsys.readouterr().err
@@ -458,14 +559,19 @@ def test_what_onnx_needs_is_said(net, tmp_path, monkeypatch, capsys, package):
 # ---- the command
 
 
-@pytest.mark.parametrize(("kind", "size"), [("safetensors", 2_374_000), ("float16", 1_187_000), ("int8", 598_000)])
+@pytest.mark.parametrize(
+    ("kind", "size"), [("safetensors", 2_374_000), ("float16", 1_187_000), ("int8", 598_000)]
+)
 def test_export_writes_a_file_that_predict_reads(tmp_path, capsys, sample, kind, size):
     from PIL import Image
 
     path = tmp_path / "new folder" / "digits.safetensors"
     assert main(["export", str(path), "--format", kind]) == 0
     said = capsys.readouterr().out
-    assert f"{path}: {kind}, {path.stat().st_size:,} bytes" in said and "of 500 sample digits right" in said
+    assert (
+        f"{path}: {kind}, {path.stat().st_size:,} bytes" in said
+        and "of 500 sample digits right" in said
+    )
     assert size < path.stat().st_size < size + 2_000 and len(list(path.parent.iterdir())) == 1
     Image.fromarray(sample[1].images[0].numpy()).save(tmp_path / "digit.png")
     assert main(["predict", str(tmp_path / "digit.png"), "--model", str(path)]) == 0
@@ -476,25 +582,43 @@ def test_export_of_ones_own_weights(tmp_path, capsys):
     torch.manual_seed(0)
     mine = Net()
     save_weights(tmp_path / "mine.safetensors", mine)
-    assert main(["export", str(tmp_path / "out.safetensors"), "--model", str(tmp_path / "mine.safetensors")]) == 0
+    assert (
+        main(
+            [
+                "export",
+                str(tmp_path / "out.safetensors"),
+                "--model",
+                str(tmp_path / "mine.safetensors"),
+            ]
+        )
+        == 0
+    )
     assert torch.equal(load_model(tmp_path / "out.safetensors").fc2.bias, mine.fc2.bias)
 
 
 def test_export_to_onnx(tmp_path, capsys, onnx_file):
     assert main(["export", str(tmp_path / "digits.onnx")]) == 0
-    assert "digits.onnx: onnx, " in capsys.readouterr().out and [p.name for p in tmp_path.iterdir()] == ["digits.onnx"]
+    assert "digits.onnx: onnx, " in capsys.readouterr().out and [
+        p.name for p in tmp_path.iterdir()
+    ] == ["digits.onnx"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["digits"], "end its name in .safetensors or .onnx"),
-        (["digits.bin", "--format", "int8"], "a file of the format int8 should end in .safetensors"),
+        (
+            ["digits.bin", "--format", "int8"],
+            "a file of the format int8 should end in .safetensors",
+        ),
         (["digits.onnx", "--format", "float16"], "should end in .safetensors"),
         (["digits.safetensors", "--format", "onnx"], "should end in .onnx"),
         (["a.safetensors", "--model", "notes.txt"], "not a safetensors file"),
         (["a.safetensors", "--model", "missing.safetensors"], "missing.safetensors"),
-        (["notes.safetensors", "--model", "notes.safetensors"], "would be written over the weights"),
+        (
+            ["notes.safetensors", "--model", "notes.safetensors"],
+            "would be written over the weights",
+        ),
         (["notes.txt/a.safetensors"], "notes.txt"),
     ],
 )
@@ -517,8 +641,12 @@ def facts() -> dict:
 
 
 def test_the_card_belongs_to_the_weights(net, facts):
-    assert facts["weights"]["fingerprint"] == fingerprint(net.state_dict()), "the weights are new: mnist-course record card"
-    assert facts["trained"] == json.loads(asset("weights", "net.json").read_text("utf-8"))["settings"], "mnist-course record card"
+    assert facts["weights"]["fingerprint"] == fingerprint(net.state_dict()), (
+        "the weights are new: mnist-course record card"
+    )
+    assert (
+        facts["trained"] == json.loads(asset("weights", "net.json").read_text("utf-8"))["settings"]
+    ), "mnist-course record card"
 
 
 def test_the_card_is_made_from_the_measurements(facts):
@@ -529,9 +657,15 @@ def test_the_card_is_made_from_the_measurements(facts):
 
 def test_the_measurements_are_of_the_full_test_set(facts, net, digits):
     assert facts["test"]["total"] == 10_000 and facts["test"]["accuracy"] >= 0.996
-    assert facts["test"]["accuracy"] == json.loads(asset("weights", "net.json").read_text("utf-8"))["test_acc"][-1]
+    assert (
+        facts["test"]["accuracy"]
+        == json.loads(asset("weights", "net.json").read_text("utf-8"))["test_acc"][-1]
+    )
     rows = {row["stored"]: row for row in facts["formats"]}
-    assert rows.keys() == {"float32", "float16", "int8", "onnx"} and rows["int8"]["bytes"] < 0.26 * rows["float32"]["bytes"]
+    assert (
+        rows.keys() == {"float32", "float16", "int8", "onnx"}
+        and rows["int8"]["bytes"] < 0.26 * rows["float32"]["bytes"]
+    )
     assert all(abs(row["right"] - facts["test"]["right"]) <= 5 for row in rows.values())
     assert facts["browser"]["digits"] == facts["browser"]["same_answer"] == 10_000
 
@@ -547,7 +681,7 @@ def test_the_browsers_network_gives_torchs_answers(net, digits):
 
 
 def test_record_card(tmp_path, monkeypatch, digits, facts):
-    import mnist_course.record as record
+    import mnist_course.making.recorded as record
 
     few = DigitDataset(digits.images[:40], digits.labels[:40])
     for name in ("net.json", "net.safetensors"):
@@ -563,6 +697,8 @@ def test_record_card(tmp_path, monkeypatch, digits, facts):
     record.record_card(times=True)
     again = json.loads((tmp_path / "measured.json").read_text("utf-8"))
     assert again["test"] == found["test"] and again["latency"] != found["latency"]
-    (tmp_path / "measured.json").write_text(json.dumps({**found, "weights": {"fingerprint": "another"}}))
+    (tmp_path / "measured.json").write_text(
+        json.dumps({**found, "weights": {"fingerprint": "another"}})
+    )
     with pytest.raises(ValueError, match="about other weights: make the whole card"):
         record.record_card(times=True)

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import mnist_course.benchmark as benchmark
 import mnist_course.fast as fast
+import mnist_course.making.benchmark as benchmark
 from mnist_course.arithmetic import ledger
-from mnist_course.benchmark import PARTS, epochs_to, run_bench, say_bench
+from mnist_course.base import asset
 from mnist_course.cli import main
 from mnist_course.data import BatchLoader, DigitDataset, make_loaders, normalize
-from mnist_course.environment import asset, seed_everything
+from mnist_course.environment import seed_everything
 from mnist_course.fast import (
     FastForward,
     Muon,
@@ -34,6 +34,7 @@ from mnist_course.fast import (
     step_macs,
     where_time_goes,
 )
+from mnist_course.making.benchmark import PARTS, epochs_to, run_bench, say_bench
 from mnist_course.model import Net
 from mnist_course.training import RECIPES, fit, load_weights, make_recipe, save_weights
 
@@ -57,7 +58,11 @@ def test_pooling_before_relu_changes_nothing(net, x):
     slopes = [p.grad.clone() for p in net.parameters()]
     net.zero_grad()
     net(x)[:, 3].sum().backward()
-    for name, (p, slope) in zip([n for n, _ in net.named_parameters()], zip(net.parameters(), slopes, strict=True), strict=True):
+    for name, (p, slope) in zip(
+        [n for n, _ in net.named_parameters()],
+        zip(net.parameters(), slopes, strict=True),
+        strict=True,
+    ):
         torch.testing.assert_close(p.grad, slope, msg=lambda said, name=name: f"{name}: {said}")
 
 
@@ -75,13 +80,19 @@ def test_the_middle_is_what_the_middle_weights_of_fc1_see(net, x):
 def test_fast_weights_have_kaimings_spread(net):
     fast_weights(net)
     for layer, inputs in ((net.conv1, 9), (net.conv4, 128 * 9)):
-        assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / inputs), rel=0.15) and not layer.bias.any()
+        assert (
+            layer.weight.std().item() == pytest.approx(math.sqrt(2 / inputs), rel=0.15)
+            and not layer.bias.any()
+        )
     cells = net.fc1.weight.detach().view(50, 256, 4, 4)
     assert cells[:, :, 1:3, 1:3].std().item() == pytest.approx(math.sqrt(2 / 1024), rel=0.05)
     assert (cells != 0).sum() <= 50 * 256 * 4
 
 
-@pytest.mark.parametrize(("rest", "sleeping"), [(0, []), (1, ["conv1"]), (2, ["conv1", "conv2"]), (3, ["conv1", "conv2", "conv3"])])
+@pytest.mark.parametrize(
+    ("rest", "sleeping"),
+    [(0, []), (1, ["conv1"]), (2, ["conv1", "conv2"]), (3, ["conv1", "conv2", "conv3"])],
+)
 def test_layers_at_rest_have_no_slope_and_change_nothing_else(net, x, rest, sleeping):
     torch.testing.assert_close(fast_log_probs(net, x, rest), net(x))
     fast_log_probs(net, x, rest)[:, 0].sum().backward()
@@ -120,7 +131,9 @@ def test_orthogonal_keeps_directions_and_levels_lengths(shape):
     inside = u.T @ made @ v.T  # in the matrix's own directions
     assert made.shape == shape and (inside.diag() > 0.5).all() and (inside.diag() < 1.5).all()
     assert (inside - inside.diag().diag()).abs().max() < 1e-3
-    torch.testing.assert_close(orthogonal(100 * matrix), made, rtol=1e-3, atol=1e-4)  # only the directions count
+    torch.testing.assert_close(
+        orthogonal(100 * matrix), made, rtol=1e-3, atol=1e-4
+    )  # only the directions count
     assert not orthogonal(torch.zeros(shape)).any()
 
 
@@ -142,7 +155,9 @@ def test_muon_without_matrices_is_sgd_with_nesterov():
 def test_muon_steps_are_orthogonal_and_skip_what_rests():
     layer, still = nn.Conv2d(2, 4, 3, bias=False), nn.Linear(2, 2)
     before = layer.weight.detach().clone(), still.weight.detach().clone()
-    optimizer = Muon([{"params": layer.parameters(), "orthogonal": True}, {"params": still.parameters()}], lr=0.5)
+    optimizer = Muon(
+        [{"params": layer.parameters(), "orthogonal": True}, {"params": still.parameters()}], lr=0.5
+    )
     layer(torch.randn(3, 2, 6, 6)).square().sum().backward()
     optimizer.step()
     lengths = torch.linalg.svdvals((layer.weight.detach() - before[0]).flatten(1))
@@ -170,7 +185,11 @@ def test_the_plan_goes_one_way():
 def test_the_forward_pass_follows_the_plan(net, x, small, monkeypatch):
     recipe, seen = fast_recipe(net, 20), []
     real = fast.fast_log_probs
-    monkeypatch.setattr(fast, "fast_log_probs", lambda model, x, rest: seen.append((x.shape[-1], rest)) or real(model, x, rest))
+    monkeypatch.setattr(
+        fast,
+        "fast_log_probs",
+        lambda model, x, rest: seen.append((x.shape[-1], rest)) or real(model, x, rest),
+    )
     for _ in range(recipe.steps(20)):
         log_probs, y, loss = recipe.forward(net, x, small[0].labels[:16], "float32")
         recipe.optimizer.step()
@@ -198,11 +217,16 @@ def run(small, seed=0, epochs=1, **more):
 
 def test_fit_takes_the_name_and_gives_an_ordinary_net(small, tmp_path, no_bfloat16):
     model, history = run(small)
-    assert history.settings == {"recipe": "fast", "precision": "float32"} and history.test_acc[-1] > 0.15
+    assert (
+        history.settings == {"recipe": "fast", "precision": "float32"}
+        and history.test_acc[-1] > 0.15
+    )
     save_weights(tmp_path / "net.safetensors", model)
     again = load_weights(tmp_path / "net.safetensors", Net())
     x = normalize(small[1].images[:50])
-    torch.testing.assert_close(again(x), model(x), rtol=1e-4, atol=1e-4)  # channels last, so other sums
+    torch.testing.assert_close(
+        again(x), model(x), rtol=1e-4, atol=1e-4
+    )  # channels last, so other sums
     assert sum(p.numel() for p in again.parameters()) == 593_200
 
 
@@ -230,9 +254,20 @@ def test_resuming_gives_the_same_numbers(small, tmp_path, no_bfloat16, monkeypat
     seed_everything(5)
     again = Net()
     loader = BatchLoader(small[0], 16, shuffle=True)
-    resumed = fit(again, loader, tests, recipe="fast", epochs=2, progress=False, checkpoint=tmp_path / "c.pt", resume=True)
+    resumed = fit(
+        again,
+        loader,
+        tests,
+        recipe="fast",
+        epochs=2,
+        progress=False,
+        checkpoint=tmp_path / "c.pt",
+        resume=True,
+    )
     assert resumed.train_loss == history.train_loss
-    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True)
+    )
 
 
 class Stops(BatchLoader):
@@ -251,12 +286,18 @@ class Stops(BatchLoader):
 
 def test_what_the_recipe_refuses(small):
     other = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(1))
-    with pytest.raises(ValueError, match='made for Net, got a Sequential: recipe="one-cycle" takes any network'):
+    with pytest.raises(
+        ValueError, match='made for Net, got a Sequential: recipe="one-cycle" takes any network'
+    ):
         fast_recipe(other, 10)
     loaders = make_loaders(*small)
-    with pytest.raises(ValueError, match="recipe must be one of seed, one-cycle, fast, got 'quick'"):
+    with pytest.raises(
+        ValueError, match="recipe must be one of seed, one-cycle, fast, got 'quick'"
+    ):
         fit(other, *loaders, recipe="quick")
-    with pytest.raises(ValueError, match=r"an optimizer or a recipe \(seed, one-cycle, fast\), and not both"):
+    with pytest.raises(
+        ValueError, match=r"an optimizer or a recipe \(seed, one-cycle, fast\), and not both"
+    ):
         fit(other, *loaders)
     with pytest.raises(ValueError, match="not both"):
         fit(other, *loaders, torch.optim.SGD(other.parameters(), lr=0.1), recipe="seed")
@@ -265,7 +306,9 @@ def test_what_the_recipe_refuses(small):
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_every_recipe_can_be_made_by_name(name, no_bfloat16):
     recipe = make_recipe(name, Net(), 10, 2)
-    assert recipe.step_every == ("epoch" if name == "seed" else "batch") and isinstance(recipe.forward, FastForward) == (name == "fast")
+    assert recipe.step_every == ("epoch" if name == "seed" else "batch") and isinstance(
+        recipe.forward, FastForward
+    ) == (name == "fast")
 
 
 def test_the_command_line_chooses_the_precision(small, tmp_path, monkeypatch, no_bfloat16):
@@ -275,7 +318,12 @@ def test_the_command_line_chooses_the_precision(small, tmp_path, monkeypatch, no
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--recipe", "fast", "--out", "run"]) == 0
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
-    assert (settings["recipe"], settings["epochs"], settings["precision"], settings["batch_size"]) == ("fast", 1, "float32", 128)
+    assert (
+        settings["recipe"],
+        settings["epochs"],
+        settings["precision"],
+        settings["batch_size"],
+    ) == ("fast", 1, "float32", 128)
 
 
 # measuring
@@ -288,13 +336,20 @@ def test_fair_seconds_takes_turns_and_does_not_count_the_first():
         calls.append(name)
 
     seconds = fair_seconds({"a": lambda: job("a"), "b": lambda: job("b")}, rounds=3)
-    assert calls == ["a", "b"] * 4 and seconds.keys() == {"a", "b"} and min(seconds.values()) >= 0 and next(clock) == 0
+    assert (
+        calls == ["a", "b"] * 4
+        and seconds.keys() == {"a", "b"}
+        and min(seconds.values()) >= 0
+        and next(clock) == 0
+    )
     with pytest.raises(ValueError, match="at least one job and one round"):
         fair_seconds({}, 3)
 
 
 def test_medians_of_a_clock_that_jumps(monkeypatch):
-    times = iter([0, 0, 1, 0, 99, 0, 2])  # of the first call, which is not counted, the start; then start and end
+    times = iter(
+        [0, 0, 1, 0, 99, 0, 2]
+    )  # of the first call, which is not counted, the start; then start and end
     monkeypatch.setattr(fast, "time", SimpleNamespace(perf_counter=lambda: next(times)))
     assert fair_seconds({"a": lambda: None}, rounds=3) == {"a": 2}
 
@@ -305,9 +360,13 @@ def test_matmul_rate(monkeypatch):
         matmul_rate("float8")
 
 
-@pytest.mark.parametrize(("bfloat16", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (4.0, "float32")])
+@pytest.mark.parametrize(
+    ("bfloat16", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (4.0, "float32")]
+)
 def test_the_faster_precision_is_measured(monkeypatch, bfloat16, chosen):
-    monkeypatch.setattr(fast, "fair_seconds", lambda jobs, rounds: {"float32": 1.0, "bfloat16": bfloat16})
+    monkeypatch.setattr(
+        fast, "fair_seconds", lambda jobs, rounds: {"float32": 1.0, "bfloat16": bfloat16}
+    )
     faster_precision.cache_clear()
     assert faster_precision("cpu") == chosen
     faster_precision.cache_clear()
@@ -326,8 +385,14 @@ def test_where_time_goes_sums_to_one(net, x, small):
         F.nll_loss(net(x), small[0].labels[:16]).backward()
 
     shares = where_time_goes(job)
-    assert sum(shares.values()) == pytest.approx(1) and list(shares.values()) == sorted(shares.values(), reverse=True)
-    assert shares["convolutions, backward"] > 0.2 and shares["convolutions, forward"] > 0.1 and shares["max pooling"] > 0
+    assert sum(shares.values()) == pytest.approx(1) and list(shares.values()) == sorted(
+        shares.values(), reverse=True
+    )
+    assert (
+        shares["convolutions, backward"] > 0.2
+        and shares["convolutions, forward"] > 0.1
+        and shares["max pooling"] > 0
+    )
     assert "convolutions, backward" in plot_parts(shares, "a step").description
 
 
@@ -347,7 +412,9 @@ def test_epochs_of_the_recorded_runs():
 
 @pytest.fixture
 def tiny(small, monkeypatch, no_bfloat16):
-    data = tuple(DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(small, (640, 64), strict=True))
+    data = tuple(
+        DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(small, (640, 64), strict=True)
+    )
     monkeypatch.setattr(benchmark, "load_mnist", lambda data_folder=None: data)
     monkeypatch.setattr(benchmark, "faster_precision", lambda device="cpu": "float32")
     return data
@@ -356,17 +423,32 @@ def tiny(small, monkeypatch, no_bfloat16):
 def test_the_bench_writes_part_by_part_and_goes_on(tiny, tmp_path, monkeypatch, capsys):
     calls = []
     for name in PARTS:
-        monkeypatch.setitem(PARTS, name, lambda data, rounds, quick, name=name: calls.append(name) or {"over": 1})
+        monkeypatch.setitem(
+            PARTS, name, lambda data, rounds, quick, name=name: calls.append(name) or {"over": 1}
+        )
     path = tmp_path / "bench.json"
-    assert main(["bench", "--out", str(path), "--parts", "linear", "memory", "--rounds", "2", "--quick"]) == 0
-    assert calls == ["linear", "memory"] and json.loads(path.read_text())["linear"] | {"took": 0} == {
+    assert (
+        main(
+            ["bench", "--out", str(path), "--parts", "linear", "memory", "--rounds", "2", "--quick"]
+        )
+        == 0
+    )
+    assert calls == ["linear", "memory"] and json.loads(path.read_text())["linear"] | {
+        "took": 0
+    } == {
         "rounds": 2,
         "quick": True,
         "over": 1,
         "took": 0,
     }
     found = run_bench(path, ["memory", "batches"], rounds=1)
-    assert calls[2:] == ["batches"] and found.keys() == {"machine", "provisional", "linear", "memory", "batches"}
+    assert calls[2:] == ["batches"] and found.keys() == {
+        "machine",
+        "provisional",
+        "linear",
+        "memory",
+        "batches",
+    }
     run_bench(path, ["memory"], again=True)
     assert calls[3:] == ["memory"] and json.loads(path.read_text()).keys() == found.keys()
     run_bench(path, again=True, rounds=1, provisional=True)
@@ -375,16 +457,24 @@ def test_the_bench_writes_part_by_part_and_goes_on(tiny, tmp_path, monkeypatch, 
     assert not json.loads(path.read_text())["provisional"]  # nothing of the old file is left
     path.write_text(json.dumps(found | {"machine": {"processor": "abacus"}}))
     assert main(["bench", "--out", str(path)]) == 2 and "another machine" in capsys.readouterr().err
-    assert main(["bench", "--out", str(path), "--parts", "luck"]) == 2 and "there is no part 'luck'" in capsys.readouterr().err
+    assert (
+        main(["bench", "--out", str(path), "--parts", "luck"]) == 2
+        and "there is no part 'luck'" in capsys.readouterr().err
+    )
 
 
 def test_parts_measure_something(tiny):
     training = benchmark.part_training(tiny, 1, True)
-    assert training["ratio"] > 1 and training["seed_estimated"] and len(training["fast_accuracy"]) == 1
+    assert (
+        training["ratio"] > 1 and training["seed_estimated"] and len(training["fast_accuracy"]) == 1
+    )
     throughput = benchmark.part_throughput(tiny, 1, True)["float32"]
     assert throughput["share"]["28"] == throughput["steps"]["28"] / throughput["matmul"] > 0
     batches = benchmark.part_batches(tiny, 1, True)
-    assert batches["train_ms"].keys() < batches["test_ms"].keys() and min(batches["train_ms"].values()) > 0
+    assert (
+        batches["train_ms"].keys() < batches["test_ms"].keys()
+        and min(batches["train_ms"].values()) > 0
+    )
 
 
 def test_the_bench_in_words(bench):
@@ -404,7 +494,11 @@ def bench():
 
 def test_the_file_that_ships_is_whole(bench):
     assert set(PARTS) <= set(bench)
-    assert len(bench["training"]["fast_seconds"]) == len(bench["training"]["fast_accuracy"]) == bench["training"]["rounds"]
+    assert (
+        len(bench["training"]["fast_seconds"])
+        == len(bench["training"]["fast_accuracy"])
+        == bench["training"]["rounds"]
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
@@ -418,8 +512,12 @@ def test_the_gpus_file_is_measured_and_said():
     found = json.loads(asset("runs", "bench-gpu.json").read_text(encoding="utf-8"))
     part = found["gpu"]
     race = part["training"]
-    assert found["machine"]["gpu"] == part["name"] and not found["provisional"] and part["rounds"] >= 5
-    assert (race["digits"], race["unseen"]) == (60_000, 10_000) and len(race["fast_accuracy"]) == part["rounds"]
+    assert (
+        found["machine"]["gpu"] == part["name"] and not found["provisional"] and part["rounds"] >= 5
+    )
+    assert (race["digits"], race["unseen"]) == (60_000, 10_000) and len(
+        race["fast_accuracy"]
+    ) == part["rounds"]
     assert part["float32_ms"].keys() == part["bfloat16_ms"].keys() >= {"64", "256", "1024", "4096"}
     assert f"on {part['name']}: {race['median']['fast']:.2f} s" in say_bench(found)
 
@@ -428,4 +526,6 @@ def test_the_files_that_ship_are_measured(bench):
     "With enough rounds, on a machine that did nothing else."
     assert not bench["provisional"], "mnist-course bench --quick --again, on a quiet machine"
     assert all(bench[name]["rounds"] >= 5 for name in PARTS)
-    assert (bench["training"]["digits"], bench["training"]["unseen"]) == (60_000, 10_000) and bench["machine"]["threads"] == 2
+    assert (bench["training"]["digits"], bench["training"]["unseen"]) == (60_000, 10_000) and bench[
+        "machine"
+    ]["threads"] == 2

@@ -55,7 +55,11 @@ def test_show_digits_uses_one_scale():
 
 @pytest.mark.parametrize(
     "images",
-    [torch.zeros(1, 1, 28, 28, requires_grad=True), torch.zeros(1, 28, 28, dtype=torch.bfloat16), np.zeros((1, 28, 28), np.uint8)],
+    [
+        torch.zeros(1, 1, 28, 28, requires_grad=True),
+        torch.zeros(1, 28, 28, dtype=torch.bfloat16),
+        np.zeros((1, 28, 28), np.uint8),
+    ],
     ids=["with gradients", "bfloat16", "numpy"],
 )
 def test_show_digits_takes_what_comes(images):
@@ -98,7 +102,9 @@ def test_show_maps_chooses_the_scale_from_the_data(maps, limits, colours):
 
 def test_show_maps_describes_the_data():
     maps = torch.tensor([[[0.0, 1.5]], [[0.25, 0.5]]], requires_grad=True)
-    assert show_maps(maps, name="kernel").description == "2 kernels of 1 x 2 numbers, from 0 to 1.5."
+    assert (
+        show_maps(maps, name="kernel").description == "2 kernels of 1 x 2 numbers, from 0 to 1.5."
+    )
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (0, 3, 3), (1, 0, 3), (2, 8, 3, 3)])

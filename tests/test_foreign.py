@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_course.foreign import CLEAN, LOOKALIKES, MAKERS, OTHERS, SIDE, STROKES, curve, draw_lines, foreign_digits, non_digits
+from mnist_course.engine.foreign import (
+    CLEAN,
+    LOOKALIKES,
+    MAKERS,
+    OTHERS,
+    SIDE,
+    STROKES,
+    curve,
+    draw_lines,
+    foreign_digits,
+    non_digits,
+)
 from mnist_course.model import load_pretrained
 from mnist_course.predict import look, predict, prepare
 
@@ -14,20 +25,30 @@ def net():
 
 def test_the_same_for_everybody():
     a, b, other = foreign_digits(40), foreign_digits(20), foreign_digits(20, seed=1)
-    assert all(np.array_equal(x.image, y.image) and x[1:] == y[1:] for x, y in zip(a, b, strict=False))
+    assert all(
+        np.array_equal(x.image, y.image) and x[1:] == y[1:] for x, y in zip(a, b, strict=False)
+    )
     assert not any(np.array_equal(x.image, y.image) for x, y in zip(b, other, strict=True))
-    assert all(np.array_equal(x.image, y.image) for x, y in zip(non_digits(20), non_digits(10), strict=False))
+    assert all(
+        np.array_equal(x.image, y.image)
+        for x, y in zip(non_digits(20), non_digits(10), strict=False)
+    )
 
 
 def test_every_kind_and_digit_has_its_share():
     digits = foreign_digits(200)
-    counts = {kind: [sum(p.label == digit for p in digits if p.kind == kind) for digit in range(10)] for kind in MAKERS}
+    counts = {
+        kind: [sum(p.label == digit for p in digits if p.kind == kind) for digit in range(10)]
+        for kind in MAKERS
+    }
     assert set(map(tuple, counts.values())) == {(2,) * 10}
     assert all(p.image.shape == (SIDE, SIDE) and p.image.dtype == np.uint8 for p in digits)
     corners = [p.image[0, 0] > 128 for p in digits if p.kind in CLEAN]
     assert 0.3 < np.mean(corners) < 0.7  # light paper and dark paper
     others = non_digits(130)
-    assert {p.kind for p in others} == set(OTHERS) and not any(isinstance(p.label, int) for p in others)
+    assert {p.kind for p in others} == set(OTHERS) and not any(
+        isinstance(p.label, int) for p in others
+    )
     assert {p.label for p in others if p.kind == "letter like a digit"} == set(LOOKALIKES)
     assert not {p.label for p in others if p.kind == "letter"} & set(LOOKALIKES)
 
@@ -49,8 +70,12 @@ def test_a_curve_passes_through_its_points():
 
 def test_a_pen_is_as_wide_as_it_says():
     ink = draw_lines([[(50, 140), (230, 140)]], pen=20) / 255
-    assert abs(ink[:, 140].sum() - 20) < 1.5 and ink[140, 35:45].sum() > 3 and not ink[140, :35].any()
-    assert {len(strokes) > 0 for strokes in STROKES.values()} == {True} and set(STROKES) == set(range(10))
+    assert (
+        abs(ink[:, 140].sum() - 20) < 1.5 and ink[140, 35:45].sum() > 3 and not ink[140, :35].any()
+    )
+    assert {len(strokes) > 0 for strokes in STROKES.values()} == {True} and set(STROKES) == set(
+        range(10)
+    )
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -66,4 +91,9 @@ def test_who_is_refused_and_who_passes(net):
         passed.setdefault(picture.kind, []).append(predict(net, picture.image).is_digit)
     share = {kind: np.mean(said) for kind, said in passed.items()}
     assert np.mean([share[kind] for kind in CLEAN]) >= 0.95
-    assert share["blank"] <= 0.1 and share["noise"] <= 0.05 and share["scribble"] <= 0.3 and share["letter"] <= 0.5, share
+    assert (
+        share["blank"] <= 0.1
+        and share["noise"] <= 0.05
+        and share["scribble"] <= 0.3
+        and share["letter"] <= 0.5
+    ), share

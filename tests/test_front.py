@@ -6,16 +6,29 @@ import threading
 import pytest
 from PIL import Image
 
-from mnist_course import front
-from mnist_course.classroom import lessons
-from mnist_course.draw import write_page
-from mnist_course.front import CURVES, PAGE, curves, draw_three, lessons_table, picture_file, pictures, strip, with_words, words_of
-from mnist_course.publish import site_server
+import mnist_course.making.readme as front
+from mnist_course.making.readme import (
+    CURVES,
+    PAGE,
+    curves,
+    draw_three,
+    lessons_table,
+    picture_file,
+    pictures,
+    strip,
+    with_words,
+    words_of,
+)
+from mnist_course.making.site import site_server
+from mnist_course.teaching.notebooks import lessons
+from mnist_course.widgets.pad import write_page
 
 
 def test_the_strip_is_a_digit_that_the_network_reads_with_doubt(sample):
     label = sample[1].labels[front.DOUBTED].item()
-    answer, percent = re.search(r"three best answers: (\d) \((\d+) %\)", strip().description).groups()
+    answer, percent = re.search(
+        r"three best answers: (\d) \((\d+) %\)", strip().description
+    ).groups()
     assert int(answer) == label and 60 <= int(percent) <= 95
     assert "9 of the 32 maps of 26 x 26 behind conv1" in strip().description
 
@@ -31,7 +44,9 @@ def test_pictures_carry_their_words(tmp_path):
 
 
 def test_the_curves_are_todays():
-    assert words_of(picture_file(CURVES)) == curves().description, "mnist-course notebooks index.ipynb"
+    assert words_of(picture_file(CURVES)) == curves().description, (
+        "mnist-course notebooks index.ipynb"
+    )
 
 
 def test_the_curves_are_written_only_when_they_changed(tmp_path, monkeypatch):
@@ -47,7 +62,9 @@ def test_the_curves_are_written_only_when_they_changed(tmp_path, monkeypatch):
 
 def test_pictures_are_small_and_can_be_put_into_a_table():
     for name in (CURVES, PAGE):
-        assert picture_file(name).stat().st_size < 40_000 and not re.search(r"[\[\]|\n]", words_of(picture_file(name)))
+        assert picture_file(name).stat().st_size < 40_000 and not re.search(
+            r"[\[\]|\n]", words_of(picture_file(name))
+        )
     assert [line.count("|") for line in pictures().splitlines()] == [3, 3, 3]
 
 
@@ -59,7 +76,9 @@ def test_the_page_answers_as_its_picture_says(tmp_path, chromium):
     page.goto(f"{address}try/index.html")
     page.wait_for_selector(".mc-canvas")
     said = draw_three(page)
-    assert said.startswith("3 (") and f"The page says: {said}." in words_of(picture_file(PAGE)), "python -m mnist_course.front"
+    assert said.startswith("3 (") and f"The page says: {said}." in words_of(picture_file(PAGE)), (
+        "python -m mnist_course.making.readme"
+    )
     page.close()
     server.shutdown()
 
@@ -76,4 +95,8 @@ def test_the_table_holds_every_lesson():
     rows = lessons_table("../").splitlines()[2:]
     assert len(rows) == len(lessons())
     for row, path in zip(rows, lessons(), strict=True):
-        assert row.startswith(f"| [{path.name[:2]} ") and f"(../{path.name}) `" in row and len(row.split(" | ")) == 3
+        assert (
+            row.startswith(f"| [{path.name[:2]} ")
+            and f"(../{path.name}) `" in row
+            and len(row.split(" | ")) == 3
+        )

@@ -16,11 +16,23 @@ import psutil
 import pytest
 
 from mnist_course.checks import exercises
-from mnist_course.classroom import write_course
 from mnist_course.cli import main
-from mnist_course.grading import Grade, Limits, environment, grade_folder, grades_csv, grades_report, submissions, watch, write_grades
+from mnist_course.teaching.folder import write_course
+from mnist_course.teaching.grading import (
+    Grade,
+    Limits,
+    environment,
+    grade_folder,
+    grades_csv,
+    grades_report,
+    submissions,
+    watch,
+    write_grades,
+)
 
-posix = pytest.mark.skipif(os.name != "posix", reason="signals, fork and memory limits are those of POSIX systems")
+posix = pytest.mark.skipif(
+    os.name != "posix", reason="signals, fork and memory limits are those of POSIX systems"
+)
 IDS = [item.id for item in exercises() if item.lesson == "03"]
 RIGHT = {
     "03.same_padding": "def same_padding(kernel_size, dilation=1):\n    return dilation * (kernel_size - 1) // 2",
@@ -46,8 +58,19 @@ def right_cells(*ids: str) -> list[str]:
 def write(folder: Path, *sources: str, name: str = "03_shapes.ipynb") -> Path:
     "A notebook with these code cells."
     folder.mkdir(parents=True, exist_ok=True)
-    cells = [{"cell_type": "code", "source": source, "metadata": {}, "outputs": [], "execution_count": None} for source in sources]
-    (folder / name).write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    cells = [
+        {
+            "cell_type": "code",
+            "source": source,
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for source in sources
+    ]
+    (folder / name).write_text(
+        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
     return folder / name
 
 
@@ -71,19 +94,41 @@ def make_class(folder: Path) -> None:
     half = {id: RIGHT[id] for id in IDS[:2]} | {"03.team_params": "team_params = 51_200"}
     solve(folder / "cleo" / "03_shapes.ipynb", half)  # ben's is empty
     write(folder / "dan", "import os\nos.abort()", *right_cells())  # crashes
-    write(folder / "eve", "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", *right_cells())  # hangs
+    write(
+        folder / "eve",
+        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
+        *right_cells(),
+    )  # hangs
     write(folder / "lou", "while True: pass", *right_cells())  # hangs, but can be interrupted
     write(folder / "fay", "import os\nwhile True:\n    os.fork()", *right_cells())  # forks
     write(folder / "gus", *right_cells(*IDS[:3]))  # deleted cells
     cheat = "import mnist_course.checks\nmnist_course.checks.check = print\nfield_width = 10\nprint('03.field_width: passed')"
-    write(folder / "hal", cheat, RIGHT["03.team_params"] + "\n\n\n" + 'check("03.team_params", 51_328)')  # edited checks
-    (folder / "hal" / "mnist_course").mkdir()  # and a package of their own, which says yes to everything
-    (folder / "hal" / "mnist_course" / "__init__.py").write_text("raise SystemExit('the wrong package')")
-    write(folder / "ivy", "for _ in range(300_000):\n    print('x' * 1000)\n'y' * 100_000_000", *right_cells())  # prints a flood
+    write(
+        folder / "hal",
+        cheat,
+        RIGHT["03.team_params"] + "\n\n\n" + 'check("03.team_params", 51_328)',
+    )  # edited checks
+    (
+        folder / "hal" / "mnist_course"
+    ).mkdir()  # and a package of their own, which says yes to everything
+    (folder / "hal" / "mnist_course" / "__init__.py").write_text(
+        "raise SystemExit('the wrong package')"
+    )
+    write(
+        folder / "ivy",
+        "for _ in range(300_000):\n    print('x' * 1000)\n'y' * 100_000_000",
+        *right_cells(),
+    )  # prints a flood
     (folder / "jon").mkdir()  # wrong file types
-    (folder / "jon" / "03_shapes.ipynb").write_text("Dear teacher, my homework is in the other file.")
+    (folder / "jon" / "03_shapes.ipynb").write_text(
+        "Dear teacher, my homework is in the other file."
+    )
     (folder / "jon" / "homework.docx").write_bytes(b"PK\x03\x04")
-    write(folder / "kim", "hog = []\nwhile True:\n    hog.append(bytearray(50_000_000))", *right_cells())  # fills the memory
+    write(
+        folder / "kim",
+        "hog = []\nwhile True:\n    hog.append(bytearray(50_000_000))",
+        *right_cells(),
+    )  # fills the memory
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +136,25 @@ def graded(tmp_path_factory) -> tuple[dict[str, Grade], Path, float]:
     folder = tmp_path_factory.mktemp("grading")
     make_class(folder / "class")
     start = time.perf_counter()
-    words = ["grade", str(folder / "class"), "--out", str(folder / "out"), "--time-limit", "15", "--memory-limit", "1"]
+    words = [
+        "grade",
+        str(folder / "class"),
+        "--out",
+        str(folder / "out"),
+        "--time-limit",
+        "15",
+        "--memory-limit",
+        "1",
+    ]
     grades: list[Grade] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mnist_course.grading.write_grades", lambda made, out: grades.extend(made) or write_grades(made, out))
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a job that a script started with &
+        patch.setattr(
+            "mnist_course.teaching.grading.write_grades",
+            lambda made, out: grades.extend(made) or write_grades(made, out),
+        )
+        before = signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # as in a job that a script started with &
         try:
             assert main(words) == 0
         finally:
@@ -110,11 +169,33 @@ def statuses(grade: Grade) -> list[str]:
 @posix
 def test_everyone_is_graded(graded):
     grades, _, _ = graded
-    assert list(grades) == ["ada", "ben", "cleo", "dan", "eve", "fay", "gus", "hal", "ivy", "jon", "kim", "lou"]
+    assert list(grades) == [
+        "ada",
+        "ben",
+        "cleo",
+        "dan",
+        "eve",
+        "fay",
+        "gus",
+        "hal",
+        "ivy",
+        "jon",
+        "kim",
+        "lou",
+    ]
     assert grades["ada"].passed == 5 and grades["ada"].remarks == []
     assert statuses(grades["ben"]) == ["not attempted"] * 5 and grades["ben"].remarks == []
-    assert statuses(grades["cleo"]) == ["passed", "passed", "failed", "not attempted", "not attempted"]
-    assert grades["cleo"].results["03.team_params"]["misconception"] == "bias_forgotten" and grades["cleo"].remarks == []
+    assert statuses(grades["cleo"]) == [
+        "passed",
+        "passed",
+        "failed",
+        "not attempted",
+        "not attempted",
+    ]
+    assert (
+        grades["cleo"].results["03.team_params"]["misconception"] == "bias_forgotten"
+        and grades["cleo"].remarks == []
+    )
 
 
 @posix
@@ -132,18 +213,31 @@ def test_everyone_is_graded(graded):
 def test_what_one_cell_does_costs_no_other_answer(graded, learner, told):
     grade = graded[0][learner]
     assert grade.passed == 5
-    assert (told is None and grade.remarks == []) or any(told in remark for remark in grade.remarks), grade.remarks
+    assert (told is None and grade.remarks == []) or any(
+        told in remark for remark in grade.remarks
+    ), grade.remarks
 
 
 @posix
 def test_deleted_cells_and_edited_checks_are_told(graded):
     grades, _, _ = graded
     assert statuses(grades["gus"]) == ["passed"] * 3 + ["missing"] * 2
-    assert any("no cell answers 03.field_width, 03.small_net" in remark for remark in grades["gus"].remarks)
+    assert any(
+        "no cell answers 03.field_width, 03.small_net" in remark for remark in grades["gus"].remarks
+    )
     hal = grades["hal"]
-    assert hal.results["03.field_width"] | {"message": ""} == {"status": "failed", "misconception": "jumps_ignored", "message": ""}
-    assert hal.results["03.team_params"]["status"] == "passed"  # the answer is right, whatever the line behind it says
-    assert any("check line was changed or deleted: 03.team_params, 03.field_width" in remark for remark in hal.remarks)
+    assert hal.results["03.field_width"] | {"message": ""} == {
+        "status": "failed",
+        "misconception": "jumps_ignored",
+        "message": "",
+    }
+    assert (
+        hal.results["03.team_params"]["status"] == "passed"
+    )  # the answer is right, whatever the line behind it says
+    assert any(
+        "check line was changed or deleted: 03.team_params, 03.field_width" in remark
+        for remark in hal.remarks
+    )
     assert grades["jon"].results == {}
     assert any("cannot be read as JSON" in remark for remark in grades["jon"].remarks)
     assert any("homework.docx: not a notebook" in remark for remark in grades["jon"].remarks)
@@ -154,11 +248,25 @@ def test_the_table_and_the_report(graded):
     grades, out, _ = graded
     rows = list(csv.DictReader(io.StringIO((out / "grades.csv").read_text("utf-8-sig"))))
     assert [row["learner"] for row in rows] == list(grades)
-    assert rows[0]["03.small_net"] == "passed" and rows[0]["passed"] == "5" and rows[1]["03.small_net"] == "open"
-    assert rows[2]["03.team_params"] == "failed: bias_forgotten" and rows[6]["03.small_net"] == "missing" and rows[9]["03.small_net"] == ""
+    assert (
+        rows[0]["03.small_net"] == "passed"
+        and rows[0]["passed"] == "5"
+        and rows[1]["03.small_net"] == "open"
+    )
+    assert (
+        rows[2]["03.team_params"] == "failed: bias_forgotten"
+        and rows[6]["03.small_net"] == "missing"
+        and rows[9]["03.small_net"] == ""
+    )
     assert set(row["of"] for row in rows) == {str(len(list(exercises())))}
     report = (out / "report.md").read_text("utf-8")
-    for part in ("`++x..`", "`+++--`", "bias_forgotten", "was still running after 15 s", "homework.docx"):
+    for part in (
+        "`++x..`",
+        "`+++--`",
+        "bias_forgotten",
+        "was still running after 15 s",
+        "homework.docx",
+    ):
         assert part in report, part
 
 
@@ -167,7 +275,10 @@ def test_nothing_is_left_running(graded):
     left = []
     for process in psutil.process_iter():
         try:
-            if "MNIST_COURSE_GRADING" in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
+            if (
+                "MNIST_COURSE_GRADING" in process.environ()
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
                 left.append(process.cmdline())
         except (psutil.Error, OSError):
             continue
@@ -183,8 +294,13 @@ def test_leaving_early_is_told(tmp_path):
         "import os\nos._exit(0)",
         RIGHT["03.field_width"],
     )
-    (grade,) = grade_folder(tmp_path / "class", jobs=1, limits=Limits(seconds=20), say=lambda text: None)
-    assert [grade.results[id]["status"] for id in ("03.team_params", "03.field_width")] == ["passed", "passed"]
+    (grade,) = grade_folder(
+        tmp_path / "class", jobs=1, limits=Limits(seconds=20), say=lambda text: None
+    )
+    assert [grade.results[id]["status"] for id in ("03.team_params", "03.field_width")] == [
+        "passed",
+        "passed",
+    ]
     assert any("ended the process (exit status 0)" in remark for remark in grade.remarks)
 
 
@@ -197,16 +313,28 @@ def test_a_forged_line_in_the_results_is_no_crash(tmp_path):
 
 
 def test_grading_is_told_what_it_cannot_grade(tmp_path, capsys):
-    assert main(["grade", str(tmp_path / "nowhere")]) == 2 and "is not a folder" in capsys.readouterr().err
+    assert (
+        main(["grade", str(tmp_path / "nowhere")]) == 2
+        and "is not a folder" in capsys.readouterr().err
+    )
     assert main(["grade", str(tmp_path)]) == 2 and "is empty" in capsys.readouterr().err
-    for words in (["--jobs", "0"], ["--time-limit", "0"], ["--memory-limit", "nan"], ["--time-limit", "inf"]):
+    for words in (
+        ["--jobs", "0"],
+        ["--time-limit", "0"],
+        ["--memory-limit", "nan"],
+        ["--time-limit", "inf"],
+    ):
         assert main(["grade", str(tmp_path), *words]) == 2 and "must be" in capsys.readouterr().err
     (tmp_path / "a").mkdir()
     write(tmp_path, "x = 1", name="notes.ipynb")
     (tmp_path / "b.ipynb").write_text("[1, 2]")
     assert main(["grade", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "report.md").read_text("utf-8")
-    assert "no notebook was handed in" in text and "not a lesson of this course" in text and "but no notebook of format 4" in text
+    assert (
+        "no notebook was handed in" in text
+        and "not a lesson of this course" in text
+        and "but no notebook of format 4" in text
+    )
 
 
 def test_links_are_not_followed_and_hidden_files_are_no_submission(tmp_path):
@@ -216,31 +344,44 @@ def test_links_are_not_followed_and_hidden_files_are_no_submission(tmp_path):
     (tmp_path / "class" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "class" / ".hidden").mkdir()
     found = submissions(tmp_path / "class")
-    assert {name: [path.name for path in files] for name, files in found.items()} == {"ada": ["03_shapes.ipynb"]}
+    assert {name: [path.name for path in files] for name, files in found.items()} == {
+        "ada": ["03_shapes.ipynb"]
+    }
 
 
 def test_names_and_words_of_learners_are_harmless_in_the_tables():
-    grades = [Grade("=cmd|' /C calc'!A0", {}, ["x.ipynb: cell 1: NameError: <script>|[a](b)\n# big"])]
+    grades = [
+        Grade("=cmd|' /C calc'!A0", {}, ["x.ipynb: cell 1: NameError: <script>|[a](b)\n# big"])
+    ]
     row = next(csv.DictReader(io.StringIO(grades_csv(grades))))
     assert row["learner"] == "'=cmd|' /C calc'!A0"
     report = grades_report(grades)
-    assert "<script>" not in report.replace("\\<", "") and "\n# big" not in report and "\\|" in report
+    assert (
+        "<script>" not in report.replace("\\<", "") and "\n# big" not in report and "\\|" in report
+    )
 
 
 def test_the_fresh_process_gets_none_of_our_secrets(monkeypatch, tmp_path):
     monkeypatch.setenv("API_KEY", "secret")
-    assert "API_KEY" not in environment(tmp_path, "token") and environment(tmp_path, "token")["MNIST_COURSE_DATA"] == "sample"
+    assert (
+        "API_KEY" not in environment(tmp_path, "token")
+        and environment(tmp_path, "token")["MNIST_COURSE_DATA"] == "sample"
+    )
     assert sys.executable
 
 
 @posix
-def test_a_machine_that_stood_still_does_not_take_the_time_to_stop_from_a_cell(tmp_path, monkeypatch):
+def test_a_machine_that_stood_still_does_not_take_the_time_to_stop_from_a_cell(
+    tmp_path, monkeypatch
+):
     told, calls, clock = tmp_path / "told", itertools.count(), time.monotonic
     told.write_text("{}")
     source = "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job started with & ignores interrupts
     source += "try:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(0.5)"
     with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        monkeypatch.setattr(time, "monotonic", lambda: clock() + (50 if next(calls) > 2 else 0))  # past the limit and the grace in one step
+        monkeypatch.setattr(
+            time, "monotonic", lambda: clock() + (50 if next(calls) > 2 else 0)
+        )  # past the limit and the grace in one step
         stopped = watch(process, told, Limits(seconds=5))
     assert stopped == "" and process.returncode == 0

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mnist_course import capacity
-from mnist_course.capacity import code_of, longest_wait, measure, memory_needed, taken_by
+import mnist_course.making.capacity as capacity
+from mnist_course.base import asset
 from mnist_course.checks import exercises
-from mnist_course.environment import asset
-from mnist_course.notebooks import read_notebook
+from mnist_course.making.capacity import code_of, longest_wait, measure, memory_needed, taken_by
+from mnist_course.teaching.notebooks import read_notebook
 from mnist_course.training import History
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +21,11 @@ FOUND = json.loads(asset("runs", "capacity.json").read_text("utf-8"))
 
 
 def text_of(path: Path, kind: str) -> str:
-    return "\n\n".join("".join(cell["source"]) for cell in read_notebook(path)["cells"] if cell["cell_type"] == kind)
+    return "\n\n".join(
+        "".join(cell["source"])
+        for cell in read_notebook(path)["cells"]
+        if cell["cell_type"] == kind
+    )
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
@@ -45,7 +49,9 @@ def test_likely_wrong_answers_are_those_of_the_registry():
     )
     for id, misconception in named:
         assert misconception in known[id].misconceptions, (id, misconception)
-        assert known[id].reasons[misconception] in shown, f"{id}/{misconception} has other words now: mnist-course notebooks teaching"
+        assert known[id].reasons[misconception] in shown, (
+            f"{id}/{misconception} has other words now: mnist-course notebooks teaching"
+        )
 
 
 def test_every_lesson_has_a_section_that_names_each_of_its_exercises():
@@ -58,7 +64,9 @@ def test_every_lesson_has_a_section_that_names_each_of_its_exercises():
 def test_a_process_is_seen_with_its_children_and_a_dead_one_is_nothing():
     held = "x = bytearray(150_000_000); print(1, flush=True); input()"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {held!r}])"
-    with subprocess.Popen([os.sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [os.sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         process.stdout.readline()
         taken = taken_by(process.pid)
         process.communicate(b"\n")
@@ -78,7 +86,15 @@ def test_measure_sees_what_a_lesson_takes(monkeypatch, tmp_path):
     monkeypatch.setattr(capacity, "write_course", write)
     use = measure(tmp_path / "00_small.ipynb", learners=2, every=0.02)
     assert code_of(tmp_path / "00_small.ipynb") == cells
-    assert use.errors == 2 and len(use.peak) == len(use.rest) == len(use.cpu) == len(use.longest) == len(use.seconds) == 2
+    assert (
+        use.errors == 2
+        and len(use.peak)
+        == len(use.rest)
+        == len(use.cpu)
+        == len(use.longest)
+        == len(use.seconds)
+        == 2
+    )
     assert all(peak > rest for peak, rest in zip(use.peak, use.rest, strict=True))
     assert all(0.1 < longest <= cpu for longest, cpu in zip(use.longest, use.cpu, strict=True))
     assert max(use.peak) < use.together <= sum(use.peak) + use.shared + 1
@@ -93,7 +109,9 @@ def test_the_record_is_of_whole_lessons():
 def test_memory_and_waits_are_what_the_page_says():
     thirty, sixty, one = (memory_needed(FOUND, n) for n in (30, 60, 1))
     assert sixty - thirty == pytest.approx(30 / 29 * (thirty - one))
-    assert memory_needed(FOUND, 30, open_kernels=1) < thirty < memory_needed(FOUND, 30, open_kernels=3)
+    assert (
+        memory_needed(FOUND, 30, open_kernels=1) < thirty < memory_needed(FOUND, 30, open_kernels=3)
+    )
     assert longest_wait(FOUND, 30, 8) == pytest.approx(longest_wait(FOUND, 60, 16))
     assert longest_wait(FOUND, 1, 8) == max(max(use["longest"]) for use in FOUND["alone"])
     for wrong in ({"learners": 0}, {"learners": 3, "open_kernels": 0}):
@@ -106,13 +124,18 @@ def test_the_run_on_clothes_is_a_history():
     history = History(**record["history"])
     assert len(history) == history.settings["epochs"] == 20 and len(record["classes"]) == 10
     right = sum(row[i] for i, row in enumerate(record["confusion"]))
-    assert sum(map(sum, record["confusion"])) == 10_000 and abs(right / 10_000 - history.test_acc[-1]) < 1e-3
+    assert (
+        sum(map(sum, record["confusion"])) == 10_000
+        and abs(right / 10_000 - history.test_acc[-1]) < 1e-3
+    )
 
 
 def instructions() -> list[tuple[str, str]]:
     "The Dockerfile's instructions, with continued lines joined."
     text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text("utf-8"))
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [
+        line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")
+    ]
     return [tuple(line.split(maxsplit=1)) for line in lines]
 
 
@@ -120,7 +143,11 @@ def test_the_dockerfile_is_well_formed_and_its_files_are_here():
     steps = instructions()
     known = {"ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "RUN", "USER", "WORKDIR"}
     assert {name for name, _ in steps} <= known and steps[0][0] == "FROM"
-    assert [name for name, _ in steps].count("CMD") == [name for name, _ in steps].count("ENTRYPOINT") == 1
+    assert (
+        [name for name, _ in steps].count("CMD")
+        == [name for name, _ in steps].count("ENTRYPOINT")
+        == 1
+    )
     copied = set()
     for name, rest in steps:
         if name == "COPY":
@@ -128,9 +155,19 @@ def test_the_dockerfile_is_well_formed_and_its_files_are_here():
             assert target.startswith("/src")
             copied |= set(sources)
     assert all((ROOT / source).exists() for source in copied)
-    assert {"setup.py", "settings.ini", "pyproject.toml", "constraints.txt", "README.md", "mnist_course", "nbs"} <= copied
+    assert {
+        "setup.py",
+        "settings.ini",
+        "pyproject.toml",
+        "constraints.txt",
+        "README.md",
+        "mnist_course",
+        "nbs",
+    } <= copied
     names = [name for name, _ in steps]
-    assert names.index("USER") > max(i for i, name in enumerate(names) if name == "RUN")  # a learner is not root
+    assert names.index("USER") > max(
+        i for i, name in enumerate(names) if name == "RUN"
+    )  # a learner is not root
 
 
 def test_the_entrypoint_writes_the_lessons_and_then_runs_what_was_asked_for(tmp_path):
@@ -141,6 +178,10 @@ def test_the_entrypoint_writes_the_lessons_and_then_runs_what_was_asked_for(tmp_
     stub.chmod(0o755)
     own = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     said = subprocess.run(
-        [*entry, "printf", "%s|", "two words", "--ip=0.0.0.0"], env=own, capture_output=True, text=True, check=True
+        [*entry, "printf", "%s|", "two words", "--ip=0.0.0.0"],
+        env=own,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert said == "course: start my_course --write-only\ntwo words|--ip=0.0.0.0|"

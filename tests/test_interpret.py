@@ -55,7 +55,10 @@ def scores_from(net: Net, maps: torch.Tensor) -> torch.Tensor:
 
 
 def hooks(model: nn.Module) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in model.modules())
+    return sum(
+        len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks)
+        for m in model.modules()
+    )
 
 
 # --- windows
@@ -68,7 +71,9 @@ def test_a_window_shows_the_layers_output_and_closes():
     with watch_layers(model, "conv1", "fc2") as seen:
         assert not model.training and hooks(model) == 2
         model(x)
-    assert hooks(model) == 0 and model.training and not model.conv2.training and model.conv3.training
+    assert (
+        hooks(model) == 0 and model.training and not model.conv2.training and model.conv3.training
+    )
     assert list(seen) == ["conv1", "fc2"]
     assert_close(seen["conv1"], model.conv1(x))
     assert_close(seen["fc2"].log_softmax(1), model(x))
@@ -77,7 +82,11 @@ def test_a_window_shows_the_layers_output_and_closes():
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
 def test_it_closes_after_an_error_of_any_kind(error):
     model = Net().train()
-    with pytest.raises(error), watch_layers(model, "conv1"), watch_layers(model, "conv1", "conv4", relu=True):
+    with (
+        pytest.raises(error),
+        watch_layers(model, "conv1"),
+        watch_layers(model, "conv1", "conv4", relu=True),
+    ):
         assert hooks(model) == 3
         raise error
     assert hooks(model) == 0 and all(m.training for m in model.modules())
@@ -85,7 +94,10 @@ def test_it_closes_after_an_error_of_any_kind(error):
 
 def test_a_layer_that_does_not_exist_is_named_and_no_window_is_left_open(net):
     for name in ("conv5", "", None, 3, "conv1.weight"):
-        with pytest.raises(ValueError, match=r"there is no layer .*; there are conv1, conv2, conv3, conv4, fc1, fc2$"):
+        with pytest.raises(
+            ValueError,
+            match=r"there is no layer .*; there are conv1, conv2, conv3, conv4, fc1, fc2$",
+        ):
             find_layer(net, name)
         with pytest.raises(ValueError, match="there is no layer"), watch_layers(net, "conv1", name):
             pass
@@ -126,7 +138,14 @@ def test_an_in_place_step_does_not_change_what_was_seen():
 def test_feature_maps_are_those_of_a_trace(net, digits):
     maps, steps = feature_maps(net, digits[:1]), trace(net, digits[:1])
     assert list(maps) == ["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"]
-    assert [tuple(x.shape) for x in maps.values()] == [(32, 26, 26), (64, 24, 24), (128, 10, 10), (256, 8, 8), (50,), (10,)]
+    assert [tuple(x.shape) for x in maps.values()] == [
+        (32, 26, 26),
+        (64, 24, 24),
+        (128, 10, 10),
+        (256, 8, 8),
+        (50,),
+        (10,),
+    ]
     for name, x in maps.items():
         assert_close(x, steps[name][0])
         assert not x.requires_grad
@@ -160,7 +179,9 @@ def test_one_image_is_one_image(net, digits, look):
 # --- exciting a unit
 
 
-@pytest.mark.parametrize(("layer", "field"), [("conv1", 3), ("conv2", 5), ("conv3", 10), ("conv4", 14)])
+@pytest.mark.parametrize(
+    ("layer", "field"), [("conv1", 3), ("conv2", 5), ("conv3", 10), ("conv4", 14)]
+)
 def test_only_the_receptive_field_is_inked(net, layer, field):
     image = excite(net, layer, 5, steps=8)
     ink = (image[0, 0] > PAPER + 0.5).nonzero()
@@ -191,7 +212,9 @@ def test_a_seed_gives_one_picture_and_leaves_the_random_numbers_alone(net):
 
 @pytest.mark.parametrize("unit", [-1, 32, 1.0, True, None])
 def test_a_unit_that_does_not_exist_is_named(net, unit):
-    with pytest.raises(ValueError, match=r"this layer gives \(32, 26, 26\): its units are 0 to 31, got"):
+    with pytest.raises(
+        ValueError, match=r"this layer gives \(32, 26, 26\): its units are 0 to 31, got"
+    ):
         excite(net, "conv1", unit, steps=1)
 
 
@@ -217,7 +240,9 @@ def test_saliency_is_the_change_that_a_pixel_makes(net, digits):
     )  # no ties for max
     felt = saliency(exact, x, 4)[0]
     for place in felt.flatten().topk(5).indices:
-        step = torch.zeros(784, dtype=torch.float64).index_fill(0, place, 1e-6).reshape(1, 1, 28, 28)
+        step = (
+            torch.zeros(784, dtype=torch.float64).index_fill(0, place, 1e-6).reshape(1, 1, 28, 28)
+        )
         slope = (scores_of(exact, x + step) - scores_of(exact, x - step))[0, 4] / 2e-6
         assert_close(felt.flatten()[place], slope.abs(), rtol=1e-4, atol=1e-7)
 
@@ -234,7 +259,17 @@ def test_looking_leaves_no_trace(net, digits):
 
 
 @pytest.mark.parametrize(
-    "wrong", [10, -1, 2.0, True, torch.tensor([1, 2]), torch.tensor([1.0] * 6), torch.full((6,), 10), torch.zeros(6, 1).long()]
+    "wrong",
+    [
+        10,
+        -1,
+        2.0,
+        True,
+        torch.tensor([1, 2]),
+        torch.tensor([1.0] * 6),
+        torch.full((6,), 10),
+        torch.zeros(6, 1).long(),
+    ],
 )
 def test_digits_that_do_not_exist_are_named(net, digits, wrong):
     with pytest.raises(ValueError, match="digits must be a whole number from 0 to 9, or 6 of them"):
@@ -283,15 +318,21 @@ def enlarge(small: torch.Tensor, size: int) -> torch.Tensor:
 def test_grad_cam_equals_one_written_without_hooks(net, digits, i, digit):
     expected = by_hand(net, digits[i : i + 1], digit)
     assert expected.max() > 0
-    assert_close(grad_cam(net, digits[i : i + 1], digit, stretch=False)[0], expected, rtol=1e-3, atol=1e-6)
-    assert_close(grad_cam(net, digits[i : i + 1], digit)[0], enlarge(expected, 28), rtol=1e-3, atol=1e-6)
+    assert_close(
+        grad_cam(net, digits[i : i + 1], digit, stretch=False)[0], expected, rtol=1e-3, atol=1e-6
+    )
+    assert_close(
+        grad_cam(net, digits[i : i + 1], digit)[0], enlarge(expected, 28), rtol=1e-3, atol=1e-6
+    )
 
 
 def test_grad_cam_of_a_batch_is_that_of_each_image(net, digits):
     chosen = torch.tensor([7, 2, 1, 0, 4, 1])
     together = grad_cam(net, digits, chosen)
     for i in range(6):
-        assert_close(together[i], grad_cam(net, digits[i : i + 1], int(chosen[i]))[0], rtol=1e-3, atol=1e-6)
+        assert_close(
+            together[i], grad_cam(net, digits[i : i + 1], int(chosen[i]))[0], rtol=1e-3, atol=1e-6
+        )
 
 
 def test_grad_cam_at_other_layers(net, digits):
@@ -300,7 +341,10 @@ def test_grad_cam_at_other_layers(net, digits):
 
 
 def test_grad_cam_refuses_layers_without_maps_or_without_a_relu(net, digits):
-    with pytest.raises(ValueError, match=r"needs a layer that gives maps, with a ReLU behind it; fc1 gives \(6, 50\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"needs a layer that gives maps, with a ReLU behind it; fc1 gives \(6, 50\)",
+    ):
         grad_cam(net, digits, layer="fc1")
     with pytest.raises(ValueError, match="there is no layer 'conv9'"):
         grad_cam(net, digits, layer="conv9")
@@ -334,7 +378,12 @@ def test_occlusion_is_what_covering_by_hand_costs(net, digits, size, stride, fil
         for i, j in {(0, 0), (places // 2, places - 1), (places - 1, 0)}:
             covered = x.clone()
             covered[0, 0, i * stride : i * stride + size, j * stride : j * stride + size] = fill
-            assert_close(drops[i, j], (scores_of(net, x) - scores_of(net, covered))[0, 9], rtol=1e-3, atol=1e-3)
+            assert_close(
+                drops[i, j],
+                (scores_of(net, x) - scores_of(net, covered))[0, 9],
+                rtol=1e-3,
+                atol=1e-3,
+            )
 
 
 def test_covering_paper_with_paper_costs_nothing(net, sample):
@@ -344,7 +393,11 @@ def test_covering_paper_with_paper_costs_nothing(net, sample):
 
 
 def test_a_patch_that_does_not_fit_is_named(net, digits):
-    for options, says in (({"size": 29}, "does not fit"), ({"size": 0}, "at least 1"), ({"stride": 0}, "stride must be at least 1")):
+    for options, says in (
+        ({"size": 29}, "does not fit"),
+        ({"size": 0}, "at least 1"),
+        ({"stride": 0}, "stride must be at least 1"),
+    ):
         with pytest.raises(ValueError, match=says):
             occlusion(net, digits[:1], **options)
     with pytest.raises(ValueError, match="digits must be"):
@@ -362,7 +415,10 @@ def test_embed_gives_what_fc2_reads(net, small):
     assert fifty.shape == (520, 50) and fifty.dtype == torch.float32 and not fifty.requires_grad
     with torch.no_grad():
         assert_close(net.fc2(fifty), scores_of(net, x), rtol=1e-3, atol=1e-3)
-    assert embed(net, DigitDataset(dataset.images[:3], dataset.labels[:3]), "conv4").shape == (3, 256 * 64)
+    assert embed(net, DigitDataset(dataset.images[:3], dataset.labels[:3]), "conv4").shape == (
+        3,
+        256 * 64,
+    )
     with pytest.raises(ValueError, match="no layer 'fc3'"):
         embed(net, dataset, "fc3")
     with pytest.raises(ValueError, match="holds no digit"):
@@ -382,7 +438,10 @@ def test_pca_finds_the_eigenvectors_of_the_covariance(n, d, seed):
     assert_close(coordinates.T @ coordinates / (n - 1), torch.diag(values), rtol=1e-6, atol=1e-8)
     spread = values > 1e-9
     assert_close(
-        (directions[spread] * vectors.T[spread]).sum(1).abs(), torch.ones(int(spread.sum()), dtype=torch.float64), rtol=1e-5, atol=1e-5
+        (directions[spread] * vectors.T[spread]).sum(1).abs(),
+        torch.ones(int(spread.sum()), dtype=torch.float64),
+        rtol=1e-5,
+        atol=1e-5,
     )
     assert (directions.gather(1, directions.abs().argmax(1, keepdim=True)) > 0).all()
     if k == d:  # nothing was lost
@@ -398,7 +457,13 @@ def test_pca_does_not_depend_on_the_order_or_the_origin():
 
 @pytest.mark.parametrize(
     ("points", "k"),
-    [(torch.zeros(5), 1), (torch.rand(1, 4), 1), (torch.rand(5, 3), 0), (torch.rand(5, 3), 4), (torch.full((4, 3), torch.nan), 2)],
+    [
+        (torch.zeros(5), 1),
+        (torch.rand(1, 4), 1),
+        (torch.rand(5, 3), 0),
+        (torch.rand(5, 3), 4),
+        (torch.full((4, 3), torch.nan), 2),
+    ],
 )
 def test_pca_names_what_it_cannot_use(points, k):
     with pytest.raises(ValueError, match=r"points must be \(N, D\)"):
@@ -416,14 +481,21 @@ def test_neighbours_are_the_nearest_and_in_order():
     assert distances.shape == places.shape == (7, 6)
     for i, query in enumerate(queries):
         expected = sorted((float((query - row).norm()), j) for j, row in enumerate(bank))[:6]
-        assert_close(distances[i], torch.tensor([distance for distance, _ in expected]), rtol=1e-4, atol=1e-4)
+        assert_close(
+            distances[i], torch.tensor([distance for distance, _ in expected]), rtol=1e-4, atol=1e-4
+        )
         assert places[i].tolist() == [j for _, j in expected]
     assert neighbours(bank[:2], bank, 1)[1].tolist() == [[0], [1]]
 
 
-@pytest.mark.parametrize(("queries", "bank", "k"), [((4,), (9, 4), 1), ((2, 4), (9, 5), 1), ((2, 4), (9, 4), 0), ((2, 4), (9, 4), 10)])
+@pytest.mark.parametrize(
+    ("queries", "bank", "k"),
+    [((4,), (9, 4), 1), ((2, 4), (9, 5), 1), ((2, 4), (9, 4), 0), ((2, 4), (9, 4), 10)],
+)
 def test_neighbours_name_what_they_cannot_use(queries, bank, k):
-    with pytest.raises(ValueError, match=r"queries \(Q, D\), a bank \(N, D\) and k from 1 to N are needed"):
+    with pytest.raises(
+        ValueError, match=r"queries \(Q, D\), a bank \(N, D\) and k from 1 to N are needed"
+    ):
         neighbours(torch.zeros(queries), torch.zeros(bank), k)
 
 
@@ -432,14 +504,24 @@ def test_neighbours_name_what_they_cannot_use(queries, bank, k):
 
 def test_figures_say_what_they_show(net, digits, sample):
     maps = plot_feature_maps(feature_maps(net, digits[4:5]), 5)
-    assert "conv3: 128 maps of 10 x 10" in maps.description and "The 5 strongest maps of each layer" in maps.description
+    assert (
+        "conv3: 128 maps of 10 x 10" in maps.description
+        and "The 5 strongest maps of each layer" in maps.description
+    )
     heat = torch.zeros(2, 28, 28)
     heat[0, 3, 5] = -2.5
     both = plot_heat(digits[:2], heat, ["first", "second"])
-    assert "first: -2.5 at row 3, column 5" in both.description and "second: 0 everywhere" in both.description
+    assert (
+        "first: -2.5 at row 3, column 5" in both.description
+        and "second: 0 everywhere" in both.description
+    )
     points = torch.tensor([[0.0, 0.0], [2.0, 2.0], [9.0, 9.0], [1.0, 0.0]])
     said = plot_embedding(points, torch.tensor([3, 3, 8, 5])).description
-    assert "4 digits" in said and "3 at (1.0, 1.0)" in said and "Nearest to each other: 3 and 5." in said
+    assert (
+        "4 digits" in said
+        and "3 at (1.0, 1.0)" in said
+        and "Nearest to each other: 3 and 5." in said
+    )
     for figure in (maps, both, plot_heat(digits[:3], torch.rand(3, 8, 8), sees=(14, 2), columns=2)):
         assert figure.png().startswith(b"\x89PNG")
 
@@ -447,7 +529,12 @@ def test_figures_say_what_they_show(net, digits, sample):
 def test_a_number_is_drawn_where_it_looks(digits):
     figure = plot_heat(digits[:1], torch.rand(1, 8, 8), sees=(14, 2))
     left, right, bottom, top = figure.axes[0].images[0].get_extent()
-    assert (left, right, bottom, top) == (5.5, 21.5, 21.5, 5.5)  # the first number looks at pixels 0 to 13: middle 6.5, and it is 2 wide
+    assert (left, right, bottom, top) == (
+        5.5,
+        21.5,
+        21.5,
+        5.5,
+    )  # the first number looks at pixels 0 to 13: middle 6.5, and it is 2 wide
     figure = plot_heat(digits[:1], torch.rand(1, 7, 7))
     assert figure.axes[0].images[0].get_extent() == [-0.5, 27.5, 27.5, -0.5]
 

@@ -12,10 +12,17 @@ def test_an_exercise_answers_back(lab, lab_server):
     card = lab.find('check("03.team_params"')
     assert lab.run(card) == "03.team_params: not attempted yet"
     said = lab.run(card, 'team_params = 51_200\n\ncheck("03.team_params", team_params)')
-    assert said.startswith("✗ 03.team_params: failed (bias_forgotten)") and "Each kernel has one number more." in said
+    assert (
+        said.startswith("✗ 03.team_params: failed (bias_forgotten)")
+        and "Each kernel has one number more." in said
+    )
     broken = 'def same_padding(kernel_size, dilation=1):\n    return kernel_size / 0\n\n\ncheck("03.same_padding", same_padding)'
     said = lab.run(lab.find('check("03.same_padding"'), broken)
-    assert "ZeroDivisionError" in said and "line 2: return kernel_size / 0" in said and "same_padding(3)" in said
+    assert (
+        "ZeroDivisionError" in said
+        and "line 2: return kernel_size / 0" in said
+        and "same_padding(3)" in said
+    )
     assert "Traceback" not in said and "mnist_course" not in said
     said = lab.run(card, 'team_params = 51_328\n\ncheck("03.team_params", team_params)')
     assert said.startswith("✓ 03.team_params: passed")
@@ -33,9 +40,15 @@ def test_a_prediction_is_noted_and_answered(lab):
     lab.run(lab.find("from mnist_course.checks import check"))
     cell = lab.find('guess("03.places"')
     assert "no guess yet" in lab.run(cell)
-    assert lab.run(cell, 'guess("03.places", 23, sure=0.9)') == "03.places: you say 23, and you are 90% sure."
+    assert (
+        lab.run(cell, 'guess("03.places", 23, sure=0.9)')
+        == "03.places: you say 23, and you are 90% sure."
+    )
     said = lab.run(lab.find('reveal("03.places"'))
-    assert said.startswith("03.places: you said 23, 90% sure: not this time") and "there are 24 places" in said
+    assert (
+        said.startswith("03.places: you said 23, 90% sure: not this time")
+        and "there are 24 places" in said
+    )
     assert "A little more doubt would pay." in lab.run(lab.find('calibration("03")'))
 
 
@@ -51,8 +64,17 @@ def put_pad(lab, code: str):
     return cell, canvas
 
 
-PAD = "from mnist_course.draw import DrawingPad\nfrom mnist_course.model import load_pretrained\npad = DrawingPad(load_pretrained())\npad"
-SEVEN = [(0.3, 0.25), (0.45, 0.25), (0.6, 0.25), (0.7, 0.25), (0.65, 0.4), (0.6, 0.5), (0.55, 0.65), (0.5, 0.8)]
+PAD = "from mnist_course.widgets.pad import DrawingPad\nfrom mnist_course.model import load_pretrained\npad = DrawingPad(load_pretrained())\npad"
+SEVEN = [
+    (0.3, 0.25),
+    (0.45, 0.25),
+    (0.6, 0.25),
+    (0.7, 0.25),
+    (0.65, 0.4),
+    (0.6, 0.5),
+    (0.55, 0.65),
+    (0.5, 0.8),
+]
 
 
 def another(lab) -> int:
@@ -61,7 +83,11 @@ def another(lab) -> int:
 
 
 def wait_for(lab, text: str) -> None:
-    lab.page.wait_for_function("(text) => document.querySelector('.mc-live').textContent.startsWith(text)", arg=text, timeout=20_000)
+    lab.page.wait_for_function(
+        "(text) => document.querySelector('.mc-live').textContent.startsWith(text)",
+        arg=text,
+        timeout=20_000,
+    )
 
 
 def test_a_digit_drawn_with_the_mouse_is_read_by_the_learners_model(lab):
@@ -78,7 +104,8 @@ def test_a_digit_drawn_with_the_mouse_is_read_by_the_learners_model(lab):
     lab.page.get_by_role("button", name="Keep").click()
     wait_for(lab, "kept: 1 drawings")
     said = lab.run(
-        another(lab), "print(pad.answer['label'], pad.array.shape, pad.array.max(), len(pad.drawings), pad.drawings.accuracy(pad.model))"
+        another(lab),
+        "print(pad.answer['label'], pad.array.shape, pad.array.max(), len(pad.drawings), pad.drawings.accuracy(pad.model))",
     )
     assert said == "7 (280, 280) 255 1 1.0"
 
@@ -96,13 +123,22 @@ def test_a_digit_drawn_by_touch_is_read_by_the_learners_model(lab, finger):
 def test_python_lays_a_digit_on_the_viewer_and_reads_its_answer(lab):
     cell, _ = put_pad(lab, PAD.replace("DrawingPad", "ActivationViewer").replace("pad", "viewer"))
     second = another(lab)
-    lab.run(second, "from mnist_course.data import load_mnist\nviewer.put(load_mnist(source='sample')[1].images[0])")
+    lab.run(
+        second,
+        "from mnist_course.data import load_mnist\nviewer.put(load_mnist(source='sample')[1].images[0])",
+    )
     wait_for(lab, "7 (")
     lab.output(cell)
-    white = (
-        "() => { const c = document.querySelector('.mc-canvas'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+    white = "() => { const c = document.querySelector('.mc-canvas'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+    assert (
+        lab.page.evaluate(
+            white + " return d.filter((value, i) => i % 4 === 0 && value > 127).length }"
+        )
+        > 1_000
     )
-    assert lab.page.evaluate(white + " return d.filter((value, i) => i % 4 === 0 && value > 127).length }") > 1_000
     assert lab.page.locator(".mc-map").count() == 8
-    said = lab.run(second, "print(viewer.answer['label'], len(viewer.answer['probabilities']), viewer.milliseconds > 0)")
+    said = lab.run(
+        second,
+        "print(viewer.answer['label'], len(viewer.answer['probabilities']), viewer.milliseconds > 0)",
+    )
     assert said == "7 10 True"

@@ -8,21 +8,36 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist_course.loss import check_gradient, cross_entropy, log_softmax, nll_loss, numerical_gradient, softmax
+from mnist_course.loss import (
+    check_gradient,
+    cross_entropy,
+    log_softmax,
+    nll_loss,
+    numerical_gradient,
+    softmax,
+)
 
 INF, NAN = float("inf"), float("nan")
 PAIRS = [(softmax, F.softmax), (log_softmax, F.log_softmax)]
 DTYPES = [torch.float64, torch.float32]
 
 
-def batch(dtype: torch.dtype = torch.float64, n: int = 5, classes: int = 10, scale: float = 3, seed: int = 0):
+def batch(
+    dtype: torch.dtype = torch.float64,
+    n: int = 5,
+    classes: int = 10,
+    scale: float = 3,
+    seed: int = 0,
+):
     generator = torch.Generator().manual_seed(seed)
     scores = scale * torch.randn(n, classes, dtype=torch.float64, generator=generator)
     return scores.to(dtype), torch.randint(classes, (n,), generator=generator)
 
 
 floats = st.floats(-1e4, 1e4, allow_subnormal=False)
-tables = st.integers(1, 6).flatmap(lambda c: st.lists(st.lists(floats, min_size=c, max_size=c), min_size=1, max_size=5))
+tables = st.integers(1, 6).flatmap(
+    lambda c: st.lists(st.lists(floats, min_size=c, max_size=c), min_size=1, max_size=5)
+)
 
 
 # ---- values: ours and torch's
@@ -101,7 +116,9 @@ def test_cross_entropy_equals_torch(rows, random):
 def test_nll_loss_equals_torch(reduction, dtype):
     x, target = batch(dtype, scale=1000)
     log_probs = F.log_softmax(x, dim=1)
-    torch.testing.assert_close(nll_loss(log_probs, target, reduction), F.nll_loss(log_probs, target, reduction=reduction))
+    torch.testing.assert_close(
+        nll_loss(log_probs, target, reduction), F.nll_loss(log_probs, target, reduction=reduction)
+    )
 
 
 def test_ruled_out_classes_cost_nothing_unless_they_are_the_label():
@@ -116,7 +133,9 @@ def test_nan_passes_so_that_training_can_report_it():
 
 def test_no_preference_costs_the_logarithm_of_the_number_of_classes():
     for classes in (1, 2, 10, 1000):
-        assert cross_entropy(torch.zeros(3, classes), torch.zeros(3, dtype=torch.int64)).item() == pytest.approx(math.log(classes))
+        assert cross_entropy(
+            torch.zeros(3, classes), torch.zeros(3, dtype=torch.int64)
+        ).item() == pytest.approx(math.log(classes))
 
 
 def test_the_mean_is_over_rows_and_the_sum_of_nothing_is_zero():
@@ -129,8 +148,12 @@ def test_the_mean_is_over_rows_and_the_sum_of_nothing_is_zero():
 
 def test_softmax_twice_has_a_floor():
     right = torch.arange(10)
-    assert cross_entropy(torch.eye(10), right).item() == pytest.approx(math.log(1 + 9 / math.e), abs=1e-6)
-    assert cross_entropy(torch.eye(10), (right + 3) % 10).item() == pytest.approx(math.log(9 + math.e), abs=1e-6)
+    assert cross_entropy(torch.eye(10), right).item() == pytest.approx(
+        math.log(1 + 9 / math.e), abs=1e-6
+    )
+    assert cross_entropy(torch.eye(10), (right + 3) % 10).item() == pytest.approx(
+        math.log(9 + math.e), abs=1e-6
+    )
 
 
 # ---- gradients
@@ -146,7 +169,9 @@ def test_the_gradient_at_the_logits_is_p_minus_one_hot(scale):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_gradients_equal_those_of_torch_at_the_edges(dtype):
-    x = torch.tensor([[1000.0, -1000.0, 3.0], [0.0, -INF, 2.0], [5.0, 5.0, 5.0]], dtype=dtype, requires_grad=True)
+    x = torch.tensor(
+        [[1000.0, -1000.0, 3.0], [0.0, -INF, 2.0], [5.0, 5.0, 5.0]], dtype=dtype, requires_grad=True
+    )
     target = torch.tensor([1, 2, 0])
     gradients = [torch.autograd.grad(f(x, target), x)[0] for f in (cross_entropy, F.cross_entropy)]
     torch.testing.assert_close(*gradients)
@@ -172,16 +197,25 @@ def test_numerical_gradient_measures_known_slopes():
     x = torch.tensor([[1.0, 2.0], [3.0, -4.0]], dtype=torch.float64)
     before = x.clone()
     torch.testing.assert_close(numerical_gradient(lambda t: (t**2).sum(), x), 2 * x)
-    assert numerical_gradient(lambda t: (t**2).sum(), x.T).equal(numerical_gradient(lambda t: (t**2).sum(), x).T)  # not contiguous
+    assert numerical_gradient(lambda t: (t**2).sum(), x.T).equal(
+        numerical_gradient(lambda t: (t**2).sum(), x).T
+    )  # not contiguous
     assert x.equal(before)
     assert numerical_gradient(lambda t: 3.0, x).abs().max() == 0  # a plain number does, too
-    assert numerical_gradient(lambda t: t * 5, torch.tensor(2.0, dtype=torch.float64)).item() == pytest.approx(5)
-    assert numerical_gradient(lambda t: t.sum(), torch.zeros(0, 3, dtype=torch.float64)).shape == (0, 3)
+    assert numerical_gradient(
+        lambda t: t * 5, torch.tensor(2.0, dtype=torch.float64)
+    ).item() == pytest.approx(5)
+    assert numerical_gradient(lambda t: t.sum(), torch.zeros(0, 3, dtype=torch.float64)).shape == (
+        0,
+        3,
+    )
 
 
 def test_numerical_gradient_leaves_a_larger_step_to_the_caller():
     x = torch.tensor([0.0], dtype=torch.float64)
-    assert numerical_gradient(lambda t: (t**3).sum(), x, eps=0.5).item() == pytest.approx(0.25)  # eps squared: what the bend adds
+    assert numerical_gradient(lambda t: (t**3).sum(), x, eps=0.5).item() == pytest.approx(
+        0.25
+    )  # eps squared: what the bend adds
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 1, 10]))
@@ -225,7 +259,9 @@ def test_check_gradient_finds_one_wrong_slope_among_many():
             wrong[7] = 1.01
             return g * wrong
 
-    assert check_gradient(Doubled.apply, torch.zeros(20, dtype=torch.float64)) == pytest.approx(0.01, rel=0.02)
+    assert check_gradient(Doubled.apply, torch.zeros(20, dtype=torch.float64)) == pytest.approx(
+        0.01, rel=0.02
+    )
 
 
 @pytest.mark.parametrize(("small", "expected"), [(0.05, 0.5), (0.001, 0.05)])
@@ -237,7 +273,9 @@ def test_check_gradient_measures_small_slopes_against_a_hundredth_of_the_largest
         kept = t * half
         return (weights * (kept + (t - kept).detach())).sum()
 
-    assert check_gradient(f, torch.zeros(2, dtype=torch.float64)) == pytest.approx(expected, rel=1e-3)
+    assert check_gradient(f, torch.zeros(2, dtype=torch.float64)) == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 def test_check_gradient_of_something_flat_is_zero():
@@ -289,7 +327,10 @@ LOG_PROBS, TARGET = log_softmax(batch()[0]), batch()[1]
         (F.one_hot(TARGET, 10), r"got \(5, 10\).*argmax\(dim=1\)"),
         (torch.tensor([0, 1, 2, 3, 10]), "from 0 to 9, got 10"),
         (torch.tensor([0, 1, 2, 3, -1]), "from 0 to 9, got -1"),
-        (torch.tensor([0, 1, 2, 3, -100]), "got -100"),  # torch's ignore_index is not taught, and not silently obeyed
+        (
+            torch.tensor([0, 1, 2, 3, -100]),
+            "got -100",
+        ),  # torch's ignore_index is not taught, and not silently obeyed
     ],
 )
 def test_targets_that_are_refused(target, words):
@@ -354,7 +395,10 @@ def test_gradients_that_cannot_be_measured(f):
             f(torch.sum, x, eps=eps)
 
 
-@pytest.mark.parametrize("cut", [lambda t: t.detach().sum(), lambda t: t.sum().item(), lambda t: torch.tensor(t.sum().item())])
+@pytest.mark.parametrize(
+    "cut",
+    [lambda t: t.detach().sum(), lambda t: t.sum().item(), lambda t: torch.tensor(t.sum().item())],
+)
 def test_check_gradient_says_when_a_function_is_cut_off(cut):
     with pytest.raises(ValueError, match="cut off from autograd"):
         check_gradient(cut, torch.ones(3, dtype=torch.float64))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
+from mnist_course.base import asset
 from mnist_course.data import load_mnist, normalize
-from mnist_course.environment import asset, seed_everything
+from mnist_course.environment import seed_everything
 from mnist_course.model import Net, check_input, load_pretrained, trace
 
 SHAPES = {
@@ -99,8 +100,17 @@ def test_the_names_and_shapes_of_a_checkpoint_are_fixed(net):
 
 
 def test_parameters_per_layer_are_the_seeds(net):
-    counts = {name: sum(p.numel() for p in layer.parameters()) for name, layer in net.named_children()}
-    assert counts == {"conv1": 320, "conv2": 18_496, "conv3": 73_856, "conv4": 295_168, "fc1": 204_850, "fc2": 510}
+    counts = {
+        name: sum(p.numel() for p in layer.parameters()) for name, layer in net.named_children()
+    }
+    assert counts == {
+        "conv1": 320,
+        "conv2": 18_496,
+        "conv3": 73_856,
+        "conv4": 295_168,
+        "fc1": 204_850,
+        "fc2": 510,
+    }
     assert sum(counts.values()) == 593_200
 
 
@@ -190,10 +200,22 @@ def test_bfloat16_autocast_trains(net):
 @pytest.mark.parametrize(
     ("x", "says"),
     [
-        (torch.zeros(28, 28), r"got torch.float32 \(28, 28\): a batch of one image is x\[None, None\]"),
-        (torch.zeros(1, 28, 28), r"got torch.float32 \(1, 28, 28\): a batch of one image is x\[None\]"),
-        (torch.zeros(7, 28, 28), r"got torch.float32 \(7, 28, 28\): the channel is missing, x\[:, None\] adds it"),
-        (torch.zeros(7, 28, 28, 1), r"\(7, 28, 28, 1\): the channel comes second, x.permute\(0, 3, 1, 2\)"),
+        (
+            torch.zeros(28, 28),
+            r"got torch.float32 \(28, 28\): a batch of one image is x\[None, None\]",
+        ),
+        (
+            torch.zeros(1, 28, 28),
+            r"got torch.float32 \(1, 28, 28\): a batch of one image is x\[None\]",
+        ),
+        (
+            torch.zeros(7, 28, 28),
+            r"got torch.float32 \(7, 28, 28\): the channel is missing, x\[:, None\] adds it",
+        ),
+        (
+            torch.zeros(7, 28, 28, 1),
+            r"\(7, 28, 28, 1\): the channel comes second, x.permute\(0, 3, 1, 2\)",
+        ),
         (torch.zeros(7, 3, 28, 28), r"got torch.float32 \(7, 3, 28, 28\)$"),
         (torch.zeros(7, 1, 32, 32), r"got torch.float32 \(7, 1, 32, 32\)$"),
         (torch.zeros(7, 784), r"got torch.float32 \(7, 784\)$"),
@@ -204,7 +226,10 @@ def test_bfloat16_autocast_trains(net):
         (torch.full((2, 1, 28, 28), 255.0), "values from 255 to 255, .* raw pixels?"),
         (torch.full((2, 1, 28, 28), -21.0), "values from -21 to -21, "),
         (torch.full((2, 1, 28, 28), torch.inf), "values from inf to inf, "),
-        (torch.zeros(2, 1, 28, 28).index_fill(3, torch.tensor([5]), torch.nan), "values from nan to nan, "),
+        (
+            torch.zeros(2, 1, 28, 28).index_fill(3, torch.tensor([5]), torch.nan),
+            "values from nan to nan, ",
+        ),
         ([[0.0] * 28] * 28, "got a list, not a tensor"),
         (None, "got a NoneType, not a tensor"),
         (torch.zeros(1, 1, 28, 28).numpy(), "got a ndarray, not a tensor"),
@@ -213,7 +238,9 @@ def test_bfloat16_autocast_trains(net):
 def test_a_wrong_input_is_named_with_what_net_expects(net, x, says):
     with pytest.raises(ValueError, match=says) as error:
         net(x)
-    assert str(error.value).startswith("Net expects torch.float32 (N, 1, 28, 28), normalized as load_mnist does; got ")
+    assert str(error.value).startswith(
+        "Net expects torch.float32 (N, 1, 28, 28), normalized as load_mnist does; got "
+    )
     with pytest.raises(ValueError, match=says):
         check_input(x)
 
@@ -221,7 +248,12 @@ def test_a_wrong_input_is_named_with_what_net_expects(net, x, says):
 def test_each_named_remedy_works(net, test_set):
     images = test_set.images[:3]
     right = normalize(images)
-    for x in (right[0, 0][None, None], right[0][None], right[:, 0][:, None], right.permute(0, 2, 3, 1).permute(0, 3, 1, 2)):
+    for x in (
+        right[0, 0][None, None],
+        right[0][None],
+        right[:, 0][:, None],
+        right.permute(0, 2, 3, 1).permute(0, 3, 1, 2),
+    ):
         assert_close(net(x), net(right)[: len(x)])
 
 
@@ -242,7 +274,9 @@ def test_a_large_value_is_found_wherever_it_is():
 
 
 def test_trace_names_every_step_and_its_shape(net):
-    assert {name: tuple(x.shape) for name, x in trace(net, digits(3)).items()} == {k: (3, *v) for k, v in STAGES.items()}
+    assert {name: tuple(x.shape) for name, x in trace(net, digits(3)).items()} == {
+        k: (3, *v) for k, v in STAGES.items()
+    }
 
 
 def test_trace_equals_a_forward_pass_by_hand(net):
@@ -261,7 +295,9 @@ def test_trace_leaves_the_model_and_the_input_as_they_were(training):
     model.conv1.eval()  # a mixed state must stay as it is
     before, start = {k: v.clone() for k, v in model.state_dict().items()}, x.clone()
     trace(model, x)
-    assert model.training is training and not model.conv1.training and model.conv2.training is training
+    assert (
+        model.training is training and not model.conv1.training and model.conv2.training is training
+    )
     assert all(not m._forward_hooks and not m._forward_pre_hooks for m in model.modules())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
@@ -317,16 +353,23 @@ def test_an_in_place_step_corrupts_neither_the_steps_before_it_nor_the_input():
 
 def test_the_checkpoint_is_a_net_in_eval_mode_on_the_cpu(pretrained):
     assert type(pretrained) is Net and not pretrained.training
-    assert all(p.device.type == "cpu" and p.dtype == torch.float32 and p.isfinite().all() for p in pretrained.parameters())
+    assert all(
+        p.device.type == "cpu" and p.dtype == torch.float32 and p.isfinite().all()
+        for p in pretrained.parameters()
+    )
     first, second = load_pretrained(), load_pretrained()
     with torch.no_grad():
         first.fc2.bias.add_(1)
     assert torch.equal(second.fc2.bias, pretrained.fc2.bias)  # each call gives a network of its own
 
 
-def test_the_checkpoint_reads_at_least_99_3_percent_of_the_samples_test_digits(pretrained, test_set):
+def test_the_checkpoint_reads_at_least_99_3_percent_of_the_samples_test_digits(
+    pretrained, test_set
+):
     with torch.no_grad():
-        guesses = torch.cat([pretrained(normalize(images)).argmax(1) for images in test_set.images.split(250)])
+        guesses = torch.cat(
+            [pretrained(normalize(images)).argmax(1) for images in test_set.images.split(250)]
+        )
     assert len(guesses) == 2_000
     assert (guesses == test_set.labels).float().mean() >= 0.993
 
@@ -336,5 +379,8 @@ def test_the_weights_are_small_and_their_settings_are_told():
     told = json.loads(asset("weights", "net.json").read_text())
     assert {"recipe", "seed", "epochs", "batch_size", "torch"} <= set(told["settings"])
     epochs = told["settings"]["epochs"]
-    assert all(len(told[curve]) == epochs for curve in ("train_loss", "train_acc", "test_loss", "test_acc", "lr"))
+    assert all(
+        len(told[curve]) == epochs
+        for curve in ("train_loss", "train_acc", "test_loss", "test_acc", "lr")
+    )
     assert told["test_acc"][-1] >= 0.993

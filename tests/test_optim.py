@@ -31,7 +31,9 @@ def train():
 
 def small_net(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10), nn.LogSoftmax(dim=1))
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10), nn.LogSoftmax(dim=1)
+    )
 
 
 def run(model, optimizer, steps: int, seed: int = 1, scheduler=None) -> torch.Tensor:
@@ -127,7 +129,9 @@ def test_goes_on_from_a_state_of_torch():
     ours = copy.deepcopy(theirs)
     our_optimizer = SGD(ours.parameters(), lr=1)
     our_optimizer.load_state_dict(their_optimizer.state_dict())
-    torch.testing.assert_close(run(ours, our_optimizer, 20), run(theirs, their_optimizer, 20), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        run(ours, our_optimizer, 20), run(theirs, their_optimizer, 20), rtol=0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,13 +189,24 @@ def test_step_lr_equals_torch(make, step_size, gamma):
     ours.step()  # or torch warns
     theirs.step()
     for _ in range(60):
-        assert our_scheduler.get_last_lr() == their_scheduler.get_last_lr() == lrs_of(ours) == lrs_of(theirs)
+        assert (
+            our_scheduler.get_last_lr()
+            == their_scheduler.get_last_lr()
+            == lrs_of(ours)
+            == lrs_of(theirs)
+        )
         our_scheduler.step()
         their_scheduler.step()
 
 
 def test_step_lr_lowers_every_group():
-    optimizer = torch.optim.SGD([{"params": [nn.Parameter(torch.zeros(1))], "lr": 0.1}, {"params": [nn.Parameter(torch.zeros(1))]}], lr=1)
+    optimizer = torch.optim.SGD(
+        [
+            {"params": [nn.Parameter(torch.zeros(1))], "lr": 0.1},
+            {"params": [nn.Parameter(torch.zeros(1))]},
+        ],
+        lr=1,
+    )
     scheduler = StepLR(optimizer, 1, 0.5)
     optimizer.step()
     scheduler.step()
@@ -236,7 +251,14 @@ def test_schedulers_of_torch_work_with_our_sgd():
 
 
 @pytest.mark.parametrize(
-    "settings, named", [((0,), "step_size"), ((-1,), "step_size"), ((1.5,), "step_size"), ((1, 0), "gamma"), ((1, -1), "gamma")]
+    "settings, named",
+    [
+        ((0,), "step_size"),
+        ((-1,), "step_size"),
+        ((1.5,), "step_size"),
+        ((1, 0), "gamma"),
+        ((1, -1), "gamma"),
+    ],
 )
 def test_step_lr_wrong_settings(settings, named):
     with pytest.raises(ValueError, match=named):
@@ -245,7 +267,10 @@ def test_step_lr_wrong_settings(settings, named):
 
 def test_optimizer_and_scheduler_together_equal_torch():
     ours, theirs = small_net(), small_net()
-    a, b = SGD(ours.parameters(), lr=0.1, momentum=0.9), torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9)
+    a, b = (
+        SGD(ours.parameters(), lr=0.1, momentum=0.9),
+        torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9),
+    )
     left = run(ours, a, 40, scheduler=StepLR(a, 10))
     right = run(theirs, b, 40, scheduler=torch.optim.lr_scheduler.StepLR(b, 10))
     torch.testing.assert_close(left, right, rtol=0, atol=1e-6)
@@ -255,7 +280,9 @@ def test_fit_resumes_with_our_parts(small, tmp_path):
     def run_to(epochs, folder, resume=False):
         model = small_net(seed=9 if resume else 0)
         optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
-        loader = BatchLoader(small[0], 64, shuffle=True, generator=torch.Generator().manual_seed(9 if resume else 3))
+        loader = BatchLoader(
+            small[0], 64, shuffle=True, generator=torch.Generator().manual_seed(9 if resume else 3)
+        )
         history = fit(
             model,
             loader,
@@ -285,7 +312,9 @@ class WithState(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 10))
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 10)
+        )
         self.register_buffer("calls", torch.zeros(1), persistent=False)
 
     def forward(self, x):
@@ -301,7 +330,12 @@ def test_range_test_leaves_no_trace(train, fails):
     generator = torch.Generator().manual_seed(3)
 
     def noisy(x):  # random numbers of all three kinds
-        return x + random.random() * 0.01 + torch.from_numpy(np.random.rand(1).astype(np.float32)) + 0.01 * torch.randn(1)
+        return (
+            x
+            + random.random() * 0.01
+            + torch.from_numpy(np.random.rand(1).astype(np.float32))
+            + 0.01 * torch.randn(1)
+        )
 
     loader = BatchLoader(train, 16, shuffle=True, generator=generator, transform=noisy)
 
@@ -329,11 +363,17 @@ def test_range_test_leaves_no_trace(train, fails):
             lr_range_test(model, loader, loss_fn, steps=30)
     else:
         result = lr_range_test(model, loader, loss_fn, steps=30)
-        assert lr_range_test(model, loader, loss_fn, steps=30) == result  # the random numbers came back
+        assert (
+            lr_range_test(model, loader, loss_fn, steps=30) == result
+        )  # the random numbers came back
     after = snapshot()
     assert all(torch.equal(a, b) for a, b in zip(before[0], after[0], strict=True))
     assert before[1:3] == after[1:3]
-    assert (before[3] == after[3]).all() and torch.equal(before[4], after[4]) and torch.equal(before[5], after[5])
+    assert (
+        (before[3] == after[3]).all()
+        and torch.equal(before[4], after[4])
+        and torch.equal(before[5], after[5])
+    )
 
 
 def test_range_test_follows_the_seed(train):
@@ -368,7 +408,11 @@ def test_range_test_suggests_within_a_decade_of_the_best(train, momentum):
 def test_range_test_stops_when_the_loss_explodes(train):
     result = lr_range_test(small_net(), BatchLoader(train, 32, shuffle=True), high=1e4, steps=80)
     assert len(result.lrs) == len(result.losses) == len(result.raw) < 80
-    assert all(map(math.isfinite, result.raw)) and result.lrs[0] == 1e-5 and result.lrs == sorted(result.lrs)
+    assert (
+        all(map(math.isfinite, result.raw))
+        and result.lrs[0] == 1e-5
+        and result.lrs == sorted(result.lrs)
+    )
 
 
 def test_range_test_begins_again_when_the_loader_is_short():
@@ -390,12 +434,18 @@ def test_range_test_errors():
 
 def test_smooth():
     assert smooth([2.0] * 5) == pytest.approx([2.0] * 5)
-    assert smooth([0.0, 1.0], beta=0.5) == pytest.approx([0.0, 2 / 3])  # (0.25 * 0 + 0.5 * 1) / 0.75
+    assert smooth([0.0, 1.0], beta=0.5) == pytest.approx(
+        [0.0, 2 / 3]
+    )  # (0.25 * 0 + 0.5 * 1) / 0.75
 
 
 def test_plot_says_what_it_shows():
     figure = plot_lr_range(LRRange([0.01, 0.1, 1.0], [2.0, 1.0, 3.0], [2.0, 0.9, 4.0]))
-    assert isinstance(figure, DescribedFigure) and "0.01" in figure.description and "1.00" in figure.description
+    assert (
+        isinstance(figure, DescribedFigure)
+        and "0.01" in figure.description
+        and "1.00" in figure.description
+    )
     assert figure.axes[0].get_xlabel() and figure.axes[0].get_ylabel()
     never = LRRange([0.01, 0.1], [2.0, 3.0], [2.0, 4.0])
     assert never.suggestion is None and "no suggestion" in plot_lr_range(never).description

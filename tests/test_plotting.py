@@ -26,7 +26,14 @@ from mnist_course.training import History
 
 def history(n: int = 3) -> History:
     steps = [(i + 1) / (n + 1) for i in range(n)]
-    return History([1 - s for s in steps], steps, [2 - s for s in steps], [s / 2 for s in steps], [0.1] * n, [1.0] * n)
+    return History(
+        [1 - s for s in steps],
+        steps,
+        [2 - s for s in steps],
+        [s / 2 for s in steps],
+        [0.1] * n,
+        [1.0] * n,
+    )
 
 
 def test_reference_runs_are_the_seeds_recipe():
@@ -44,9 +51,19 @@ def test_plot_history_draws_the_numbers():
     run = history()
     figure = plot_history(run, ())
     axes = figure.axes
-    assert [ax.get_title() for ax in axes] == ["Training loss", "Test loss", "Training accuracy", "Test accuracy"]
+    assert [ax.get_title() for ax in axes] == [
+        "Training loss",
+        "Test loss",
+        "Training accuracy",
+        "Test accuracy",
+    ]
     drawn = [line.get_ydata().tolist() for ax in axes for line in ax.get_lines()]
-    assert drawn == [run.train_loss, run.test_loss, [100 * a for a in run.train_acc], [100 * a for a in run.test_acc]]
+    assert drawn == [
+        run.train_loss,
+        run.test_loss,
+        [100 * a for a in run.train_acc],
+        [100 * a for a in run.test_acc],
+    ]
     assert all(ax.get_ylabel() for ax in axes) and all(ax.get_xlabel() for ax in axes[2:])
     assert axes[0].get_subplotspec().get_gridspec().get_geometry() == (2, 2)
 
@@ -57,7 +74,9 @@ def test_the_band_spans_the_reference_runs():
     band = plot_history(history(2), [low, high]).axes[0].collections[0].get_paths()[0].get_extents()
     assert (band.y0, band.y1) == (min(low.train_loss), max(high.train_loss))
     assert (band.x0, band.x1) == (1, 3)
-    assert len(plot_history(history()).axes[0].collections) == 1  # the recorded runs, when nothing is said
+    assert (
+        len(plot_history(history()).axes[0].collections) == 1
+    )  # the recorded runs, when nothing is said
     assert len(plot_history(history(), ()).axes[0].collections) == 0
 
 
@@ -66,7 +85,10 @@ def test_the_description_comes_from_the_numbers(n, said):
     run = history(n)
     text = plot_history(run, ()).description
     assert (
-        said in text and f"{run.train_loss[0]:.4f}" in text and f"{run.test_acc[-1]:.2%}" in text and (n == 1 or f"in epoch {n}." in text)
+        said in text
+        and f"{run.train_loss[0]:.4f}" in text
+        and f"{run.test_acc[-1]:.2%}" in text
+        and (n == 1 or f"in epoch {n}." in text)
     )
 
 
@@ -90,8 +112,13 @@ def test_confusion_matrix_refuses_other_shapes():
 
 def test_describe_confusion():
     matrix = confusion_matrix(torch.tensor([4, 4, 4, 7, 1]), torch.tensor([9, 9, 4, 2, 1]))
-    assert describe_confusion(matrix) == "Confusion matrix: 2 of 5 right. Most common mistakes: 4 taken for 9: 2; 7 taken for 2: 1."
-    assert describe_confusion(torch.eye(10).long()) == "Confusion matrix: 10 of 10 right. No mistake."
+    assert (
+        describe_confusion(matrix)
+        == "Confusion matrix: 2 of 5 right. Most common mistakes: 4 taken for 9: 2; 7 taken for 2: 1."
+    )
+    assert (
+        describe_confusion(torch.eye(10).long()) == "Confusion matrix: 10 of 10 right. No mistake."
+    )
     figure = plot_confusion(matrix)
     assert figure.description == describe_confusion(matrix)
     assert [text.get_text() for text in figure.axes[0].texts].count("2") == 1
@@ -109,7 +136,9 @@ def test_accuracy_interval_is_wilsons():
     rate, n, z = 0.9935, 10_000, 1.96
     a, b, c = 1 + z * z / n, -(2 * rate + z * z / n), rate * rate
     root = math.sqrt(b * b - 4 * a * c)
-    assert accuracy_interval(9_935, n) == pytest.approx(((-b - root) / (2 * a), (-b + root) / (2 * a)))
+    assert accuracy_interval(9_935, n) == pytest.approx(
+        ((-b - root) / (2 * a), (-b + root) / (2 * a))
+    )
 
 
 @pytest.mark.parametrize(("correct", "total"), [(-1, 10), (11, 10), (0, 0)])
@@ -137,6 +166,9 @@ def test_worst_mistakes_are_sorted_and_wrong(sample):
     assert [(m.index, m.label, m.answer) for m in mistakes] == [(2, 3, 6), (3, 4, 7)]
     assert [m.probability for m in mistakes] == pytest.approx([0.91, 0.7])
     figure = plot_mistakes(mistakes, dataset)
-    assert figure.description == "2 digits that the model got wrong: a 3 taken for a 6 with 91.0%; a 4 taken for a 7 with 70.0%."
+    assert (
+        figure.description
+        == "2 digits that the model got wrong: a 3 taken for a 6 with 91.0%; a 4 taken for a 7 with 70.0%."
+    )
     with pytest.raises(ValueError, match="no mistake to show"):
         plot_mistakes([], dataset)

@@ -66,7 +66,9 @@ def close(a, b, tolerance: int) -> bool:
 
 def alike(a, b) -> float:
     "The cosine of the angle between two prepared pictures: 1 for equal ones."
-    return torch.cosine_similarity(page(a).flatten().double(), page(b).flatten().double(), dim=0).item()
+    return torch.cosine_similarity(
+        page(a).flatten().double(), page(b).flatten().double(), dim=0
+    ).item()
 
 
 # --- what comes out
@@ -76,7 +78,9 @@ def test_mnist_itself_comes_back(net, digits):
     images, labels = digits.images[:500], digits.labels[:500]  # the lesson does it for all of them
     batch = torch.cat([prepare(image) for image in images])
     with torch.inference_mode():
-        accuracy = [(net(x).argmax(1) == labels).double().mean().item() for x in (normalize(images), batch)]
+        accuracy = [
+            (net(x).argmax(1) == labels).double().mean().item() for x in (normalize(images), batch)
+        ]
     assert accuracy[1] >= 0.985 and abs(accuracy[0] - accuracy[1]) <= 0.002
     assert (batch == normalize(images)).flatten(1).all(1).double().mean() > 0.5
 
@@ -100,7 +104,9 @@ def test_prepare_gives_a_batch_of_one():
 # --- what goes in
 
 
-ALPHA = Image.merge("LA", (Image.new("L", (200, 200), 0), ImageOps.invert(seven())))  # black ink on a transparent sheet
+ALPHA = Image.merge(
+    "LA", (Image.new("L", (200, 200), 0), ImageOps.invert(seven()))
+)  # black ink on a transparent sheet
 SAME = {
     "inverted": ImageOps.invert(seven()),
     "RGB": seven("RGB"),
@@ -112,8 +118,12 @@ SAME = {
     "float": Image.fromarray(BYTES.astype(np.float32)),
     "transparent, grey": ALPHA,
     "transparent, colour": ALPHA.convert("RGBA"),
-    "white ink on transparent": Image.merge("LA", (Image.new("L", (200, 200), 255), ImageOps.invert(seven()))),
-    "shifted": seven().transform((260, 240), Image.Transform.AFFINE, (1, 0, -50, 0, 1, -20), fillcolor=255),
+    "white ink on transparent": Image.merge(
+        "LA", (Image.new("L", (200, 200), 255), ImageOps.invert(seven()))
+    ),
+    "shifted": seven().transform(
+        (260, 240), Image.Transform.AFFINE, (1, 0, -50, 0, 1, -20), fillcolor=255
+    ),
     "grey on grey": seven("L", 180, 90),
     "array": BYTES,
     "array, dark paper": 255 - BYTES,
@@ -152,7 +162,15 @@ def test_files(tmp_path, name):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation(tmp_path, orientation):
-    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition that a camera would have made
+    undo = {
+        2: 0,
+        3: 3,
+        4: 1,
+        5: 5,
+        6: 2,
+        7: 6,
+        8: 4,
+    }  # the transposition that a camera would have made
     image = seven().transpose(Image.Transpose(undo[orientation])) if orientation > 1 else seven()
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -170,7 +188,12 @@ def test_the_picture_that_is_given_stays_as_it_is():
     image.getexif()[0x0112] = 6
     before, size, exif = image.tobytes(), image.size, dict(image.getexif())
     prepare(image)
-    assert (image.tobytes(), image.size, image.mode, dict(image.getexif())) == (before, size, "RGBA", exif)
+    assert (image.tobytes(), image.size, image.mode, dict(image.getexif())) == (
+        before,
+        size,
+        "RGBA",
+        exif,
+    )
     plain = seven()
     prepare(plain)
     assert dict(plain.getexif()) == {}
@@ -183,7 +206,9 @@ def test_the_picture_that_is_given_stays_as_it_is():
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_ten_thousand_pixels_a_side(tmp_path, suffix):
     path = tmp_path / f"7.{suffix}"
-    seven().resize((10_000, 10_000)).save(path, **({"compress_level": 1} if suffix == "png" else {}))
+    seven().resize((10_000, 10_000)).save(
+        path, **({"compress_level": 1} if suffix == "png" else {})
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pictures = steps(path)
@@ -331,12 +356,21 @@ def test_paper_is_what_is_there_without_ink():
     light = in_bad_light(Image.new("L", (200, 200), 240), 0.6) / 255
     page = in_bad_light(seven(paper=240, pen=30), 0.6) / 255
     off = np.abs(lit_paper(page) - light)
-    assert off[:, 40:160].max() < 0.05 and off.max() < 0.1  # at the dark edge it takes the light from further inside
-    assert lit_paper(np.full((3, 70), 0.5)).shape == (3, 70) and (lit_paper(np.full((1, 1), 0.5)) == 0.5).all()
+    assert (
+        off[:, 40:160].max() < 0.05 and off.max() < 0.1
+    )  # at the dark edge it takes the light from further inside
+    assert (
+        lit_paper(np.full((3, 70), 0.5)).shape == (3, 70)
+        and (lit_paper(np.full((1, 1), 0.5)) == 0.5).all()
+    )
 
 
 def test_grain_is_no_ink():
-    noisy = (np.asarray(seven(paper=200, pen=60)) + np.random.default_rng(0).normal(0, 6, (200, 200))).clip(0, 255).astype(np.uint8)
+    noisy = (
+        (np.asarray(seven(paper=200, pen=60)) + np.random.default_rng(0).normal(0, 6, (200, 200)))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     assert alike(noisy, seven()) > 0.95
 
 
@@ -346,14 +380,24 @@ def test_a_digit_that_touches_the_frame_stays_whole():
 
 
 def test_a_step_can_be_left_out():
-    image = seven().transform((260, 240), Image.Transform.AFFINE, (1, 0, -50, 0, 1, -20), fillcolor=255)
+    image = seven().transform(
+        (260, 240), Image.Transform.AFFINE, (1, 0, -50, 0, 1, -20), fillcolor=255
+    )
     whole = steps(image)
     for step in STEPS:
         assert steps(image, skip={step})["centred"].shape == (28, 28)
-    assert steps(image, skip="ink")["ink"].mean() > 0.5 and steps(image, skip="crop")["cropped"].shape == whole["grey"].shape
+    assert (
+        steps(image, skip="ink")["ink"].mean() > 0.5
+        and steps(image, skip="crop")["cropped"].shape == whole["grey"].shape
+    )
     assert steps(image, skip=["fit"])["20 x 20"].shape[0] == 28
     off = steps(image, skip="centre")["centred"]
-    assert off[4].any() and not off[3].any() and not off[24].any() and not np.array_equal(off, whole["centred"])
+    assert (
+        off[4].any()
+        and not off[3].any()
+        and not off[24].any()
+        and not np.array_equal(off, whole["centred"])
+    )
     with pytest.raises(ValueError, match="no step 'blur' to skip: choose among light, ink"):
         steps(image, skip={"blur"})
 
@@ -365,7 +409,10 @@ def test_crop():
     assert crop(np.zeros((3, 5))).shape == (3, 5)
 
 
-@pytest.mark.parametrize(("shape", "expected"), [((100, 50), (20, 10)), ((50, 100), (10, 20)), ((5, 5), (20, 20)), ((300, 2), (20, 1))])
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((100, 50), (20, 10)), ((50, 100), (10, 20)), ((5, 5), (20, 20)), ((300, 2), (20, 1))],
+)
 def test_fit_keeps_the_proportions(shape, expected):
     small = fit(np.full(shape, 0.5))
     assert small.shape == expected and small.dtype == np.uint8 and (small == 255).all()
@@ -387,7 +434,11 @@ def test_predict_reads_a_seven(net):
     assert answer.label == 7 and answer.is_digit and "7" in answer.message
     assert len(answer.probabilities) == 10 and sum(answer.probabilities) == pytest.approx(1)
     assert answer.probability == max(answer.probabilities) == answer.probabilities[7]
-    assert type(answer.label) is int and type(answer.probability) is float and type(answer.is_digit) is bool
+    assert (
+        type(answer.label) is int
+        and type(answer.probability) is float
+        and type(answer.is_digit) is bool
+    )
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -418,12 +469,19 @@ class Fixed(nn.Module):
 
 def test_a_guess_is_no_digit():
     answer = predict(Fixed(*([0.0] * 3 + [2.0, 1.9] + [0.0] * 5)), seven())
-    assert answer.label == 3 and not answer.is_digit and "perhaps 3" in answer.message and "or 4" in answer.message
+    assert (
+        answer.label == 3
+        and not answer.is_digit
+        and "perhaps 3" in answer.message
+        and "or 4" in answer.message
+    )
 
 
 def test_logits_and_log_probabilities_give_the_same():
     logits = torch.arange(10.0)
-    a, b = (predict(Fixed(*numbers.tolist()), seven()) for numbers in (logits, logits.log_softmax(0)))
+    a, b = (
+        predict(Fixed(*numbers.tolist()), seven()) for numbers in (logits, logits.log_softmax(0))
+    )
     assert a.probabilities == pytest.approx(b.probabilities)
     assert a.probabilities == pytest.approx(logits.softmax(0).tolist())
 
@@ -453,11 +511,17 @@ def test_reliability_by_hand():
     probabilities = torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.68, 0.32], [0.05, 0.95], [1.0, 0.0]])
     labels = torch.tensor([0, 1, 0, 1, 0])
     confidence, accuracy, count = reliability(probabilities, labels, bins=5)
-    assert count.tolist() == [0, 0, 0, 3, 2] and np.isnan(confidence[:3]).all() and np.isnan(accuracy[:3]).all()
+    assert (
+        count.tolist() == [0, 0, 0, 3, 2]
+        and np.isnan(confidence[:3]).all()
+        and np.isnan(accuracy[:3]).all()
+    )
     np.testing.assert_allclose(confidence[3:], [0.66, 0.975], atol=1e-6)
     np.testing.assert_allclose(accuracy[3:], [2 / 3, 1])
     expected = (3 * abs(2 / 3 - 0.66) + 2 * 0.025) / 5
-    assert expected_calibration_error(probabilities, labels, bins=5) == pytest.approx(expected, abs=1e-6)
+    assert expected_calibration_error(probabilities, labels, bins=5) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def drawn(n: int, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -474,7 +538,9 @@ def test_the_temperature_is_found_again(temperature):
     assert found == pytest.approx(temperature, rel=0.05)
     assert fit_temperature(logits.log_softmax(1), labels) == pytest.approx(found, rel=1e-4)
     assert expected_calibration_error((logits / found).softmax(1), labels) < 0.02
-    loss = [nn.functional.cross_entropy(logits / t, labels) for t in (found * 0.97, found, found * 1.03)]
+    loss = [
+        nn.functional.cross_entropy(logits / t, labels) for t in (found * 0.97, found, found * 1.03)
+    ]
     assert loss[1] == min(loss)
 
 
@@ -486,18 +552,29 @@ def test_the_temperature_of_what_is_known_by_heart_is_very_low():
 
 @pytest.mark.parametrize("measure", [reliability, expected_calibration_error, fit_temperature])
 def test_calibration_needs_labels_for_its_digits(measure):
-    for scores, labels in ((torch.zeros(0, 10), torch.zeros(0).long()), (torch.zeros(3, 10), torch.zeros(2).long())):
+    for scores, labels in (
+        (torch.zeros(0, 10), torch.zeros(0).long()),
+        (torch.zeros(3, 10), torch.zeros(2).long()),
+    ):
         with pytest.raises(ValueError, match="needs"):
             measure(scores, labels)
 
 
 def test_the_plot_of_reliability_says_what_it_shows():
     logits, labels = drawn(500, 2.0)
-    figure = plot_reliability({"boasts": logits.softmax(1), "helped": (logits / 2).softmax(1)}, labels)
-    assert len(figure.axes) == 2 and len(plot_reliability({str(i): logits.softmax(1) for i in range(3)}, labels).axes) == 3
+    figure = plot_reliability(
+        {"boasts": logits.softmax(1), "helped": (logits / 2).softmax(1)}, labels
+    )
+    assert (
+        len(figure.axes) == 2
+        and len(plot_reliability({str(i): logits.softmax(1) for i in range(3)}, labels).axes) == 3
+    )
     assert figure.axes[0].get_xlabel() == "confidence"
     error = expected_calibration_error(logits.softmax(1), labels)
-    assert f"boasts, expected calibration error {error:.1%}" in figure.description and "helped" in figure.description
+    assert (
+        f"boasts, expected calibration error {error:.1%}" in figure.description
+        and "helped" in figure.description
+    )
 
 
 # --- what is unlike a digit
@@ -510,7 +587,12 @@ def test_distance_is_counted_in_the_digits_own_spread():
     z = torch.randn(4000, 3) * spread + 100 * torch.nn.functional.one_hot(labels, 10)[:, :3]
     means, whitening = class_statistics(z, labels, blend=0)
     away = means[3:4] + torch.tensor([[0.5, 0, 0], [0, 5.0, 0], [0, 0, 0]])
-    torch.testing.assert_close(class_distance(away, means[3:4], whitening), torch.tensor([5.0, 1.0, 0.0]), rtol=0.1, atol=0.01)
+    torch.testing.assert_close(
+        class_distance(away, means[3:4], whitening),
+        torch.tensor([5.0, 1.0, 0.0]),
+        rtol=0.1,
+        atol=0.01,
+    )
 
 
 def test_what_ships_belongs_to_the_weights_that_ship(net):
@@ -529,7 +611,11 @@ def test_scribbles_are_unlike_digits(net):
     page = Image.new("L", (280, 280))
     ImageDraw.Draw(page).line([tuple(p) for p in rng.uniform(30, 250, (12, 2))], fill=255, width=14)
     answer = predict(net, page)
-    assert not answer.is_digit and answer.strangeness > 1 and "unlike the digits it learned from" in answer.message
+    assert (
+        not answer.is_digit
+        and answer.strangeness > 1
+        and "unlike the digits it learned from" in answer.message
+    )
     assert predict(net, seven()).strangeness < 1
 
 
@@ -545,9 +631,15 @@ def test_a_model_that_nobody_knows_is_read_with_the_other_reasons(net):
 
 def test_judge_gives_the_first_reason():
     sure, unsure = [0.99] + [0.01 / 9] * 9, [0.5, 0.4] + [0.1 / 8] * 8
-    assert "blank" in judge(sure, 0, 2.0).message and "too much ink" in judge(sure, 0.4, 2.0).message
+    assert (
+        "blank" in judge(sure, 0, 2.0).message and "too much ink" in judge(sure, 0.4, 2.0).message
+    )
     assert judge(unsure, 0.1, 2.0).message == "unlike the digits it learned from; the nearest is 0"
-    assert "not sure" in judge(unsure, 0.1, 0.5).message and judge(sure, 0.1, 1.0).is_digit and judge(sure, 0.1).strangeness is None
+    assert (
+        "not sure" in judge(unsure, 0.1, 0.5).message
+        and judge(sure, 0.1, 1.0).is_digit
+        and judge(sure, 0.1).strangeness is None
+    )
 
 
 def test_look_leaves_the_model_as_it_was(net, digits):

@@ -9,7 +9,18 @@ import torch
 
 from mnist_course.checks import check, exercises
 from mnist_course.cli import main
-from mnist_course.progress import FILE, MANIFEST, SESSION, append, calibration, events, guess, progress, progress_file, reveal
+from mnist_course.progress import (
+    FILE,
+    MANIFEST,
+    SESSION,
+    append,
+    calibration,
+    events,
+    guess,
+    progress,
+    progress_file,
+    reveal,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +76,7 @@ def test_a_line_that_a_crash_cut_short_costs_that_line_only(folder):
 
 
 def test_two_notebooks_may_write_at_once(folder):
-    code = (
-        "from mnist_course.progress import append\nfor i in range(100): append({'kind': 'check', 'id': '03.x', 'status': 'failed', 'n': i})"
-    )
+    code = "from mnist_course.progress import append\nfor i in range(100): append({'kind': 'check', 'id': '03.x', 'status': 'failed', 'n': i})"
     writers = [subprocess.Popen([sys.executable, "-c", code], cwd=folder) for _ in range(3)]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert sorted(event["n"] for event in events()) == sorted(list(range(100)) * 3)
@@ -88,7 +97,10 @@ def test_the_command_shows_it(folder, capsys, monkeypatch):
     minutes = sum(item.minutes for item in three if item.id != "03.team_params")
     assert row == ["03", "1", "0", str(len(three) - 1), str(minutes), "03.same_padding"]
     (folder / "elsewhere").mkdir()
-    assert main(["progress", str(folder / "elsewhere")]) == 2 and "is no folder that" in capsys.readouterr().err
+    assert (
+        main(["progress", str(folder / "elsewhere")]) == 2
+        and "is no folder that" in capsys.readouterr().err
+    )
     assert main(["progress", str(folder)]) == 0
 
 
@@ -97,7 +109,9 @@ def test_a_guess_and_what_became_of_it(folder, capsys):
     reveal("03.places", 24)
     assert capsys.readouterr().out == "" and events() == []
     assert "80% sure" in guess("03.places", 23, sure=0.8).text
-    assert guess("03.places", 24, sure=0.7).text == "03.places: you say 24, and you are 70% sure."  # changed their mind
+    assert (
+        guess("03.places", 24, sure=0.7).text == "03.places: you say 24, and you are 70% sure."
+    )  # changed their mind
     reveal("03.places", 24)
     assert capsys.readouterr().out == "03.places: you said 24, 70% sure: right\n"
     reveal("03.places", 24)  # the cell is run again
@@ -141,7 +155,10 @@ def test_calibration_looks_back_on_first_guesses():
     guess("03.q1", 1, sure=1)
     reveal("03.q1", 1)  # the second time one knows
     text = calibration("03").text
-    assert "4 guesses: you were 90% sure on average, and 50% of them were right. A little more doubt would pay." in text
+    assert (
+        "4 guesses: you were 90% sure on average, and 50% of them were right. A little more doubt would pay."
+        in text
+    )
     assert "No guesses" in calibration("04").text
 
 

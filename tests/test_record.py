@@ -7,13 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import mnist_course.record as record
+import mnist_course.making.recorded as record
+from mnist_course.base import asset
 from mnist_course.data import DigitDataset, normalize, read_idx
-from mnist_course.environment import asset
-from mnist_course.record import random_affine, record_sample, stratified, write_idx
+from mnist_course.making.recorded import random_affine, record_sample, stratified, write_idx
 from mnist_course.training import History
 
-FULL = torch.tensor([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])  # MNIST's 60,000 training labels
+FULL = torch.tensor(
+    [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+)  # MNIST's 60,000 training labels
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=200), st.floats(0, 1))
@@ -21,7 +23,11 @@ def test_stratified_keeps_the_shares(labels, share):
     labels = torch.tensor(labels)
     n = round(share * len(labels))
     index = stratified(labels, n)
-    assert len(index) == n and len(set(index.tolist())) == n and index.tolist() == sorted(index.tolist())
+    assert (
+        len(index) == n
+        and len(set(index.tolist())) == n
+        and index.tolist() == sorted(index.tolist())
+    )
     wanted = labels.bincount(minlength=10) * n / len(labels)
     assert ((labels[index].bincount(minlength=10) - wanted).abs() < 1).all()
 
@@ -56,7 +62,9 @@ def test_random_affine_moves_digits_a_little(small):
     assert moved.shape == x.shape and not torch.equal(moved, x)
     assert moved.min() >= x.min() - 1e-4 and moved.max() <= x.max() + 1e-4
     ink, before = (moved - x.min()).sum((1, 2, 3)), (x - x.min()).sum((1, 2, 3))
-    assert ((ink / before - 1).abs() < 0.35).all()  # a change of size by at most a tenth changes the area by at most 21 %, and edges blur
+    assert (
+        (ink / before - 1).abs() < 0.35
+    ).all()  # a change of size by at most a tenth changes the area by at most 21 %, and edges blur
     assert torch.allclose(random_affine(x, degrees=0, scale=0, shift=0), x, atol=1e-4)
 
 
@@ -69,14 +77,20 @@ def test_a_pure_shift_shifts():
         moved = random_affine(x, degrees=0, scale=0, shift=3)
         places.add(divmod(int(moved.argmax()), 28))
         assert moved.sum() == pytest.approx(1, abs=1e-4)
-    assert len(places) > 5 and all(abs(row - 14) <= 3 and abs(column - 14) <= 3 for row, column in places)
+    assert len(places) > 5 and all(
+        abs(row - 14) <= 3 and abs(column - 14) <= 3 for row, column in places
+    )
 
 
 def test_shipped_weights_say_how_they_were_made():
     history = History.load(asset("weights", "net.json"))
     assert history.test_acc[-1] >= 0.995
-    assert {"recipe", "seed", "epochs", "batch_size", "precision", "torch", "threads"} <= set(history.settings)
-    total = sum(path.stat().st_size for folder in ("weights", "runs") for path in asset(folder).iterdir())
+    assert {"recipe", "seed", "epochs", "batch_size", "precision", "torch", "threads"} <= set(
+        history.settings
+    )
+    total = sum(
+        path.stat().st_size for folder in ("weights", "runs") for path in asset(folder).iterdir()
+    )
     assert total < 4_000_000
 
 
@@ -88,7 +102,11 @@ def test_record_run_writes_settings_and_goes_on(tmp_path, monkeypatch, small):
     record.record_run(7, epochs=1)
     record.record_run(7, epochs=1)  # finished already: read back from its checkpoint
     saved = json.loads((tmp_path / "runs" / "seed-7-float32.json").read_text())
-    assert saved["settings"]["seed"] == 7 and saved["settings"]["data"] == "MNIST, 64 + 64" and len(saved["test_acc"]) == 1
+    assert (
+        saved["settings"]["seed"] == 7
+        and saved["settings"]["data"] == "MNIST, 64 + 64"
+        and len(saved["test_acc"]) == 1
+    )
 
 
 def test_record_familiar_writes_what_load_familiar_reads(tmp_path, monkeypatch, sample):
@@ -104,4 +122,8 @@ def test_record_familiar_writes_what_load_familiar_reads(tmp_path, monkeypatch, 
     net = record.load_pretrained()
     assert familiar.fits(net) and (tmp_path / "familiar.safetensors").stat().st_size < 100_000
     strange = familiar.strangeness(look(net, normalize(sample[1].images[:500])))
-    assert (strange < 1).double().mean() > 0.95 > (familiar.strangeness(look(net, torch.randn(100, 1, 28, 28))) < 1).double().mean()
+    assert (
+        (strange < 1).double().mean()
+        > 0.95
+        > (familiar.strangeness(look(net, torch.randn(100, 1, 28, 28))) < 1).double().mean()
+    )

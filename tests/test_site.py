@@ -16,18 +16,57 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 
-from mnist_course.notebooks import all_notebooks, read_notebook
-from mnist_course.publish import exercise_cards, glossary, lessons, linked, site_server, used_css, with_switched_diagrams
+from mnist_course.making.site import (
+    exercise_cards,
+    glossary,
+    lessons,
+    linked,
+    site_server,
+    used_css,
+    with_switched_diagrams,
+)
+from mnist_course.teaching.notebooks import all_notebooks, read_notebook
 
 ROOT = Path(__file__).parent.parent
 BASE = "https://site.test/mnist_course/"
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-UNCLOSED = {"p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "option"}  # HTML closes these itself
+VOID = {
+    "area",
+    "base",
+    "br",
+    "col",
+    "embed",
+    "hr",
+    "img",
+    "input",
+    "link",
+    "meta",
+    "source",
+    "track",
+    "wbr",
+}
+UNCLOSED = {
+    "p",
+    "li",
+    "dt",
+    "dd",
+    "td",
+    "th",
+    "tr",
+    "tbody",
+    "thead",
+    "option",
+}  # HTML closes these itself
 
 
 def copy_repository(target: Path) -> Path:
     "The files that belong to the repository, links as links, in a folder of their own."
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     for name in listed.splitlines():
         if (ROOT / name).exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -37,8 +76,14 @@ def copy_repository(target: Path) -> Path:
 
 def run_in(folder: Path, *command: str, **environment: str) -> str:
     "Run a command with the package of a copy; its output. Fails with that output when the command fails."
-    own = {**os.environ, "PYTHONPATH": str(folder), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, cwd=folder, env={**own, **environment}, capture_output=True, text=True)
+    own = {
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        command, cwd=folder, env={**own, **environment}, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -64,7 +109,11 @@ class Parsed(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        self.faults += [f"{name} twice in <{tag}>" for name, count in Counter(name for name, _ in attrs).items() if count > 1]
+        self.faults += [
+            f"{name} twice in <{tag}>"
+            for name, count in Counter(name for name, _ in attrs).items()
+            if count > 1
+        ]
         if given.get("id"):
             self.ids.append(given["id"])
         if tag == "base":
@@ -94,7 +143,9 @@ class Parsed(html.parser.HTMLParser):
         while self.open and self.open[-1] != tag and self.open[-1] in UNCLOSED:
             self.open.pop()
         if not self.open or self.open[-1] != tag:
-            self.faults.append(f"</{tag}> at line {self.getpos()[0]}, where {self.open[-3:]} are open")
+            self.faults.append(
+                f"</{tag}> at line {self.getpos()[0]}, where {self.open[-3:]} are open"
+            )
         else:
             self.open.pop()
 
@@ -112,7 +163,14 @@ class Parsed(html.parser.HTMLParser):
 def built(tmp_path_factory) -> Path:
     "The site, built in a copy: its folder. What the command said is in said.txt beside it."
     folder = copy_repository(tmp_path_factory.mktemp("one"))
-    said = run_in(folder, sys.executable, "-m", "mnist_course.publish", MNIST_COURSE_RENDERER="smalldocs", PYTHONHASHSEED="1")
+    said = run_in(
+        folder,
+        sys.executable,
+        "-m",
+        "mnist_course.making.site",
+        MNIST_COURSE_RENDERER="smalldocs",
+        PYTHONHASHSEED="1",
+    )
     (folder / "said.txt").write_text(said)
     return folder / "_docs"
 
@@ -120,7 +178,10 @@ def built(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def pages(built) -> dict[str, Parsed]:
     "Every page, by its address from the root."
-    return {path.relative_to(built).as_posix(): Parsed(path.read_text("utf-8")) for path in sorted(built.rglob("*.html"))}
+    return {
+        path.relative_to(built).as_posix(): Parsed(path.read_text("utf-8"))
+        for path in sorted(built.rglob("*.html"))
+    }
 
 
 @pytest.fixture(scope="session")
@@ -159,11 +220,24 @@ def test_the_build_says_how_it_was_made(built):
 
 def test_built_twice_is_the_same(built, tmp_path_factory):
     folder = copy_repository(tmp_path_factory.mktemp("a_second_place"))
-    run_in(folder, sys.executable, "-m", "mnist_course.publish", MNIST_COURSE_RENDERER="smalldocs", PYTHONHASHSEED="2")
+    run_in(
+        folder,
+        sys.executable,
+        "-m",
+        "mnist_course.making.site",
+        MNIST_COURSE_RENDERER="smalldocs",
+        PYTHONHASHSEED="2",
+    )
     again = folder / "_docs"
     names = {path.relative_to(built) for path in built.rglob("*") if path.is_file()}
     assert names == {path.relative_to(again) for path in again.rglob("*") if path.is_file()}
-    told([name for name in sorted(names) if (built / name).read_bytes() != (again / name).read_bytes()])
+    told(
+        [
+            name
+            for name in sorted(names)
+            if (built / name).read_bytes() != (again / name).read_bytes()
+        ]
+    )
 
 
 QUARTO = """#!{python}
@@ -172,7 +246,7 @@ if "README.md" in sys.argv:
     os.makedirs("_docs", exist_ok=True)
     open("_docs/README.md", "w").write("another README")
     env = dict(os.environ, QUARTO_PROJECT_DIR=os.getcwd(), QUARTO_PROJECT_OUTPUT_DIR="_docs")
-    sys.exit(subprocess.run([sys.executable, "-m", "mnist_course.publish", "finish"], env=env).returncode)
+    sys.exit(subprocess.run([sys.executable, "-m", "mnist_course.making.site", "finish"], env=env).returncode)
 if os.path.exists("_docs/README.md"):
     os.remove("_docs/README.md")
 sys.exit(subprocess.run([sys.executable, "-m", "smalldocs.cli", "render", "--quiet"]).returncode)
@@ -190,10 +264,15 @@ def test_nbdevs_own_commands_make_the_same_site_and_change_nothing(built, tmp_pa
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
         run_in(folder, *git, *words)
     path = f"{stand_in.parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    os.utime(folder / "nbs" / "index.ipynb")  # newer than README.md: nbdev_docs makes the README, too
+    os.utime(
+        folder / "nbs" / "index.ipynb"
+    )  # newer than README.md: nbdev_docs makes the README, too
     run_in(folder, "nbdev_docs", "--n_workers", "0", PATH=path)
     assert run_in(folder, "git", "status", "--short") == ""
-    ours, theirs = ({path.relative_to(place) for path in place.rglob("*.html")} for place in (built, folder / "_docs"))
+    ours, theirs = (
+        {path.relative_to(place) for path in place.rglob("*.html")}
+        for place in (built, folder / "_docs")
+    )
     assert ours == theirs
     run_in(folder, "nbdev_readme", PATH=path)
     assert run_in(folder, "git", "status", "--short") == ""
@@ -204,7 +283,14 @@ def test_nbdevs_own_commands_make_the_same_site_and_change_nothing(built, tmp_pa
 
 def test_html_parses(pages):
     told([(name, fault) for name, page in pages.items() for fault in page.faults])
-    told([(name, id) for name, page in pages.items() for id, count in Counter(page.ids).items() if count > 1])
+    told(
+        [
+            (name, id)
+            for name, page in pages.items()
+            for id, count in Counter(page.ids).items()
+            if count > 1
+        ]
+    )
 
 
 def test_links_lead_somewhere(built, pages):
@@ -217,19 +303,27 @@ def test_links_lead_somewhere(built, pages):
             file, fragment = found
             if not file.is_file():
                 faults.append((name, target))
-            elif fragment and file.suffix == ".html" and fragment not in pages[file.relative_to(built).as_posix()].ids:
+            elif (
+                fragment
+                and file.suffix == ".html"
+                and fragment not in pages[file.relative_to(built).as_posix()].ids
+            ):
                 faults.append((name, target, "no such place on that page"))
     told(faults)
     assert sum(len(page.links) for page in pages.values()) > 2_000
 
 
 def test_nothing_is_loaded_from_another_host(built, pages):
-    told([(name, url) for name, page in pages.items() for url in page.loads if urlsplit(url).netloc])
+    told(
+        [(name, url) for name, page in pages.items() for url in page.loads if urlsplit(url).netloc]
+    )
     told(
         [
             (path.name, url)
             for path in built.rglob("*.css")
-            for url in re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\"';]*", path.read_text("utf-8"))
+            for url in re.findall(
+                r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\"';]*", path.read_text("utf-8")
+            )
         ]
     )
 
@@ -238,10 +332,14 @@ def test_every_picture_has_a_text_that_says_something(pages):
     faults = []
     for name, page in pages.items():
         for image in page.images:
-            text = (image.get("alt") if image["tag"] == "img" else image.get("aria-label") or image.get("said")) or ""
-            if len(text) < (15 if image["tag"] == "svg" or image["src"].startswith("data:") else 10) or re.search(
-                r"\.(png|svg|jpe?g)$", text
-            ):
+            text = (
+                image.get("alt")
+                if image["tag"] == "img"
+                else image.get("aria-label") or image.get("said")
+            ) or ""
+            if len(text) < (
+                15 if image["tag"] == "svg" or image["src"].startswith("data:") else 10
+            ) or re.search(r"\.(png|svg|jpe?g)$", text):
                 faults.append((name, image["tag"], text))
     told(faults)
     assert sum(len(page.images) for page in pages.values()) > 40
@@ -253,14 +351,18 @@ def test_headings_are_in_order(pages):
         levels = [level for level, _ in page.headings if level]
         if levels.count(1) != 1:
             faults.append((name, f"{levels.count(1)} headings of the first level"))
-        faults += [(name, f"level {b} follows {a}") for a, b in itertools.pairwise(levels) if b > a + 1]
+        faults += [
+            (name, f"level {b} follows {a}") for a, b in itertools.pairwise(levels) if b > a + 1
+        ]
         faults += [(name, "an empty heading") for _, text in page.headings if not text.strip()]
     told(faults)
 
 
 def weight(built: Path, name: str, page: Parsed) -> int:
     "Bytes of a page and of what it loads, before any compression. Of styles and fonts, all that the style sheets name."
-    files = {built / name} | {found[0] for url in page.loads if (found := inside(built, name, page, url))}
+    files = {built / name} | {
+        found[0] for url in page.loads if (found := inside(built, name, page, url))
+    }
     for css in [file for file in files if file.suffix == ".css"]:
         files |= {
             (css.parent / url.split("?")[0].split("#")[0]).resolve()
@@ -270,7 +372,13 @@ def weight(built: Path, name: str, page: Parsed) -> int:
 
 
 def test_pages_are_light(built, pages):
-    told([(name, size) for name, page in pages.items() if (size := weight(built, name, page)) > 2_000_000])
+    told(
+        [
+            (name, size)
+            for name, page in pages.items()
+            if (size := weight(built, name, page)) > 2_000_000
+        ]
+    )
     assert weight(built, "index.html", pages["index.html"]) < 500_000
 
 
@@ -298,16 +406,30 @@ def test_a_lessons_page_shows_the_outputs_of_the_notebook(built, pages, path):
                 ]:
                     faults.append(alt)
             elif "image/svg+xml" in data:
-                drawn = re.sub(r"<style>.*?</style>", "", "".join(data["image/svg+xml"]), flags=re.S)
+                drawn = re.sub(
+                    r"<style>.*?</style>", "", "".join(data["image/svg+xml"]), flags=re.S
+                )
                 faults += [
                     part
                     for part in re.findall(r"<(?:text|title|desc|path|rect)[^>]*>[^<]*", drawn)
                     if squeezed(part) not in squeezed(source)
                 ]
             elif "text/markdown" in data:
-                words = re.findall(r"[\w,.]{4,}", re.sub(r"`|\*\*|</?\w+>|\]\([^)]*\)|&\w+;", " ", "".join(data["text/markdown"])))
-                faults += [word for word in words if squeezed(word) not in text and word.strip(".,") not in text]
-            elif squeezed(said := "".join(output.get("text", data.get("text/plain", "")))) not in text:
+                words = re.findall(
+                    r"[\w,.]{4,}",
+                    re.sub(
+                        r"`|\*\*|</?\w+>|\]\([^)]*\)|&\w+;", " ", "".join(data["text/markdown"])
+                    ),
+                )
+                faults += [
+                    word
+                    for word in words
+                    if squeezed(word) not in text and word.strip(".,") not in text
+                ]
+            elif (
+                squeezed(said := "".join(output.get("text", data.get("text/plain", ""))))
+                not in text
+            ):
                 faults.append(said[:200])
     told(faults)
     assert shown >= 15
@@ -315,46 +437,89 @@ def test_a_lessons_page_shows_the_outputs_of_the_notebook(built, pages, path):
 
 def test_every_notebook_is_in_the_sidebar(pages):
     links = {unquote(link) for link in pages["index.html"].links}
-    wanted = {path.relative_to(ROOT / "nbs").with_suffix(".html").as_posix() for path in all_notebooks()}
+    wanted = {
+        path.relative_to(ROOT / "nbs").with_suffix(".html").as_posix() for path in all_notebooks()
+    }
     assert not wanted - links - {"index.html"}
-    assert {"map.html", "exercises.html", "glossary.html", "try/index.html", "api/index.html"} <= links
+    assert {
+        "map.html",
+        "exercises.html",
+        "glossary.html",
+        "try/index.html",
+        "api/index.html",
+    } <= links
 
 
 def test_every_exercise_is_on_the_page_of_exercises(pages):
     from mnist_course.checks import exercises
 
-    on_page = {link.split("#exercise-")[1] for link in pages["exercises.html"].links if "#exercise-" in link}
-    assert on_page == {one.name for one in exercises()} == {id.split(".")[1] for _, id, _, _ in exercise_cards()}
+    on_page = {
+        link.split("#exercise-")[1]
+        for link in pages["exercises.html"].links
+        if "#exercise-" in link
+    }
+    assert (
+        on_page
+        == {one.name for one in exercises()}
+        == {id.split(".")[1] for _, id, _, _ in exercise_cards()}
+    )
 
 
 def test_lessons_link_the_glossary_once_for_each_term(pages):
     for path in lessons():
-        links = Counter(link for link in pages[f"{path.stem}.html"].links if link.startswith("glossary.html#"))
+        links = Counter(
+            link for link in pages[f"{path.stem}.html"].links if link.startswith("glossary.html#")
+        )
         assert len(links) >= 3 and set(links.values()) == {1}, path.stem
-    used = {link.split("#")[1] for path in lessons() for link in pages[f"{path.stem}.html"].links if link.startswith("glossary.html#")}
+    used = {
+        link.split("#")[1]
+        for path in lessons()
+        for link in pages[f"{path.stem}.html"].links
+        if link.startswith("glossary.html#")
+    }
     assert len(used) >= 0.7 * len(set(glossary().values()))
 
 
 def test_the_api_shows_docments_errors_and_sources(pages):
     page = pages["api/arithmetic.html"]
     text = " ".join("".join(page.text).split())
-    for words in ("pixels added on EACH side", "Raises ValueError when it fits nowhere", "ceil_mode: bool = False"):
+    for words in (
+        "pixels added on EACH side",
+        "Raises ValueError when it fits nowhere",
+        "ceil_mode: bool = False",
+    ):
         assert words in text
     source = next(link for link in page.links if "/blob/main/mnist_course/arithmetic.py#L" in link)
     first = int(re.search(r"#L(\d+)", source)[1])
-    assert (ROOT / "mnist_course" / "arithmetic.py").read_text("utf-8").splitlines()[first - 1].startswith("def pair")
+    assert (
+        (ROOT / "mnist_course" / "arithmetic.py")
+        .read_text("utf-8")
+        .splitlines()[first - 1]
+        .startswith("def pair")
+    )
 
 
 def test_edit_links_lead_to_files_that_exist(pages):
-    edits = {name: link for name, page in pages.items() for link in page.links if "/edit/main/" in link}
-    told([(name, link) for name, link in edits.items() if not (ROOT / link.split("/edit/main/")[1]).exists()])
+    edits = {
+        name: link for name, page in pages.items() for link in page.links if "/edit/main/" in link
+    }
+    told(
+        [
+            (name, link)
+            for name, link in edits.items()
+            if not (ROOT / link.split("/edit/main/")[1]).exists()
+        ]
+    )
     assert len(edits) >= len(all_notebooks())
 
 
 def test_a_page_for_machines(built, pages):
     listed = (built / "llms.txt").read_text("utf-8")
     for path in lessons():
-        assert f"{path.stem}.llms.md" in listed and (built / f"{path.stem}.llms.md").stat().st_size > 5_000
+        assert (
+            f"{path.stem}.llms.md" in listed
+            and (built / f"{path.stem}.llms.md").stat().st_size > 5_000
+        )
     entries = json.loads((built / "search.json").read_text("utf-8"))
     told([entry["href"] for entry in entries if entry["href"].split("#")[0] not in pages])
 
@@ -372,12 +537,31 @@ def visit(chromium, address):
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append((page.url, str(error))))
-        page.on("console", lambda message: faults.append((page.url, message.text)) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                faults.append((page.url, message.text))
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
         # a request that was still under way when the page was left is no fault
         page.on(
-            "requestfailed", lambda one: faults.append((page.url, one.url, one.failure)) if "ERR_ABORTED" not in str(one.failure) else None
+            "requestfailed",
+            lambda one: (
+                faults.append((page.url, one.url, one.failure))
+                if "ERR_ABORTED" not in str(one.failure)
+                else None
+            ),
         )
-        page.on("request", lambda one: faults.append(one.url) if not one.url.startswith((address, "data:", "blob:", "file:")) else None)
+        page.on(
+            "request",
+            lambda one: (
+                faults.append(one.url)
+                if not one.url.startswith((address, "data:", "blob:", "file:"))
+                else None
+            ),
+        )
         return page
 
     yield opener
@@ -400,13 +584,31 @@ def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address):
 def test_the_first_screen_shows_what_this_is_and_how_to_begin(visit, address, width, height):
     page = visit(viewport={"width": width, "height": height})
     page.goto(address + "index.html")
-    places = ["h1", ".description", "svg[role=img]", "pre >> nth=0", "td img >> nth=0", "td img >> nth=1"]
+    places = [
+        "h1",
+        ".description",
+        "svg[role=img]",
+        "pre >> nth=0",
+        "td img >> nth=0",
+        "td img >> nth=1",
+    ]
     boxes = [page.locator(f"main {place}").bounding_box() for place in places]
     assert [box["y"] for box in boxes[:5]] == sorted(box["y"] for box in boxes[:5])
-    assert boxes[4]["y"] == pytest.approx(boxes[5]["y"], abs=20), "the two pictures stand side by side"
-    for place, box in zip(places, boxes, strict=True):  # a little may be missing where letters are wider than here
-        assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + 0.8 * box["height"] <= height, place
-    assert "make learn" in page.locator("main pre").first.inner_text() and "make test" in page.locator("main pre").first.inner_text()
+    assert boxes[4]["y"] == pytest.approx(boxes[5]["y"], abs=20), (
+        "the two pictures stand side by side"
+    )
+    for place, box in zip(
+        places, boxes, strict=True
+    ):  # a little may be missing where letters are wider than here
+        assert (
+            box["x"] >= 0
+            and box["x"] + box["width"] <= width
+            and box["y"] + 0.8 * box["height"] <= height
+        ), place
+    assert (
+        "make learn" in page.locator("main pre").first.inner_text()
+        and "make test" in page.locator("main pre").first.inner_text()
+    )
 
 
 def kinds(names: list[str], all_lessons: bool) -> list[str]:
@@ -421,11 +623,19 @@ def kinds(names: list[str], all_lessons: bool) -> list[str]:
         "api/index.html",
         "api/arithmetic.html",
     ]
-    few += ["api/training.html", "answers/03_shapes.html", "answers/07_training.html", "instructors/publishing.html", "03_shapes.html"]
+    few += [
+        "api/training.html",
+        "answers/03_shapes.html",
+        "answers/07_training.html",
+        "instructors/publishing.html",
+        "03_shapes.html",
+    ]
     return [name for name in names if name in few or (all_lessons and re.match(r"\d\d_", name))]
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("light", 390), ("dark", 1280), ("dark", 390)])
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), ("light", 390), ("dark", 1280), ("dark", 390)]
+)
 def test_axe_finds_nothing(visit, pages, address, violations, scheme, width):
     page, faults = visit(color_scheme=scheme, viewport={"width": width, "height": 900}), []
     for name in kinds(list(pages), all_lessons=(scheme, width) in [("light", 1280), ("dark", 390)]):
@@ -485,10 +695,12 @@ def test_pages_open_from_a_stick(visit, built):
 
 
 def test_terms_are_linked_once_and_only_in_prose():
-    text = (
-        "## A kernel\n\nA `kernel`, [a kernel](x.md), $kernel$, <b title='kernel'>x</b>, kernel-like, Kernel and kernels.\n\n| kernel |\n"
+    text = "## A kernel\n\nA `kernel`, [a kernel](x.md), $kernel$, <b title='kernel'>x</b>, kernel-like, Kernel and kernels.\n\n| kernel |\n"
+    assert (
+        linked(text, "../", set()).count("../glossary.qmd#kernel")
+        == 1
+        == linked(text, "../", set()).count("[Kernel]")
     )
-    assert linked(text, "../", set()).count("../glossary.qmd#kernel") == 1 == linked(text, "../", set()).count("[Kernel]")
     assert linked(text, "", {"kernel"}) == text and linked(text, "", set(), terms=False) == text
     assert linked("`output_size`, `output_size()`, `x.output_size`", "", set()) == (
         "[`output_size`](api/arithmetic.qmd#output_size), `output_size()`, `x.output_size`"
@@ -498,17 +710,32 @@ def test_terms_are_linked_once_and_only_in_prose():
 def test_no_page_holds_a_formula_that_needs_a_script(pages):
     shown = {name for name, page in pages.items() if re.search(r"<math[ >]", page.source)}
     assert {"03_shapes.html", "05_loss.html", "10_your_digits.html", "exercises.html"} <= shown
-    told([name for name, page in pages.items() if re.search(r'<(?:script|link)[^>]*katex|class="math ', page.source, re.I)])
+    told(
+        [
+            name
+            for name, page in pages.items()
+            if re.search(r'<(?:script|link)[^>]*katex|class="math ', page.source, re.I)
+        ]
+    )
 
 
 def test_diagrams_follow_the_switch():
     page = with_switched_diagrams(
         "<svg><style>@media (prefers-color-scheme:dark){.a,.b{fill:#fff}.c{x:1}}</style></svg><style>p{x:1}</style>"
     )
-    assert page == "<svg><style>.quarto-dark .a, .quarto-dark .b{fill:#fff}.quarto-dark .c{x:1}</style></svg><style>p{x:1}</style>"
+    assert (
+        page
+        == "<svg><style>.quarto-dark .a, .quarto-dark .b{fill:#fff}.quarto-dark .c{x:1}</style></svg><style>p{x:1}</style>"
+    )
 
 
 def test_a_style_sheet_keeps_what_is_used():
     css = '@import url(https://x.test/f.css);@font-face{src:url("a;b.woff")}.a{x:1}.b::before{content:"}"}.a .c,#d{y:2}@media (x){.e{z:3}}:root{v:4}.sm\\:f{w:5}'
     kept = used_css(css, {"b", "d", "sm:f"})
-    assert kept.splitlines() == ['@font-face{src:url("a;b.woff")}', '.b::before{content:"}"}', "#d{y:2}", ":root{v:4}", ".sm\\:f{w:5}"]
+    assert kept.splitlines() == [
+        '@font-face{src:url("a;b.woff")}',
+        '.b::before{content:"}"}',
+        "#d{y:2}",
+        ":root{v:4}",
+        ".sm\\:f{w:5}",
+    ]

@@ -12,9 +12,15 @@ from matplotlib import colormaps
 
 from mnist_course.convolution import KERNELS
 from mnist_course.data import STD, normalize
-from mnist_course.draw import bundle
 from mnist_course.model import load_pretrained
-from mnist_course.stepper import LARGE, ConvolutionStepper, kernel_list, step, write_stepper_page
+from mnist_course.widgets.pad import bundle
+from mnist_course.widgets.stepper import (
+    LARGE,
+    ConvolutionStepper,
+    kernel_list,
+    step,
+    write_stepper_page,
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,10 @@ def value(page, name: str):
 
 def put(page, **values) -> None:
     "Set values as Python would."
-    page.evaluate("async (values) => { const model = await stepper; for (const name in values) model.set(name, values[name]) }", values)
+    page.evaluate(
+        "async (values) => { const model = await stepper; for (const name in values) model.set(name, values[name]) }",
+        values,
+    )
 
 
 def said(page) -> str:
@@ -41,7 +50,10 @@ def said(page) -> str:
 
 def numbers(page, name: str) -> list[float]:
     "The cells of a table, row by row."
-    return [float(text) for text in page.locator(f"table:has(caption:text-is('{name}')) td").all_inner_texts()]
+    return [
+        float(text)
+        for text in page.locator(f"table:has(caption:text-is('{name}')) td").all_inner_texts()
+    ]
 
 
 # ---- the arithmetic
@@ -51,13 +63,31 @@ def random_cases(count: int) -> list[dict]:
     "Images, kernels and settings; each case says what torch makes of it, in double precision."
     rng, cases = np.random.default_rng(0), []
     for _ in range(count):
-        size, k = (28, 28) if rng.random() < 0.3 else tuple(rng.integers(5, 12, 2).tolist()), int(rng.choice([3, 5]))
+        size, k = (
+            (28, 28) if rng.random() < 0.3 else tuple(rng.integers(5, 12, 2).tolist()),
+            int(rng.choice([3, 5])),
+        )
         image = rng.integers(0, 256, size, dtype=np.uint8)
         kernel = np.round(rng.normal(0, 1, (k, k)), 4)
-        options = {"stride": int(rng.integers(1, 3)), "padding": int(rng.integers(0, 2)), "bias": round(float(rng.normal()), 4)}
+        options = {
+            "stride": int(rng.integers(1, 3)),
+            "padding": int(rng.integers(0, 2)),
+            "bias": round(float(rng.normal()), 4),
+        }
         x, weight = torch.tensor(image / 255), torch.tensor(kernel)
-        whole = F.conv2d(x[None, None], weight[None, None], torch.tensor([options["bias"]]).double(), options["stride"], options["padding"])
-        case = {"image": image.tolist(), "kernel": kernel.tolist(), "relu": bool(rng.integers(2)), **options}
+        whole = F.conv2d(
+            x[None, None],
+            weight[None, None],
+            torch.tensor([options["bias"]]).double(),
+            options["stride"],
+            options["padding"],
+        )
+        case = {
+            "image": image.tolist(),
+            "kernel": kernel.tolist(),
+            "relu": bool(rng.integers(2)),
+            **options,
+        }
         case["map"] = whole[0, 0].tolist()
         case["place"] = [int(rng.integers(n)) for n in whole.shape[2:]]
         cases.append(case)
@@ -86,7 +116,12 @@ def test_javascript_slides_as_torch_does(open_page):
         assert got["size"] == got["shape"] == list(expected.shape)
         assert (torch.tensor(got["map"]).reshape(expected.shape) - expected).abs().max() < 1e-5
         assert abs(got["output"] - expected[row, column]) < 1e-5
-        ours = step(np.array(case["image"], np.uint8), case["kernel"], (row, column), **{name: case[name] for name in OPTIONS})
+        ours = step(
+            np.array(case["image"], np.uint8),
+            case["kernel"],
+            (row, column),
+            **{name: case[name] for name in OPTIONS},
+        )
         assert abs(got["sum"] - ours.sum) < 1e-5
         for name in ("patch", "products"):
             assert (torch.tensor(got[name]) - getattr(ours, name)).abs().max() < 1e-5
@@ -95,18 +130,29 @@ def test_javascript_slides_as_torch_does(open_page):
 def test_python_steps_as_torch_does():
     for case in random_cases(300):
         expected, place = torch.tensor(case["map"]), tuple(case["place"])
-        here = step(np.array(case["image"], np.uint8), case["kernel"], place, **{name: case[name] for name in OPTIONS})
+        here = step(
+            np.array(case["image"], np.uint8),
+            case["kernel"],
+            place,
+            **{name: case[name] for name in OPTIONS},
+        )
         assert here.map.shape == expected.shape and (here.map - expected).abs().max() < 1e-5
-        assert abs(here.output - expected[place]) < 1e-5 and abs(here.sum + case["bias"] - here.output) < 1e-6
+        assert (
+            abs(here.output - expected[place]) < 1e-5
+            and abs(here.sum + case["bias"] - here.output) < 1e-6
+        )
         assert torch.equal(here.products, here.patch * here.kernel)
 
 
 def test_both_sides_use_the_same_colours(open_page):
     shares = np.linspace(-1, 1, 201)
     theirs = open_page().evaluate(
-        "async (shares) => { const {diverging} = await import('./slide.js'); return shares.map(diverging) }", shares.tolist()
+        "async (shares) => { const {diverging} = await import('./slide.js'); return shares.map(diverging) }",
+        shares.tolist(),
     )
-    assert np.abs(np.array(theirs) - 255 * colormaps["PuOr"]((shares + 1) / 2)[:, :3]).max() < 5  # matplotlib has 256 steps
+    assert (
+        np.abs(np.array(theirs) - 255 * colormaps["PuOr"]((shares + 1) / 2)[:, :3]).max() < 5
+    )  # matplotlib has 256 steps
 
 
 def test_a_step_prints_itself():
@@ -123,7 +169,11 @@ def test_a_step_prints_itself():
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((torch.zeros(1, 9, 9), torch.ones(3, 3), (0, 0)), {}, r"\(H, W\) is expected, got \(1, 9, 9\)"),
+        (
+            (torch.zeros(1, 9, 9), torch.ones(3, 3), (0, 0)),
+            {},
+            r"\(H, W\) is expected, got \(1, 9, 9\)",
+        ),
         ((torch.zeros(9, 9, dtype=torch.int64), torch.ones(3, 3), (0, 0)), {}, "uint8 or floats"),
         ((torch.zeros(9, 9), torch.ones(9), (0, 0)), {}, r"\(kh, kw\); got shape \(9,\)"),
         ((torch.zeros(4, 4), torch.ones(5, 5), (0, 0)), {}, "fits nowhere"),
@@ -139,7 +189,9 @@ def test_a_step_that_is_impossible(arguments, options, message):
 
 def test_the_listed_kernels_of_the_network_make_its_maps(sample):
     listed = kernel_list()
-    assert len(listed) == len(KERNELS) + len(LARGE) + 32 and len({(one["group"], one["name"]) for one in listed}) == len(listed)
+    assert len(listed) == len(KERNELS) + len(LARGE) + 32 and len(
+        {(one["group"], one["name"]) for one in listed}
+    ) == len(listed)
     net, images = load_pretrained(), sample[1].images[:3]
     theirs = net.conv1(normalize(images)).relu().detach()  # (3, 32, 26, 26)
     for one, expected in zip(listed[-32:], theirs.transpose(0, 1), strict=True):
@@ -156,7 +208,11 @@ def test_the_listed_kernels_of_the_network_make_its_maps(sample):
 def test_a_stepper_takes_what_fits(sample):
     image = sample[1].images[5]
     stepper = ConvolutionStepper(image=image, kernel=KERNELS["blur"], place=(3, 4), padding=1)
-    assert torch.equal(stepper.pixels, image) and stepper.map.shape == (28, 28) and stepper.place == (3, 4)
+    assert (
+        torch.equal(stepper.pixels, image)
+        and stepper.map.shape == (28, 28)
+        and stepper.place == (3, 4)
+    )
     assert stepper.step.output == pytest.approx(stepper.map[3, 4].item())
     stepper.image = image.flip(0) / 255
     assert torch.equal(stepper.pixels, image.flip(0))
@@ -213,7 +269,15 @@ def test_what_the_browser_sends_is_not_sent_back():
     "An echo that arrives late would set the kernel back to where it was a moment ago."
     stepper, sent = ConvolutionStepper(), []
     stepper._send = lambda message, buffers=None: sent.append(message)
-    stepper.set_state({"place": [3, 4], "kernel": [[1, 2, 3]] * 3, "bias": 1, "image": memoryview(bytes(784)), "relu": True})
+    stepper.set_state(
+        {
+            "place": [3, 4],
+            "kernel": [[1, 2, 3]] * 3,
+            "bias": 1,
+            "image": memoryview(bytes(784)),
+            "relu": True,
+        }
+    )
     assert stepper.place == (3, 4) and stepper.relu and not any(stepper.image) and sent == []
     stepper.place = (5, 6)
     assert [message["state"] for message in sent] == [{"place": (5, 6)}]
@@ -229,22 +293,38 @@ def test_the_bundle_has_no_imports_left():
 
 def test_all_numbers_of_a_place_are_shown(open_page):
     page = open_page()
-    image = torch.tensor(list(base64.b64decode(json.loads(page.request.get(f"{page.url}stepper.json").text())["image"])))
+    image = torch.tensor(
+        list(
+            base64.b64decode(
+                json.loads(page.request.get(f"{page.url}stepper.json").text())["image"]
+            )
+        )
+    )
     here = step(image.reshape(28, 28).to(torch.uint8), KERNELS["vertical edge"], (19, 12))
     assert said(page) == f"Row 19, column 12: the 9 products add up to {here.sum:.2f}."
     for name in ("patch", "products"):
-        assert numbers(page, name) == pytest.approx(getattr(here, name).flatten().tolist(), abs=0.00501)
-    assert [float(field.input_value()) for field in page.locator(".mc-numbers input").all()] == KERNELS["vertical edge"].flatten().tolist()
+        assert numbers(page, name) == pytest.approx(
+            getattr(here, name).flatten().tolist(), abs=0.00501
+        )
+    assert [
+        float(field.input_value()) for field in page.locator(".mc-numbers input").all()
+    ] == KERNELS["vertical edge"].flatten().tolist()
     assert page.locator(".mc-border").is_hidden()
     page.get_by_label("Bias").fill("-5")
     assert said(page).endswith(f"With the bias of -5.00: {here.sum - 5:.2f}.")
     page.get_by_label("ReLU").check()
     assert said(page).endswith("ReLU makes that 0.")
     page.get_by_label("Padding").select_option("1")
-    assert page.locator(".mc-border").is_visible() and value(page, "place") == [20, 13]  # the same pixels as before
+    assert page.locator(".mc-border").is_visible() and value(page, "place") == [
+        20,
+        13,
+    ]  # the same pixels as before
     assert "Map, 28 x 28" in page.locator("figcaption").all_inner_texts()
     page.get_by_label("Stride").select_option("2")
-    assert value(page, "place") == [10, 7] and "Map, 14 x 14" in page.locator("figcaption").all_inner_texts()
+    assert (
+        value(page, "place") == [10, 7]
+        and "Map, 14 x 14" in page.locator("figcaption").all_inner_texts()
+    )
 
 
 def test_the_keyboard_alone_is_enough(open_page):
@@ -266,9 +346,20 @@ def test_the_keyboard_alone_is_enough(open_page):
         "Shift+ArrowDown": [25, 25],
     }.items():
         page.keyboard.press(key)
-        assert value(page, "place") == place and said(page).startswith(f"Row {place[0]}, column {place[1]}:"), key
+        assert value(page, "place") == place and said(page).startswith(
+            f"Row {place[0]}, column {place[1]}:"
+        ), key
     page.get_by_role("button", name="Next digit").press("Enter")
-    assert len(set(page.evaluate("async () => { const v = (await stepper).get('image'); return [...new Uint8Array(v.buffer)] }"))) > 10
+    assert (
+        len(
+            set(
+                page.evaluate(
+                    "async () => { const v = (await stepper).get('image'); return [...new Uint8Array(v.buffer)] }"
+                )
+            )
+        )
+        > 10
+    )
     field = page.get_by_label("Kernel, row 0, column 2")
     field.press("Control+a")
     field.press_sequentially("-2.5")
@@ -278,7 +369,12 @@ def test_the_keyboard_alone_is_enough(open_page):
     assert value(page, "relu") is True
     page.get_by_label("Kernel from the list").press("b")  # blur
     assert value(page, "kernel") == KERNELS["blur"].tolist()
-    assert page.evaluate("[...document.querySelectorAll('.mc-numbers input')].map((field) => field.value)") == ["0.1111"] * 9
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('.mc-numbers input')].map((field) => field.value)"
+        )
+        == ["0.1111"] * 9
+    )
 
 
 def test_every_kernel_of_the_list_can_be_chosen_and_resized(open_page):
@@ -288,14 +384,21 @@ def test_every_kernel_of_the_list_can_be_chosen_and_resized(open_page):
         choice.select_option(str(i))
         assert value(page, "kernel") == one["kernel"] and value(page, "bias") == one["bias"]
         assert choice.locator("option:checked").inner_text() == one["name"]
-    groups = page.evaluate("[...document.querySelectorAll('optgroup')].map((group) => [group.label, group.children.length])")
+    groups = page.evaluate(
+        "[...document.querySelectorAll('optgroup')].map((group) => [group.label, group.children.length])"
+    )
     assert groups == [["3 x 3", 6], ["5 x 5", 3], ["first layer of the network", 32]]
     choice.select_option("3")
     page.get_by_label("Size").select_option("5")
-    assert value(page, "kernel") == F.pad(KERNELS["vertical edge"], [1] * 4).tolist() and page.locator(".mc-numbers input").count() == 25
+    assert (
+        value(page, "kernel") == F.pad(KERNELS["vertical edge"], [1] * 4).tolist()
+        and page.locator(".mc-numbers input").count() == 25
+    )
     assert choice.input_value() == ""
     page.get_by_label("Size").select_option("3")
-    assert value(page, "kernel") == KERNELS["vertical edge"].tolist() and choice.input_value() == "3"
+    assert (
+        value(page, "kernel") == KERNELS["vertical edge"].tolist() and choice.input_value() == "3"
+    )
 
 
 def test_what_is_no_number_changes_nothing(open_page):
@@ -370,7 +473,9 @@ def test_the_map_fills_in_and_the_kernel_slides_by_itself(open_page):
         copy.drawImage(map, 0, 0)
         return copy.getImageData(0, 0, map.width, map.height).data.filter((part, i) => i % 4 === 0 && part === 247).length
     }"""
-    put(page, kernel=[[0] * 3] * 3, place=[0, 0])  # everything is 0, and white where the kernel has been
+    put(
+        page, kernel=[[0] * 3] * 3, place=[0, 0]
+    )  # everything is 0, and white where the kernel has been
     assert page.evaluate(full) == 2  # (19, 12) and (0, 0)
     page.get_by_role("button", name="Slide").click()
     page.clock.run_for(30 * 30)
@@ -378,7 +483,10 @@ def test_the_map_fills_in_and_the_kernel_slides_by_itself(open_page):
     assert page.locator(".mc-live").get_attribute("aria-live") == "off"
     page.get_by_role("button", name="Stop").click()
     page.clock.run_for(300)
-    assert value(page, "place") == [1, 4] and page.locator(".mc-live").get_attribute("aria-live") == "polite"
+    assert (
+        value(page, "place") == [1, 4]
+        and page.locator(".mc-live").get_attribute("aria-live") == "polite"
+    )
     whole = page.get_by_label("Fill in the whole map")
     whole.check()
     assert page.evaluate(full) == 676
@@ -387,16 +495,35 @@ def test_the_map_fills_in_and_the_kernel_slides_by_itself(open_page):
     put(page, place=[25, 20])
     page.get_by_role("button", name="Slide").click()
     page.clock.run_for(1000)
-    assert value(page, "place") == [25, 25] and page.get_by_role("button", name="Slide").is_visible()  # it stops at the end
+    assert (
+        value(page, "place") == [25, 25] and page.get_by_role("button", name="Slide").is_visible()
+    )  # it stops at the end
 
 
 def test_the_widget_follows_its_model_and_lets_go_of_it(open_page):
     page = open_page()
-    put(page, kernel=LARGE["blur"].tolist(), stride=2, padding=1, bias=0.25, relu=True, place=[12, 3])
-    assert said(page).startswith("Row 12, column 3: the 25 products") and page.get_by_label("Bias").input_value() == "0.25"
-    assert [page.get_by_label(name).input_value() for name in ("Size", "Stride", "Padding")] == ["5", "2", "1"]
+    put(
+        page,
+        kernel=LARGE["blur"].tolist(),
+        stride=2,
+        padding=1,
+        bias=0.25,
+        relu=True,
+        place=[12, 3],
+    )
+    assert (
+        said(page).startswith("Row 12, column 3: the 25 products")
+        and page.get_by_label("Bias").input_value() == "0.25"
+    )
+    assert [page.get_by_label(name).input_value() for name in ("Size", "Stride", "Padding")] == [
+        "5",
+        "2",
+        "1",
+    ]
     assert page.get_by_label("ReLU").is_checked()
-    assert page.get_by_label("Kernel from the list").locator("option:checked").inner_text() == "blur"
+    assert (
+        page.get_by_label("Kernel from the list").locator("option:checked").inner_text() == "blur"
+    )
     left = page.evaluate(
         """async () => {
             const {render} = await import("./stepper.js")
@@ -433,7 +560,9 @@ def test_without_its_values_the_page_says_so(chromium, tmp_path):
 
     page.route("http://broken.test/**", answer)
     page.goto("http://broken.test/")
-    page.wait_for_function("document.getElementById('stepper').textContent.includes('stepper.json: 404')")
+    page.wait_for_function(
+        "document.getElementById('stepper').textContent.includes('stepper.json: 404')"
+    )
     page.close()
 
 
@@ -465,16 +594,33 @@ def test_python_and_the_widget_tell_each_other(lab):
         page.keyboard.press(key)
     says("print(stepper.place)", "(18, 14)")
     lab.output(cell)
-    drag(page, lambda x, y: (page.mouse.move(x, y), page.mouse.down()), page.mouse.move, page.mouse.up, (18, 14), (6, 9))
+    drag(
+        page,
+        lambda x, y: (page.mouse.move(x, y), page.mouse.down()),
+        page.mouse.move,
+        page.mouse.up,
+        (18, 14),
+        (6, 9),
+    )
     page.get_by_label("Kernel, row 1, column 1").fill("3")
     page.get_by_role("button", name="Next digit").click()
     code = "print(stepper.place, stepper.kernel[1], tuple(stepper.pixels.shape), bytes(stepper.image) == stepper.samples[6272:7056])"
     says(code, "(6, 9) [-2.0, 3.0, 2.0] (28, 28) True")
-    lab.run(second, "stepper.kernel = [[0, 0, 0], [0, 2, 0], [0, 0, 0]]\nstepper.place = (25, 0)\nstepper.stride = 2")
+    lab.run(
+        second,
+        "stepper.kernel = [[0, 0, 0], [0, 2, 0], [0, 0, 0]]\nstepper.place = (25, 0)\nstepper.stride = 2",
+    )
     lab.output(cell)
-    page.wait_for_function("document.querySelector('.mc-live').textContent.startsWith('Row 12, column 0:')")
-    assert page.get_by_label("Kernel, row 1, column 1").input_value() == "2" and page.get_by_label("Stride").input_value() == "2"
-    assert "no place (13, 0)" in lab.run(second, "try:\n    stepper.place = (13, 0)\nexcept Exception as error:\n    print(error)")
+    page.wait_for_function(
+        "document.querySelector('.mc-live').textContent.startsWith('Row 12, column 0:')"
+    )
+    assert (
+        page.get_by_label("Kernel, row 1, column 1").input_value() == "2"
+        and page.get_by_label("Stride").input_value() == "2"
+    )
+    assert "no place (13, 0)" in lab.run(
+        second, "try:\n    stepper.place = (13, 0)\nexcept Exception as error:\n    print(error)"
+    )
     page.get_by_label("Kernel from the list").focus()
     page.keyboard.press("b")  # a letter with a meaning of its own in a notebook: a new cell
     page.get_by_label("Size").select_option("5")

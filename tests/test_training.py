@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import mnist_course.training as training
+from mnist_course.base import write_atomically, write_json
 from mnist_course.data import BatchLoader, DigitDataset, load_mnist, make_loaders
 from mnist_course.environment import seed_everything
 from mnist_course.model import Net
@@ -38,8 +39,6 @@ from mnist_course.training import (
     seed_recipe,
     train,
     versions,
-    write_atomically,
-    write_json,
 )
 from mnist_course.training import (
     test as evaluate,
@@ -47,7 +46,14 @@ from mnist_course.training import (
 
 
 def small_net(hidden: int = 16) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.ReLU(), nn.Dropout(0.1), nn.Linear(hidden, 10), nn.LogSoftmax(dim=1))
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, hidden),
+        nn.ReLU(),
+        nn.Dropout(0.1),
+        nn.Linear(hidden, 10),
+        nn.LogSoftmax(dim=1),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +63,9 @@ def sample():
 
 @pytest.fixture(scope="module")
 def digits(sample):
-    return tuple(DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(sample, (300, 150), strict=True))
+    return tuple(
+        DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(sample, (300, 150), strict=True)
+    )
 
 
 def run(digits, seed=0, recipe="one-cycle", epochs=3, net=small_net, generator=None, batch_size=64):
@@ -71,7 +79,9 @@ def run(digits, seed=0, recipe="one-cycle", epochs=3, net=small_net, generator=N
 
 def values(model, *stateful):
     "Everything that could change, as one comparable text."
-    return repr([s.state_dict() for s in (model, *stateful) if s is not None]) + repr(torch.get_rng_state().sum())
+    return repr([s.state_dict() for s in (model, *stateful) if s is not None]) + repr(
+        torch.get_rng_state().sum()
+    )
 
 
 def curves(history):
@@ -82,7 +92,9 @@ def curves(history):
 
 
 def test_net_learns_in_two_epochs(sample):
-    some = [DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(sample, (2000, 500), strict=True)]
+    some = [
+        DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(sample, (2000, 500), strict=True)
+    ]
     history = fit(*run(some, epochs=2, net=Net, batch_size=32), progress=False)
     assert history.test_acc[-1] > 0.85  # 0.93 with each of two seeds
 
@@ -98,7 +110,9 @@ def test_train_is_per_sample_and_measured_before_each_step(digits):
     model = small_net().eval()
     frozen = torch.optim.SGD(model.parameters(), lr=0.0)
     model[3].p = 0.0
-    assert train(model, BatchLoader(digits[0], 64), frozen) == pytest.approx(evaluate(model, BatchLoader(digits[0], 300)), rel=1e-5)
+    assert train(model, BatchLoader(digits[0], 64), frozen) == pytest.approx(
+        evaluate(model, BatchLoader(digits[0], 300)), rel=1e-5
+    )
 
 
 def test_train_takes_the_steps_of_the_five_lines(digits):
@@ -115,7 +129,9 @@ def test_train_takes_the_steps_of_the_five_lines(digits):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True)
+    )
 
 
 def test_loss_is_read_once_a_batch(digits, monkeypatch):
@@ -143,7 +159,9 @@ def test_evaluation_restores_every_mode_keeps_no_gradient_and_repeats_itself(dig
 
 def test_torch_dataloader_gives_the_same_result(digits):
     ours, theirs = [small_net() for _ in range(2)]
-    ours[3].p = theirs[3].p = 0.0  # DataLoader draws a random number of its own, so dropout would differ
+    ours[3].p = theirs[3].p = (
+        0.0  # DataLoader draws a random number of its own, so dropout would differ
+    )
     theirs.load_state_dict(ours.state_dict())
     for model, loader in ((ours, BatchLoader(digits[0], 64)), (theirs, DataLoader(digits[0], 64))):
         seed_everything(0)
@@ -176,7 +194,9 @@ class PlainSGD:
 def test_any_optimizer_with_the_right_methods(digits, tmp_path):
     def go(epochs, **kwargs):
         model, a, b, *_ = run(digits)
-        return fit(model, a, b, PlainSGD(model.parameters(), 0.1), epochs=epochs, progress=False, **kwargs)
+        return fit(
+            model, a, b, PlainSGD(model.parameters(), 0.1), epochs=epochs, progress=False, **kwargs
+        )
 
     whole = go(3)
     go(1, checkpoint=tmp_path / "a.pt")
@@ -204,13 +224,21 @@ def test_wrong_labels_are_named(labels, message):
 
 def test_other_whole_number_labels_will_do():
     x, model = torch.zeros(2, 1, 28, 28), small_net()
-    assert evaluate(model, [(x, torch.tensor([1, 2], dtype=torch.uint8))]) == evaluate(model, [(x, torch.tensor([1, 2]))])
+    assert evaluate(model, [(x, torch.tensor([1, 2], dtype=torch.uint8))]) == evaluate(
+        model, [(x, torch.tensor([1, 2]))]
+    )
 
 
 def test_empty_loader_and_exhausted_generator(digits):
     model, _, tests, optimizer, *_ = run(digits)
     with pytest.raises(ValueError, match="no batch"):
-        fit(model, DataLoader(TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0).long())), tests, optimizer, progress=False)
+        fit(
+            model,
+            DataLoader(TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0).long())),
+            tests,
+            optimizer,
+            progress=False,
+        )
     once = (batch for batch in BatchLoader(digits[0], 64))
     with pytest.raises(ValueError, match="read only once"):
         fit(model, once, tests, optimizer, epochs=2, progress=False)
@@ -226,7 +254,9 @@ def test_unknown_precision(digits):
 
 def test_bfloat16_learns_and_leaves_float32_weights(digits):
     history = fit(*(args := run(digits)), precision="bfloat16", progress=False)
-    assert history.train_loss[-1] < history.train_loss[0] and args[0][1].weight.dtype == torch.float32
+    assert (
+        history.train_loss[-1] < history.train_loss[0] and args[0][1].weight.dtype == torch.float32
+    )
     assert history.settings["precision"] == "bfloat16"
 
 
@@ -244,12 +274,24 @@ def test_no_bar_where_nobody_looks(digits, capsys, monkeypatch):
 
 
 def test_history_round_trip_with_nan(tmp_path):
-    history = History([0.5, math.nan], [0.1, 0.2], [math.inf, 1.0], [0.1, 0.2], [0.01, 0.01], [1.0, 2.0], {"seed": 3})
+    history = History(
+        [0.5, math.nan],
+        [0.1, 0.2],
+        [math.inf, 1.0],
+        [0.1, 0.2],
+        [0.01, 0.01],
+        [1.0, 2.0],
+        {"seed": 3},
+    )
     history.save(tmp_path / "a" / "h.json")
     text = (tmp_path / "a" / "h.json").read_text()
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     again = History.load(tmp_path / "a" / "h.json")
-    assert again.train_loss[0] == 0.5 and math.isnan(again.train_loss[1]) and math.isnan(again.test_loss[0])
+    assert (
+        again.train_loss[0] == 0.5
+        and math.isnan(again.train_loss[1])
+        and math.isnan(again.test_loss[0])
+    )
     assert again.settings == {"seed": 3} and len(again) == 2
 
 
@@ -278,7 +320,7 @@ def test_damaged_histories_are_refused(tmp_path, contents, message):
 
 
 def test_shipped_history():
-    from mnist_course.environment import asset
+    from mnist_course.base import asset
 
     assert len(History.load(asset("weights", "net.json"))) == 10
 
@@ -289,8 +331,17 @@ def test_shipped_history():
 def test_seed_recipe():
     recipe = seed_recipe(small_net())
     group = recipe.optimizer.param_groups[0]
-    assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.01, 0.9, False, 0)
-    assert (recipe.scheduler.step_size, recipe.scheduler.gamma, recipe.step_every) == (15, 0.1, "epoch")
+    assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (
+        0.01,
+        0.9,
+        False,
+        0,
+    )
+    assert (recipe.scheduler.step_size, recipe.scheduler.gamma, recipe.step_every) == (
+        15,
+        0.1,
+        "epoch",
+    )
 
 
 def test_rates_of_a_run(digits):
@@ -320,7 +371,10 @@ def test_same_seed_same_numbers(digits):
 def test_one_line_an_epoch_and_the_device(digits, capsys):
     fit(*run(digits, epochs=2))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "training on cpu in float32" and [line[:9] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
+    assert lines[0] == "training on cpu in float32" and [line[:9] for line in lines[1:]] == [
+        "epoch 1/2",
+        "epoch 2/2",
+    ]
     fit(*run(digits, epochs=1), progress=False)
     assert capsys.readouterr().out == ""
 
@@ -329,15 +383,25 @@ def test_one_line_an_epoch_and_the_device(digits, capsys):
 @pytest.mark.parametrize("recipe", ["seed", "one-cycle"])
 def test_resume_gives_the_very_same_numbers(digits, tmp_path, recipe, with_generator):
     def args(seed):
-        return run(digits, seed, recipe, generator=torch.Generator().manual_seed(seed) if with_generator else None)
+        return run(
+            digits,
+            seed,
+            recipe,
+            generator=torch.Generator().manual_seed(seed) if with_generator else None,
+        )
 
     whole = fit(*(first := args(0)), progress=False)
     model, loader, *rest = args(0)
-    stopped = fit(model, Interrupt(loader, 8), *rest, checkpoint=tmp_path / "c.pt", progress=False)  # 5 batches an epoch
+    stopped = fit(
+        model, Interrupt(loader, 8), *rest, checkpoint=tmp_path / "c.pt", progress=False
+    )  # 5 batches an epoch
     assert len(stopped) == 1 and curves(stopped) == {k: v[:1] for k, v in curves(whole).items()}
     resumed = fit(*(second := args(5)), checkpoint=tmp_path / "c.pt", resume=True, progress=False)
     assert curves(resumed) == curves(whole)
-    assert all(torch.equal(a, b) for a, b in zip(first[0].parameters(), second[0].parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(first[0].parameters(), second[0].parameters(), strict=True)
+    )
 
 
 def test_resume_restores_python_and_numpy_too(digits, tmp_path):
@@ -368,13 +432,24 @@ class Interrupt:
 def test_ctrl_c_keeps_the_history(digits, capsys):
     model, loader, *rest = run(digits)
     assert len(fit(model, Interrupt(loader, 12), *rest, progress=False)) == 2
-    assert "Stopped by you in epoch 3: the history holds the 2 finished before." in capsys.readouterr().out
+    assert (
+        "Stopped by you in epoch 3: the history holds the 2 finished before."
+        in capsys.readouterr().out
+    )
 
 
 def test_divergence_stops_with_advice_and_history(digits):
     model, loader, tests, *_ = run(digits, net=Net)
-    with pytest.raises(DivergedError, match=r"learning rate 100\. Try a learning rate ten times smaller") as caught:
-        fit(model, loader, tests, torch.optim.SGD(model.parameters(), lr=100, momentum=0.9), progress=False)
+    with pytest.raises(
+        DivergedError, match=r"learning rate 100\. Try a learning rate ten times smaller"
+    ) as caught:
+        fit(
+            model,
+            loader,
+            tests,
+            torch.optim.SGD(model.parameters(), lr=100, momentum=0.9),
+            progress=False,
+        )
     assert isinstance(caught.value.history, History) and len(caught.value.history) == 0
 
 
@@ -386,7 +461,12 @@ def test_a_finished_run_gives_its_history_and_weights(digits, tmp_path, capsys):
 
 
 def test_resume_without_a_file_begins(digits, tmp_path):
-    assert len(fit(*run(digits, epochs=1), checkpoint=tmp_path / "new.pt", resume=True, progress=False)) == 1
+    assert (
+        len(
+            fit(*run(digits, epochs=1), checkpoint=tmp_path / "new.pt", resume=True, progress=False)
+        )
+        == 1
+    )
 
 
 def test_requests_that_make_no_sense(digits, tmp_path):
@@ -401,7 +481,16 @@ def test_requests_that_make_no_sense(digits, tmp_path):
     refused("needs a checkpoint", model, loader, tests, optimizer, resume=True)
     refused("holds no parameter of this model", model, loader, tests, other[3])
     refused("belongs to another optimizer", model, loader, tests, optimizer, other[4])
-    refused("4 epochs are 20 steps of the scheduler, which was made for 15", model, loader, tests, optimizer, scheduler, 4, "batch")
+    refused(
+        "4 epochs are 20 steps of the scheduler, which was made for 15",
+        model,
+        loader,
+        tests,
+        optimizer,
+        scheduler,
+        4,
+        "batch",
+    )
     with pytest.raises(TypeError, match="not JSON serializable"):
         fit(model, loader, tests, optimizer, progress=False, settings={"folder": tmp_path})
 
@@ -415,7 +504,12 @@ def written(digits, tmp_path):
     model, loader, tests, optimizer, scheduler, epochs, every = run(digits)
     model_args = (model, Interrupt(loader, 6), tests, optimizer, scheduler, epochs, every)
     with contextlib.redirect_stdout(io.StringIO()):
-        fit(*model_args, checkpoint=tmp_path / "c.pt", progress=False, settings={"recipe": "one-cycle", "seed": 0})
+        fit(
+            *model_args,
+            checkpoint=tmp_path / "c.pt",
+            progress=False,
+            settings={"recipe": "one-cycle", "seed": 0},
+        )
     return tmp_path / "c.pt"
 
 
@@ -429,20 +523,56 @@ def refuses(path, message, model, optimizer=None, scheduler=None, loader=()):
 
 def test_other_networks_and_recipes_are_refused(digits, written):
     model, loader, _, optimizer, scheduler, *_ = run(digits, 7)
-    refuses(written, r"another network: 1.weight is \(8, 784\) in this model and \(16, 784\)", small_net(8))
+    refuses(
+        written,
+        r"another network: 1.weight is \(8, 784\) in this model and \(16, 784\)",
+        small_net(8),
+    )
     refuses(written, "another network: conv1.weight", Net())
-    refuses(written, "optimizer: SGD, and now it is Adam", model, torch.optim.Adam(model.parameters()), scheduler)
+    refuses(
+        written,
+        "optimizer: SGD, and now it is Adam",
+        model,
+        torch.optim.Adam(model.parameters()),
+        scheduler,
+    )
     refuses(written, "scheduler: OneCycleLR, and now it is none", model, optimizer)
     steps = torch.optim.lr_scheduler.StepLR(optimizer, 15)
     refuses(written, "scheduler: OneCycleLR, and now it is StepLR", model, optimizer, steps)
     groups = torch.optim.SGD([{"params": [p]} for p in model.parameters()], lr=0.05, momentum=0.9)
-    refuses(written, "number of parameter groups: 1, and now it is 4", model, groups, torch.optim.lr_scheduler.OneCycleLR(groups, 0.05, 15))
+    refuses(
+        written,
+        "number of parameter groups: 1, and now it is 4",
+        model,
+        groups,
+        torch.optim.lr_scheduler.OneCycleLR(groups, 0.05, 15),
+    )
     longer = one_cycle_recipe(small_net(), 5, 9)
-    refuses(written, r"total_steps \(scheduler\): 15, and now it is 45", model, longer.optimizer, longer.scheduler)
+    refuses(
+        written,
+        r"total_steps \(scheduler\): 15, and now it is 45",
+        model,
+        longer.optimizer,
+        longer.scheduler,
+    )
     flat = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.5, nesterov=True)
-    refuses(written, r"momentum \(group 0\): 0.9, and now it is 0.5", model, flat, cycle_scheduler(flat))
-    refuses(written, "batches an epoch: 5, and now it is 10", model, *fresh(model), BatchLoader(digits[0], 32))
-    refuses(written, "own generator: no, and now it is yes", model, *fresh(model), BatchLoader(digits[0], 64, generator=torch.Generator()))
+    refuses(
+        written, r"momentum \(group 0\): 0.9, and now it is 0.5", model, flat, cycle_scheduler(flat)
+    )
+    refuses(
+        written,
+        "batches an epoch: 5, and now it is 10",
+        model,
+        *fresh(model),
+        BatchLoader(digits[0], 32),
+    )
+    refuses(
+        written,
+        "own generator: no, and now it is yes",
+        model,
+        *fresh(model),
+        BatchLoader(digits[0], 64, generator=torch.Generator()),
+    )
     load_checkpoint(written, model, *fresh(model), loader)  # and the right one is accepted
 
 
@@ -459,7 +589,13 @@ def test_a_scheduler_where_there_was_none(digits, tmp_path):
     model, loader, *_ = run(digits)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     save_checkpoint(tmp_path / "c.pt", model, optimizer, None, History(), loader)
-    refuses(tmp_path / "c.pt", "scheduler: none, and now it is StepLR", model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 5))
+    refuses(
+        tmp_path / "c.pt",
+        "scheduler: none, and now it is StepLR",
+        model,
+        optimizer,
+        torch.optim.lr_scheduler.StepLR(optimizer, 5),
+    )
     slower = torch.optim.SGD(model.parameters(), lr=0.01)
     refuses(tmp_path / "c.pt", r"lr \(group 0\): 0.1, and now it is 0.01", model, slower)
 
@@ -467,10 +603,15 @@ def test_a_scheduler_where_there_was_none(digits, tmp_path):
 @pytest.mark.parametrize("cycle_momentum", [False, True])
 def test_resuming_with_the_objects_of_the_same_process(digits, tmp_path, cycle_momentum):
     model, loader, tests, optimizer, *_ = run(digits)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, 15, cycle_momentum=cycle_momentum)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.05, 15, cycle_momentum=cycle_momentum
+    )
     args = (tests, optimizer, scheduler, 3, "batch")
     fit(model, Interrupt(loader, 8), *args, checkpoint=tmp_path / "c.pt", progress=False)
-    assert len(fit(model, loader, *args, checkpoint=tmp_path / "c.pt", resume=True, progress=False)) == 3
+    assert (
+        len(fit(model, loader, *args, checkpoint=tmp_path / "c.pt", resume=True, progress=False))
+        == 3
+    )
 
 
 def test_other_settings_are_told(digits, written):
@@ -478,8 +619,19 @@ def test_other_settings_are_told(digits, written):
         fit(*run(digits, 1), checkpoint=written, resume=True, settings={"seed": 1})
     with pytest.raises(ValueError, match="precision: float32, and now it is bfloat16"):
         fit(*run(digits, 1), checkpoint=written, resume=True, precision="bfloat16")
-    history = fit(*run(digits), checkpoint=written, resume=True, settings={"seed": 0, "name": "x"}, progress=False)
-    assert history.settings == {"recipe": "one-cycle", "seed": 0, "name": "x", "precision": "float32"}
+    history = fit(
+        *run(digits),
+        checkpoint=written,
+        resume=True,
+        settings={"seed": 0, "name": "x"},
+        progress=False,
+    )
+    assert history.settings == {
+        "recipe": "one-cycle",
+        "seed": 0,
+        "name": "x",
+        "precision": "float32",
+    }
 
 
 def test_fewer_epochs_than_are_finished(digits, tmp_path):
@@ -568,7 +720,9 @@ def test_a_full_disk_leaves_the_old_file(digits, written, monkeypatch):
         with pytest.raises(OSError, match=r"c.pt was not written \(No space left") as caught:
             save()
         assert caught.value.errno == errno.ENOSPC
-        assert written.read_bytes() == before and [p.name for p in written.parent.iterdir()] == ["c.pt"]
+        assert written.read_bytes() == before and [p.name for p in written.parent.iterdir()] == [
+            "c.pt"
+        ]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
@@ -600,7 +754,9 @@ def test_weights_round_trip(tmp_path):
     model = small_net()
     save_weights(tmp_path / "w.safetensors", model)
     again = load_weights(tmp_path / "w.safetensors", small_net())
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
+    )
     other = small_net(8)
     before = values(other)
     with pytest.raises(ValueError, match="another network"):

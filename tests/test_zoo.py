@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import mnist_course.record as record
+import mnist_course.making.recorded as record
 import mnist_course.zoo as zoo
 from mnist_course.cli import main
 from mnist_course.data import BatchLoader, DigitDataset, load_mnist, normalize
@@ -60,7 +60,11 @@ quick = Plan(partial(SmallNet, ((4,), (8,))), epochs=1, lr=0.1)
 # ---- networks
 
 
-@pytest.mark.parametrize("parts", [{}, {"dropout": 0.5}, {"batch_norm": True}, {"gap": True}, {"residual": True}], ids=str)
+@pytest.mark.parametrize(
+    "parts",
+    [{}, {"dropout": 0.5}, {"batch_norm": True}, {"gap": True}, {"residual": True}],
+    ids=str,
+)
 def test_better_net_gives_log_probabilities(parts):
     model = BetterNet(width=4, **parts)
     out = model(torch.zeros(3, 1, 28, 28))
@@ -72,20 +76,39 @@ def test_better_net_without_parts_is_net():
     better, net = BetterNet(), Net()
     assert count(better) == count(net) == 593_200
     with torch.no_grad():
-        for p, q in zip(better.parameters(), net.parameters(), strict=True):  # the same tensors in the same order
+        for p, q in zip(
+            better.parameters(), net.parameters(), strict=True
+        ):  # the same tensors in the same order
             p.copy_(q)
     x = torch.randn(5, 1, 28, 28).clamp(-2, 2)
     assert torch.allclose(better(x), net(x), atol=1e-5)
 
 
 def test_the_sizes_that_the_lesson_states():
-    assert (count(SmallNet()), count(tiny_net()), count(LinearNet()), count(BetterNet(8))) == (7_578, 682, 7_850, 76_144)
+    assert (count(SmallNet()), count(tiny_net()), count(LinearNet()), count(BetterNet(8))) == (
+        7_578,
+        682,
+        7_850,
+        76_144,
+    )
     assert count(BetterNet(gap=True)) == 593_200 - 3840 * 50
-    assert count(BetterNet(batch_norm=True)) == 593_200 + 480  # a scale in addition to the shift, which takes the bias's place
-    sizes = {"full": 593_680, "brief": 593_680, "deep": 553_722, "half": 278_890, "small": 7_578, "tiny": 682, "linear": 7_850}
+    assert (
+        count(BetterNet(batch_norm=True)) == 593_200 + 480
+    )  # a scale in addition to the shift, which takes the bias's place
+    sizes = {
+        "full": 593_680,
+        "brief": 593_680,
+        "deep": 553_722,
+        "half": 278_890,
+        "small": 7_578,
+        "tiny": 682,
+        "linear": 7_850,
+    }
     assert {name: count(plan.network()) for name, plan in NETWORKS.items()} == sizes
     folded, net = NETWORKS["full"].finish(NETWORKS["full"].network().eval()), Net().eval()
-    assert [p.shape for p in folded.parameters()] == [p.shape for p in net.parameters()] and count(folded) == 593_200
+    assert [p.shape for p in folded.parameters()] == [p.shape for p in net.parameters()] and count(
+        folded
+    ) == 593_200
 
 
 def test_a_shortcut_alone_hands_the_middle_pixel_on():
@@ -124,7 +147,9 @@ def test_folded_norms_leave_answers_as_they_were_and_no_trace(digits, more):
     before = model.eval()(x)
     folded = zoo.fold_norms(model)
     torch.testing.assert_close(folded(x), before, rtol=1e-4, atol=1e-4)
-    assert [p.shape for p in folded.state_dict().values()] == [p.shape for p in BetterNet(width=4, **more).state_dict().values()]
+    assert [p.shape for p in folded.state_dict().values()] == [
+        p.shape for p in BetterNet(width=4, **more).state_dict().values()
+    ]
     plain = BetterNet(width=4).eval()
     said = plain(x)
     assert torch.equal(zoo.fold_norms(plain)(x), said)
@@ -153,7 +178,11 @@ def test_a_sheared_line_leans_and_stays_where_it_was():
     column = torch.arange(28.0)
     centres = (leaning * column).sum(2)[:, 6:22] / leaning.sum(2)[:, 6:22]  # of the ink, row by row
     lean = centres.diff(dim=1)
-    assert lean.abs().max() < 0.3 + 1e-3 and lean.mean(1).abs().max() > 0.2 and lean.std(1).max() < 0.06
+    assert (
+        lean.abs().max() < 0.3 + 1e-3
+        and lean.mean(1).abs().max() > 0.2
+        and lean.std(1).max() < 0.06
+    )
     torch.testing.assert_close(centres.mean(1), torch.full((32,), 13.5), rtol=0, atol=0.02)
     torch.manual_seed(0)
     first = random_affine(x, shear=0)
@@ -177,7 +206,9 @@ def test_random_flip_mirrors_about_half(digits):
 def test_smoothed_loss_is_torchs(smoothing, n):
     logits, y = torch.randn(n, 10), torch.randint(0, 10, (n,))
     expected = F.cross_entropy(logits, y, label_smoothing=smoothing)
-    torch.testing.assert_close(smoothed_loss(logits.log_softmax(1), y, smoothing), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        smoothed_loss(logits.log_softmax(1), y, smoothing), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_smoothed_loss_refuses_labels_that_are_none():
@@ -189,10 +220,15 @@ def test_only_weights_decay():
     model = SmallNet()
     weights, others = decay_groups(model, 0.1)
     assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
-    assert {p.ndim for p in weights["params"]} == {2, 4} and {p.ndim for p in others["params"]} == {1}
+    assert {p.ndim for p in weights["params"]} == {2, 4} and {p.ndim for p in others["params"]} == {
+        1
+    }
     assert sum(p.numel() for group in (weights, others) for p in group["params"]) == count(model)
     model.fc.weight.requires_grad_(False)
-    assert sum(p.numel() for group in decay_groups(model, 0.1) for p in group["params"]) == count(model) - 160
+    assert (
+        sum(p.numel() for group in decay_groups(model, 0.1) for p in group["params"])
+        == count(model) - 160
+    )
 
 
 # ---- plans
@@ -200,7 +236,15 @@ def test_only_weights_decay():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"smoothing": 1.0}, {"average": 1.0}, {"weight_decay": -1}, {"epochs": 0}, {"batch_size": 0}, {"lr": 0}, {"average": -0.1}],
+    [
+        {"smoothing": 1.0},
+        {"average": 1.0},
+        {"weight_decay": -1},
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"lr": 0},
+        {"average": -0.1},
+    ],
     ids=str,
 )
 def test_plans_out_of_range_are_refused(wrong):
@@ -210,25 +254,39 @@ def test_plans_out_of_range_are_refused(wrong):
 
 def test_a_plan_trains_and_one_seed_gives_one_network(digits):
     plan = Plan(LinearNet, epochs=3, batch_size=32, lr=0.02)
-    first, second, other = train_plan(plan, digits, 1), train_plan(plan, digits, 1), train_plan(plan, digits, 2)
+    first, second, other = (
+        train_plan(plan, digits, 1),
+        train_plan(plan, digits, 1),
+        train_plan(plan, digits, 2),
+    )
     assert not first.training
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)
+    )
     assert not torch.equal(first.fc.weight, other.fc.weight)
     assert test(first, BatchLoader(digits, 256))[1] > 0.8
 
 
 def test_averaged_weights_come_with_their_statistics(digits):
     plan = dataclasses.replace(quick, average=0.9, epochs=3)
-    plain, averaged = train_plan(dataclasses.replace(plan, average=0.0), digits), train_plan(plan, digits)
+    plain, averaged = (
+        train_plan(dataclasses.replace(plan, average=0.0), digits),
+        train_plan(plan, digits),
+    )
     assert type(averaged) is SmallNet and not averaged.training
     assert not torch.equal(plain.fc.weight, averaged.fc.weight)
     norm = averaged.features[1]
-    assert not torch.equal(norm.running_var, torch.ones(4)) and not torch.equal(norm.running_var, plain.features[1].running_var)
+    assert not torch.equal(norm.running_var, torch.ones(4)) and not torch.equal(
+        norm.running_var, plain.features[1].running_var
+    )
 
 
 def test_augmentation_is_given_every_batch(digits):
     seen = []
-    train_plan(dataclasses.replace(quick, transform=lambda x: seen.append(len(x)) or x, batch_size=200), digits)
+    train_plan(
+        dataclasses.replace(quick, transform=lambda x: seen.append(len(x)) or x, batch_size=200),
+        digits,
+    )
     assert seen == [200, 200, 112]
 
 
@@ -267,7 +325,15 @@ def test_draw(digits):
 
 
 @pytest.mark.parametrize(  # from the tables of Student's t, two-sided
-    ("df", "level", "t"), [(1, 0.95, 12.706), (4, 0.95, 2.776), (9, 0.95, 2.262), (4, 0.99, 4.604), (30, 0.9, 1.697), (10_000, 0.95, 1.960)]
+    ("df", "level", "t"),
+    [
+        (1, 0.95, 12.706),
+        (4, 0.95, 2.776),
+        (9, 0.95, 2.262),
+        (4, 0.99, 4.604),
+        (30, 0.9, 1.697),
+        (10_000, 0.95, 1.960),
+    ],
 )
 def test_student_t_is_the_tables(df, level, t):
     assert student_t(df, level) == pytest.approx(t, abs=2e-3)
@@ -302,7 +368,9 @@ def rows(name: str, accuracies: dict[int, float]) -> list[dict]:
 
 
 def test_pairs_are_made_by_seed():
-    runs = rows("baseline", {0: 0.90, 1: 0.95, 2: 0.80}) + rows("x", {2: 0.81, 1: 0.96, 0: 0.91, 7: 0.1})
+    runs = rows("baseline", {0: 0.90, 1: 0.95, 2: 0.80}) + rows(
+        "x", {2: 0.81, 1: 0.96, 0: 0.91, 7: 0.1}
+    )
     found = paired(runs, "x")
     assert found.mean == pytest.approx(0.01) and found.high - found.low < 1e-9
     assert by_seed(runs, "x") == {0: 0.91, 1: 0.96, 2: 0.81, 7: 0.1}
@@ -316,16 +384,31 @@ def test_pairs_are_made_by_seed():
 
 
 def test_frontier():
-    points = {"a": (10, 0.5), "b": (20, 0.9), "c": (30, 0.8), "d": (40, 0.95), "e": (20, 0.7), "f": (50, 0.95)}
+    points = {
+        "a": (10, 0.5),
+        "b": (20, 0.9),
+        "c": (30, 0.8),
+        "d": (40, 0.95),
+        "e": (20, 0.7),
+        "f": (50, 0.95),
+    }
     assert frontier(points) == ["a", "b", "d"]
     assert frontier({}) == []
 
 
 def test_pictures_say_what_they_show():
-    told = plot_intervals({"a": Interval(0.01, 0.005, 0.015), "b": Interval(-0.01, -0.02, 0.0)}).description
+    told = plot_intervals(
+        {"a": Interval(0.01, 0.005, 0.015), "b": Interval(-0.01, -0.02, 0.0)}
+    ).description
     assert "a +1.00 (+0.50 to +1.50); b -1.00 (-2.00 to +0.00)" in told
-    figure = plot_frontier({"linear": (7850, [0.92, 0.93]), "perfect": (9000, [1.0])}, {"mine": (100, [0.5])})
-    assert "mine: 100 parameters, 50.00 % wrong; linear: 7,850 parameters, 7.50 % wrong" in figure.description and figure.png()
+    figure = plot_frontier(
+        {"linear": (7850, [0.92, 0.93]), "perfect": (9000, [1.0])}, {"mine": (100, [0.5])}
+    )
+    assert (
+        "mine: 100 parameters, 50.00 % wrong; linear: 7,850 parameters, 7.50 % wrong"
+        in figure.description
+        and figure.png()
+    )
 
 
 # ---- recording
@@ -338,17 +421,33 @@ def test_runs_are_recorded_one_by_one(tmp_path, monkeypatch, digits, capsys):
     monkeypatch.setattr(record, "NETWORKS", {"linear": quick})
     record.record_ablations(3, digits=64, held_out=40)
     runs = json.loads((tmp_path / "ablations.json").read_text())["runs"]
-    assert [(r["name"], r["seed"], r["trained_on"], r["tested_on"]) for r in runs] == [("baseline", 3, 64, 40), ("other", 3, 64, 40)]
-    assert {"accuracy", "loss", "parameters", "seconds", "core_seconds", "made_with"} <= set(runs[0]) and "torch" in runs[0]["made_with"]
+    assert [(r["name"], r["seed"], r["trained_on"], r["tested_on"]) for r in runs] == [
+        ("baseline", 3, 64, 40),
+        ("other", 3, 64, 40),
+    ]
+    assert {"accuracy", "loss", "parameters", "seconds", "core_seconds", "made_with"} <= set(
+        runs[0]
+    ) and "torch" in runs[0]["made_with"]
     capsys.readouterr()
     record.record_ablations(3, digits=64, held_out=40)
-    assert capsys.readouterr().out.count("recorded already; to do it again, take that run out of ablations.json") == 2
-    assert main(["record", "networks", "linear", "--seed", "1", "--validate"]) == 0 and not (tmp_path / "networks.json").exists()
+    assert (
+        capsys.readouterr().out.count(
+            "recorded already; to do it again, take that run out of ablations.json"
+        )
+        == 2
+    )
+    assert (
+        main(["record", "networks", "linear", "--seed", "1", "--validate"]) == 0
+        and not (tmp_path / "networks.json").exists()
+    )
     assert main(["record", "networks", "linear", "--seed", "1"]) == 0
     assert json.loads((tmp_path / "networks.json").read_text())["runs"][0]["tested_on"] == 50
     before = (tmp_path / "networks.json").read_bytes()
     capsys.readouterr()
-    assert main(["record", "networks", "linear", "--seed", "1"]) == 0 and (tmp_path / "networks.json").read_bytes() == before
+    assert (
+        main(["record", "networks", "linear", "--seed", "1"]) == 0
+        and (tmp_path / "networks.json").read_bytes() == before
+    )
     assert capsys.readouterr().out.startswith("linear, seed 1: recorded already")
     assert main(["record", "networks", "nothing"]) == 2
 
@@ -357,8 +456,15 @@ def test_what_is_recorded_belongs_to_the_plans():
     ablations, networks = (zoo.recorded(name)["runs"] for name in ("ablations", "networks"))
     assert {run["name"] for run in ablations} == set(VARIANTS)
     assert all(sorted(by_seed(ablations, name)) == [0, 1, 2, 3, 4] for name in VARIANTS)
-    assert {run["tested_on"] for run in ablations} == {5_000} and {run["tested_on"] for run in networks} == {10_000}
+    assert {run["tested_on"] for run in ablations} == {5_000} and {
+        run["tested_on"] for run in networks
+    } == {10_000}
     for run in ablations + networks:
         plan = {**VARIANTS, **NETWORKS}[run["name"]]
-        assert run["parameters"] == count(plan.finish(plan.network().eval())) and run["epochs"] == plan.epochs
-        assert run["seconds"] > 0 and {"python", "torch", "processor", "threads"} <= set(run["made_with"])
+        assert (
+            run["parameters"] == count(plan.finish(plan.network().eval()))
+            and run["epochs"] == plan.epochs
+        )
+        assert run["seconds"] > 0 and {"python", "torch", "processor", "threads"} <= set(
+            run["made_with"]
+        )

@@ -45,12 +45,19 @@ def moved(x, down, right):
     return shifted(x, down, right, x.min().item())
 
 # %% ../../nbs/answers/12_better.ipynb #e2dc5144
-@mistake("12.moved", "What leaves on one side comes back on the other. Where should it go, and what should come in instead?")
+@mistake(
+    "12.moved",
+    "What leaves on one side comes back on the other. Where should it go, and what should come in instead?",
+)
 def wraps_around(x, down, right):
-    return torch.stack([torch.roll(x[i], (int(down[i]), int(right[i])), (1, 2)) for i in range(len(x))])
+    return torch.stack(
+        [torch.roll(x[i], (int(down[i]), int(right[i])), (1, 2)) for i in range(len(x))]
+    )
 
 
-@mistake("12.moved", "A frame of zeros comes in. What value does empty paper have after normalizing?")
+@mistake(
+    "12.moved", "A frame of zeros comes in. What value does empty paper have after normalizing?"
+)
 def zeros_come_in(x, down, right):
     return shifted(x, down, right, 0.0)
 
@@ -60,7 +67,9 @@ def the_other_way(x, down, right):
     return shifted(x, -down, -right, x.min().item())
 
 
-@mistake("12.moved", "Down and right are exchanged. Which of the four dimensions of x are the rows?")
+@mistake(
+    "12.moved", "Down and right are exchanged. Which of the four dimensions of x are the rows?"
+)
 def rows_for_columns(x, down, right):
     return shifted(x, right, down, x.min().item())
 
@@ -86,7 +95,10 @@ FLOORS = {
         [0.9, 0.1 / 9, -(0.9 * math.log(0.9) + 0.1 * math.log(0.1 / 9))],
         "You spread the tenth over the nine other digits. It is spread over all ten: what does the label get back?",
     ),
-    "a_tenth_each": ([0.91, 0.1, 0.5003], "Nine digits with that target and the label together make more than 1."),
+    "a_tenth_each": (
+        [0.91, 0.1, 0.5003],
+        "Nine digits with that target and the label together make more than 1.",
+    ),
     "floor_is_zero": (
         [0.91, 0.01, 0.0],
         "The targets are right. But a loss of 0 would need a probability of 1 for the label, and what would the other nine targets cost then?",
@@ -119,14 +131,26 @@ exercise(
     after="736 numbers in all, fewer than a tenth of softmax regression's 7,850.",
 )
 ACCOUNTS = {
-    "biases_too": ([610, 32, 110], "Your convolutions have biases. Here the norms make them superfluous, and the card leaves them out."),
-    "statistics_too": ([594, 64, 110], "You counted running means and variances. Does a slope reach them?"),
-    "one_a_channel": ([594, 16, 110], "One number a channel for the norms. They choose a new mean, and what else?"),
+    "biases_too": (
+        [610, 32, 110],
+        "Your convolutions have biases. Here the norms make them superfluous, and the card leaves them out.",
+    ),
+    "statistics_too": (
+        [594, 64, 110],
+        "You counted running means and variances. Does a slope reach them?",
+    ),
+    "one_a_channel": (
+        [594, 16, 110],
+        "One number a channel for the norms. They choose a new mean, and what else?",
+    ),
     "no_pooling": (
         [594, 32, 10 * 14 * 14 * 10 + 10],
         "Your linear layer sees every place of every channel. What does global average pooling leave of a channel?",
     ),
-    "linear_without_bias": ([594, 32, 100], "The convolutions are without bias. The linear layer is not."),
+    "linear_without_bias": (
+        [594, 32, 100],
+        "The convolutions are without bias. The linear layer is not.",
+    ),
 }
 for name, (answer, reason) in ACCOUNTS.items():
     mistake("12.account", reason, name, answer)
@@ -149,7 +173,10 @@ def draw_states(rng: random.Random) -> list[tuple]:
           after="Weights and statistics move together, the counter counts, and nobody's tensors were touched.")  # fmt: skip
 def averaged(average, state, keep):
     return {
-        name: old * keep + state[name] * (1 - keep) if old.is_floating_point() else state[name].clone() for name, old in average.items()
+        name: old * keep + state[name] * (1 - keep)
+        if old.is_floating_point()
+        else state[name].clone()
+        for name, old in average.items()
     }
 
 # %% ../../nbs/answers/12_better.ipynb #ba80faad
@@ -161,15 +188,22 @@ def turned_round(average, state, keep):
     return averaged(average, state, 1 - keep)
 
 
-@mistake("12.averaged", "Half of the one and half of the other. How much of the old average should stay?")
+@mistake(
+    "12.averaged", "Half of the one and half of the other. How much of the old average should stay?"
+)
 def plain_mean(average, state, keep):
     return averaged(average, state, 0.5)
 
 
-@mistake("12.averaged", "The weights are averaged, and the running statistics are those of the new state. To which weights do they belong?")
+@mistake(
+    "12.averaged",
+    "The weights are averaged, and the running statistics are those of the new state. To which weights do they belong?",
+)
 def statistics_left(average, state, keep):
     moved = averaged(average, state, keep)
-    return {name: state[name].clone() if "running" in name else value for name, value in moved.items()}
+    return {
+        name: state[name].clone() if "running" in name else value for name, value in moved.items()
+    }
 
 
 @mistake("12.averaged", "A number of batches is a whole number. What is the dtype of your counter?")
@@ -177,7 +211,10 @@ def counts_averaged(average, state, keep):
     return {name: old * keep + state[name] * (1 - keep) for name, old in average.items()}
 
 
-@mistake("12.averaged", "The numbers are right, and the old average was overwritten. A new dict with new tensors is asked for.")
+@mistake(
+    "12.averaged",
+    "The numbers are right, and the old average was overwritten. A new dict with new tensors is asked for.",
+)
 def in_place(average, state, keep):
     for name, new in averaged(average, state, keep).items():
         average[name].copy_(new)
@@ -189,15 +226,22 @@ def draw_pairs(rng: random.Random) -> list[tuple]:
     for n, extra in ((3, 0), (5, 0), (5, 2)):
         seeds = rng.sample(range(20), n + extra)
         luck = {seed: rng.uniform(0.95, 0.99) for seed in seeds}
-        baseline = {seed: luck[seed] + rng.uniform(-0.001, 0.001) for seed in rng.sample(seeds, n + extra)}
-        variant = {seed: luck[seed] + 0.003 + rng.uniform(-0.002, 0.002) for seed in reversed(list(baseline))}
+        baseline = {
+            seed: luck[seed] + rng.uniform(-0.001, 0.001) for seed in rng.sample(seeds, n + extra)
+        }
+        variant = {
+            seed: luck[seed] + 0.003 + rng.uniform(-0.002, 0.002)
+            for seed in reversed(list(baseline))
+        }
         for seed in seeds[:extra]:
             del (baseline if seed == seeds[0] else variant)[seed]
         made.append((variant, baseline, {3: 4.303, 5: 2.776}[n]))
     return made
 
 
-def ends(values: list[float], t: float, spread: float | None = None, root: bool = True) -> tuple[float, float]:
+def ends(
+    values: list[float], t: float, spread: float | None = None, root: bool = True
+) -> tuple[float, float]:
     middle, spread = mean(values), stdev(values) if spread is None else spread
     half = t * spread / (math.sqrt(len(values)) if root else 1)
     return middle - half, middle + half
@@ -214,38 +258,55 @@ def common(variant: dict, baseline: dict) -> list:
 
 
 @mistake(
-    "12.pair_interval", "Far too wide: that is the interval for two groups without pairs. Take the differences first, then their spread."
+    "12.pair_interval",
+    "Far too wide: that is the interval for two groups without pairs. Take the differences first, then their spread.",
 )
 def not_paired(variant, baseline, t):
     a, b = ([side[seed] for seed in common(variant, baseline)] for side in (variant, baseline))
-    return ends([x - y for x, y in zip(a, b, strict=True)], t, math.sqrt(stdev(a) ** 2 + stdev(b) ** 2))
-
-
-@mistake("12.pair_interval", "That is where a single difference may lie. Their mean is known better: by which factor, with n of them?")
-def no_root(variant, baseline, t):
-    return ends([variant[seed] - baseline[seed] for seed in common(variant, baseline)], t, root=False)
+    return ends(
+        [x - y for x, y in zip(a, b, strict=True)], t, math.sqrt(stdev(a) ** 2 + stdev(b) ** 2)
+    )
 
 
 @mistake(
-    "12.pair_interval", "You pair by the order in the dicts. The same seed should meet the same seed, and one without a partner stays out."
+    "12.pair_interval",
+    "That is where a single difference may lie. Their mean is known better: by which factor, with n of them?",
+)
+def no_root(variant, baseline, t):
+    return ends(
+        [variant[seed] - baseline[seed] for seed in common(variant, baseline)], t, root=False
+    )
+
+
+@mistake(
+    "12.pair_interval",
+    "You pair by the order in the dicts. The same seed should meet the same seed, and one without a partner stays out.",
 )
 def by_position(variant, baseline, t):
     return ends([a - b for a, b in zip(variant.values(), baseline.values(), strict=False)], t)
 
 
-@mistake("12.pair_interval", "Your signs are turned round: what the variant adds is variant minus baseline.")
+@mistake(
+    "12.pair_interval",
+    "Your signs are turned round: what the variant adds is variant minus baseline.",
+)
 def the_other_way_round(variant, baseline, t):
     return ends([baseline[seed] - variant[seed] for seed in common(variant, baseline)], t)
 
 
-@mistake("12.pair_interval", "The factor 1.96 is for hundreds of values. The one for so few is given: t.")
+@mistake(
+    "12.pair_interval", "The factor 1.96 is for hundreds of values. The one for so few is given: t."
+)
 def always_two(variant, baseline, t):
     return pair_interval(variant, baseline, 1.96)
 
 # %% ../../nbs/answers/12_better.ipynb #8f45f45d
 SUPPORTED = "134"
 READINGS = {
-    "best_mean_wins": ("1234", "You go by the means for B and A. Their intervals overlap widely: may A's true mean be the higher one?"),
+    "best_mean_wins": (
+        "1234",
+        "You go by the means for B and A. Their intervals overlap widely: may A's true mean be the higher one?",
+    ),
     "zero_inside_is_no_effect": (
         "1345",
         "In B's interval lies 0, and so does a whole point. Is that evidence for no difference, or no evidence?",
@@ -254,20 +315,31 @@ READINGS = {
         "14",
         "An interval around 0 does rule out something: everything outside it. How large may the difference that C makes be at most?",
     ),
-    "only_gains_count": ("13", "An interval that lies wholly below 0 says something as well. What does it say of D?"),
-    "not_supported": ("25", "These are the sentences that the figure does not support. Which does it?"),
+    "only_gains_count": (
+        "13",
+        "An interval that lies wholly below 0 says something as well. What does it say of D?",
+    ),
+    "not_supported": (
+        "25",
+        "These are the sentences that the figure does not support. Which does it?",
+    ),
 }
 
 
 def judge_supported(made, rng: random.Random) -> None:
     if not isinstance(made, str):
-        raise Wrong(f'The answer should be a string of numbers, such as "25"; this is {kind_of(made)}.')
+        raise Wrong(
+            f'The answer should be a string of numbers, such as "25"; this is {kind_of(made)}.'
+        )
     said = "".join(sorted(letter for letter in made if letter.isalnum()))
     if not said or not set(said) <= set("12345"):
         raise Wrong(f"Numbers from 1 to 5 are asked for; this is {made[:20]!r}.")
     known = next((name for name, (answer, _) in READINGS.items() if said == answer), None)
     if said != SUPPORTED:
-        raise Wrong(f"{sum((str(i) in said) == (str(i) in SUPPORTED) for i in range(1, 6))} of the 5 sentences are judged right.", known)
+        raise Wrong(
+            f"{sum((str(i) in said) == (str(i) in SUPPORTED) for i in range(1, 6))} of the 5 sentences are judged right.",
+            known,
+        )
 
 
 exercise(

@@ -42,9 +42,18 @@ LAST_BATCHES = {
         [14, 0.95],
         "Your third batch makes 0.95 a share of all 220 digits. That tester never looked at the digits, only at three accuracies.",
     ),
-    "only_the_last": ([18, 0.9], "Your second number is the accuracy of the last batch. The accuracy of all three is asked for."),
-    "a_share_for_a_count": ([0.9, 213 / 220], "The third accuracy is right, and so is the whole. How many of 20 digits is that share?"),
-    "in_percent": ([18, 21300 / 220], "An accuracy from 0 to 1 is asked for, and this is in percent."),
+    "only_the_last": (
+        [18, 0.9],
+        "Your second number is the accuracy of the last batch. The accuracy of all three is asked for.",
+    ),
+    "a_share_for_a_count": (
+        [0.9, 213 / 220],
+        "The third accuracy is right, and so is the whole. How many of 20 digits is that share?",
+    ),
+    "in_percent": (
+        [18, 21300 / 220],
+        "An accuracy from 0 to 1 is asked for, and this is in percent.",
+    ),
 }
 for name, (answer, reason) in LAST_BATCHES.items():
     mistake("11.last_batch", reason, name, answer)
@@ -62,15 +71,26 @@ SLOPE_PAIRS = {
         "BCDA",
         "You let the frozen layer stop what goes through it, and the cut only what it touches. Which of the two still hands slopes on?",
     ),
-    "dead_or_zero": ("CBAD", "The slope of a weight is what comes in times what comes back. In which of two faults is nothing coming in?"),
-    "cuts_forward": ("CADB", "Slopes begin at the loss. Which layers lie between the loss and the cut, and which lie beyond it?"),
-    "shut_or_cut": ("CDBA", "A layer behind the cut works as always, and so has slopes. Does one whose ReLU gives nothing but 0?"),
+    "dead_or_zero": (
+        "CBAD",
+        "The slope of a weight is what comes in times what comes back. In which of two faults is nothing coming in?",
+    ),
+    "cuts_forward": (
+        "CADB",
+        "Slopes begin at the loss. Which layers lie between the loss and the cut, and which lie beyond it?",
+    ),
+    "shut_or_cut": (
+        "CDBA",
+        "A layer behind the cut works as always, and so has slopes. Does one whose ReLU gives nothing but 0?",
+    ),
 }
 
 
 def judge_slopes_end(made, rng: random.Random) -> None:
     if not isinstance(made, str):
-        raise Wrong(f'The answer should be a string of four letters, such as "ABCD"; this is {kind_of(made)}.')
+        raise Wrong(
+            f'The answer should be a string of four letters, such as "ABCD"; this is {kind_of(made)}.'
+        )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if order == "4213":
         raise Wrong("Write letters.", "turned_round")
@@ -156,8 +176,17 @@ def sick_net(kind: str, value: float) -> nn.Module:
 
 def draw_sick_nets(rng: random.Random) -> list[tuple]:
     values = [math.nan, math.inf, -math.inf]
-    kinds = [("in the middle", math.nan), ("nowhere", 0.5), ("in the middle", math.inf), ("nested", rng.choice(values))]
-    kinds += [("backwards", rng.choice(values)), ("unused", rng.choice(values)), ("in the middle", -math.inf)]
+    kinds = [
+        ("in the middle", math.nan),
+        ("nowhere", 0.5),
+        ("in the middle", math.inf),
+        ("nested", rng.choice(values)),
+    ]
+    kinds += [
+        ("backwards", rng.choice(values)),
+        ("unused", rng.choice(values)),
+        ("in the middle", -math.inf),
+    ]
     return [(sick_net(*kind), torch.randn(2, 3)) for kind in kinds]
 
 
@@ -166,7 +195,9 @@ def run_first_bad(answer: Callable, net: nn.Module, x: torch.Tensor):
     name = answer(net, x)
     if name is ...:
         return ...
-    hooks = sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in net.modules())
+    hooks = sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in net.modules()
+    )
     return {"layer": name, "hooks left": hooks, "in training mode": net.training}
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #e6226094
@@ -194,12 +225,18 @@ def first_bad(model, x):
     return found[0] if found else None
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #7deb925f
-def watched(model: nn.Module, x: torch.Tensor, bad: Callable, leaves: bool = True, remove: bool = True) -> list[str]:
+def watched(
+    model: nn.Module, x: torch.Tensor, bad: Callable, leaves: bool = True, remove: bool = True
+) -> list[str]:
     "The names of the modules whose output is bad, in the order of running."
     found, hooks = [], []
     for name, module in model.named_modules():
         if not (leaves and list(module.children())):
-            hooks.append(module.register_forward_hook(lambda m, i, out, name=name: found.append(name) if bad(out) else None))
+            hooks.append(
+                module.register_forward_hook(
+                    lambda m, i, out, name=name: found.append(name) if bad(out) else None
+                )
+            )
     with torch.no_grad():
         model(x)
     for hook in hooks if remove else []:
@@ -211,7 +248,10 @@ def not_finite(out: torch.Tensor) -> bool:
     return not out.isfinite().all().item()
 
 
-@mistake("11.first_bad", "That is a later layer: what is not finite spreads. When may your note still be written?")
+@mistake(
+    "11.first_bad",
+    "That is a later layer: what is not finite spreads. When may your note still be written?",
+)
 def last_bad(model, x):
     return (watched(model, x, not_finite) or [None])[-1]
 
@@ -234,25 +274,33 @@ def hooks_left(model, x):
     "You look at the weights. A layer with good weights can give a number that is not finite, and the task asks for its output.",
 )
 def weights_instead(model, x):
-    return next((name.rpartition(".")[0] for name, p in model.named_parameters() if not_finite(p)), None)
+    return next(
+        (name.rpartition(".")[0] for name, p in model.named_parameters() if not_finite(p)), None
+    )
 
 
 @mistake(
-    "11.first_bad", "The name of the whole network is '', and its output is bad whenever one of its layers is. Which modules are layers?"
+    "11.first_bad",
+    "The name of the whole network is '', and its output is bad whenever one of its layers is. Which modules are layers?",
 )
 def containers_too(model, x):
     found = watched(model, x, not_finite, leaves=False)
     return next((name for name, _ in model.named_modules() if name in found), None)
 
 
-@mistake("11.first_bad", "These are layers in the order in which the model lists them. In which order do they run?")
+@mistake(
+    "11.first_bad",
+    "These are layers in the order in which the model lists them. In which order do they run?",
+)
 def order_of_definition(model, x):
     found = watched(model, x, not_finite)
     return next((name for name, _ in model.named_modules() if name in found), None)
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #d20e8fad
 def right_by_counting(batches):
-    return sum((p.argmax(1) == y).sum().item() for p, y in batches) / sum(len(y) for _, y in batches)
+    return sum((p.argmax(1) == y).sum().item() for p, y in batches) / sum(
+        len(y) for _, y in batches
+    )
 
 
 def right_by_joining(batches):
@@ -267,13 +315,17 @@ def right_by_weights(batches):
 
 TESTERS = {
     "a right one, which counts": right_by_counting,
-    "the mean of the batches' accuracies": lambda b: sum((p.argmax(1) == y).double().mean().item() for p, y in b) / len(b),
+    "the mean of the batches' accuracies": lambda b: (
+        sum((p.argmax(1) == y).double().mean().item() for p, y in b) / len(b)
+    ),
     "the share of WRONG digits": lambda b: 1 - right_by_counting(b),
     "the last batch only": lambda b: right_by_counting(b[-1:]),
     "the first batch only": lambda b: right_by_counting(b[:1]),
     "in percent": lambda b: 100 * right_by_counting(b),
     "always 1": lambda b: 1.0,
-    "argmin for argmax": lambda b: sum((p.argmin(1) == y).sum().item() for p, y in b) / sum(len(y) for _, y in b),
+    "argmin for argmax": lambda b: (
+        sum((p.argmin(1) == y).sum().item() for p, y in b) / sum(len(y) for _, y in b)
+    ),
     "a right one, which joins the batches": right_by_joining,
     "a right one, which weighs them": right_by_weights,
 }
@@ -309,7 +361,12 @@ def batches_for_test(*rights: tuple[int, int]) -> list[tuple[torch.Tensor, torch
     made = []
     for right, n in rights:
         said = torch.arange(n) % 10
-        made.append((torch.eye(10)[said].log_softmax(1), torch.where(torch.arange(n) < right, said, (said + 3) % 10)))
+        made.append(
+            (
+                torch.eye(10)[said].log_softmax(1),
+                torch.where(torch.arange(n) < right, said, (said + 3) % 10),
+            )
+        )
     return made
 
 
@@ -321,28 +378,40 @@ def one_batch(accuracy):
     assert abs(accuracy(batches_for_test((4, 5))) - 0.8) < 1e-5
 
 
-@mistake("11.pins_accuracy", "Your batches are of one size, and there the mean of their accuracies is right. When is it not?")
+@mistake(
+    "11.pins_accuracy",
+    "Your batches are of one size, and there the mean of their accuracies is right. When is it not?",
+)
 def equal_batches(accuracy):
     assert abs(accuracy(batches_for_test((4, 5), (2, 5))) - 0.6) < 1e-5
 
 
 @mistake(
-    "11.pins_accuracy", "In your example every digit is right, and many wrong testers say 1 as well. What does a good example contain?"
+    "11.pins_accuracy",
+    "In your example every digit is right, and many wrong testers say 1 as well. What does a good example contain?",
 )
 def all_right(accuracy):
     assert abs(accuracy(batches_for_test((5, 5), (2, 2))) - 1) < 1e-5
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #85370955
-@mistake("11.pins_accuracy", "You ask whether it is a share. Nearly every wrong tester gives one too: which share should it be?")
+@mistake(
+    "11.pins_accuracy",
+    "You ask whether it is a share. Nearly every wrong tester gives one too: which share should it be?",
+)
 def only_the_range(accuracy):
     assert 0 <= accuracy(batches_for_test((4, 5), (1, 2))) <= 1
 
 
-@mistake("11.pins_accuracy", "A right tester fails your test, because its last digit is rounded another way. How near is near enough?")
+@mistake(
+    "11.pins_accuracy",
+    "A right tester fails your test, because its last digit is rounded another way. How near is near enough?",
+)
 def to_the_last_digit(accuracy):
     assert accuracy(batches_for_test((4, 5), (1, 2))) == 5 / 7
 
 
-@mistake("11.pins_accuracy", "Your test looks and says nothing: nothing fails it. Where is its assert?")
+@mistake(
+    "11.pins_accuracy", "Your test looks and says nothing: nothing fails it. Where is its assert?"
+)
 def never_asserts(accuracy):
     abs(accuracy(batches_for_test((4, 5), (1, 2))) - 5 / 7) < 1e-5  # noqa: B015

@@ -28,16 +28,34 @@ exercise(
     after="Eight pixels became three numbers: brighter to the right, and roughly where.",
 )
 ONE_STAGE = {
-    "relu_forgotten": ([5, -4, 4], "A number below 0 has come through. Which of the three steps should have stopped it?"),
-    "size_kept_sign_lost": ([5, 5, 4], "ReLU does not turn negative numbers into positive ones. What does it make of a -5?"),
+    "relu_forgotten": (
+        [5, -4, 4],
+        "A number below 0 has come through. Which of the three steps should have stopped it?",
+    ),
+    "size_kept_sign_lost": (
+        [5, 5, 4],
+        "ReLU does not turn negative numbers into positive ones. What does it make of a -5?",
+    ),
     "kernel_turned": (
         [0, 5, 1],
         "You subtracted the right pixel from the left one. The kernel lies on the row as it is printed, unturned.",
     ),
-    "mean_pooled": ([3.5, 0, 2], "These are the means of the blocks. This pooling asks another question of each block."),
-    "blocks_overlap": ([5, 2, 0, 0, 4], "Your blocks step by one pixel. Where no stride is given, blocks touch and do not overlap."),
-    "border_added": ([5, 2, 0, 4], "You let the kernel hang over the ends of the row. Nothing was said of a border here."),
-    "not_pooled": ([5, 2, 0, 0, 0, 4], "Two of the three steps are done, and done well. What do the blocks of two make of this row?"),
+    "mean_pooled": (
+        [3.5, 0, 2],
+        "These are the means of the blocks. This pooling asks another question of each block.",
+    ),
+    "blocks_overlap": (
+        [5, 2, 0, 0, 4],
+        "Your blocks step by one pixel. Where no stride is given, blocks touch and do not overlap.",
+    ),
+    "border_added": (
+        [5, 2, 0, 4],
+        "You let the kernel hang over the ends of the row. Nothing was said of a border here.",
+    ),
+    "not_pooled": (
+        [5, 2, 0, 0, 0, 4],
+        "Two of the three steps are done, and done well. What do the blocks of two make of this row?",
+    ),
 }
 for name, (answer, reason) in ONE_STAGE.items():
     mistake("02.one_stage", reason, name, answer)
@@ -55,12 +73,30 @@ exercise(
 )
 ONE_PLACE = {
     "bias_forgotten": (13, "That is the sum of all products. The kernel has one number more."),
-    "bias_for_each_channel": (19, "The bias belongs to the kernel, not to its sheets: how often does it come in?"),
-    "first_channel_only": (11, "You looked at one channel. The kernel has a sheet for each of the two."),
-    "channels_apart": ([11, 8], "Those are two numbers. One kernel makes one map, so the channels have to meet somewhere."),
-    "kernel_turned": (9, "You turned the kernel by 180 degrees. PyTorch lays it on the image as it is."),
-    "rows_and_columns_swapped": (4, "That is the number below the first one. The row is named first, then the column."),
-    "counted_from_one": (10, "That is the first place of all. Rows and columns are counted from 0, as everywhere in Python."),
+    "bias_for_each_channel": (
+        19,
+        "The bias belongs to the kernel, not to its sheets: how often does it come in?",
+    ),
+    "first_channel_only": (
+        11,
+        "You looked at one channel. The kernel has a sheet for each of the two.",
+    ),
+    "channels_apart": (
+        [11, 8],
+        "Those are two numbers. One kernel makes one map, so the channels have to meet somewhere.",
+    ),
+    "kernel_turned": (
+        9,
+        "You turned the kernel by 180 degrees. PyTorch lays it on the image as it is.",
+    ),
+    "rows_and_columns_swapped": (
+        4,
+        "That is the number below the first one. The row is named first, then the column.",
+    ),
+    "counted_from_one": (
+        10,
+        "That is the first place of all. Rows and columns are counted from 0, as everywhere in Python.",
+    ),
 }
 for name, (answer, reason) in ONE_PLACE.items():
     mistake("02.one_place", reason, name, answer)
@@ -78,24 +114,39 @@ def judge_slant(kernel, rng: random.Random) -> None:
     try:
         kernel = torch.as_tensor(kernel).detach()
     except Exception as error:
-        raise Wrong(f"A tensor of 3 x 3 numbers is asked for, and this is a {type(kernel).__name__}.") from error
+        raise Wrong(
+            f"A tensor of 3 x 3 numbers is asked for, and this is a {type(kernel).__name__}."
+        ) from error
     if kernel.shape != (3, 3):
-        raise Wrong(f"A kernel of the shape (3, 3) is asked for, and this one has {tuple(kernel.shape)}.")
+        raise Wrong(
+            f"A kernel of the shape (3, 3) is asked for, and this one has {tuple(kernel.shape)}."
+        )
     kernel = kernel.to(torch.float64)
     if not kernel.isfinite().all():
         raise Wrong("Not all of its nine numbers are finite.")
     little = 1e-5 * max(1.0, kernel.abs().max().item())
-    flat, (rising, *others) = kernel.sum().item(), ((kernel * patch).sum().item() for patch in STROKES.values())
+    flat, (rising, *others) = (
+        kernel.sum().item(),
+        ((kernel * patch).sum().item() for patch in STROKES.values()),
+    )
     if abs(flat) > little:
         raise Wrong(f"On a flat patch of ones it gives {flat:.4g}.", "answers_to_ink")
     if rising < 1 - little:
         known = "leans_back" if others[0] >= 1 else "sign_turned" if rising <= -1 else None
         cancels = abs(rising) <= little and kernel.abs().max() > 0 and kernel[1, 1] == 0
-        raise Wrong(f"On the rising stroke it gives {rising:.4g}, and at least 1 is wanted.", known or ("finds_edges" if cancels else None))
-    above = {name: value for name, value in zip(list(STROKES)[1:], others, strict=True) if value > little}
+        raise Wrong(
+            f"On the rising stroke it gives {rising:.4g}, and at least 1 is wanted.",
+            known or ("finds_edges" if cancels else None),
+        )
+    above = {
+        name: value for name, value in zip(list(STROKES)[1:], others, strict=True) if value > little
+    }
     if above:
         words = " and ".join(f"{value:.4g} on the {name} one" for name, value in above.items())
-        raise Wrong(f"It gives {rising:.4g} on the rising stroke, but also {words}.", "every_stroke" if len(above) == 3 else None)
+        raise Wrong(
+            f"It gives {rising:.4g} on the rising stroke, but also {words}.",
+            "every_stroke" if len(above) == 3 else None,
+        )
 
 
 RISING = torch.tensor([[-1.0, -1, 2], [-1, 2, -1], [2, -1, -1]])  # the solution
@@ -111,9 +162,18 @@ exercise(
     after="Slide it over the 7, with slide and show_beside, and see what it makes of the long stroke.",
 )
 SLANT = {
-    "answers_to_ink": (STROKES["rising"], "It counts ink, wherever the ink comes from. What must the nine numbers add up to?"),
-    "leans_back": (RISING.flip(1), "This one finds strokes that lean the other way. Row 0 of a tensor is the top row."),
-    "sign_turned": (-RISING, "It sees the stroke, and reports it with the wrong sign; ReLU would throw that away."),
+    "answers_to_ink": (
+        STROKES["rising"],
+        "It counts ink, wherever the ink comes from. What must the nine numbers add up to?",
+    ),
+    "leans_back": (
+        RISING.flip(1),
+        "This one finds strokes that lean the other way. Row 0 of a tensor is the top row.",
+    ),
+    "sign_turned": (
+        -RISING,
+        "It sees the stroke, and reports it with the wrong sign; ReLU would throw that away.",
+    ),
     "finds_edges": (
         torch.tensor([[0.0, 1, 2], [-1, 0, 1], [-2, -1, 0]]),
         "A thin stroke has paper on both sides, and what this kernel adds on one it takes away on the other.",
@@ -136,27 +196,42 @@ def pooling_weight(channels, size):
     return torch.eye(channels)[:, :, None, None].expand(-1, -1, size, size) / size**2
 
 # %% ../../nbs/answers/02_convolution.ipynb #0c16462f
-@mistake("02.pooling_weight", "A kernel adds up ALL channels that it has numbers for. Pooling keeps the channels apart.")
+@mistake(
+    "02.pooling_weight",
+    "A kernel adds up ALL channels that it has numbers for. Pooling keeps the channels apart.",
+)
 def mixes_channels(channels, size):
     return torch.full((channels, channels, size, size), 1 / size**2)
 
 
-@mistake("02.pooling_weight", "Each of your maps would be the mean of all channels. Map 0 should see channel 0 and nothing else.")
+@mistake(
+    "02.pooling_weight",
+    "Each of your maps would be the mean of all channels. Map 0 should see channel 0 and nothing else.",
+)
 def mean_over_channels(channels, size):
     return torch.full((channels, channels, size, size), 1 / (channels * size**2))
 
 
-@mistake("02.pooling_weight", "One sheet for each map is the idea. But conv2d wants kernels as deep as the stack of maps that comes in.")
+@mistake(
+    "02.pooling_weight",
+    "One sheet for each map is the idea. But conv2d wants kernels as deep as the stack of maps that comes in.",
+)
 def depthwise(channels, size):
     return torch.full((channels, 1, size, size), 1 / size**2)
 
 
-@mistake("02.pooling_weight", "This adds up the pixels of a block. A mean is not larger than the largest of them.")
+@mistake(
+    "02.pooling_weight",
+    "This adds up the pixels of a block. A mean is not larger than the largest of them.",
+)
 def not_divided(channels, size):
     return torch.eye(channels)[:, :, None, None].repeat(1, 1, size, size)
 
 
-@mistake("02.pooling_weight", "The channels are right. How many pixels has a block that is `size` wide and `size` high?")
+@mistake(
+    "02.pooling_weight",
+    "The channels are right. How many pixels has a block that is `size` wide and `size` high?",
+)
 def divided_by_side(channels, size):
     return torch.eye(channels)[:, :, None, None].repeat(1, 1, size, size) / size
 
@@ -167,7 +242,16 @@ def layers(rng: random.Random) -> list[tuple]:
         return x, weight, torch.randperm(9)[:o] - 4.0, padding
 
     drawn = [
-        draw(rng.choice([1, 2]), rng.choice([4, 5]), 6, rng.choice([3, 4]), rng.choice([1, 2]), 3, rng.choice([1, 2])) for _ in range(2)
+        draw(
+            rng.choice([1, 2]),
+            rng.choice([4, 5]),
+            6,
+            rng.choice([3, 4]),
+            rng.choice([1, 2]),
+            3,
+            rng.choice([1, 2]),
+        )
+        for _ in range(2)
     ]
     return [
         draw(1, 2, 3, 1, 1, 2, 0),
@@ -184,7 +268,16 @@ def mended_conv(x, weight, bias, padding=0):
     return sliding(x, weight, bias, padding)
 
 
-def sliding(x, weight, bias, padding, border=(1, 1, 1, 1), turned=False, along_columns=False, channels_summed=True):
+def sliding(
+    x,
+    weight,
+    bias,
+    padding,
+    border=(1, 1, 1, 1),
+    turned=False,
+    along_columns=False,
+    channels_summed=True,
+):
     "The solution and its faults, one switch for each."
     x = F.pad(x, [padding * side for side in border])
     kh, kw = weight.shape[:1:-1] if turned else weight.shape[2:]
@@ -196,38 +289,57 @@ def sliding(x, weight, bias, padding, border=(1, 1, 1, 1), turned=False, along_c
     return y + (bias if along_columns else bias[:, None, None])
 
 # %% ../../nbs/answers/02_convolution.ipynb #8277f90a
-@mistake("02.mended_conv", "All three faults are still there. Start with a kernel of 1 x 2: which of its two sizes are rows?")
+@mistake(
+    "02.mended_conv",
+    "All three faults are still there. Start with a kernel of 1 x 2: which of its two sizes are rows?",
+)
 def as_it_was(x, weight, bias, padding=0):
     return sliding(x, weight, bias, padding, (1, 1), turned=True, along_columns=True)
 
 
-@mistake("02.mended_conv", "Kernel and bias are mended. How many sides has an image, and how many does this border cover?")
+@mistake(
+    "02.mended_conv",
+    "Kernel and bias are mended. How many sides has an image, and how many does this border cover?",
+)
 def border_left_and_right(x, weight, bias, padding=0):
     return sliding(x, weight, bias, padding, (1, 1))
 
 
-@mistake("02.mended_conv", "Border and bias are mended. A kernel that is wider than high still lies on its side.")
+@mistake(
+    "02.mended_conv",
+    "Border and bias are mended. A kernel that is wider than high still lies on its side.",
+)
 def kernel_on_its_side(x, weight, bias, padding=0):
     return sliding(x, weight, bias, padding, turned=True)
 
 
-@mistake("02.mended_conv", "Border and kernel are mended. PyTorch lines shapes up from the right: along which direction does (O,) lie?")
+@mistake(
+    "02.mended_conv",
+    "Border and kernel are mended. PyTorch lines shapes up from the right: along which direction does (O,) lie?",
+)
 def bias_along_the_columns(x, weight, bias, padding=0):
     return sliding(x, weight, bias, padding, along_columns=True)
 
 
-@mistake("02.mended_conv", "The border is at the right and at the bottom only. Padding goes on each side.")
+@mistake(
+    "02.mended_conv",
+    "The border is at the right and at the bottom only. Padding goes on each side.",
+)
 def border_on_one_side(x, weight, bias, padding=0):
     return sliding(x, weight, bias, padding, (0, 1, 0, 1))
 
 
-@mistake("02.mended_conv", "F.pad takes two numbers for each direction, and you named three directions. Channels have no border.")
+@mistake(
+    "02.mended_conv",
+    "F.pad takes two numbers for each direction, and you named three directions. Channels have no border.",
+)
 def border_around_channels(x, weight, bias, padding=0):
     return sliding(x, weight, bias, padding, (1, 1, 1, 1, 1, 1))
 
 
 @mistake(
-    "02.mended_conv", "Each ROW of a map gets a bias of its own. The bias should differ from map to map, and be the same all over one."
+    "02.mended_conv",
+    "Each ROW of a map gets a bias of its own. The bias should differ from map to map, and be the same all over one.",
 )
 def bias_along_the_rows(x, weight, bias, padding=0):
     return sliding(x, weight, 0 * bias, padding) + bias[:, None]

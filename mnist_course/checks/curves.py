@@ -27,15 +27,30 @@ exercise(
     after="They are three epochs apart: loss also asks how sure the network was, accuracy only what it said.",
 )
 WHICH_EPOCHS = {
-    "training_curves": ([10, 10], "These are the best epochs for the digits that were studied. Which curve was measured on other ones?"),
+    "training_curves": (
+        [10, 10],
+        "These are the best epochs for the digits that were studied. Which curve was measured on other ones?",
+    ),
     "training_loss": (
         [10, 8],
         "The accuracy is read from the right curve. The loss is read from the one that can always fall on, by learning by heart.",
     ),
-    "training_accuracy": ([5, 10], "The loss is read from the right curve, the accuracy from the training digits."),
-    "counted_from_zero": ([4, 7], "These are places in a Python list, which start at 0. The axis counts epochs from 1."),
-    "one_for_both": ([5, 5], "You let the loss choose twice. Go along the accuracies by themselves: they go on for a while."),
-    "values_read": ([0.45, 88], "These are the heights of the two best dots. What was asked is the epoch below each of them."),
+    "training_accuracy": (
+        [5, 10],
+        "The loss is read from the right curve, the accuracy from the training digits.",
+    ),
+    "counted_from_zero": (
+        [4, 7],
+        "These are places in a Python list, which start at 0. The axis counts epochs from 1.",
+    ),
+    "one_for_both": (
+        [5, 5],
+        "You let the loss choose twice. Go along the accuracies by themselves: they go on for a while.",
+    ),
+    "values_read": (
+        [0.45, 88],
+        "These are the heights of the two best dots. What was asked is the epoch below each of them.",
+    ),
 }
 for name, (answer, reason) in WHICH_EPOCHS.items():
     mistake("08.which_epochs", reason, name, answer)
@@ -52,13 +67,34 @@ exercise(
     after="Recall reads along the row, precision down the column.",
 )
 FIVES = {
-    "swapped": ([0.6, 0.75], "Both numbers are right and stand in each other's place. Which of the two sums is over digits that ARE a 5?"),
-    "out_of_all": ([0.2, 0.2], "You divided by all 150 digits. Each of the two questions is about some of them only."),
-    "row_twice": ([0.75, 0.75], "The first is right. The second is about the answers that said 5: where in the table are all of those?"),
-    "column_twice": ([0.6, 0.6], "The second is right. The first is about the digits that are a 5: where in the table are all of those?"),
-    "share_of_mistakes": ([0.25, 0.4], "These are the shares that went wrong. What is asked is what went right."),
-    "itself_left_out": ([3, 1.5], "You divided by the mistakes alone. The 30 belong to the whole too, and no share is larger than 1."),
-    "in_percent": ([75, 60], "The shares are right, but in percent. The stub asks for numbers from 0 to 1."),
+    "swapped": (
+        [0.6, 0.75],
+        "Both numbers are right and stand in each other's place. Which of the two sums is over digits that ARE a 5?",
+    ),
+    "out_of_all": (
+        [0.2, 0.2],
+        "You divided by all 150 digits. Each of the two questions is about some of them only.",
+    ),
+    "row_twice": (
+        [0.75, 0.75],
+        "The first is right. The second is about the answers that said 5: where in the table are all of those?",
+    ),
+    "column_twice": (
+        [0.6, 0.6],
+        "The second is right. The first is about the digits that are a 5: where in the table are all of those?",
+    ),
+    "share_of_mistakes": (
+        [0.25, 0.4],
+        "These are the shares that went wrong. What is asked is what went right.",
+    ),
+    "itself_left_out": (
+        [3, 1.5],
+        "You divided by the mistakes alone. The 30 belong to the whole too, and no share is larger than 1.",
+    ),
+    "in_percent": (
+        [75, 60],
+        "The shares are right, but in percent. The stub asks for numbers from 0 to 1.",
+    ),
 }
 for name, (answer, reason) in FIVES.items():
     mistake("08.fives", reason, name, answer)
@@ -75,7 +111,10 @@ exercise(
     after="Five runs all on one side of five others: 2 of 252 orders. A single run outside the band: 2 of 6.",
 )
 MORE_THAN_LUCK = {
-    "only_better": ("C", "That one, yes. But the question is which recipes differ, and a recipe can also differ by being worse."),
+    "only_better": (
+        "C",
+        "That one, yes. But the question is which recipes differ, and a recipe can also differ by being worse.",
+    ),
     "outside_the_band": (
         "ACD",
         "You took what lies outside the band. Of six runs of one kind, how often is the newest the highest or the lowest?",
@@ -88,8 +127,14 @@ MORE_THAN_LUCK = {
         "ABCD",
         "None of them has exactly the reference's mean, and no repetition of the reference would have it either.",
     ),
-    "above_the_band": ("AC", "One of these is a single run, just above the band. And you looked upwards only."),
-    "nothing_is_sure": ("", "Luck cannot explain everything: some orders of ten dots are rare. Count how many orders there are."),
+    "above_the_band": (
+        "AC",
+        "One of these is a single run, just above the band. And you looked upwards only.",
+    ),
+    "nothing_is_sure": (
+        "",
+        "Luck cannot explain everything: some orders of ten dots are rare. Count how many orders there are.",
+    ),
 }
 for name, (answer, reason) in MORE_THAN_LUCK.items():
     mistake("08.more_than_luck", reason, name, answer)
@@ -104,13 +149,26 @@ def answered(counts: dict[tuple[int, int], int], rng: random.Random) -> tuple:
 
 def test_sets(rng: random.Random) -> list[tuple]:
     small = (torch.tensor([0, 0, 0, 1, 2, 2, 2]), torch.tensor([0, 0, 0, 1, 1, 1, 2]), 3)
-    hopeless = (*answered({(0, 0): 1, (3, 1): 4, (1, 3): 2, (2, 2): 3}, rng), 4)  # one mistake is commoner than any right answer
+    hopeless = (
+        *answered({(0, 0): 1, (3, 1): 4, (1, 3): 2, (2, 2): 3}, rng),
+        4,
+    )  # one mistake is commoner than any right answer
     cases = [small, hopeless]
     for classes in (rng.randrange(6, 9), 10):
         a, b, c, d, e = rng.sample(range(classes), 5)
-        counts = {(i, j): rng.randrange(2) if i != j else rng.randrange(7, 12) for i in range(classes) for j in range(classes)}
-        counts |= {(e, j): 3 for j in range(classes) if j != e}  # e has the most mistakes, of all kinds
-        counts |= {(a, b): 5, (c, d): 4, (d, c): 4}  # c and d are taken for each other more often, if both ways count
+        counts = {
+            (i, j): rng.randrange(2) if i != j else rng.randrange(7, 12)
+            for i in range(classes)
+            for j in range(classes)
+        }
+        counts |= {
+            (e, j): 3 for j in range(classes) if j != e
+        }  # e has the most mistakes, of all kinds
+        counts |= {
+            (a, b): 5,
+            (c, d): 4,
+            (d, c): 4,
+        }  # c and d are taken for each other more often, if both ways count
         cases.append((*answered(counts, rng), classes))
     return cases
 
@@ -135,7 +193,10 @@ def as_given(labels, answers, classes=10):
     return divmod(int(matrix.argmax()), classes)
 
 
-@mistake("08.commonest_mistake", "The largest count of the table is found. Is each count of the table a mistake?")
+@mistake(
+    "08.commonest_mistake",
+    "The largest count of the table is found. Is each count of the table a mistake?",
+)
 def right_answers_count(labels, answers, classes=10):
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
@@ -143,12 +204,18 @@ def right_answers_count(labels, answers, classes=10):
     return divmod(int(matrix.argmax()), classes)
 
 
-@mistake("08.commonest_mistake", "The pair is the right one, the wrong way round: the docstring wants the true digit first.")
+@mistake(
+    "08.commonest_mistake",
+    "The pair is the right one, the wrong way round: the docstring wants the true digit first.",
+)
 def row_is_the_answer(labels, answers, classes=10):
     return commonest_mistake(answers, labels, classes)
 
 
-@mistake("08.commonest_mistake", "A 3 taken for a 5 and a 5 taken for a 3 are two different mistakes. You counted them together.")
+@mistake(
+    "08.commonest_mistake",
+    "A 3 taken for a 5 and a 5 taken for a 3 are two different mistakes. You counted them together.",
+)
 def both_ways(labels, answers, classes=10):
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
@@ -192,33 +259,51 @@ def recall_and_precision(matrix):
     return right / matrix.sum(1), right / matrix.sum(0)
 
 
-@mistake("08.f1_scores", "That is the ordinary mean. A class that is always found and never right would still get a half.")
+@mistake(
+    "08.f1_scores",
+    "That is the ordinary mean. A class that is always found and never right would still get a half.",
+)
 def ordinary_mean(matrix):
     return torch.stack([part.nan_to_num(0) for part in recall_and_precision(matrix)]).mean(0)
 
 
-@mistake("08.f1_scores", "You use the rows only: this says how many of a class were found, and not how many of the answers were right.")
+@mistake(
+    "08.f1_scores",
+    "You use the rows only: this says how many of a class were found, and not how many of the answers were right.",
+)
 def recall_alone(matrix):
     return recall_and_precision(matrix)[0].nan_to_num(0)
 
 
-@mistake("08.f1_scores", "You use the columns only: this says how many of the answers were right, and not how many of a class were found.")
+@mistake(
+    "08.f1_scores",
+    "You use the columns only: this says how many of the answers were right, and not how many of a class were found.",
+)
 def precision_alone(matrix):
     return recall_and_precision(matrix)[1].nan_to_num(0)
 
 
-@mistake("08.f1_scores", "Nearly. A right answer stands in the row and in the column, so below it is counted twice; above, only once.")
+@mistake(
+    "08.f1_scores",
+    "Nearly. A right answer stands in the row and in the column, so below it is counted twice; above, only once.",
+)
 def counted_once(matrix):
     right = matrix.diag().float()
     return (right / (matrix.sum(0) + matrix.sum(1) - right)).nan_to_num(0)
 
 
-@mistake("08.f1_scores", "Right where every answer was given at least once. An answer that was never given makes 0 / 0, which is no score.")
+@mistake(
+    "08.f1_scores",
+    "Right where every answer was given at least once. An answer that was never given makes 0 / 0, which is no score.",
+)
 def not_a_number(matrix):
     recall, precision = recall_and_precision(matrix)
     return 2 * recall * precision / (recall + precision)
 
 
-@mistake("08.f1_scores", "That is one number for all classes together, the accuracy. Each class should get a score of its own.")
+@mistake(
+    "08.f1_scores",
+    "That is one number for all classes together, the accuracy. Each class should get a score of its own.",
+)
 def all_together(matrix):
     return matrix.diag().sum() / matrix.sum()

@@ -31,9 +31,18 @@ exercise(
     after="76 digits of 100. The short batch, where it did worst, had been given twice its weight.",
 )
 FAIR_ACCURACY = {
-    "mean_of_batches": (0.70, "That is what the program printed. The third batch has half the digits of the others, and as much say."),
-    "last_batch_dropped": (0.85, "You left the short batch out. Its 20 digits belong to the test set as much as the others."),
-    "all_batches_full": (76 / 120, "The digits that were read right are counted well. How many were there in all?"),
+    "mean_of_batches": (
+        0.70,
+        "That is what the program printed. The third batch has half the digits of the others, and as much say.",
+    ),
+    "last_batch_dropped": (
+        0.85,
+        "You left the short batch out. Its 20 digits belong to the test set as much as the others.",
+    ),
+    "all_batches_full": (
+        76 / 120,
+        "The digits that were read right are counted well. How many were there in all?",
+    ),
     "in_percent": (76, "The number is right, but in percent. An accuracy is a share, from 0 to 1."),
     "share_of_mistakes": (0.24, "That is the share of digits that were read wrong."),
 }
@@ -44,7 +53,11 @@ for name, (answer, reason) in FAIR_ACCURACY.items():
 def counts(rng: random.Random) -> list[tuple]:
     size = rng.randrange(5, 12)
     fixed = [(n, b, {"drop_last": drop}) for n, b in [(12, 4), (3, 8)] for drop in (False, True)]
-    drawn = [(n, size, {"drop_last": drop}) for n in (size * 3, size * 3 + rng.randrange(1, size)) for drop in (False, True)]
+    drawn = [
+        (n, size, {"drop_last": drop})
+        for n in (size * 3, size * 3 + rng.randrange(1, size))
+        for drop in (False, True)
+    ]
     return [(10, 4), (10, 4, {"drop_last": True}), *fixed, *drawn]
 
 
@@ -54,17 +67,25 @@ def batch_sizes(n, batch_size, drop_last=False):
     return [batch_size] * (n // batch_size) + ([rest] if rest and not drop_last else [])
 
 # %% ../../nbs/answers/01_data.ipynb #e013381e
-@mistake("01.batch_sizes", "Digits get lost without being asked to. What becomes of those that do not fill a batch?")
+@mistake(
+    "01.batch_sizes",
+    "Digits get lost without being asked to. What becomes of those that do not fill a batch?",
+)
 def short_one_forgotten(n, batch_size, drop_last=False):
     return [batch_size] * (n // batch_size)
 
 
-@mistake("01.batch_sizes", "As many batches as there should be, but add up their sizes: there are not that many digits.")
+@mistake(
+    "01.batch_sizes",
+    "As many batches as there should be, but add up their sizes: there are not that many digits.",
+)
 def all_full(n, batch_size, drop_last=False):
     return [batch_size] * (n // batch_size if drop_last else -(-n // batch_size))
 
 
-@mistake("01.batch_sizes", "When the batches come out even, you hand out one more, and nothing is in it.")
+@mistake(
+    "01.batch_sizes", "When the batches come out even, you hand out one more, and nothing is in it."
+)
 def empty_one_at_the_end(n, batch_size, drop_last=False):
     return [batch_size] * (n // batch_size) + ([] if drop_last else [n % batch_size])
 
@@ -74,7 +95,10 @@ def drop_last_ignored(n, batch_size, drop_last=False):
     return batch_sizes(n, batch_size)
 
 
-@mistake("01.batch_sizes", "With drop_last you always leave out the last batch. Only one that is not full should go.")
+@mistake(
+    "01.batch_sizes",
+    "With drop_last you always leave out the last batch. Only one that is not full should go.",
+)
 def drops_a_full_one(n, batch_size, drop_last=False):
     sizes = batch_sizes(n, batch_size)
     return sizes[:-1] if drop_last else sizes
@@ -88,12 +112,19 @@ NEEDS = {
     "F": (["nets", "valid"], ["best"]),
     "E": (["best"], ["a printed number"]),
 }  # line -> the names that it uses, and those that it makes
-SLIPS = {"A": "chosen_by_test", "D": "statistics_of_everything", "I": "test_on_its_own", "J": "printed_where_chosen"}
+SLIPS = {
+    "A": "chosen_by_test",
+    "D": "statistics_of_everything",
+    "I": "test_on_its_own",
+    "J": "printed_where_chosen",
+}
 
 
 def judge_honest_order(order, rng: random.Random) -> None:
     if not isinstance(order, str):
-        raise Wrong(f'A string of letters is asked for, such as "BAC", and this is a {type(order).__name__}.')
+        raise Wrong(
+            f'A string of letters is asked for, such as "BAC", and this is a {type(order).__name__}.'
+        )
     lines = [letter for letter in order.upper() if not letter.isspace() and letter not in ",;-"]
     if unknown := [line for line in lines if line not in NEEDS and line not in SLIPS]:
         raise Wrong(f"There is no line {unknown[0]!r}: the letters go from A to J.")
@@ -107,10 +138,15 @@ def judge_honest_order(order, rng: random.Random) -> None:
         if missing:
             known = "scaled_too_late" if missing == ["scaled pixels"] else "used_before_it_is_made"
             words = " and ".join([", ".join(missing[:-1])] * (len(missing) > 1) + missing[-1:])
-            raise Wrong(f"Line {line} needs {words}, and no line above it makes {'it' if len(missing) == 1 else 'them'}.", known)
+            raise Wrong(
+                f"Line {line} needs {words}, and no line above it makes {'it' if len(missing) == 1 else 'them'}.",
+                known,
+            )
         made |= set(NEEDS[line][1])
     if "a printed number" not in made:
-        raise Wrong("So far, so good: no line is in a wrong place. But the program has not come to its end.")
+        raise Wrong(
+            "So far, so good: no line is in a wrong place. But the program has not come to its end."
+        )
 
 
 exercise(
@@ -124,18 +160,30 @@ exercise(
     after="The test digits were scaled, and then looked at once, at the very end.",
 )
 HONEST_ORDER = {
-    "chosen_by_test": ("CHGBAE", "The digits that choose cannot also judge: the winner is the one that they happen to flatter."),
+    "chosen_by_test": (
+        "CHGBAE",
+        "The digits that choose cannot also judge: the winner is the one that they happen to flatter.",
+    ),
     "statistics_of_everything": (
         "CDGBFE",
         "Here something about the test digits goes into training. Next year's digits will not be there to ask.",
     ),
-    "test_on_its_own": ("CHGIBFE", "The same ink would become another input in testing than in training. One scale serves all parts."),
+    "test_on_its_own": (
+        "CHGIBFE",
+        "The same ink would become another input in testing than in training. One scale serves all parts.",
+    ),
     "printed_where_chosen": (
         "CHGBFJ",
         "The best of several is partly the luckiest, on the digits that chose it. Which part had no say so far?",
     ),
-    "scaled_too_late": ("CHBGFE", "The networks would learn from pixels from 0 to 255, and then be shown others."),
-    "used_before_it_is_made": ("HCGBFE", "Read the letters as a program, from the first to the last. A name can be used once it is made."),
+    "scaled_too_late": (
+        "CHBGFE",
+        "The networks would learn from pixels from 0 to 255, and then be shown others.",
+    ),
+    "used_before_it_is_made": (
+        "HCGBFE",
+        "Read the letters as a program, from the first to the last. A name can be used once it is made.",
+    ),
 }
 for name, (answer, reason) in HONEST_ORDER.items():
     mistake("01.honest_order", reason, name, answer)
@@ -144,13 +192,22 @@ for name, (answer, reason) in HONEST_ORDER.items():
 def idx_file(rng: random.Random, images: int, rows: int, columns: int) -> bytes:
     "An IDX file of random pixels, from 128 up (Python prints smaller ones as letters), and all different in a small file."
     n = images * rows * columns
-    pixels = rng.sample(range(128, 256), n) if n <= 128 else [rng.randrange(128, 256) for _ in range(n)]
+    pixels = (
+        rng.sample(range(128, 256), n) if n <= 128 else [rng.randrange(128, 256) for _ in range(n)]
+    )
     return struct.pack(">4B3I", 0, 0, 8, 3, images, rows, columns) + bytes(pixels)
 
 
 def files(rng: random.Random) -> list[tuple]:
     sizes = [(2, 2, 3), (2, 4, 2), (3, 3, 5), (3, 4, rng.choice([5, 6])), (2, 28, 28), (2, 28, 28)]
-    places = [(1, 1, 0), (1, 2, 1), (0, 2, 4), (2, rng.choice([1, 2]), 3), (1, rng.randrange(9, 19), rng.randrange(2, 8)), (1, 20, 11)]
+    places = [
+        (1, 1, 0),
+        (1, 2, 1),
+        (0, 2, 4),
+        (2, rng.choice([1, 2]), 3),
+        (1, rng.randrange(9, 19), rng.randrange(2, 8)),
+        (1, 20, 11),
+    ]
     return [(idx_file(rng, *size), *place) for size, place in zip(sizes, places, strict=True)]
 
 
@@ -170,24 +227,36 @@ def header_of_a_label_file(raw, image, row, column):
     return pixel_at(raw[:16] + raw[8:], image, row, column)
 
 
-@mistake("01.pixel_at", "Right for MNIST, and for nothing else. The file itself says how large its images are.")
+@mistake(
+    "01.pixel_at",
+    "Right for MNIST, and for nothing else. The file itself says how large its images are.",
+)
 def always_28(raw, image, row, column):
     return raw[16 + (image * 28 + row) * 28 + column]
 
 
-@mistake("01.pixel_at", "Print the sizes that you read from the header. Which end of a number does IDX write first?")
+@mistake(
+    "01.pixel_at",
+    "Print the sizes that you read from the header. Which end of a number does IDX write first?",
+)
 def little_endian(raw, image, row, column):
     rows, columns = struct.unpack("<2I", raw[8:16])
     return raw[16 + (image * rows + row) * columns + column]
 
 
-@mistake("01.pixel_at", "This is right for square images. To get one row further down, how many pixels do you pass?")
+@mistake(
+    "01.pixel_at",
+    "This is right for square images. To get one row further down, how many pixels do you pass?",
+)
 def rows_for_columns(raw, image, row, column):
     rows, columns = struct.unpack(">2I", raw[8:16])
     return raw[16 + image * rows * columns + row * rows + column]
 
 
-@mistake("01.pixel_at", "You go down a column first. In the file, the neighbour of a pixel is the one to its right.")
+@mistake(
+    "01.pixel_at",
+    "You go down a column first. In the file, the neighbour of a pixel is the one to its right.",
+)
 def column_first(raw, image, row, column):
     rows, columns = struct.unpack(">2I", raw[8:16])
     return raw[16 + image * rows * columns + column * rows + row]
@@ -201,7 +270,11 @@ def marked(n: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def sets(rng: random.Random) -> list[tuple]:
-    return [(*marked(4, 1, 3), 2), (*marked(rng.randrange(60, 90), 28, 28), 8), (*marked(rng.randrange(100, 150), 4, 4), 16)]
+    return [
+        (*marked(4, 1, 3), 2),
+        (*marked(rng.randrange(60, 90), 28, 28), 8),
+        (*marked(rng.randrange(100, 150), 4, 4), 16),
+    ]
 
 
 def batch_report(answer, images, labels, batch_size):
@@ -209,12 +282,21 @@ def batch_report(answer, images, labels, batch_size):
     batch = answer(images, labels, batch_size)
     if batch is ...:
         return ...
-    if not (isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, torch.Tensor) for part in batch)):
+    if not (
+        isinstance(batch, list | tuple)
+        and len(batch) == 2
+        and all(isinstance(part, torch.Tensor) for part in batch)
+    ):
         raise TypeError("mended_batch should return two tensors, x and y")
     x, y = batch
-    report = {name: f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}" for name, t in [("x", x), ("y", y)]}
+    report = {
+        name: f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}"
+        for name, t in [("x", x), ("y", y)]
+    }
     if x.numel() != batch_size * images[0].numel() or y.shape != (batch_size,):
-        return report | dict.fromkeys(["black", "white", "each image with its own label", "images", "shuffled"])
+        return report | dict.fromkeys(
+            ["black", "white", "each image with its own label", "images", "shuffled"]
+        )
     black, white, mark = x.detach().double().reshape(batch_size, -1)[:, :3].T
     drawn = ((mark - black) / (white - black) * 255).round().tolist()
     label_of = {float(i): label for i, label in enumerate(labels.tolist())}
@@ -227,7 +309,9 @@ def batch_report(answer, images, labels, batch_size):
     }
 
 
-@exercise("01.mended_batch", "Three silent faults", 4, 10, "fix", cases=sets, run=batch_report, rtol=1e-3)
+@exercise(
+    "01.mended_batch", "Three silent faults", 4, 10, "fix", cases=sets, run=batch_report, rtol=1e-3
+)
 def mended_batch(images, labels, batch_size):
     return dealt(images, labels, batch_size)
 
@@ -240,38 +324,59 @@ def dealt(images, labels, batch_size, apart=False, late=False, unsqueeze=1):
     return x.unsqueeze(unsqueeze), labels[j]
 
 # %% ../../nbs/answers/01_data.ipynb #e1c5aab3
-@mistake("01.mended_batch", "All three faults are still there. Begin with the shape: what would PyTorch take the first 1 for?")
+@mistake(
+    "01.mended_batch",
+    "All three faults are still there. Begin with the shape: what would PyTorch take the first 1 for?",
+)
 def as_it_was(images, labels, batch_size):
     return dealt(images, labels, batch_size, apart=True, late=True, unsqueeze=0)
 
 
-@mistake("01.mended_batch", "Pixels and shape are mended. Follow one image and its label through the shuffle: do they meet again?")
+@mistake(
+    "01.mended_batch",
+    "Pixels and shape are mended. Follow one image and its label through the shuffle: do they meet again?",
+)
 def shuffled_apart(images, labels, batch_size):
     return dealt(images, labels, batch_size, apart=True)
 
 
-@mistake("01.mended_batch", "Labels and shape are mended. MEAN and STD belong to pixels from 0 to 1: what do they meet here?")
+@mistake(
+    "01.mended_batch",
+    "Labels and shape are mended. MEAN and STD belong to pixels from 0 to 1: what do they meet here?",
+)
 def scaled_too_late(images, labels, batch_size):
     return dealt(images, labels, batch_size, late=True)
 
 
-@mistake("01.mended_batch", "Labels and pixels are mended. But this is a batch of ONE image, with many channels.")
+@mistake(
+    "01.mended_batch",
+    "Labels and pixels are mended. But this is a batch of ONE image, with many channels.",
+)
 def batch_of_one(images, labels, batch_size):
     return dealt(images, labels, batch_size, unsqueeze=0)
 
 
-@mistake("01.mended_batch", "Now image and label belong together, but the batch is always the same: the first ones of the set.")
+@mistake(
+    "01.mended_batch",
+    "Now image and label belong together, but the batch is always the same: the first ones of the set.",
+)
 def not_shuffled(images, labels, batch_size):
     x, y = images[:batch_size], labels[:batch_size]
     return ((x / 255 - MEAN) / STD).unsqueeze(1), y
 
 
-@mistake("01.mended_batch", "The channel stands at the end, where Pillow and NumPy have it. PyTorch looks for it elsewhere.")
+@mistake(
+    "01.mended_batch",
+    "The channel stands at the end, where Pillow and NumPy have it. PyTorch looks for it elsewhere.",
+)
 def channel_at_the_end(images, labels, batch_size):
     return dealt(images, labels, batch_size, unsqueeze=-1)
 
 
-@mistake("01.mended_batch", "Black is another number in each of your batches. The same ink should give the same input.")
+@mistake(
+    "01.mended_batch",
+    "Black is another number in each of your batches. The same ink should give the same input.",
+)
 def own_statistics(images, labels, batch_size):
     i = torch.randperm(len(images))[:batch_size]
     x = images[i] / 255

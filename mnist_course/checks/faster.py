@@ -29,14 +29,26 @@ exercise(
     after="60, 70 and 40 ms: what is not made faster decides what is left.",
 )
 AMDAHL = {
-    "only_the_part": ([3, math.inf, math.inf], "That is the gain of the part alone. The learner of your network waits for the whole step."),
+    "only_the_part": (
+        [3, math.inf, math.inf],
+        "That is the gain of the part alone. The learner of your network waits for the whole step.",
+    ),
     "percent_saved": (
         [0.4, 0.3, 0.6],
         "These are the shares of the time that are saved. How many times as fast is a step that takes 60 ms in place of 100?",
     ),
-    "time_left": ([0.6, 0.7, 0.4], "These are the shares of the time that are left. How many times as fast is that?"),
-    "average_of_gains": ([0.6 * 3 + 0.4, 100 / 70, 2.5], "The gains were averaged, by their shares. Times can be added, and gains cannot."),
-    "milliseconds": ([60, 70, 40], "These are the milliseconds of the new step, and right. The question is how many times as fast it is."),
+    "time_left": (
+        [0.6, 0.7, 0.4],
+        "These are the shares of the time that are left. How many times as fast is that?",
+    ),
+    "average_of_gains": (
+        [0.6 * 3 + 0.4, 100 / 70, 2.5],
+        "The gains were averaged, by their shares. Times can be added, and gains cannot.",
+    ),
+    "milliseconds": (
+        [60, 70, 40],
+        "These are the milliseconds of the new step, and right. The question is how many times as fast it is.",
+    ),
 }
 for name, (answer, reason) in AMDAHL.items():
     mistake("13.amdahl", reason, name, answer)
@@ -54,7 +66,11 @@ class Day:
 
     def job(self, name: str) -> Callable[[], None]:
         def run() -> None:
-            seconds = self.costs[name] * (1 + self.drift * len(self.log)) * self.busy.get(len(self.log), 1)
+            seconds = (
+                self.costs[name]
+                * (1 + self.drift * len(self.log))
+                * self.busy.get(len(self.log), 1)
+            )
             self.now += seconds + (0 if name in self.seen else 7 * self.costs[name])
             self.seen.add(name)
             self.log.append(name)
@@ -92,9 +108,15 @@ def fair_medians(jobs, rounds, clock):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def timed(jobs: dict, rounds: int, clock: Callable, warm: bool = True, turns: bool = True) -> dict[str, list[float]]:
+def timed(
+    jobs: dict, rounds: int, clock: Callable, warm: bool = True, turns: bool = True
+) -> dict[str, list[float]]:
     "All times, with or without a first call that is not counted, in turn or one job after the other."
-    order = [name for _ in range(rounds + warm) for name in jobs] if turns else [name for name in jobs for _ in range(rounds + warm)]
+    order = (
+        [name for _ in range(rounds + warm) for name in jobs]
+        if turns
+        else [name for name in jobs for _ in range(rounds + warm)]
+    )
     seconds = {name: [] for name in jobs}
     for name in order:
         start = clock()
@@ -104,10 +126,14 @@ def timed(jobs: dict, rounds: int, clock: Callable, warm: bool = True, turns: bo
 
 # %% ../../nbs/answers/13_faster.ipynb #19c3ad58
 @mistake(
-    "13.fair_medians", "The first call of each job is in your medians. It does things that later calls do not need: how can it be left out?"
+    "13.fair_medians",
+    "The first call of each job is in your medians. It does things that later calls do not need: how can it be left out?",
 )
 def cold_start(jobs, rounds, clock):
-    return {name: statistics.median(values) for name, values in timed(jobs, rounds, clock, warm=False).items()}
+    return {
+        name: statistics.median(values)
+        for name, values in timed(jobs, rounds, clock, warm=False).items()
+    }
 
 
 @mistake(
@@ -115,24 +141,36 @@ def cold_start(jobs, rounds, clock):
     "All rounds of one job run before the next one begins, and this machine gets slower meanwhile. In which order does a slow hour meet both?",
 )
 def one_after_the_other(jobs, rounds, clock):
-    return {name: statistics.median(values) for name, values in timed(jobs, rounds, clock, turns=False).items()}
+    return {
+        name: statistics.median(values)
+        for name, values in timed(jobs, rounds, clock, turns=False).items()
+    }
 
 
-@mistake("13.fair_medians", "One disturbed call pulls your number up. Which kind of middle does not care how far off the farthest one is?")
+@mistake(
+    "13.fair_medians",
+    "One disturbed call pulls your number up. Which kind of middle does not care how far off the farthest one is?",
+)
 def mean(jobs, rounds, clock):
     return {name: statistics.mean(values) for name, values in timed(jobs, rounds, clock).items()}
 
 
-@mistake("13.fair_medians", "That is the best call of each job, and not the usual one. The median was asked for.")
+@mistake(
+    "13.fair_medians",
+    "That is the best call of each job, and not the usual one. The median was asked for.",
+)
 def best_of_all(jobs, rounds, clock):
     return {name: min(values) for name, values in timed(jobs, rounds, clock).items()}
 
 
 @mistake(
-    "13.fair_medians", "The first call of each job warms up and is not one of the rounds: of `rounds` counted calls, yours have one less."
+    "13.fair_medians",
+    "The first call of each job warms up and is not one of the rounds: of `rounds` counted calls, yours have one less.",
 )
 def warm_up_counts_as_a_round(jobs, rounds, clock):
-    return {name: statistics.median(values) for name, values in timed(jobs, rounds - 1, clock).items()}
+    return {
+        name: statistics.median(values) for name, values in timed(jobs, rounds - 1, clock).items()
+    }
 
 # %% ../../nbs/answers/13_faster.ipynb #40f9e6ac
 MAY_SWAP = "ACE"
@@ -145,13 +183,22 @@ SWAPS = {
     "F": "ReLU and a bias: try -1 and a bias of 2",
 }
 SWAP_MISTAKES = {
-    "pooling_is_pooling": ("ABCE", "You let every pooling change places with ReLU. For the mean it matters who is cut off before."),
-    "all_of_max": ("ACDE", "Max pooling may change places with what keeps the order of numbers. Does every factor keep it?"),
+    "pooling_is_pooling": (
+        "ABCE",
+        "You let every pooling change places with ReLU. For the mean it matters who is cut off before.",
+    ),
+    "all_of_max": (
+        "ACDE",
+        "Max pooling may change places with what keeps the order of numbers. Does every factor keep it?",
+    ),
     "only_the_lesson": (
         "A",
         "The pair of the lesson is right, and there are more: ask of each whether the largest, or the mean, stays where it was.",
     ),
-    "order_only": ("AC", "You asked whether the order of the numbers stays. A mean needs something else to stay."),
+    "order_only": (
+        "AC",
+        "You asked whether the order of the numbers stays. A mean needs something else to stay.",
+    ),
     "bias_is_harmless": (
         "ACEF",
         "You let a bias change places with everything. What does ReLU do with a number that the bias would have saved?",
@@ -161,12 +208,16 @@ SWAP_MISTAKES = {
 
 def judge_may_swap(made, rng: random.Random) -> None:
     if not isinstance(made, str):
-        raise Wrong(f'The answer should be a string of letters, such as "AB"; this is {kind_of(made)}.')
+        raise Wrong(
+            f'The answer should be a string of letters, such as "AB"; this is {kind_of(made)}.'
+        )
     letters = {letter for letter in made.upper() if letter.isalnum()}
     if letters - set(SWAPS) or not letters:
         raise Wrong(f"Only the letters A to F can stand in it; this is {made[:20]!r}.")
     if letters != set(MAY_SWAP):
-        known = next((name for name, (answer, _) in SWAP_MISTAKES.items() if letters == set(answer)), None)
+        known = next(
+            (name for name, (answer, _) in SWAP_MISTAKES.items() if letters == set(answer)), None
+        )
         odd = min(letters ^ set(MAY_SWAP))
         raise Wrong(f"Look again at {odd}, {SWAPS[odd]}.", known)
 
@@ -196,7 +247,11 @@ def cycles(rng: random.Random) -> list[tuple]:
         (0.002, 0.05, 30, 100),
         (rng.uniform(0.001, 0.1), rng.uniform(0.2, 1), rng.randrange(4, 9), rng.randrange(20, 40)),
     ]
-    return [(step, *run) for run in runs for step in (0, run[2] // 2, run[2], run[2] + (run[3] - run[2]) // 3, run[3])]
+    return [
+        (step, *run)
+        for run in runs
+        for step in (0, run[2] // 2, run[2], run[2] + (run[3] - run[2]) // 3, run[3])
+    ]
 
 
 @exercise("13.one_cycle", "One cycle by hand", 3, 10, "write", cases=cycles, atol=1e-7,
@@ -207,27 +262,50 @@ def one_cycle(step, low, high, top, last):
     return between(high, 0, (step - top) / (last - top))
 
 # %% ../../nbs/answers/13_faster.ipynb #c42e07b6
-@mistake("13.one_cycle", "You go up and down in straight lines. Half a cosine meets them at both ends and in the middle, and nowhere else.")
+@mistake(
+    "13.one_cycle",
+    "You go up and down in straight lines. Half a cosine meets them at both ends and in the middle, and nowhere else.",
+)
 def straight_lines(step, low, high, top, last):
     return low + (high - low) * step / top if step <= top else high * (last - step) / (last - top)
 
 
-@mistake("13.one_cycle", "Your rate comes back to where it began. It should end at 0, so that the last steps are very small ones.")
+@mistake(
+    "13.one_cycle",
+    "Your rate comes back to where it began. It should end at 0, so that the last steps are very small ones.",
+)
 def back_to_the_start(step, low, high, top, last):
-    return between(low, high, step / top) if step <= top else between(high, low, (step - top) / (last - top))
+    return (
+        between(low, high, step / top)
+        if step <= top
+        else between(high, low, (step - top) / (last - top))
+    )
 
 
-@mistake("13.one_cycle", "Your rate begins at 0, and the first step would do nothing. It begins at `low`.")
+@mistake(
+    "13.one_cycle",
+    "Your rate begins at 0, and the first step would do nothing. It begins at `low`.",
+)
 def starts_at_nothing(step, low, high, top, last):
-    return between(0, high, step / top) if step <= top else between(high, 0, (step - top) / (last - top))
+    return (
+        between(0, high, step / top)
+        if step <= top
+        else between(high, 0, (step - top) / (last - top))
+    )
 
 
-@mistake("13.one_cycle", "The way down is measured from step 0. How much of it is behind you at step `top`?")
+@mistake(
+    "13.one_cycle",
+    "The way down is measured from step 0. How much of it is behind you at step `top`?",
+)
 def counts_from_zero(step, low, high, top, last):
     return between(low, high, step / top) if step <= top else between(high, 0, step / last)
 
 
-@mistake("13.one_cycle", "A whole cosine goes there and back again. From `low` to `high` it is half of one: which angle is that?")
+@mistake(
+    "13.one_cycle",
+    "A whole cosine goes there and back again. From `low` to `high` it is half of one: which angle is that?",
+)
 def whole_cosine(step, low, high, top, last):
     share = step / top if step <= top else (step - top) / (last - top)
     start, end = (low, high) if step <= top else (high, 0)
@@ -249,14 +327,26 @@ STEP_COSTS = {
         [114, 83, 102],
         "Three times the forward pass is a rule of thumb. Who would want the slope of the pixels, in the first case?",
     ),
-    "resting_is_free": ([112, 71, 102], "A layer at rest is still computed forward. Only its backward work is saved."),
-    "weights_only": ([112, 90, 102], "In the second case you ask the third layer for the slope of its input. Who would use it?"),
-    "no_way_through": ([112, 83, 83], "In the third case something before the resting layers still learns. How do slopes get there?"),
+    "resting_is_free": (
+        [112, 71, 102],
+        "A layer at rest is still computed forward. Only its backward work is saved.",
+    ),
+    "weights_only": (
+        [112, 90, 102],
+        "In the second case you ask the third layer for the slope of its input. Who would use it?",
+    ),
+    "no_way_through": (
+        [112, 83, 83],
+        "In the third case something before the resting layers still learns. How do slopes get there?",
+    ),
     "all_the_way_back": (
         [112, 102, 102],
         "In the second case you send slopes through the layers at rest. Is there anybody behind them who waits for them?",
     ),
-    "twice_forward": ([76, 64, 64], "Backward, a layer has two things to compute: the slope of its weights and the slope of its input."),
+    "twice_forward": (
+        [76, 64, 64],
+        "Backward, a layer has two things to compute: the slope of its weights and the slope of its input.",
+    ),
 }
 for name, (answer, reason) in STEP_COSTS.items():
     mistake("13.step_cost", reason, name, answer)

@@ -36,7 +36,10 @@ OCCLUSION_RUNS = {
     "no_plus_one": (26, "You counted the steps. The place before the first step is a place too."),
     "hangs_over": (50, "Seven places in a row would need a patch that hangs over the edge."),
     "step_ignored": (530, "The patch moves more than one pixel at a time."),
-    "side_by_side": (17, "You laid the patches side by side. The step is smaller than the patch: they overlap."),
+    "side_by_side": (
+        17,
+        "You laid the patches side by side. The step is smaller than the patch: they overlap.",
+    ),
 }
 for name, (answer, reason) in OCCLUSION_RUNS.items():
     mistake("09.occlusion_runs", reason, name, answer)
@@ -60,18 +63,40 @@ def run_mean_output(answer, model, layer, x):
     theirs = module.register_forward_hook(lambda *call: None)
     try:
         value = answer(model, layer, x)
-        value = value if value is ... or isinstance(value, int | float | torch.Tensor) else kind_of(value)
+        value = (
+            value
+            if value is ... or isinstance(value, int | float | torch.Tensor)
+            else kind_of(value)
+        )
     except Exception as error:
         value = f"raised {type(error).__name__}"
     kept = theirs.id in module._forward_hooks
     hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.modules())
-    return ... if value is ... else {"answer": value, "your hooks left": hooks - kept, "hooks of others taken away": int(not kept)}
+    return (
+        ...
+        if value is ...
+        else {
+            "answer": value,
+            "your hooks left": hooks - kept,
+            "hooks of others taken away": int(not kept),
+        }
+    )
 
 
-@exercise("09.mean_output", "A window that stays open", 3, 10, "fix", cases=watched_models, run=run_mean_output)
+@exercise(
+    "09.mean_output",
+    "A window that stays open",
+    3,
+    10,
+    "fix",
+    cases=watched_models,
+    run=run_mean_output,
+)
 def mean_output(model, layer, x):
     kept = []
-    hook = model.get_submodule(layer).register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
+    hook = model.get_submodule(layer).register_forward_hook(
+        lambda layer, inputs, output: kept.append(output.mean().item())
+    )
     try:
         model(x)
     finally:
@@ -85,15 +110,22 @@ def mean_output(model, layer, x):
 )
 def never_closed(model, layer, x):
     kept = []
-    model.get_submodule(layer).register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
+    model.get_submodule(layer).register_forward_hook(
+        lambda layer, inputs, output: kept.append(output.mean().item())
+    )
     model(x)
     return kept[0]
 
 
-@mistake("09.mean_output", "It closes when all goes well. When the model refuses x, the line that closes it is never reached.")
+@mistake(
+    "09.mean_output",
+    "It closes when all goes well. When the model refuses x, the line that closes it is never reached.",
+)
 def open_after_an_error(model, layer, x):
     kept = []
-    hook = model.get_submodule(layer).register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
+    hook = model.get_submodule(layer).register_forward_hook(
+        lambda layer, inputs, output: kept.append(output.mean().item())
+    )
     model(x)
     hook.remove()
     return kept[0]
@@ -102,13 +134,18 @@ def open_after_an_error(model, layer, x):
 @mistake("09.mean_output", "The hook is gone before the model runs, so it never sees anything.")
 def closed_too_early(model, layer, x):
     kept = []
-    hook = model.get_submodule(layer).register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
+    hook = model.get_submodule(layer).register_forward_hook(
+        lambda layer, inputs, output: kept.append(output.mean().item())
+    )
     hook.remove()
     model(x)
     return kept[0]
 
 # %% ../../nbs/answers/09_inside.ipynb #68793ffa
-@mistake("09.mean_output", "Your hook is gone, and so are those that somebody else had put there. Take away only your own.")
+@mistake(
+    "09.mean_output",
+    "Your hook is gone, and so are those that somebody else had put there. Take away only your own.",
+)
 def everybodys_hooks(model, layer, x):
     kept, module = [], model.get_submodule(layer)
     module.register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
@@ -119,10 +156,15 @@ def everybodys_hooks(model, layer, x):
     return kept[0]
 
 
-@mistake("09.mean_output", "The hook is closed, but the error is swallowed: whoever calls this gets an answer where the model gave none.")
+@mistake(
+    "09.mean_output",
+    "The hook is closed, but the error is swallowed: whoever calls this gets an answer where the model gave none.",
+)
 def error_hidden(model, layer, x):
     kept = []
-    hook = model.get_submodule(layer).register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
+    hook = model.get_submodule(layer).register_forward_hook(
+        lambda layer, inputs, output: kept.append(output.mean().item())
+    )
     try:
         model(x)
     except Exception:
@@ -145,7 +187,10 @@ def cosine(a, b):
     return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
 
 # %% ../../nbs/answers/09_inside.ipynb #886dbc19
-@mistake("09.cosine", "These are inner products: twice as long a row gives twice as much. The length should not count.")
+@mistake(
+    "09.cosine",
+    "These are inner products: twice as long a row gives twice as much. The length should not count.",
+)
 def lengths_kept(a, b):
     return a @ b.T
 
@@ -160,25 +205,37 @@ def by_columns(a, b):
     return F.normalize(a, dim=0) @ F.normalize(b, dim=0).T
 
 
-@mistake("09.cosine", "You divided by the sum of a row's numbers. How long is the arrow (3, 4): 7, or 5?")
+@mistake(
+    "09.cosine", "You divided by the sum of a row's numbers. How long is the arrow (3, 4): 7, or 5?"
+)
 def sums_for_lengths(a, b):
     return F.normalize(a, p=1, dim=1) @ F.normalize(b, p=1, dim=1).T
 
 
-@mistake("09.cosine", "Right, until a digit comes to which no unit answers: a row of zeros has length 0, and 0 / 0 is NaN.")
+@mistake(
+    "09.cosine",
+    "Right, until a digit comes to which no unit answers: a row of zeros has length 0, and 0 / 0 is NaN.",
+)
 def divided_by_zero(a, b):
     return (a / a.norm(dim=1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)).T
 
 # %% ../../nbs/answers/09_inside.ipynb #5ee5fd14
 def classifiers(rng: random.Random) -> list[tuple]:
     linear = nn.Linear(4, 3)
-    linear.weight.data = torch.tensor([[1.0, 0.0, 2.0, -1.0], [0.0, 2.0, 2.0, 1.0], [-1.0, 0.5, 0.0, 1.0]])
+    linear.weight.data = torch.tensor(
+        [[1.0, 0.0, 2.0, -1.0], [0.0, 2.0, 2.0, 1.0], [-1.0, 0.5, 0.0, 1.0]]
+    )
     linear.bias.data.zero_()
     small = nn.Sequential(nn.Flatten(), linear, nn.LogSoftmax(dim=1))
-    deep = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 9, 6), nn.LogSoftmax(dim=1))
+    deep = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 9, 6), nn.LogSoftmax(dim=1)
+    )
     deep[3].weight.data *= 4
     pairs = [rng.sample(range(6), 2) for _ in range(2)]
-    return [(small, torch.tensor([[[[1.0, 0.0], [0.5, 0.0]]]]), 0, 1), *((deep, torch.randn(3, 1, 5, 5), *pair) for pair in pairs)]
+    return [
+        (small, torch.tensor([[[[1.0, 0.0], [0.5, 0.0]]]]), 0, 1),
+        *((deep, torch.randn(3, 1, 5, 5), *pair) for pair in pairs),
+    ]
 
 
 @exercise("09.contrast", "Why a 4, and not a 9?", 3, 12, cases=classifiers, atol=1e-5)
@@ -202,7 +259,10 @@ def rival_forgotten(model, images, digit, rival):
     return gradient_of(model, images, lambda y: y[:, digit].sum()).abs()
 
 
-@mistake("09.contrast", "You compared probabilities. Where the network is sure they hardly move, whatever the pixels do.")
+@mistake(
+    "09.contrast",
+    "You compared probabilities. Where the network is sure they hardly move, whatever the pixels do.",
+)
 def after_softmax(model, images, digit, rival):
     return gradient_of(model, images, lambda y: (y.exp()[:, digit] - y.exp()[:, rival]).sum()).abs()
 
@@ -212,7 +272,9 @@ def after_softmax(model, images, digit, rival):
     "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.",
 )
 def sizes_subtracted(model, images, digit, rival):
-    ours, theirs = (gradient_of(model, images, lambda y, d=d: y[:, d].sum()).abs() for d in (digit, rival))
+    ours, theirs = (
+        gradient_of(model, images, lambda y, d=d: y[:, d].sum()).abs() for d in (digit, rival)
+    )
     return ours - theirs
 
 
@@ -221,7 +283,10 @@ def sign_kept(model, images, digit, rival):
     return gradient_of(model, images, lambda y: (y[:, digit] - y[:, rival]).sum())
 
 
-@mistake("09.contrast", "Each map depends on how many other images there are: you averaged over the batch.")
+@mistake(
+    "09.contrast",
+    "Each map depends on how many other images there are: you averaged over the batch.",
+)
 def batch_mean(model, images, digit, rival):
     return gradient_of(model, images, lambda y: (y[:, digit] - y[:, rival]).mean()).abs()
 
@@ -229,7 +294,10 @@ def batch_mean(model, images, digit, rival):
 def maps_and_gradients(rng: random.Random) -> list[tuple]:
     by_hand = torch.tensor([[[2.0, 0.0], [1.0, 0.0]], [[0.0, 3.0], [1.0, 0.0]]])
     gradient = torch.tensor([[[1.0, 1.0], [1.0, 1.0]], [[0.0, -4.0], [0.0, 0.0]]])
-    drawn = [(torch.rand(channels, 4, 4), torch.randn(channels, 4, 4), rng.choice([8, 10, 12])) for channels in (3, rng.randrange(5, 9))]
+    drawn = [
+        (torch.rand(channels, 4, 4), torch.randn(channels, 4, 4), rng.choice([8, 10, 12]))
+        for channels in (3, rng.randrange(5, 9))
+    ]
     flat = [(torch.rand(6, 3, 3), torch.randn(6, 3, 3), 3) for _ in range(2)]
     return [(by_hand, gradient, 2), (by_hand, gradient, 4), *flat, *drawn]
 
@@ -244,36 +312,54 @@ def against(maps, gradient, size):
 def recipe(maps, weights, size, early=False, late=True):
     parts = weights * maps
     heat = (F.relu(parts) if early else parts).sum(0)
-    return F.interpolate((F.relu(heat) if late else heat)[None, None], size=(size, size), mode="bilinear")[0, 0]
+    return F.interpolate(
+        (F.relu(heat) if late else heat)[None, None], size=(size, size), mode="bilinear"
+    )[0, 0]
 
 
-@mistake("09.against", "This shows what speaks FOR the digit. Which step decides whether a map counts for or against?")
+@mistake(
+    "09.against",
+    "This shows what speaks FOR the digit. Which step decides whether a map counts for or against?",
+)
 def for_it(maps, gradient, size):
     return recipe(maps, gradient.mean((1, 2), keepdim=True), size)
 
 
-@mistake("09.against", "You turned the finished map. By then the ReLU has thrown away everything that spoke against the digit.")
+@mistake(
+    "09.against",
+    "You turned the finished map. By then the ReLU has thrown away everything that spoke against the digit.",
+)
 def turned_last(maps, gradient, size):
     return -recipe(maps, gradient.mean((1, 2), keepdim=True), size)
 
 
-@mistake("09.against", "Below 0 in your map is what speaks for the digit. The recipe keeps one side only.")
+@mistake(
+    "09.against",
+    "Below 0 in your map is what speaks for the digit. The recipe keeps one side only.",
+)
 def relu_forgotten(maps, gradient, size):
     return recipe(maps, -gradient.mean((1, 2), keepdim=True), size, late=False)
 
 
-@mistake("09.against", "Maps may outvote each other at a place: add them all up first, and cut at 0 then.")
+@mistake(
+    "09.against",
+    "Maps may outvote each other at a place: add them all up first, and cut at 0 then.",
+)
 def each_map_alone(maps, gradient, size):
     return recipe(maps, -gradient.mean((1, 2), keepdim=True), size, early=True)
 
 
 @mistake(
-    "09.against", "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are."
+    "09.against",
+    "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are.",
 )
 def weights_by_sum(maps, gradient, size):
     return recipe(maps, -gradient.sum((1, 2), keepdim=True), size)
 
 
-@mistake("09.against", "The values are right, in the size of the layer's maps. They should be stretched to size x size.")
+@mistake(
+    "09.against",
+    "The values are right, in the size of the layer's maps. They should be stretched to size x size.",
+)
 def not_enlarged(maps, gradient, size):
     return recipe(maps, -gradient.mean((1, 2), keepdim=True), maps.shape[-1])

@@ -35,9 +35,18 @@ BATCH_LOSS = {
         -math.log(7 / 24),
         "You took the mean of the shares, then its logarithm. The loss is a mean of surprises: first the logarithms.",
     ),
-    "bits": (2.0, "That is the surprise in bits, with the logarithm to base 2. The loss of this course counts nats."),
-    "base_ten": (2 * math.log10(2), "That is the logarithm to base 10, which many calculators call log. The natural one is asked for."),
-    "summed": (6 * math.log(2), "These are the surprises of all three digits together. The loss is the mean for one digit."),
+    "bits": (
+        2.0,
+        "That is the surprise in bits, with the logarithm to base 2. The loss of this course counts nats.",
+    ),
+    "base_ten": (
+        2 * math.log10(2),
+        "That is the logarithm to base 10, which many calculators call log. The natural one is asked for.",
+    ),
+    "summed": (
+        6 * math.log(2),
+        "These are the surprises of all three digits together. The loss is the mean for one digit.",
+    ),
     "mean_over_the_table": (
         27 / 12 * math.log(2),
         "You took the mean over the whole table. Only the share that was given to the LABEL counts.",
@@ -50,7 +59,10 @@ BATCH_LOSS = {
         math.log(2),
         "You took the largest share of each row. That is how surprised the network would be if it were always right.",
     ),
-    "minus_forgotten": (-2 * math.log(2), "A logarithm of a share is never above 0. What turns it into a surprise?"),
+    "minus_forgotten": (
+        -2 * math.log(2),
+        "A logarithm of a share is never above 0. What turns it into a surprise?",
+    ),
 }
 for name, (answer, reason) in BATCH_LOSS.items():
     mistake("05.batch_loss", reason, name, answer)
@@ -66,39 +78,58 @@ def lead_for(share, classes):
     return math.log(share * (classes - 1) / (1 - share))
 
 # %% ../../nbs/answers/05_loss.ipynb #01900c1f
-@mistake("05.lead_for", "This is right for two classes. With more of them, what the leader leaves is shared: how much does ONE rival get?")
+@mistake(
+    "05.lead_for",
+    "This is right for two classes. With more of them, what the leader leaves is shared: how much does ONE rival get?",
+)
 def one_rival(share, classes):
     return math.log(share / (1 - share))
 
 
-@mistake("05.lead_for", "You divided the rest among all classes. The leader gets nothing of what it leaves.")
+@mistake(
+    "05.lead_for",
+    "You divided the rest among all classes. The leader gets nothing of what it leaves.",
+)
 def counted_itself(share, classes):
     return math.log(share * classes / (1 - share))
 
 
 @mistake(
-    "05.lead_for", "You compared the share with an even one, 1/C. The lead is over a rival, whose share shrinks as the leader's grows."
+    "05.lead_for",
+    "You compared the share with an even one, 1/C. The lead is over a rival, whose share shrinks as the leader's grows.",
 )
 def against_an_even_share(share, classes):
     return math.log(share * classes)
 
 
-@mistake("05.lead_for", "That is the log-probability of the leader. A lead is a distance: what is the log-probability of a rival?")
+@mistake(
+    "05.lead_for",
+    "That is the log-probability of the leader. A lead is a distance: what is the log-probability of a rival?",
+)
 def log_of_the_share(share, classes):
     return math.log(share)
 
 
-@mistake("05.lead_for", "That is how many TIMES as large as a rival's share it is. How many points make this factor?")
+@mistake(
+    "05.lead_for",
+    "That is how many TIMES as large as a rival's share it is. How many points make this factor?",
+)
 def no_logarithm(share, classes):
     return share * (classes - 1) / (1 - share)
 
 
-@mistake("05.lead_for", "One point multiplies a share by e, not by 10: look at the base of your logarithm.")
+@mistake(
+    "05.lead_for",
+    "One point multiplies a share by e, not by 10: look at the base of your logarithm.",
+)
 def ten_for_e(share, classes):
     return math.log10(share * (classes - 1) / (1 - share))
 
 
-@mistake("05.lead_for", "The size is right and the sign is not: a share of 0.9 among ten classes needs a lead above 0.")
+@mistake(
+    "05.lead_for",
+    "The size is right and the sign is not: a share of 0.9 among ten classes needs a lead above 0.",
+)
 def turned_over(share, classes):
     return -math.log(share * (classes - 1) / (1 - share))
 
@@ -115,7 +146,9 @@ STORIES = {
 
 def judge_five_faults(made, rng: random.Random) -> None:
     if not isinstance(made, str):
-        raise Wrong(f'The answer should be a string of five letters, such as "ABCDE"; this is {kind_of(made)}.')
+        raise Wrong(
+            f'The answer should be a string of five letters, such as "ABCDE"; this is {kind_of(made)}.'
+        )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if order == "".join(str(FIVE_FAULTS.index(letter) + 1) for letter in "ABCDE"):
         raise Wrong("Write letters.", "turned_round")
@@ -124,8 +157,18 @@ def judge_five_faults(made, rng: random.Random) -> None:
     wrong = [i for i in range(5) if order[i] != FIVE_FAULTS[i]]
     if wrong:
         pairs = {name: answer for name, (answer, _) in FAULT_PAIRS.items() if answer.isalpha()}
-        swapped = {name: [i for i in range(5) if answer[i] != FIVE_FAULTS[i]] for name, answer in pairs.items()}
-        known = next((name for name, places in swapped.items() if all(order[i] == pairs[name][i] for i in places)), None)
+        swapped = {
+            name: [i for i in range(5) if answer[i] != FIVE_FAULTS[i]]
+            for name, answer in pairs.items()
+        }
+        known = next(
+            (
+                name
+                for name, places in swapped.items()
+                if all(order[i] == pairs[name][i] for i in places)
+            ),
+            None,
+        )
         i = wrong[0]
         told = f"Curve {order[i]}, which you gave to fault {i + 1}, {STORIES[order[i]]}."
         raise Wrong(f"In its place: {5 - len(wrong)} of 5. {told} Can that be?", known)
@@ -142,8 +185,14 @@ exercise(
     after="The beginning says how many outputs there are and in which unit the loss counts; the end says what the loss can reach.",
 )
 FAULT_PAIRS = {
-    "base_and_outputs": ("BEADC", "Two of the curves begin above 2.3. Compute both beginnings: log2 of ten, and ln of a hundred."),
-    "twice_and_shuffled": ("EBDAC", "One of two stubborn curves does not move at all. Which of the two faults leaves nothing to learn?"),
+    "base_and_outputs": (
+        "BEADC",
+        "Two of the curves begin above 2.3. Compute both beginnings: log2 of ten, and ln of a hundred.",
+    ),
+    "twice_and_shuffled": (
+        "EBDAC",
+        "One of two stubborn curves does not move at all. Which of the two faults leaves nothing to learn?",
+    ),
     "twice_and_probabilities": (
         "EBCDA",
         "Both networks end in softmax. Only one of the two losses can be below zero: which takes no logarithm?",
@@ -189,44 +238,66 @@ def slopes_with(logits, target, dim=1, top=None, labels=None, divide=len):
     return slopes / divide(slopes)
 
 
-@mistake("05.logit_slopes", "The 1 is subtracted in EVERY row, in all columns that some digit of the batch has as its label.")
+@mistake(
+    "05.logit_slopes",
+    "The 1 is subtracted in EVERY row, in all columns that some digit of the batch has as its label.",
+)
 def every_row_pays(logits, target):
     return slopes_with(logits, target, labels=slice(None))
 
 
-@mistake("05.logit_slopes", "These are the slopes of the SUM of the digits' losses. What does the mean change?")
+@mistake(
+    "05.logit_slopes",
+    "These are the slopes of the SUM of the digits' losses. What does the mean change?",
+)
 def sum_of_the_batch(logits, target):
     return slopes_with(logits, target, divide=lambda slopes: 1)
 
 
 @mistake(
-    "05.logit_slopes", "Large scores are safe now. Two faults are left, and a batch of two digits shows both: look at which numbers change."
+    "05.logit_slopes",
+    "Large scores are safe now. Two faults are left, and a batch of two digits shows both: look at which numbers change.",
 )
 def only_softmax_mended(logits, target):
     return slopes_with(logits, target, labels=slice(None), divide=lambda slopes: 1)
 
 
-@mistake("05.logit_slopes", "You divided by all numbers of the table. The mean is over the digits' losses: how many are there?")
+@mistake(
+    "05.logit_slopes",
+    "You divided by all numbers of the table. The mean is over the digits' losses: how many are there?",
+)
 def divided_by_all_numbers(logits, target):
     return slopes_with(logits, target, divide=torch.numel)
 
 
-@mistake("05.logit_slopes", "That is the direction of a step. The slope points uphill: the loss falls when the label's logit rises.")
+@mistake(
+    "05.logit_slopes",
+    "That is the direction of a step. The slope points uphill: the loss falls when the label's logit rises.",
+)
 def pushed_the_wrong_way(logits, target):
     return -slopes_with(logits, target)
 
 
-@mistake("05.logit_slopes", "For small scores it is right. A score of 1000 still overflows, or one of -1000 gives 0 / 0.")
+@mistake(
+    "05.logit_slopes",
+    "For small scores it is right. A score of 1000 still overflows, or one of -1000 gives 0 / 0.",
+)
 def overflow_kept(logits, target):
     return slopes_with(logits, target, top=0)
 
 
-@mistake("05.logit_slopes", "You subtract the largest score of the whole batch. For a row that lies far below it, every power is still 0.")
+@mistake(
+    "05.logit_slopes",
+    "You subtract the largest score of the whole batch. For a row that lies far below it, every power is still 0.",
+)
 def one_largest_for_all(logits, target):
     return slopes_with(logits, target, top=logits.max())
 
 
-@mistake("05.logit_slopes", "The shares sum to 1 down the columns: the digits of the batch compete with each other.")
+@mistake(
+    "05.logit_slopes",
+    "The shares sum to 1 down the columns: the digits of the batch compete with each other.",
+)
 def down_the_column(logits, target):
     return slopes_with(logits, target, dim=0)
 
@@ -260,45 +331,71 @@ def smoothed(logits, target, on, off, log_probs=None):
     return -(shares * log_probs).sum(dim=1)
 
 
-@mistake("05.smooth_loss", "You spread eps over the wrong classes only. Read again: over which classes is it spread?")
+@mistake(
+    "05.smooth_loss",
+    "You spread eps over the wrong classes only. Read again: over which classes is it spread?",
+)
 def others_only(logits, target, eps):
     return smoothed(logits, target, 1 - eps, eps / (logits.shape[1] - 1)).mean()
 
 
-@mistake("05.smooth_loss", "Your shares add up to more than 1: eps is one amount, which all classes have to share.")
+@mistake(
+    "05.smooth_loss",
+    "Your shares add up to more than 1: eps is one amount, which all classes have to share.",
+)
 def eps_to_each(logits, target, eps):
     return smoothed(logits, target, 1, eps).mean()
 
 
-@mistake("05.smooth_loss", "The label gave something away, and nobody has it: the shares of all classes should still add up to 1.")
+@mistake(
+    "05.smooth_loss",
+    "The label gave something away, and nobody has it: the shares of all classes should still add up to 1.",
+)
 def only_the_label(logits, target, eps):
     return smoothed(logits, target, 1 - eps, 0).mean()
 
 
-@mistake("05.smooth_loss", "You mixed the shares that the NETWORK gives with an even spread. It is the label that is softened.")
+@mistake(
+    "05.smooth_loss",
+    "You mixed the shares that the NETWORK gives with an even spread. It is the label that is softened.",
+)
 def log_of_the_mixture(logits, target, eps):
     p = logits.softmax(dim=1)[range(len(target)), target]
     return -((1 - eps) * p + eps / logits.shape[1]).log().mean()
 
 
-@mistake("05.smooth_loss", "Here the label gets eps, and the rest is spread. With eps = 0 the label would not count at all.")
+@mistake(
+    "05.smooth_loss",
+    "Here the label gets eps, and the rest is spread. With eps = 0 the label would not count at all.",
+)
 def eps_for_the_label(logits, target, eps):
-    return smoothed(logits, target, eps + (1 - eps) / logits.shape[1], (1 - eps) / logits.shape[1]).mean()
+    return smoothed(
+        logits, target, eps + (1 - eps) / logits.shape[1], (1 - eps) / logits.shape[1]
+    ).mean()
 
 
-@mistake("05.smooth_loss", "Right for one digit. For a batch it should be the mean of the digits' losses, and this is their sum.")
+@mistake(
+    "05.smooth_loss",
+    "Right for one digit. For a batch it should be the mean of the digits' losses, and this is their sum.",
+)
 def batch_summed(logits, target, eps):
     return smooth_loss(logits, target, eps) * len(target)
 
 
-@mistake("05.smooth_loss", "Too small by the number of classes: over a row you add, and only over the digits you take a mean.")
+@mistake(
+    "05.smooth_loss",
+    "Too small by the number of classes: over a row you add, and only over the digits you take a mean.",
+)
 def table_mean(logits, target, eps):
     return smooth_loss(logits, target, eps) / logits.shape[1]
 
 
 @mistake(
-    "05.smooth_loss", "Right while no share is lost. For scores that are far apart, softmax rounds a share to 0, and its logarithm is -inf."
+    "05.smooth_loss",
+    "Right while no share is lost. For scores that are far apart, softmax rounds a share to 0, and its logarithm is -inf.",
 )
 def share_made_first(logits, target, eps):
     classes = logits.shape[1]
-    return smoothed(logits, target, 1 - eps + eps / classes, eps / classes, logits.softmax(dim=1).log()).mean()
+    return smoothed(
+        logits, target, 1 - eps + eps / classes, eps / classes, logits.softmax(dim=1).log()
+    ).mean()

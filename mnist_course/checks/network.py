@@ -31,9 +31,18 @@ exercise(
     after="126 whole maps, then 2 whole rows, then 3 numbers come before it.",
 )
 ROW_PLACES = {
-    "counted_from_one": ([127, 3, 4], "You counted maps, rows and columns from 1. In PyTorch the first of each is number 0."),
-    "one_place_early": ([126, 2, 2], "Place 2,027 has 2,027 places BEFORE it, since the first is place 0. You looked one place too early."),
-    "column_first": ([126, 3, 2], "Row and column have changed places. Which of the two changes from one number of the row to the next?"),
+    "counted_from_one": (
+        [127, 3, 4],
+        "You counted maps, rows and columns from 1. In PyTorch the first of each is number 0.",
+    ),
+    "one_place_early": (
+        [126, 2, 2],
+        "Place 2,027 has 2,027 places BEFORE it, since the first is place 0. You looked one place too early.",
+    ),
+    "column_first": (
+        [126, 3, 2],
+        "Row and column have changed places. Which of the two changes from one number of the row to the next?",
+    ),
     "channels_last": (
         [235, 1, 3],
         "So it would be if channels came last, with 256 numbers side by side for each spot. Here a map stays together.",
@@ -42,7 +51,10 @@ ROW_PLACES = {
         [126, 11, 11],
         "The map is right, and 11 is the place within it. What are its row and its column, in a map 4 wide?",
     ),
-    "row_of_maps_dropped": ([506, 0, 3], "You divided by 4 once. Four numbers are a row of a map, and four rows are a map."),
+    "row_of_maps_dropped": (
+        [506, 0, 3],
+        "You divided by 4 once. Four numbers are a row of a map, and four rows are a map.",
+    ),
 }
 for name, (answer, reason) in ROW_PLACES.items():
     mistake("04.row_place", reason, name, answer)
@@ -75,7 +87,9 @@ class Pieces(nn.Module):
             try:
                 exec(STEPS[letter], space)
             except (RuntimeError, IndexError) as error:
-                raise Wrong(f"Line {letter} stops: it gets the shape {shape}, and PyTorch says: {error}.") from error
+                raise Wrong(
+                    f"Line {letter} stops: it gets the shape {shape}, and PyTorch says: {error}."
+                ) from error
         return space["x"]
 
 
@@ -96,7 +110,9 @@ def misplaced(order: str) -> str | None:
 
 def judge_forward_order(made, rng: random.Random) -> None:
     if not isinstance(made, str):
-        raise Wrong(f'The answer should be a string of seven letters, such as "ABCDEFG"; this is {kind_of(made)}.')
+        raise Wrong(
+            f'The answer should be a string of seven letters, such as "ABCDEFG"; this is {kind_of(made)}.'
+        )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if sorted(order) != sorted(STEPS):
         raise Wrong(f"Each of the letters A to G should stand in it once; this is {order[:20]!r}.")
@@ -132,12 +148,30 @@ FORWARD_ORDERS = {
         "EGBFCAD",
         "With the pooling here, fc1 gets the wrong number of inputs. Follow the width of the maps to its 1,024.",
     ),
-    "pooled_too_soon": ("BEGFCAD", "The pooling stands before both convolutions. How wide are the maps when they are flattened then?"),
-    "flat_too_soon": ("EBFGCAD", "After flattening there are no rows and columns any more, and what needs them comes too late."),
-    "flat_too_late": ("EBGCFAD", "A linear layer works on the last dimension only. What shape should fc1 be given?"),
-    "softmax_too_soon": ("EBGFCDA", "The log-probabilities go through another layer, and are none when they come out."),
-    "heads_swapped": ("EBGFACD", "Compare the inputs and outputs of the two linear layers: which of them can take what the other gives?"),
-    "kernels_swapped": ("GBEFCAD", "Compare the channels of the two convolutions: which of them can take an image with one channel?"),
+    "pooled_too_soon": (
+        "BEGFCAD",
+        "The pooling stands before both convolutions. How wide are the maps when they are flattened then?",
+    ),
+    "flat_too_soon": (
+        "EBFGCAD",
+        "After flattening there are no rows and columns any more, and what needs them comes too late.",
+    ),
+    "flat_too_late": (
+        "EBGCFAD",
+        "A linear layer works on the last dimension only. What shape should fc1 be given?",
+    ),
+    "softmax_too_soon": (
+        "EBGFCDA",
+        "The log-probabilities go through another layer, and are none when they come out.",
+    ),
+    "heads_swapped": (
+        "EBGFACD",
+        "Compare the inputs and outputs of the two linear layers: which of them can take what the other gives?",
+    ),
+    "kernels_swapped": (
+        "GBEFCAD",
+        "Compare the channels of the two convolutions: which of them can take an image with one channel?",
+    ),
 }
 for name, (answer, reason) in FORWARD_ORDERS.items():
     mistake("04.forward_order", reason, name, answer)
@@ -165,7 +199,10 @@ def best_guess(log_probs):
     return log_probs.argmax(dim=1), log_probs.amax(dim=1).exp()
 
 
-@mistake("04.runner_up", "You compared the digits of the batch with each other. The classes of ONE digit stand along the other dimension.")
+@mistake(
+    "04.runner_up",
+    "You compared the digits of the batch with each other. The classes of ONE digit stand along the other dimension.",
+)
 def down_the_batch(log_probs):
     values, places = log_probs.topk(2, dim=0)
     return places[1], values[1].exp()
@@ -177,25 +214,37 @@ def last_but_one(log_probs):
     return places[:, 1], values[:, 1].exp()
 
 
-@mistake("04.runner_up", "The classes are right, and the numbers are still logarithms. A probability lies between 0 and 1.")
+@mistake(
+    "04.runner_up",
+    "The classes are right, and the numbers are still logarithms. A probability lies between 0 and 1.",
+)
 def still_logarithms(log_probs):
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], values[:, 1]
 
 
-@mistake("04.runner_up", "The classes are right, and the probabilities went through a softmax, though they were shares before.")
+@mistake(
+    "04.runner_up",
+    "The classes are right, and the probabilities went through a softmax, though they were shares before.",
+)
 def shared_again(log_probs):
     values, places = log_probs.exp().softmax(dim=1).topk(2, dim=1)
     return places[:, 1], values[:, 1]
 
 
-@mistake("04.runner_up", "The numbers are right, and stand in columns, (N, 1). A slice keeps its dimension; an index takes it away.")
+@mistake(
+    "04.runner_up",
+    "The numbers are right, and stand in columns, (N, 1). A slice keeps its dimension; an index takes it away.",
+)
 def kept_as_columns(log_probs):
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1:], values[:, 1:].exp()
 
 
-@mistake("04.runner_up", "The classes are right. The first guess leaves this much to ALL the others, not to the second alone.")
+@mistake(
+    "04.runner_up",
+    "The classes are right. The first guess leaves this much to ALL the others, not to the second alone.",
+)
 def the_rest(log_probs):
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], 1 - values[:, 0].exp()
@@ -211,7 +260,9 @@ def run_channel_gain(answer, channels):
         return ...
     if not isinstance(layer, nn.Module):
         return {"a layer": kind_of(layer)}
-    shape = {1: (1, 1, 1, 2), 2: (1, 2, 1, 2), 3: (3, 3, 3, 3)}.get(channels, (2, channels, 3, channels + 2))
+    shape = {1: (1, 1, 1, 2), 2: (1, 2, 1, 2), 3: (3, 3, 3, 3)}.get(
+        channels, (2, channels, 3, channels + 2)
+    )
     size = torch.Size(shape).numel()
     x = torch.arange(1.0, size + 1).reshape(shape)
     fresh = layer(x)
@@ -220,7 +271,9 @@ def run_channel_gain(answer, channels):
         for p in learned:
             p.copy_(torch.arange(2.0, 2 + p.numel()).reshape(p.shape))
         trained = layer(x)
-    outputs = [out.detach() if isinstance(out, torch.Tensor) else kind_of(out) for out in (fresh, trained)]
+    outputs = [
+        out.detach() if isinstance(out, torch.Tensor) else kind_of(out) for out in (fresh, trained)
+    ]
     return {
         f"a fresh layer makes of 1 to {size}, in the shape {shape}": outputs[0],
         "numbers that training may change": sum(p.numel() for p in learned),
@@ -241,7 +294,9 @@ class Gain(nn.Module):
         return self.use(x, self.gain)
 
 
-@exercise("04.channel_gain", "A layer of your own", 3, 12, cases=channel_counts, run=run_channel_gain)
+@exercise(
+    "04.channel_gain", "A layer of your own", 3, 12, cases=channel_counts, run=run_channel_gain
+)
 def channel_gain(channels):
     return Gain((channels, 1, 1))
 
@@ -254,37 +309,57 @@ def plain_tensor(channels):
     return Gain((channels, 1, 1), parameter=False)
 
 
-@mistake("04.channel_gain", "There is one number for all channels. Each channel should have its own.")
+@mistake(
+    "04.channel_gain", "There is one number for all channels. Each channel should have its own."
+)
 def one_for_all(channels):
     return Gain((1,))
 
 
-@mistake("04.channel_gain", "Shapes are lined up from the right, so your numbers meet the columns. Where in the shape are the channels?")
+@mistake(
+    "04.channel_gain",
+    "Shapes are lined up from the right, so your numbers meet the columns. Where in the shape are the channels?",
+)
 def along_the_columns(channels):
     return Gain((channels,))
 
 
-@mistake("04.channel_gain", "Your numbers meet the first dimension, the digits of the batch. Where in the shape are the channels?")
+@mistake(
+    "04.channel_gain",
+    "Your numbers meet the first dimension, the digits of the batch. Where in the shape are the channels?",
+)
 def along_the_batch(channels):
     return Gain((channels, 1, 1, 1))
 
 
-@mistake("04.channel_gain", "A fresh layer should leave its input as it is. Yours wipes it out: which factor changes nothing?")
+@mistake(
+    "04.channel_gain",
+    "A fresh layer should leave its input as it is. Yours wipes it out: which factor changes nothing?",
+)
 def starts_at_zero(channels):
     return Gain((channels, 1, 1), torch.zeros)
 
 
-@mistake("04.channel_gain", "A fresh layer should leave its input as it is. Yours begins with random factors, as other layers do.")
+@mistake(
+    "04.channel_gain",
+    "A fresh layer should leave its input as it is. Yours begins with random factors, as other layers do.",
+)
 def starts_at_random(channels):
     return Gain((channels, 1, 1), torch.randn)
 
 
-@mistake("04.channel_gain", "Fresh, it changes nothing, and that is right. But a gain multiplies, and this adds.")
+@mistake(
+    "04.channel_gain",
+    "Fresh, it changes nothing, and that is right. But a gain multiplies, and this adds.",
+)
 def added(channels):
     return Gain((channels, 1, 1), torch.zeros, use=torch.add)
 
 
-@mistake("04.channel_gain", "A module must set up its bookkeeping before it can hold anything. The section on modules says how.")
+@mistake(
+    "04.channel_gain",
+    "A module must set up its bookkeeping before it can hold anything. The section on modules says how.",
+)
 def no_bookkeeping(channels):
     return Gain((channels, 1, 1), bookkeeping=False)
 
@@ -311,7 +386,9 @@ def judge_mended_net(net, rng: random.Random) -> None:
         if isinstance(module, nn.Linear) and module.out_features == 10 and module.bias is not None
     ]
     if not last:
-        raise Wrong("parameters() and modules() find no linear layer with ten outputs and ten biases in it.")
+        raise Wrong(
+            "parameters() and modules() find no linear layer with ten outputs and ten biases in it."
+        )
     probed = copy.deepcopy(net)
     layer = probed.get_submodule(last[-1])
     layer.weight.data.zero_()
@@ -324,17 +401,23 @@ def judge_mended_net(net, rng: random.Random) -> None:
     if not isinstance(out, torch.Tensor) or out.shape != (3, 10):
         raise Wrong(f"Three digits should come out as the shape (3, 10); this is {kind_of(out)}.")
     scores = PROBE.expand(3, 10)
-    known = next((name for name, what in ENDS.items() if torch.allclose(end, what(scores), atol=1e-5)), "other")
+    known = next(
+        (name for name, what in ENDS.items() if torch.allclose(end, what(scores), atol=1e-5)),
+        "other",
+    )
     if known is not None:
         shares = " ".join(f"{share:.2f}" for share in end[0].exp())
-        told = (
-            f"For ten scores from -3 to 1.5, in a batch of three, exp of what comes out is {shares}, with the sum {end[0].exp().sum():.2f}."
-        )
+        told = f"For ten scores from -3 to 1.5, in a batch of three, exp of what comes out is {shares}, with the sum {end[0].exp().sum():.2f}."
         raise Wrong(told, None if known == "other" else known)
     if sum(isinstance(module, nn.Conv2d) for module in net.modules()) < 2:
-        raise Wrong(f"parameters() lists {sum(p.numel() for p in net.parameters()):,} numbers.", "layers_hidden")
+        raise Wrong(
+            f"parameters() lists {sum(p.numel() for p in net.parameters()):,} numbers.",
+            "layers_hidden",
+        )
     if torch.allclose(out[0], out[1]):
-        raise Wrong("Two different images get the very same answer. Does the image still reach the end?")
+        raise Wrong(
+            "Two different images get the very same answer. Does the image still reach the end?"
+        )
 
 
 class Digits(nn.Module):
@@ -367,5 +450,7 @@ MENDED_NETS = {
     "still_scores": "The raw scores come out. Log-probabilities are asked for, as Net gives them.",
 }
 for name, reason in MENDED_NETS.items():
-    wrong_net = (lambda: Digits(hidden=True)) if name == "layers_hidden" else (lambda end=name: Digits(end))
+    wrong_net = (
+        (lambda: Digits(hidden=True)) if name == "layers_hidden" else (lambda end=name: Digits(end))
+    )
     mistake("04.mended_net", reason, name, wrong_net)

@@ -27,14 +27,26 @@ exercise(
     after="10 times 0.02 is 20 times 0.01: the stride is lr / (1 - momentum).",
 )
 EQUAL_STRIDES = {
-    "unchanged": (0.02, "With the old lr the ball strides faster than before. Where does v settle, for a slope of 1 and momentum 0.95?"),
-    "wrong_way": (0.04, "The factor is right, and the direction is not: the heavier ball already takes longer steps by itself."),
+    "unchanged": (
+        0.02,
+        "With the old lr the ball strides faster than before. Where does v settle, for a slope of 1 and momentum 0.95?",
+    ),
+    "wrong_way": (
+        0.04,
+        "The factor is right, and the direction is not: the heavier ball already takes longer steps by itself.",
+    ),
     "ratio_of_momenta": (
         0.02 * 0.9 / 0.95,
         "You compared the momenta, 0.9 and 0.95. What counts is the share of v that is LOST in a step.",
     ),
-    "without_momentum": (0.2, "This is the lr that walks as fast with no momentum at all. The new recipe has even more of it."),
-    "small_difference": (0.019, "You lowered lr by the 5 percent that the momentum grew by. The stride grows by much more than that."),
+    "without_momentum": (
+        0.2,
+        "This is the lr that walks as fast with no momentum at all. The new recipe has even more of it.",
+    ),
+    "small_difference": (
+        0.019,
+        "You lowered lr by the 5 percent that the momentum grew by. The stride grows by much more than that.",
+    ),
 }
 for name, (answer, reason) in EQUAL_STRIDES.items():
     mistake("06.equal_stride", reason, name, answer)
@@ -51,13 +63,34 @@ exercise(
     after="1, 3, 5, 6: on level ground the slope gives nothing, and half of the old velocity is still there.",
 )
 THIRD_PLACES = {
-    "stops_on_level_ground": (5.0, "The ground is level there, but the ball does not stand still. What is left of v when the slope is 0?"),
-    "no_memory": (4.5, "That is gradient descent without momentum: each step knows only the slope of its own place."),
-    "dampened": (4.3125, "You took a share of the new slope as well. In PyTorch's momentum only the OLD velocity is made smaller."),
-    "nesterov": (5.4375, "That is Nesterov's momentum, which steps along g + momentum v. Here the ball simply follows v."),
-    "uphill": (-12.0, "The ball runs up the bowl: a slope points uphill, and a step goes against it."),
-    "first_slope_kept": (9.5, "You used the slope of the first place in all three steps. It has to be taken anew where the ball is."),
-    "velocity_not_shrunk": (8.5, "You kept the whole of the old velocity. How much of it does momentum 0.5 leave?"),
+    "stops_on_level_ground": (
+        5.0,
+        "The ground is level there, but the ball does not stand still. What is left of v when the slope is 0?",
+    ),
+    "no_memory": (
+        4.5,
+        "That is gradient descent without momentum: each step knows only the slope of its own place.",
+    ),
+    "dampened": (
+        4.3125,
+        "You took a share of the new slope as well. In PyTorch's momentum only the OLD velocity is made smaller.",
+    ),
+    "nesterov": (
+        5.4375,
+        "That is Nesterov's momentum, which steps along g + momentum v. Here the ball simply follows v.",
+    ),
+    "uphill": (
+        -12.0,
+        "The ball runs up the bowl: a slope points uphill, and a step goes against it.",
+    ),
+    "first_slope_kept": (
+        9.5,
+        "You used the slope of the first place in all three steps. It has to be taken anew where the ball is.",
+    ),
+    "velocity_not_shrunk": (
+        8.5,
+        "You kept the whole of the old velocity. How much of it does momentum 0.5 leave?",
+    ),
 }
 for name, (answer, reason) in THIRD_PLACES.items():
     mistake("06.third_place", reason, name, answer)
@@ -75,11 +108,26 @@ exercise(
     after="The line is lowest at 0.2, and a tenth of that leaves room before the brink.",
 )
 START_RATES = {
-    "on_the_brink": (0.2, "There the loss is lowest, and a little further it climbs. The rule keeps a distance from that place."),
-    "lowest_dot": (0.006, "You followed the lowest dot. One batch can be easy by chance; the line is what many of them say."),
-    "first_fall": (0.01, "Here the loss only begins to fall. It works, but you would wait long for it."),
-    "steepest_fall": (0.05, "The fall is steepest there. Some people begin at that place; this lesson's rule begins somewhere else."),
-    "a_tenth_of_the_end": (0.1, "A tenth of the largest rate that was tried says nothing about this network. Look at the line."),
+    "on_the_brink": (
+        0.2,
+        "There the loss is lowest, and a little further it climbs. The rule keeps a distance from that place.",
+    ),
+    "lowest_dot": (
+        0.006,
+        "You followed the lowest dot. One batch can be easy by chance; the line is what many of them say.",
+    ),
+    "first_fall": (
+        0.01,
+        "Here the loss only begins to fall. It works, but you would wait long for it.",
+    ),
+    "steepest_fall": (
+        0.05,
+        "The fall is steepest there. Some people begin at that place; this lesson's rule begins somewhere else.",
+    ),
+    "a_tenth_of_the_end": (
+        0.1,
+        "A tenth of the largest rate that was tried says nothing about this network. Look at the line.",
+    ),
 }
 for name, (answer, reason) in START_RATES.items():
     mistake("06.start_rate", reason, name, answer)
@@ -87,7 +135,15 @@ for name, (answer, reason) in START_RATES.items():
 # %% ../../nbs/answers/06_sgd.ipynb #77050f64
 def steps_of_a_run(rng: random.Random) -> list[tuple]:
     warm, every, peak = rng.randrange(3, 9), rng.randrange(5, 12), rng.choice([0.1, 0.2, 0.4])
-    edges = [0, warm - 1, warm, warm + every - 1, warm + every, warm + 2 * every, warm + 3 * every + rng.randrange(1, every)]
+    edges = [
+        0,
+        warm - 1,
+        warm,
+        warm + every - 1,
+        warm + every,
+        warm + 2 * every,
+        warm + 3 * every + rng.randrange(1, every),
+    ]
     fixed = [
         (0, 0.8, 4, 10),
         (2, 0.8, 4, 10),
@@ -108,29 +164,49 @@ def rate_at(step, peak, warm, every):
     return peak * 0.5 ** ((step - warm) // every)
 
 # %% ../../nbs/answers/06_sgd.ipynb #767e09f5
-def scheduled(step, peak, warm, every, up=lambda step, warm: (step + 1) / warm, down=lambda late, every: 0.5 ** (late // every)):
+def scheduled(
+    step,
+    peak,
+    warm,
+    every,
+    up=lambda step, warm: (step + 1) / warm,
+    down=lambda late, every: 0.5 ** (late // every),
+):
     "Warm-up and stairs, with a fault where one is asked for."
     return peak * (up(step, warm) if step < warm else down(step - warm, every))
 
 
-@mistake("06.rate_at", "The first step has a learning rate of 0: a batch is computed, and nothing is learned from it.")
+@mistake(
+    "06.rate_at",
+    "The first step has a learning rate of 0: a batch is computed, and nothing is learned from it.",
+)
 def starts_at_zero(step, peak, warm, every):
     return scheduled(step, peak, warm, every, up=lambda step, warm: step / warm)
 
 
-@mistake("06.rate_at", "The warm-up is right. The steps until a halving are counted from the wrong place.")
+@mistake(
+    "06.rate_at",
+    "The warm-up is right. The steps until a halving are counted from the wrong place.",
+)
 def counts_from_the_start(step, peak, warm, every):
     return scheduled(step, peak, warm, every, down=lambda late, every: 0.5 ** (step // every))
 
 
-@mistake("06.rate_at", "The last step of the warm-up should have the full rate, and yours stays a little below.")
+@mistake(
+    "06.rate_at",
+    "The last step of the warm-up should have the full rate, and yours stays a little below.",
+)
 def never_at_the_peak(step, peak, warm, every):
     return scheduled(step, peak, warm, every, up=lambda step, warm: (step + 1) / (warm + 1))
 
 
-@mistake("06.rate_at", "The rate is halved one step too late. How many steps have had the peak by then?")
+@mistake(
+    "06.rate_at", "The rate is halved one step too late. How many steps have had the peak by then?"
+)
 def a_step_late(step, peak, warm, every):
-    return scheduled(step, peak, warm, every, down=lambda late, every: 0.5 ** (max(late - 1, 0) // every))
+    return scheduled(
+        step, peak, warm, every, down=lambda late, every: 0.5 ** (max(late - 1, 0) // every)
+    )
 
 
 @mistake("06.rate_at", "The rate is halved one step too early: the peak is cut short by one.")
@@ -138,20 +214,31 @@ def a_step_early(step, peak, warm, every):
     return scheduled(step, peak, warm, every, down=lambda late, every: 0.5 ** ((late + 1) // every))
 
 
-@mistake("06.rate_at", "Your rate slides down a little with each step. It should go down in stairs.")
+@mistake(
+    "06.rate_at", "Your rate slides down a little with each step. It should go down in stairs."
+)
 def no_stairs(step, peak, warm, every):
     return scheduled(step, peak, warm, every, down=lambda late, every: 0.5 ** (late / every))
 
 
 @mistake("06.rate_at", "The first halving is right, and no other one follows it.")
 def halved_once(step, peak, warm, every):
-    return scheduled(step, peak, warm, every, down=lambda late, every: 0.5 if late >= every else 1.0)
+    return scheduled(
+        step, peak, warm, every, down=lambda late, every: 0.5 if late >= every else 1.0
+    )
 
 # %% ../../nbs/answers/06_sgd.ipynb #d52ce01c
 def places(rng: random.Random) -> list[tuple]:
     def case(n: int) -> tuple:
         w, g, v = (torch.randn(n) * 3 for _ in range(3))
-        return w, g, v, rng.choice([0.1, 0.2, 0.3]), rng.choice([0.5, 0.8, 0.9]), rng.choice([0.2, 0.3, 0.5])
+        return (
+            w,
+            g,
+            v,
+            rng.choice([0.1, 0.2, 0.3]),
+            rng.choice([0.5, 0.8, 0.9]),
+            rng.choice([0.2, 0.3, 0.5]),
+        )
 
     easy = (torch.tensor([10.0]), torch.tensor([1.0]), torch.tensor([4.0]), 0.1, 0.5, 0.2)
     return [easy, case(2), case(5)]
@@ -163,43 +250,64 @@ def decoupled_step(w, g, v, lr, momentum, decay):
     return w - lr * v - lr * decay * w, v
 
 # %% ../../nbs/answers/06_sgd.ipynb #1b9acb59
-@mistake("06.decoupled_step", "Here the pull goes into the velocity, where it adds up over the steps. It should stay out of v.")
+@mistake(
+    "06.decoupled_step",
+    "Here the pull goes into the velocity, where it adds up over the steps. It should stay out of v.",
+)
 def decay_in_velocity(w, g, v, lr, momentum, decay):
     v = momentum * v + g + decay * w
     return w - lr * v, v
 
 
-@mistake("06.decoupled_step", "You pull the place that the step has already reached. The pull belongs to the place where the step began.")
+@mistake(
+    "06.decoupled_step",
+    "You pull the place that the step has already reached. The pull belongs to the place where the step began.",
+)
 def decay_after_the_move(w, g, v, lr, momentum, decay):
     v = momentum * v + g
     moved = w - lr * v
     return moved - lr * decay * moved, v
 
 
-@mistake("06.decoupled_step", "The velocity is right. The pull is as strong as ever even when a schedule has lowered the learning rate.")
+@mistake(
+    "06.decoupled_step",
+    "The velocity is right. The pull is as strong as ever even when a schedule has lowered the learning rate.",
+)
 def lr_forgotten(w, g, v, lr, momentum, decay):
     v = momentum * v + g
     return w - lr * v - decay * w, v
 
 
-@mistake("06.decoupled_step", "Your weights are pushed away from zero. Try it with g and v zero: what should become of w?")
+@mistake(
+    "06.decoupled_step",
+    "Your weights are pushed away from zero. Try it with g and v zero: what should become of w?",
+)
 def pushed_away(w, g, v, lr, momentum, decay):
     v = momentum * v + g
     return w - lr * v + lr * decay * w, v
 
 
-@mistake("06.decoupled_step", "The learning rate is inside your velocity. There it would outlive the step it was meant for.")
+@mistake(
+    "06.decoupled_step",
+    "The learning rate is inside your velocity. There it would outlive the step it was meant for.",
+)
 def lr_in_velocity(w, g, v, lr, momentum, decay):
     v = momentum * v + lr * g
     return w - v - lr * decay * w, v
 
 
-@mistake("06.decoupled_step", "Your velocity takes only a share of the new gradient. The lesson's takes all of it.")
+@mistake(
+    "06.decoupled_step",
+    "Your velocity takes only a share of the new gradient. The lesson's takes all of it.",
+)
 def dampened(w, g, v, lr, momentum, decay):
     v = momentum * v + (1 - momentum) * g
     return w - lr * v - lr * decay * w, v
 
 
-@mistake("06.decoupled_step", "You step along the velocity of the step before: this gradient moves nothing until the next one.")
+@mistake(
+    "06.decoupled_step",
+    "You step along the velocity of the step before: this gradient moves nothing until the next one.",
+)
 def old_velocity(w, g, v, lr, momentum, decay):
     return w - lr * v - lr * decay * w, momentum * v + g

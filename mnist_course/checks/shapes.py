@@ -19,7 +19,14 @@ from . import Wrong, exercise, mistake
 
 # %% ../../nbs/answers/03_shapes.ipynb #d2a3b255
 def kernels(rng: random.Random) -> list[tuple]:
-    return [(3,), (5,), (rng.choice([7, 9, 11]),), (3, 2), (5, rng.choice([2, 3])), (rng.choice([7, 9]), rng.choice([3, 4]))]
+    return [
+        (3,),
+        (5,),
+        (rng.choice([7, 9, 11]),),
+        (3, 2),
+        (5, rng.choice([2, 3])),
+        (rng.choice([7, 9]), rng.choice([3, 4])),
+    ]
 
 
 @exercise("03.same_padding", "Keep the width", 2, 6, cases=kernels)
@@ -27,28 +34,46 @@ def same_padding(kernel_size, dilation=1):
     return dilation * (kernel_size - 1) // 2
 
 # %% ../../nbs/answers/03_shapes.ipynb #77f3970c
-@mistake("03.same_padding", "Padding is added on EACH side: this adds twice what the kernel takes away.")
+@mistake(
+    "03.same_padding", "Padding is added on EACH side: this adds twice what the kernel takes away."
+)
 def both_sides_at_once(kernel_size, dilation=1):
     return dilation * (kernel_size - 1)
 
 
-@mistake("03.same_padding", "This is right for a kernel whose taps are neighbours. A dilated one reaches further, and costs more places.")
+@mistake(
+    "03.same_padding",
+    "This is right for a kernel whose taps are neighbours. A dilated one reaches further, and costs more places.",
+)
 def dilation_forgotten(kernel_size, dilation=1):
     return (kernel_size - 1) // 2
 
 
-@mistake("03.same_padding", "You halved what the kernel covers. What matters is what it costs: with one tap it would cost nothing.")
+@mistake(
+    "03.same_padding",
+    "You halved what the kernel covers. What matters is what it costs: with one tap it would cost nothing.",
+)
 def reach_halved(kernel_size, dilation=1):
     return dilation * kernel_size // 2
 
 
-@mistake("03.same_padding", "The number is right, but it is a float, and PyTorch counts pixels in whole numbers: // instead of /.")
+@mistake(
+    "03.same_padding",
+    "The number is right, but it is a float, and PyTorch counts pixels in whole numbers: // instead of /.",
+)
 def half_a_pixel(kernel_size, dilation=1):
     return dilation * (kernel_size - 1) / 2
 
 # %% ../../nbs/answers/03_shapes.ipynb #9dc16366
 def stacks(rng: random.Random) -> list[tuple]:
-    drawn = [(rng.randrange(30, 70), rng.randrange(2, 40), [rng.choice([2, 3, 4, 5]) for _ in range(blocks)]) for blocks in (1, 2, 2, 3)]
+    drawn = [
+        (
+            rng.randrange(30, 70),
+            rng.randrange(2, 40),
+            [rng.choice([2, 3, 4, 5]) for _ in range(blocks)],
+        )
+        for blocks in (1, 2, 2, 3)
+    ]
     return [(8, 2, [3]), (9, 3, [3]), (28, 16, [3, 3]), *drawn]
 
 
@@ -59,28 +84,40 @@ def flat_features(size, channels, kernels):
     return channels * size * size
 
 # %% ../../nbs/answers/03_shapes.ipynb #668bda14
-@mistake("03.flat_features", "A map has two directions: a width of 4 makes 4 x 4 numbers of each channel.")
+@mistake(
+    "03.flat_features",
+    "A map has two directions: a width of 4 makes 4 x 4 numbers of each channel.",
+)
 def one_side_only(size, channels, kernels):
     for kernel_size in kernels:
         size = (size - kernel_size + 1) // 2
     return channels * size
 
 
-@mistake("03.flat_features", "This is one map. The linear layer gets the maps of all channels, one behind the other.")
+@mistake(
+    "03.flat_features",
+    "This is one map. The linear layer gets the maps of all channels, one behind the other.",
+)
 def channels_forgotten(size, channels, kernels):
     for kernel_size in kernels:
         size = (size - kernel_size + 1) // 2
     return size * size
 
 
-@mistake("03.flat_features", "These convolutions have no padding: each makes the map smaller before the pooling.")
+@mistake(
+    "03.flat_features",
+    "These convolutions have no padding: each makes the map smaller before the pooling.",
+)
 def width_kept(size, channels, kernels):
     for _ in kernels:
         size = size // 2
     return channels * size * size
 
 
-@mistake("03.flat_features", "A window that hangs over the edge is no place: pooling an odd width drops the last pixel.")
+@mistake(
+    "03.flat_features",
+    "A window that hangs over the edge is no place: pooling an odd width drops the last pixel.",
+)
 def rounded_up(size, channels, kernels):
     for kernel_size in kernels:
         size = -(-(size - kernel_size + 1) // 2)
@@ -106,13 +143,22 @@ exercise(
 )
 TEAM_PARAMS = {
     "bias_forgotten": (51_200, "That is the weights. Each kernel has one number more."),
-    "groups_ignored": (204_928, "That is the layer without groups. With groups=4 a kernel does not read all 64 maps."),
+    "groups_ignored": (
+        204_928,
+        "That is the layer without groups. With groups=4 a kernel does not read all 64 maps.",
+    ),
     "kernels_divided_too": (
         12_832,
         "Groups do not make kernels fewer: there are still 128. What gets less is the maps that each of them reads.",
     ),
-    "bias_divided": (51_232, "The weights are right. Each of the 128 kernels keeps its bias, whatever team it is in."),
-    "one_sheet_each": (3_328, "You gave each kernel one sheet of 5 x 5. It has one for each map that it reads."),
+    "bias_divided": (
+        51_232,
+        "The weights are right. Each of the 128 kernels keeps its bias, whatever team it is in.",
+    ),
+    "one_sheet_each": (
+        3_328,
+        "You gave each kernel one sheet of 5 x 5. It has one for each map that it reads.",
+    ),
 }
 for name, (answer, reason) in TEAM_PARAMS.items():
     mistake("03.team_params", reason, name, answer)
@@ -129,11 +175,26 @@ exercise(
     after="5, 9, 11, 19: each layer adds (kernel - 1) jumps, and a stride makes the jumps behind it longer.",
 )
 FIELD_WIDTH = {
-    "jumps_ignored": (10, "Behind a stride of 2, neighbours stand 2 pixels apart: each tap of a later kernel reaches further."),
-    "pooling_blind": (17, "You took the pooling's stride into account, but its window of 2 also sees one number more than a single one."),
-    "stride_too_early": (25, "A layer's own stride changes the jump BEHIND it. It does not stretch its own kernel."),
-    "sizes_multiplied": (90, "Kernels overlap, so their sizes do not multiply: each layer ADDS to the field."),
-    "only_first_stride": (15, "The jump was 2 after the first layer. The pooling doubles it once more."),
+    "jumps_ignored": (
+        10,
+        "Behind a stride of 2, neighbours stand 2 pixels apart: each tap of a later kernel reaches further.",
+    ),
+    "pooling_blind": (
+        17,
+        "You took the pooling's stride into account, but its window of 2 also sees one number more than a single one.",
+    ),
+    "stride_too_early": (
+        25,
+        "A layer's own stride changes the jump BEHIND it. It does not stretch its own kernel.",
+    ),
+    "sizes_multiplied": (
+        90,
+        "Kernels overlap, so their sizes do not multiply: each layer ADDS to the field.",
+    ),
+    "only_first_stride": (
+        15,
+        "The jump was 2 after the first layer. The pooling doubles it once more.",
+    ),
 }
 for name, (answer, reason) in FIELD_WIDTH.items():
     mistake("03.field_width", reason, name, answer)
@@ -141,7 +202,9 @@ for name, (answer, reason) in FIELD_WIDTH.items():
 # %% ../../nbs/answers/03_shapes.ipynb #47781dba
 def judge_small_net(net, rng: random.Random) -> None:
     if not isinstance(net, nn.Module):
-        raise Wrong(f"small_net() should return a network, an nn.Module; this is a {type(net).__name__}.")
+        raise Wrong(
+            f"small_net() should return a network, an nn.Module; this is a {type(net).__name__}."
+        )
     try:
         rows = ledger(net, (1, 28, 28))
     except (ValueError, NotImplementedError) as error:
@@ -155,9 +218,16 @@ def judge_small_net(net, rng: random.Random) -> None:
         dear = max(rows, key=lambda row: row.params)
         words = f"It has {rows.params:,} parameters, {dear.params:,} of them in {dear.name}."
         raise Wrong(words, "dear_linear" if dear.kind == "Linear" else "dear_convolution")
-    seen = min(maps[-1].receptive_field) if isinstance(maps[-1].receptive_field, tuple) else maps[-1].receptive_field
+    seen = (
+        min(maps[-1].receptive_field)
+        if isinstance(maps[-1].receptive_field, tuple)
+        else maps[-1].receptive_field
+    )
     if seen < 28:
-        raise Wrong(f"A number of {maps[-1].name}, the last convolution, sees {seen} of 28 pixels.", "short_sighted")
+        raise Wrong(
+            f"A number of {maps[-1].name}, the last convolution, sees {seen} of 28 pixels.",
+            "short_sighted",
+        )
 
 
 @exercise("03.small_net", "See everything, cheaply", 4, 15, "design", judge=judge_small_net)
@@ -168,29 +238,54 @@ def small_net():
     return nn.Sequential(*layers, nn.Conv2d(16, 4, 3, padding=1), nn.Flatten(), nn.Linear(36, 10))
 
 # %% ../../nbs/answers/03_shapes.ipynb #9f82ae33
-@mistake("03.small_net", "Flatten smaller maps: a linear layer pays for each of their numbers, once for each output.")
+@mistake(
+    "03.small_net",
+    "Flatten smaller maps: a linear layer pays for each of their numbers, once for each output.",
+)
 def dear_linear():
     return nn.Sequential(
-        nn.Conv2d(1, 4, 9), nn.ReLU(), nn.Conv2d(4, 4, 9), nn.Flatten(), nn.Linear(4 * 12 * 12, 32), nn.ReLU(), nn.Linear(32, 10)
+        nn.Conv2d(1, 4, 9),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 9),
+        nn.Flatten(),
+        nn.Linear(4 * 12 * 12, 32),
+        nn.ReLU(),
+        nn.Linear(32, 10),
     )
 
 
-@mistake("03.small_net", "A convolution costs out x in x k x k: fewer channels, or a smaller kernel.")
+@mistake(
+    "03.small_net", "A convolution costs out x in x k x k: fewer channels, or a smaller kernel."
+)
 def dear_convolution():
-    return nn.Sequential(nn.Conv2d(1, 32, 3, 2), nn.Conv2d(32, 64, 3, 2), nn.Conv2d(64, 10, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3, 2),
+        nn.Conv2d(32, 64, 3, 2),
+        nn.Conv2d(64, 10, 3, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
 
 
-@mistake("03.small_net", "More layers add little while the jump is 1. What makes every later kernel reach further?")
+@mistake(
+    "03.small_net",
+    "More layers add little while the jump is 1. What makes every later kernel reach further?",
+)
 def short_sighted():
     layers = [nn.Conv2d(1 if i == 0 else 8, 8, 3, padding=1) for i in range(6)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
 
 
-@mistake("03.small_net", "The network should give ten scores, one for each digit: the shape (N, 10).")
+@mistake(
+    "03.small_net", "The network should give ten scores, one for each digit: the shape (N, 10)."
+)
 def no_ten_scores():
     return nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.Conv2d(4, 4, 3, 2), nn.Conv2d(4, 10, 3, 2))
 
 
-@mistake("03.small_net", "A linear layer alone sees all pixels, but has no convolution that could cover them.")
+@mistake(
+    "03.small_net",
+    "A linear layer alone sees all pixels, but has no convolution that could cover them.",
+)
 def no_convolution():
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))

@@ -37,10 +37,19 @@ BYTES = {
         4082,
         "The steps are right, and you gave one byte to a bias. `pack` rounds what has two axes or more: what does it do with a bias?",
     ),
-    "step_for_each_layer": (4072, "You counted one step for each layer. How many rows does a layer have, and who has a step?"),
-    "all_float32": (16040, "That is the file with nothing rounded. How many bytes does an int8 take?"),
+    "step_for_each_layer": (
+        4072,
+        "You counted one step for each layer. How many rows does a layer have, and who has a step?",
+    ),
+    "all_float32": (
+        16040,
+        "That is the file with nothing rounded. How many bytes does an int8 take?",
+    ),
     "in_bits": (33088, "You counted bits. How many of them are a byte?"),
-    "only_the_weights": (3992, "That is all the weights, one byte each. Two more kinds of tensors lie in the file."),
+    "only_the_weights": (
+        3992,
+        "That is all the weights, one byte each. Two more kinds of tensors lie in the file.",
+    ),
 }
 
 for name, (answer, reason) in BYTES.items():
@@ -51,9 +60,13 @@ def draw_weights(rng: random.Random) -> list[tuple]:
     small = torch.tensor([[1.27, -0.404, 0.296], [-2.54, 0.045, 1.0], [0.0127, 0.01, -0.0051]])
     drawn = []
     for shape in ((3, 2, 3, 3), (5, 7)):
-        weight = torch.randn(shape) * torch.logspace(-2, 1, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+        weight = torch.randn(shape) * torch.logspace(-2, 1, shape[0]).reshape(
+            -1, *[1] * (len(shape) - 1)
+        )
         flat = weight.flatten(1)
-        flat[::2, 0] = -1.5 * flat[::2].abs().amax(1)  # in every other row the largest one is negative
+        flat[::2, 0] = -1.5 * flat[::2].abs().amax(
+            1
+        )  # in every other row the largest one is negative
         flat[1::2, 0] = 1.5 * flat[1::2].abs().amax(1)
         drawn.append((flat.reshape(shape),))
     return [(small,), *drawn]
@@ -69,36 +82,55 @@ def eight_bits(weight):
 # %% ../../nbs/answers/14_ship_it.ipynb #0503203c
 def rounded(weight: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
     "Whole numbers of steps, cut to what int8 holds."
-    return (weight.flatten(1) / step[:, None]).round().clamp(-128, 127).to(torch.int8).reshape(weight.shape)
+    return (
+        (weight.flatten(1) / step[:, None])
+        .round()
+        .clamp(-128, 127)
+        .to(torch.int8)
+        .reshape(weight.shape)
+    )
 
 
 @mistake(
-    "14.eight_bits", "All rows have the same step. A row of small weights is then left with few whole numbers: which rows share a step?"
+    "14.eight_bits",
+    "All rows have the same step. A row of small weights is then left with few whole numbers: which rows share a step?",
 )
 def one_step_for_all(weight):
     step = (weight.abs().max() / 127).repeat(len(weight))
     return rounded(weight, step), step
 
 
-@mistake("14.eight_bits", "The steps are right. But 2.7 steps became 2: a conversion to whole numbers cuts off. What comes before it?")
+@mistake(
+    "14.eight_bits",
+    "The steps are right. But 2.7 steps became 2: a conversion to whole numbers cuts off. What comes before it?",
+)
 def cut_off(weight):
     step = weight.flatten(1).abs().amax(1) / 127
     return (weight.flatten(1) / step[:, None]).to(torch.int8).reshape(weight.shape), step
 
 
-@mistake("14.eight_bits", "Some steps are too small: in those rows the largest weight is a negative one. What is large about it?")
+@mistake(
+    "14.eight_bits",
+    "Some steps are too small: in those rows the largest weight is a negative one. What is large about it?",
+)
 def largest_without_sign(weight):
     step = weight.flatten(1).amax(1) / 127
     return rounded(weight, step), step
 
 # %% ../../nbs/answers/14_ship_it.ipynb #e6a3cf99
-@mistake("14.eight_bits", "The largest weight of a row should land on 127. An int8 goes from -128 to 127: what becomes of +128?")
+@mistake(
+    "14.eight_bits",
+    "The largest weight of a row should land on 127. An int8 goes from -128 to 127: what becomes of +128?",
+)
 def by_128(weight):
     step = weight.flatten(1).abs().amax(1) / 128
     return rounded(weight, step), step
 
 
-@mistake("14.eight_bits", "You took the largest over the outputs. A step belongs to a row: which axis stays, and which are gone through?")
+@mistake(
+    "14.eight_bits",
+    "You took the largest over the outputs. A step belongs to a row: which axis stays, and which are gone through?",
+)
 def wrong_axis(weight):
     step = weight.reshape(-1, weight.shape[-1]).abs().amax(0) / 127
     whole = (weight / step).round().to(torch.int8)
@@ -112,7 +144,9 @@ def wrong_axis(weight):
 def zero_to_255(weight):
     rows = weight.flatten(1)
     step = (rows.amax(1) - rows.amin(1)) / 255
-    return ((rows - rows.amin(1, keepdim=True)) / step[:, None] - 128).round().clamp(-128, 127).to(torch.int8).reshape(weight.shape), step
+    return ((rows - rows.amin(1, keepdim=True)) / step[:, None] - 128).round().clamp(-128, 127).to(
+        torch.int8
+    ).reshape(weight.shape), step
 
 # %% ../../nbs/answers/14_ship_it.ipynb #37e20cad
 def draw_files(rng: random.Random) -> list[tuple]:
@@ -129,7 +163,9 @@ def draw_files(rng: random.Random) -> list[tuple]:
     for _ in range(2):
         rng.shuffle(names)
         asked = {name: rng.choice([0, 1, "white"]) for name in names[:5]}
-        said = {name: rng.choice([value, value, 2]) for name, value in asked.items()} | {"version": 3}
+        said = {name: rng.choice([value, value, 2]) for name, value in asked.items()} | {
+            "version": 3
+        }
         del said[names[0]], said[names[3]]
         files.append((said, {**asked, names[1]: 5}))
     return [(*pair, {}) for pair in files]  # the last one holds options, and there are none
@@ -141,33 +177,51 @@ def misfits(about, wanted):
     return [name for name, value in wanted.items() if name not in about or about[name] != value]
 
 # %% ../../nbs/answers/14_ship_it.ipynb #51d39c7e
-@mistake("14.misfits", "A file that does not say how its digits were prepared is let through. Is silence a yes?")
+@mistake(
+    "14.misfits",
+    "A file that does not say how its digits were prepared is let through. Is silence a yes?",
+)
 def silence_is_consent(about, wanted):
     return [name for name, value in wanted.items() if name in about and about[name] != value]
 
 
-@mistake("14.misfits", "Where None is wanted, a file that says nothing passes. What does `get` give for a name that is not there?")
+@mistake(
+    "14.misfits",
+    "Where None is wanted, a file that says nothing passes. What does `get` give for a name that is not there?",
+)
 def get_and_compare(about, wanted):
     return [name for name, value in wanted.items() if about.get(name) != value]
 
 
-@mistake("14.misfits", "You also list what the file says and nobody asked for. May a file not say more than this program knows?")
+@mistake(
+    "14.misfits",
+    "You also list what the file says and nobody asked for. May a file not say more than this program knows?",
+)
 def more_is_wrong(about, wanted):
     return misfits(about, wanted) + [name for name in about if name not in wanted]
 
 
-@mistake("14.misfits", "A file that says 0 where 0 is wanted is refused. How does your code tell 0 from nothing?")
+@mistake(
+    "14.misfits",
+    "A file that says 0 where 0 is wanted is refused. How does your code tell 0 from nothing?",
+)
 def zero_is_nothing(about, wanted):
     return [name for name, value in wanted.items() if not about.get(name) or about[name] != value]
 
 
-@mistake("14.misfits", "That is the first of them. Whoever mends the file would like to know them all.")
+@mistake(
+    "14.misfits", "That is the first of them. Whoever mends the file would like to know them all."
+)
 def stops_at_the_first(about, wanted):
     return misfits(about, wanted)[:1]
 
 # %% ../../nbs/answers/14_ship_it.ipynb #d5265cf4
 def draw_words(rng: random.Random) -> list[tuple]:
-    small = (torch.tensor([0.9375, 0.9375, 0.75, 0.3125]), torch.tensor([True, False, True, True]), 4)
+    small = (
+        torch.tensor([0.9375, 0.9375, 0.75, 0.3125]),
+        torch.tensor([True, False, True, True]),
+        4,
+    )
     drawn = []
     for bins in (10, 5):
         n = rng.randrange(40, 90)
@@ -187,40 +241,57 @@ def word_error(confidence, right, bins=10):
     return (off.abs().sum() / len(right)).item()
 
 # %% ../../nbs/answers/14_ship_it.ipynb #63a66c53
-def gaps(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> tuple[torch.Tensor, torch.Tensor]:
+def gaps(
+    confidence: torch.Tensor, right: torch.Tensor, bins: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     "For each bin: confidence minus share of right answers (0 where it is empty), and how many answers."
     place = (confidence * bins).long().clamp(max=bins - 1)
     count = torch.bincount(place, minlength=bins)
-    return torch.bincount(place, confidence.double() - right.double(), bins) / count.clamp(min=1), count
+    return torch.bincount(place, confidence.double() - right.double(), bins) / count.clamp(
+        min=1
+    ), count
 
 
-@mistake("14.word_error", "You gave every bin the same weight. A bin with one answer should not weigh as much as one with a thousand.")
+@mistake(
+    "14.word_error",
+    "You gave every bin the same weight. A bin with one answer should not weigh as much as one with a thousand.",
+)
 def bins_count_alike(confidence, right, bins=10):
     gap, count = gaps(confidence, right, bins)
     return gap[count > 0].abs().mean().item()
 
 
-@mistake("14.word_error", "You let bins that are too sure make up for bins that are too modest. When must the sign go?")
+@mistake(
+    "14.word_error",
+    "You let bins that are too sure make up for bins that are too modest. When must the sign go?",
+)
 def signs_cancel(confidence, right, bins=10):
     gap, count = gaps(confidence, right, bins)
     return abs((gap * count).sum().item()) / len(right)
 
 
 @mistake(
-    "14.word_error", "These are the gaps of single answers. An answer is right or wrong, never 0.7 right: what do the bins make possible?"
+    "14.word_error",
+    "These are the gaps of single answers. An answer is right or wrong, never 0.7 right: what do the bins make possible?",
 )
 def answer_by_answer(confidence, right, bins=10):
     return (confidence.double() - right.double()).abs().mean().item()
 
 # %% ../../nbs/answers/14_ship_it.ipynb #2a3f08e3
-@mistake("14.word_error", "You compare with the middle of each bin. The answers in it say how sure they are on average: take that.")
+@mistake(
+    "14.word_error",
+    "You compare with the middle of each bin. The answers in it say how sure they are on average: take that.",
+)
 def middle_of_the_bin(confidence, right, bins=10):
     place = (confidence * bins).long().clamp(max=bins - 1)
     off = torch.bincount(place, (place.double() + 0.5) / bins - right.double(), bins)
     return (off.abs().sum() / len(right)).item()
 
 
-@mistake("14.word_error", "You divided by the number of bins, with the empty ones among them. What should a bin weigh?")
+@mistake(
+    "14.word_error",
+    "You divided by the number of bins, with the empty ones among them. What should a bin weigh?",
+)
 def empty_bins_too(confidence, right, bins=10):
     return (gaps(confidence, right, bins)[0].abs().sum() / bins).item()
 
@@ -238,15 +309,27 @@ exercise(
     after="In order, the 19th is 40 and the 10th is 12. The mean would have been above 18 of the 20.",
 )
 TAIL = {
-    "the_largest": ([95, 12], "The slowest of all: 100 % of the calls do not exceed it. How many of twenty are 95 %?"),
+    "the_largest": (
+        [95, 12],
+        "The slowest of all: 100 % of the calls do not exceed it. How many of twenty are 95 %?",
+    ),
     "one_too_early": ([14, 12], "The 18th of twenty: 90 % do not exceed it. Did you count from 0?"),
-    "not_in_order": ([14, 13], "You counted to the 19th and the 10th as they stand. The rank is a place in the order of size."),
-    "mean_for_median": ([40, 17.75], "The p95 is right. The second number is the mean, which two slow calls pull above nearly all others."),
+    "not_in_order": (
+        [14, 13],
+        "You counted to the 19th and the 10th as they stand. The rank is a place in the order of size.",
+    ),
+    "mean_for_median": (
+        [40, 17.75],
+        "The p95 is right. The second number is the mean, which two slow calls pull above nearly all others.",
+    ),
     "between_two": (
         [42.75, 12],
         "Between the 19th and the 20th a line was drawn, as numpy does by default. The nearest rank is one of the twenty.",
     ),
-    "share_of_the_largest": ([90.25, 47.5], "That is 95 % of the slowest time. A percentile counts calls, and not milliseconds."),
+    "share_of_the_largest": (
+        [90.25, 47.5],
+        "That is 95 % of the slowest time. A percentile counts calls, and not milliseconds.",
+    ),
 }
 for name, (answer, reason) in TAIL.items():
     mistake("14.tail", reason, name, answer)
@@ -262,7 +345,9 @@ def draw_streams(rng: random.Random) -> list[tuple]:
     for _ in range(2):
         window, n = rng.randrange(4, 9), rng.randrange(15, 30)
         quiet = [rng.random() < 0.15 for _ in range(n)]
-        drawn.append(([True, *quiet, *[rng.random() < 0.8 for _ in range(20)], *[True] * 10], window, 0.5))
+        drawn.append(
+            ([True, *quiet, *[rng.random() < 0.8 for _ in range(20)], *[True] * 10], window, 0.5)
+        )
     return [small, never, exactly, late, eager, *drawn]
 
 
@@ -279,7 +364,10 @@ def first_where(rings, n: int) -> int | None:
     return next((i for i in range(n) if rings(i)), None)
 
 
-@mistake("14.rings_at", "It rings before the window is full. One answer of one is 100 %: how much does that tell?")
+@mistake(
+    "14.rings_at",
+    "It rings before the window is full. One answer of one is 100 %: how much does that tell?",
+)
 def impatient(doubtful, window, limit):
     last = [doubtful[max(0, i - window + 1) : i + 1] for i in range(len(doubtful))]
     return first_where(lambda i: sum(last[i]) / len(last[i]) > limit, len(last))
@@ -288,29 +376,45 @@ def impatient(doubtful, window, limit):
 @mistake("14.rings_at", "It rings when the limit is reached. To exceed it is more.")
 def at_the_limit(doubtful, window, limit):
     n = len(doubtful)
-    return first_where(lambda i: i >= window - 1 and sum(doubtful[i - window + 1 : i + 1]) / window >= limit, n)
+    return first_where(
+        lambda i: i >= window - 1 and sum(doubtful[i - window + 1 : i + 1]) / window >= limit, n
+    )
 
 
 @mistake(
-    "14.rings_at", "You take the share of all answers since the beginning. After a quiet year, how long would a bad week go unnoticed?"
+    "14.rings_at",
+    "You take the share of all answers since the beginning. After a quiet year, how long would a bad week go unnoticed?",
 )
 def never_forgets(doubtful, window, limit):
-    return first_where(lambda i: i >= window - 1 and sum(doubtful[: i + 1]) / (i + 1) > limit, len(doubtful))
+    return first_where(
+        lambda i: i >= window - 1 and sum(doubtful[: i + 1]) / (i + 1) > limit, len(doubtful)
+    )
 
 # %% ../../nbs/answers/14_ship_it.ipynb #ec916ec2
-@mistake("14.rings_at", "Your windows lie end to end. After each answer the last `window` of them are looked at.")
+@mistake(
+    "14.rings_at",
+    "Your windows lie end to end. After each answer the last `window` of them are looked at.",
+)
 def in_blocks(doubtful, window, limit):
     ends = range(window - 1, len(doubtful), window)
     return next((i for i in ends if sum(doubtful[i - window + 1 : i + 1]) / window > limit), None)
 
 
-@mistake("14.rings_at", "The window is the right one, and you name its oldest answer. When was the alarm known?")
+@mistake(
+    "14.rings_at",
+    "The window is the right one, and you name its oldest answer. When was the alarm known?",
+)
 def start_of_the_window(doubtful, window, limit):
     found = rings_at(doubtful, window, limit)
     return found if found is None else found - window + 1
 
 
-@mistake("14.rings_at", "You compare a number of answers with a share. How many of the window is that share?")
+@mistake(
+    "14.rings_at",
+    "You compare a number of answers with a share. How many of the window is that share?",
+)
 def a_count(doubtful, window, limit):
     n = len(doubtful)
-    return first_where(lambda i: i >= window - 1 and sum(doubtful[i - window + 1 : i + 1]) > limit, n)
+    return first_where(
+        lambda i: i >= window - 1 and sum(doubtful[i - window + 1 : i + 1]) > limit, n
+    )

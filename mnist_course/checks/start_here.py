@@ -25,14 +25,26 @@ exercise(
     after="A range keeps its dimension, a single index takes it away.",
 )
 STRIP_SHAPE = {
-    "ends_included": ((11, 21), "You counted both ends of each range. It stops before its last number: 0:2 is 0 and 1."),
+    "ends_included": (
+        (11, 21),
+        "You counted both ends of each range. It stops before its last number: 0:2 is 0 and 1.",
+    ),
     "index_kept": (
         (10, 1, 20),
         "Two sizes are right. A single index, without a colon, leaves no dimension behind, not even one of size 1.",
     ),
-    "index_as_a_count": ((10, 14, 20), "The ranges are right. The number between them does not mean 'so many rows': it picks one."),
-    "index_ignored": ((10, 28, 20), "The ranges are right. The number between them does something too: it picks one of 28 rows."),
-    "ends_as_sizes": ((110, 25), "You read the last number of each range as its size. It begins somewhere, too."),
+    "index_as_a_count": (
+        (10, 14, 20),
+        "The ranges are right. The number between them does not mean 'so many rows': it picks one.",
+    ),
+    "index_ignored": (
+        (10, 28, 20),
+        "The ranges are right. The number between them does something too: it picks one of 28 rows.",
+    ),
+    "ends_as_sizes": (
+        (110, 25),
+        "You read the last number of each range as its size. It begins somewhere, too.",
+    ),
 }
 for name, (answer, reason) in STRIP_SHAPE.items():
     mistake("00.strip_shape", reason, name, answer)
@@ -53,8 +65,14 @@ INSIDE_D = {
         ["a", "a"],
         "That would be so if every draw began again at the seed. Only seed_everything goes back to the beginning.",
     ),
-    "last_two_draws": (["b", "c"], "You took the two draws before it. A new seed forgets what was drawn just before."),
-    "one_of_each_seed": (["a", "c"], "You joined the first draws of both seeds. While d is drawn, only one seed counts."),
+    "last_two_draws": (
+        ["b", "c"],
+        "You took the two draws before it. A new seed forgets what was drawn just before.",
+    ),
+    "one_of_each_seed": (
+        ["a", "c"],
+        "You joined the first draws of both seeds. While d is drawn, only one seed counts.",
+    ),
     "wrong_way_round": (["b", "a"], "These are the two. Which of them was drawn first?"),
 }
 for name, (answer, reason) in INSIDE_D.items():
@@ -72,12 +90,27 @@ exercise(
     after="Nine of ten probabilities give away the tenth.",
 )
 WIPED_BAR = {
-    "read_as_drawn": ([0, 4], "You took the missing bar for a bar of height 0. Then the ten would not add up to what they must."),
+    "read_as_drawn": (
+        [0, 4],
+        "You took the missing bar for a bar of height 0. Then the ten would not add up to what they must.",
+    ),
     "answer_as_drawn": ([40, 4], "The height is right. Now draw it in: which bar is the highest?"),
-    "height_for_place": ([40, 40], "The height is right. The network's answer is not how high the highest bar is, but the digit below it."),
-    "all_but_the_highest": ([70, 9], "You took the highest of the bars away from the whole. The others have their part of it too."),
-    "sum_of_the_rest": ([60, 9], "That is what the bars in the picture add up to. How much is missing?"),
-    "as_a_fraction": ([0.4, 9], "Both are right, but the height is asked for in percent, as on the axis."),
+    "height_for_place": (
+        [40, 40],
+        "The height is right. The network's answer is not how high the highest bar is, but the digit below it.",
+    ),
+    "all_but_the_highest": (
+        [70, 9],
+        "You took the highest of the bars away from the whole. The others have their part of it too.",
+    ),
+    "sum_of_the_rest": (
+        [60, 9],
+        "That is what the bars in the picture add up to. How much is missing?",
+    ),
+    "as_a_fraction": (
+        [0.4, 9],
+        "Both are right, but the height is asked for in percent, as on the axis.",
+    ),
 }
 for name, (answer, reason) in WIPED_BAR.items():
     mistake("00.wiped_bar", reason, name, answer)
@@ -108,13 +141,19 @@ def margin(probs):
     return ranked[-1] - ranked[-2]
 
 # %% ../../nbs/answers/00_start_here.ipynb #568de48f
-@mistake("00.margin", "It still takes the first two of the list. Print ranked for three probabilities: at which end is the largest?")
+@mistake(
+    "00.margin",
+    "It still takes the first two of the list. Print ranked for three probabilities: at which end is the largest?",
+)
 def as_given(probs):
     ranked = sorted(probs.tolist())
     return ranked[0] - ranked[1]
 
 
-@mistake("00.margin", "It is positive now, but these are the two smallest. The list begins with the least probable digit.")
+@mistake(
+    "00.margin",
+    "It is positive now, but these are the two smallest. The list begins with the least probable digit.",
+)
 def sign_mended(probs):
     ranked = sorted(probs.tolist())
     return ranked[1] - ranked[0]
@@ -126,17 +165,26 @@ def wrong_way_round(probs):
     return ranked[-2] - ranked[-1]
 
 
-@mistake("00.margin", "You subtracted the smallest of all. A close call is one between the first and the SECOND.")
+@mistake(
+    "00.margin",
+    "You subtracted the smallest of all. A close call is one between the first and the SECOND.",
+)
 def whole_range(probs):
     ranked = sorted(probs.tolist())
     return ranked[-1] - ranked[0]
 
 
-@mistake("00.margin", "These are the probabilities of the first two digits, whatever they are. They have to be put in order first.")
+@mistake(
+    "00.margin",
+    "These are the probabilities of the first two digits, whatever they are. They have to be put in order first.",
+)
 def unsorted(probs):
     return float(probs[0] - probs[1])
 
 
-@mistake("00.margin", "You took the largest away from 1. What is asked is how far the runner-up lies behind.")
+@mistake(
+    "00.margin",
+    "You took the largest away from 1. What is asked is how far the runner-up lies behind.",
+)
 def distance_to_certainty(probs):
     return 1 - float(probs.max())

@@ -34,7 +34,9 @@ LINES = {
 
 def run_lines(
     order: str,
-) -> tuple[list[str], list[float], torch.Tensor]:  # what each `step` found, the learning rates, the weights at the end
+) -> tuple[
+    list[str], list[float], torch.Tensor
+]:  # what each `step` found, the learning rates, the weights at the end
     "Three batches through a loop with the lines in this order; its first fault is raised as it comes."
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 3), nn.LogSoftmax(dim=1))
@@ -52,7 +54,17 @@ def run_lines(
     loop = "for x, y in batches:\n" + "\n".join(f"    {LINES[letter]}" for letter in order)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's own word about a scheduler that steps first
-        exec(loop, {"F": F, "nn": nn, "model": model, "optimizer": optimizer, "scheduler": scheduler, "batches": batches})
+        exec(
+            loop,
+            {
+                "F": F,
+                "nn": nn,
+                "model": model,
+                "optimizer": optimizer,
+                "scheduler": scheduler,
+                "batches": batches,
+            },
+        )
     return lengths, rates, nn.utils.parameters_to_vector(model.parameters()).detach()
 
 # %% ../../nbs/answers/07_training.ipynb #5015e49b
@@ -72,14 +84,21 @@ def fault_of(order: str) -> str | None:
 
 def judge_loop_order(made, rng: random.Random) -> None:
     if not isinstance(made, str):
-        raise Wrong(f'The answer should be a string of six letters, such as "BADCFE"; this is {kind_of(made)}.')
+        raise Wrong(
+            f'The answer should be a string of six letters, such as "BADCFE"; this is {kind_of(made)}.'
+        )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     strange = sorted(set(order) - set(LINES))
     if strange:
         raise Wrong(f"The lines are called A to F; there is no line {', '.join(strange[:6])}.")
     if len(order) != len(LINES) or set(order) != set(LINES):
-        missing, twice = [x for x in LINES if x not in order], [x for x in LINES if order.count(x) > 1]
-        words = ["missing: " + ", ".join(missing)] * bool(missing) + ["more than once: " + ", ".join(twice)] * bool(twice)
+        missing, twice = (
+            [x for x in LINES if x not in order],
+            [x for x in LINES if order.count(x) > 1],
+        )
+        words = ["missing: " + ", ".join(missing)] * bool(missing) + [
+            "more than once: " + ", ".join(twice)
+        ] * bool(twice)
         raise Wrong(f"Each of the six lines stands in the loop once. Here, {'; '.join(words)}.")
     try:
         lengths, rates, weights = run_lines(order)
@@ -104,11 +123,26 @@ exercise(
 
 # %% ../../nbs/answers/07_training.ipynb #6aef77b0
 LOOP_ORDERS = {
-    "backward_before_loss": ("FECDAB", "Going back needs something to go back from. Which line makes it?"),
-    "step_before_backward": ("FCADEB", "The step is taken before this batch has given any gradients. Which line makes what a step uses?"),
-    "emptied_too_soon": ("CEFDAB", "Gradients are made, and emptied before they are used, so no weight ever moves."),
-    "nothing_to_clip": ("FCDEAB", "Clipping shortens the gradients that are there when its line runs. What is there at this place?"),
-    "clipped_too_late": ("FCEADB", "The gradients are shortened when the step has already used them at full length."),
+    "backward_before_loss": (
+        "FECDAB",
+        "Going back needs something to go back from. Which line makes it?",
+    ),
+    "step_before_backward": (
+        "FCADEB",
+        "The step is taken before this batch has given any gradients. Which line makes what a step uses?",
+    ),
+    "emptied_too_soon": (
+        "CEFDAB",
+        "Gradients are made, and emptied before they are used, so no weight ever moves.",
+    ),
+    "nothing_to_clip": (
+        "FCDEAB",
+        "Clipping shortens the gradients that are there when its line runs. What is there at this place?",
+    ),
+    "clipped_too_late": (
+        "FCEADB",
+        "The gradients are shortened when the step has already used them at full length.",
+    ),
     "scheduler_first": (
         "FCEDBA",
         "The learning rate drops before it was used once, so the first batch never sees the rate that you asked for.",
@@ -129,13 +163,22 @@ exercise(
     after="0, 10 and 20 ticks are over, and 0, 2 and 5 drops with them.",
 )
 LR_COLUMNS = {
-    "clock_of_epochs": ([0.8, 0.8, 0.8], 'With step_every="epoch" it would look like this. Here the scheduler ticks ten times an epoch.'),
-    "end_of_the_epoch": ([0.2, 0.025, 0.00625], "These are the rates when each epoch ENDS. What does the history note?"),
+    "clock_of_epochs": (
+        [0.8, 0.8, 0.8],
+        'With step_every="epoch" it would look like this. Here the scheduler ticks ten times an epoch.',
+    ),
+    "end_of_the_epoch": (
+        [0.2, 0.025, 0.00625],
+        "These are the rates when each epoch ENDS. What does the history note?",
+    ),
     "clock_wound_back": (
         [0.8, 0.2, 0.05],
         "The clock does not start again with an epoch: two ticks left over from the first count in the second.",
     ),
-    "one_drop_an_epoch": ([0.8, 0.4, 0.2], "That is one drop an epoch. In ten ticks there is room for more than one."),
+    "one_drop_an_epoch": (
+        [0.8, 0.4, 0.2],
+        "That is one drop an epoch. In ten ticks there is room for more than one.",
+    ),
     "one_drop_a_tick": (
         [0.8, 0.8 / 2**10, 0.8 / 2**20],
         "That is a drop with every tick. A drop comes only when step_size ticks are over.",
@@ -167,13 +210,20 @@ def score_batches(rng: random.Random) -> list[tuple]:
         rng.shuffle(labels)
         guesses = [label if rng.random() < 0.6 else rng.randrange(classes) for label in labels]
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        return [batch(guesses[a : a + n], labels[a : a + n], classes) for a, n in zip(starts, sizes, strict=True)]
+        return [
+            batch(guesses[a : a + n], labels[a : a + n], classes)
+            for a, n in zip(starts, sizes, strict=True)
+        ]
 
     two = [batch([0, 1], [0, 0], 2), batch([0, 1, 1], [1, 1, 0], 2)]
     return [
         (Echo().eval(), two, 2),
         (Echo(), [batch([0, 1, 2], [0, 1, 0], 3), batch([2, 2], [2, 2], 3), batch([1], [2], 3)], 3),
-        (Echo(), drawn(10, [rng.randrange(20, 40), rng.randrange(20, 40), rng.randrange(3, 10)]), 10),
+        (
+            Echo(),
+            drawn(10, [rng.randrange(20, 40), rng.randrange(20, 40), rng.randrange(3, 10)]),
+            10,
+        ),
         (Echo().eval(), drawn(4, [16, 16, rng.randrange(1, 6)]), 4),
     ]
 
@@ -187,10 +237,16 @@ def run_class_accuracy(answer, model, batches, classes):
         repr(shares)  # what stands in the answer will be shown
     except Exception:
         shares = kind_of(shares)
-    return {"shares": shares, "tensors kept for backward": model.noted, "mode put back": model.training == before}
+    return {
+        "shares": shares,
+        "tensors kept for backward": model.noted,
+        "mode put back": model.training == before,
+    }
 
 
-@exercise("07.class_accuracy", "Which digit is hard?", 3, 12, cases=score_batches, run=run_class_accuracy)
+@exercise(
+    "07.class_accuracy", "Which digit is hard?", 3, 12, cases=score_batches, run=run_class_accuracy
+)
 def class_accuracy(model, batches, classes):
     before = model.training
     model.eval()
@@ -204,7 +260,15 @@ def class_accuracy(model, batches, classes):
     return right / seen
 
 # %% ../../nbs/answers/07_training.ipynb #9f30cc59
-def counted(model, batches, classes, share=lambda right, labels, guesses, total: right / labels, before=True, after=None, notes=False):
+def counted(
+    model,
+    batches,
+    classes,
+    share=lambda right, labels, guesses, total: right / labels,
+    before=True,
+    after=None,
+    notes=False,
+):
     "Class shares, with a fault where one is asked for."
     mode = model.training
     model.train(mode and not before)
@@ -228,17 +292,26 @@ def mean_of_batches(model, batches, classes):
     return parts.nanmean(dim=0)
 
 
-@mistake("07.class_accuracy", "You divided by the number of all images. The question is about the images of one class at a time.")
+@mistake(
+    "07.class_accuracy",
+    "You divided by the number of all images. The question is about the images of one class at a time.",
+)
 def share_of_all(model, batches, classes):
     return counted(model, batches, classes, lambda right, labels, guesses, total: right / total)
 
 
-@mistake("07.class_accuracy", "You divided by how often the model SAYS the class. The question is about the images that ARE of this class.")
+@mistake(
+    "07.class_accuracy",
+    "You divided by how often the model SAYS the class. The question is about the images that ARE of this class.",
+)
 def share_of_guesses(model, batches, classes):
     return counted(model, batches, classes, lambda right, labels, guesses, total: right / guesses)
 
 
-@mistake("07.class_accuracy", "The model was still in training mode while you tested it, and some layers behave differently there.")
+@mistake(
+    "07.class_accuracy",
+    "The model was still in training mode while you tested it, and some layers behave differently there.",
+)
 def mode_forgotten(model, batches, classes):
     return counted(model, batches, classes, before=False)
 
@@ -260,7 +333,8 @@ def always_back_to_training(model, batches, classes):
 
 
 @mistake(
-    "07.class_accuracy", "The shares are right, but torch kept tensors for a backward that never comes: eval mode does not switch that off."
+    "07.class_accuracy",
+    "The shares are right, but torch kept tensors for a backward that never comes: eval mode does not switch that off.",
 )
 def notes_kept(model, batches, classes):
     return counted(model, batches, classes, notes=True)
@@ -274,7 +348,10 @@ def loss_columns(rng: random.Random) -> list[tuple]:
         ([0.9, 0.6, 0.6, 0.5], 1),
         ([0.8, 0.9, 0.7, 0.8, 0.6, 0.7], 3),
     ]
-    drawn = [([rng.randrange(20, 90, 5) / 100 for _ in range(rng.randrange(8, 16))], rng.randrange(1, 5)) for _ in range(6)]
+    drawn = [
+        ([rng.randrange(20, 90, 5) / 100 for _ in range(rng.randrange(8, 16))], rng.randrange(1, 5))
+        for _ in range(6)
+    ]
     return crafted + drawn
 
 
@@ -305,32 +382,48 @@ def stopped(losses, patience, tie=False, reset=True, previous=False):
     return best, epoch
 
 
-@mistake("07.early_stop", "An epoch counts as better here when it beats the epoch before. Better than WHAT should it be?")
+@mistake(
+    "07.early_stop",
+    "An epoch counts as better here when it beats the epoch before. Better than WHAT should it be?",
+)
 def than_the_one_before(losses, patience):
     return stopped(losses, patience, previous=True)
 
 
-@mistake("07.early_stop", "The run goes on for one epoch too long. When exactly is the patience used up?")
+@mistake(
+    "07.early_stop", "The run goes on for one epoch too long. When exactly is the patience used up?"
+)
 def one_too_many(losses, patience):
     return stopped(losses, patience + 1)
 
 
-@mistake("07.early_stop", "The waiting is counted through the whole run. A new best gives new patience.")
+@mistake(
+    "07.early_stop", "The waiting is counted through the whole run. A new best gives new patience."
+)
 def never_reset(losses, patience):
     return stopped(losses, patience, reset=False)
 
 
-@mistake("07.early_stop", "The end is right, but you give back the last epoch as the best. The patience was lost because it is not.")
+@mistake(
+    "07.early_stop",
+    "The end is right, but you give back the last epoch as the best. The patience was lost because it is not.",
+)
 def last_for_best(losses, patience):
     return (stopped(losses, patience)[1],) * 2
 
 
-@mistake("07.early_stop", "An epoch that only equals the best brought nothing new, so it should cost patience too.")
+@mistake(
+    "07.early_stop",
+    "An epoch that only equals the best brought nothing new, so it should cost patience too.",
+)
 def ties_are_better(losses, patience):
     return stopped(losses, patience, tie=True)
 
 
-@mistake("07.early_stop", "The best epoch is looked up in the whole list, but what stands behind the end was never trained.")
+@mistake(
+    "07.early_stop",
+    "The best epoch is looked up in the whole list, but what stands behind the end was never trained.",
+)
 def looks_ahead(losses, patience):
     return losses.index(min(losses)) + 1, stopped(losses, patience)[1]
 
@@ -346,13 +439,23 @@ def parted(rng: random.Random) -> list[tuple]:
     def case(inputs: int, classes: int, sizes: list[int], every: int) -> tuple:
         model = nn.Sequential(nn.Linear(inputs, classes, bias=False), nn.LogSoftmax(dim=1))
         nn.init.zeros_(model[0].weight)
-        batches = [(torch.randint(-2, 3, (n, inputs)).float(), torch.randint(classes, (n,))) for n in sizes]
+        batches = [
+            (torch.randint(-2, 3, (n, inputs)).float(), torch.randint(classes, (n,))) for n in sizes
+        ]
         return model, ShortSGD(model.parameters(), lr=0.5), batches, every
 
     tiny = case(1, 2, [2, 1], 2)
-    tiny[2][:] = [(torch.tensor([[1.0], [2.0]]), torch.tensor([0, 0])), (torch.tensor([[2.0]]), torch.tensor([1]))]
+    tiny[2][:] = [
+        (torch.tensor([[1.0], [2.0]]), torch.tensor([0, 0])),
+        (torch.tensor([[2.0]]), torch.tensor([1])),
+    ]
     odd = [rng.randrange(2, 8) for _ in range(7)]
-    return [tiny, case(2, 3, [4, 3, 2], 2), case(3, 4, [5, 1, 4, 2, 3, 3], 3), case(4, 5, odd, rng.choice([2, 3, 4]))]
+    return [
+        tiny,
+        case(2, 3, [4, 3, 2], 2),
+        case(3, 4, [5, 1, 4, 2, 3, 3], 3),
+        case(4, 5, odd, rng.choice([2, 3, 4])),
+    ]
 
 
 def run_train_in_parts(answer, model, optimizer, batches, every):
@@ -363,7 +466,15 @@ def run_train_in_parts(answer, model, optimizer, batches, every):
     return {"steps": len(steps), "weights": model[0].weight.detach()}
 
 
-@exercise("07.train_in_parts", "A large batch in small parts", 4, 15, cases=parted, run=run_train_in_parts, mutates=True)
+@exercise(
+    "07.train_in_parts",
+    "A large batch in small parts",
+    4,
+    15,
+    cases=parted,
+    run=run_train_in_parts,
+    mutates=True,
+)
 def train_in_parts(model, optimizer, batches, every):
     for start in range(0, len(batches), every):
         group = batches[start : start + every]
@@ -392,36 +503,47 @@ def by_images(y, group):
 
 
 @mistake(
-    "07.train_in_parts", "The means of several batches are added up here, so the gradient of a group grows with the number of its batches."
+    "07.train_in_parts",
+    "The means of several batches are added up here, so the gradient of a group grows with the number of its batches.",
 )
 def sum_of_means(model, optimizer, batches, every):
     grouped(model, optimizer, batches, every, lambda y, group: 1)
 
 
-@mistake("07.train_in_parts", "Each BATCH weighs the same here. In one large batch, each image would.")
+@mistake(
+    "07.train_in_parts", "Each BATCH weighs the same here. In one large batch, each image would."
+)
 def mean_of_means(model, optimizer, batches, every):
     grouped(model, optimizer, batches, every, lambda y, group: 1 / every)
 
 
-@mistake("07.train_in_parts", "When the number of batches is no multiple of `every`, the last few are computed, and no step uses them.")
+@mistake(
+    "07.train_in_parts",
+    "When the number of batches is no multiple of `every`, the last few are computed, and no step uses them.",
+)
 def last_group_lost(model, optimizer, batches, every):
     grouped(model, optimizer, batches, every, by_images, leave=True)
 
 
 @mistake(
-    "07.train_in_parts", "The gradients are emptied for each batch, so a step follows the last batch of its group and forgets the others."
+    "07.train_in_parts",
+    "The gradients are emptied for each batch, so a step follows the last batch of its group and forgets the others.",
 )
 def emptied_each_batch(model, optimizer, batches, every):
     grouped(model, optimizer, batches, every, by_images, empty="batch")
 
 
 @mistake(
-    "07.train_in_parts", "Within a group gradients should add up. The next group, though, begins with those of the one before still there."
+    "07.train_in_parts",
+    "Within a group gradients should add up. The next group, though, begins with those of the one before still there.",
 )
 def never_emptied(model, optimizer, batches, every):
     grouped(model, optimizer, batches, every, by_images, empty="never")
 
 
-@mistake("07.train_in_parts", "This takes a step after each batch, as always. A group of batches should take one step together.")
+@mistake(
+    "07.train_in_parts",
+    "This takes a step after each batch, as always. A group of batches should take one step together.",
+)
 def step_each_batch(model, optimizer, batches, every):
     grouped(model, optimizer, batches, 1, by_images)

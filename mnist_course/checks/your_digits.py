@@ -28,17 +28,32 @@ exercise(
     after="20 / 130 of 52 is 8: the 1 stays as slender as it was written.",
 )
 SMALL_WIDTH = {
-    "stretched": (20, "Then the 1 would be a square block. Both sides are made smaller by the same factor."),
-    "fitted_into_28": (11, "The picture is 28 pixels wide in the end; the digit in it is fitted into a smaller box."),
-    "shorter_side": (50, "You made the shorter side 20 pixels. The longer one would then be 50 and hang over the edge."),
-    "divided_by_20": (3, "You divided by 20. That is the size which the longer side gets, and not the factor."),
+    "stretched": (
+        20,
+        "Then the 1 would be a square block. Both sides are made smaller by the same factor.",
+    ),
+    "fitted_into_28": (
+        11,
+        "The picture is 28 pixels wide in the end; the digit in it is fitted into a smaller box.",
+    ),
+    "shorter_side": (
+        50,
+        "You made the shorter side 20 pixels. The longer one would then be 50 and hang over the edge.",
+    ),
+    "divided_by_20": (
+        3,
+        "You divided by 20. That is the size which the longer side gets, and not the factor.",
+    ),
 }
 for name, (answer, reason) in SMALL_WIDTH.items():
     mistake("10.small_width", reason, name, answer)
 
 # %% ../../nbs/answers/10_your_digits.ipynb #c0c43815
 def pages(rng: random.Random) -> list[tuple]:
-    drawn = [(torch.randint(0, 256, (rng.randrange(3, 30), rng.randrange(3, 30)), dtype=torch.uint8),) for _ in range(2)]
+    drawn = [
+        (torch.randint(0, 256, (rng.randrange(3, 30), rng.randrange(3, 30)), dtype=torch.uint8),)
+        for _ in range(2)
+    ]
     return [(torch.tensor([[0, 255], [51, 102]], dtype=torch.uint8),), *drawn]
 
 
@@ -47,29 +62,42 @@ def network_input(page):
     return ((page.float() / 255 - MEAN) / STD)[None, None]
 
 # %% ../../nbs/answers/10_your_digits.ipynb #8e251a40
-@mistake("10.network_input", "That is the code as it was. Its values are nearly all alike, and a dimension is missing.")
+@mistake(
+    "10.network_input",
+    "That is the code as it was. Its values are nearly all alike, and a dimension is missing.",
+)
 def two_faults(page):
     return ((page.float() - MEAN) / STD / 255)[None]
 
 
 @mistake(
-    "10.network_input", "The shape is right. But MEAN and STD belong to pixels from 0 to 1: what are the pixels when you subtract MEAN?"
+    "10.network_input",
+    "The shape is right. But MEAN and STD belong to pixels from 0 to 1: what are the pixels when you subtract MEAN?",
 )
 def divided_last(page):
     return ((page.float() - MEAN) / STD / 255)[None, None]
 
 
-@mistake("10.network_input", "The values are right. The network wants four dimensions: images, channels, rows, columns.")
+@mistake(
+    "10.network_input",
+    "The values are right. The network wants four dimensions: images, channels, rows, columns.",
+)
 def one_dimension(page):
     return ((page.float() / 255 - MEAN) / STD)[None]
 
 
-@mistake("10.network_input", "These pixels still go up to 255, and in training they went up to 1 before the normalisation.")
+@mistake(
+    "10.network_input",
+    "These pixels still go up to 255, and in training they went up to 1 before the normalisation.",
+)
 def still_bytes(page):
     return ((page.float() - MEAN) / STD)[None, None]
 
 
-@mistake("10.network_input", "These pixels lie between 0 and 1. In training they were normalised as well.")
+@mistake(
+    "10.network_input",
+    "These pixels lie between 0 and 1. In training they were normalised as well.",
+)
 def not_normalised(page):
     return (page.float() / 255)[None, None]
 
@@ -86,9 +114,15 @@ exercise(
 )
 BEST_LIMIT = {
     "no_budget": (0.95, "Fewest wrong answers, yes. But how many digits would go to a person?"),
-    "fewest_doubted": (0.5, "This asks people least often. The budget allows more, and each doubted digit may be a wrong answer less."),
+    "fewest_doubted": (
+        0.5,
+        "This asks people least often. The budget allows more, and each doubted digit may be a wrong answer less.",
+    ),
     "over_budget": (0.9, "Close: but at this limit more than 5 % of the digits are doubted."),
-    "a_step_short": (0.7, "This keeps the budget, and there is room left in it for a stricter limit."),
+    "a_step_short": (
+        0.7,
+        "This keeps the budget, and there is room left in it for a stricter limit.",
+    ),
 }
 for name, (answer, reason) in BEST_LIMIT.items():
     mistake("10.best_limit", reason, name, answer)
@@ -113,19 +147,26 @@ def answered(best, right, limit):
     return kept.double().mean().item(), right[kept].double().mean().item()
 
 # %% ../../nbs/answers/10_your_digits.ipynb #669a5b99
-@mistake("10.answered", "You divided by all digits. A doubted digit got no answer, so it cannot have got a wrong one.")
+@mistake(
+    "10.answered",
+    "You divided by all digits. A doubted digit got no answer, so it cannot have got a wrong one.",
+)
 def of_all(best, right, limit):
     kept = best >= limit
     return kept.double().mean().item(), (right & kept).double().mean().item()
 
 
-@mistake("10.answered", "The share is right. The accuracy is that of all digits, and only those that were answered should count.")
+@mistake(
+    "10.answered",
+    "The share is right. The accuracy is that of all digits, and only those that were answered should count.",
+)
 def doubt_ignored(best, right, limit):
     return (best >= limit).double().mean().item(), right.double().mean().item()
 
 
 @mistake(
-    "10.answered", "The accuracy is right. The first number is the share that was doubted, and the share that was answered is asked for."
+    "10.answered",
+    "The accuracy is right. The first number is the share that was doubted, and the share that was answered is asked for.",
 )
 def share_doubted(best, right, limit):
     return (best < limit).double().mean().item(), right[best >= limit].double().mean().item()
@@ -141,15 +182,25 @@ def slanted(rng: random.Random) -> list[tuple]:
     drawn = []
     for _ in range(3):
         height, width, lean = rng.randrange(6, 20), rng.randrange(6, 20), rng.uniform(-0.6, 0.6)
-        rows, columns = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+        rows, columns = torch.meshgrid(
+            torch.arange(height).float(), torch.arange(width).float(), indexing="ij"
+        )
         line = width / 2 + lean * (rows - height / 2)
-        drawn.append(((1 - (columns - line).abs() / 3).clamp(0) * (0.5 + torch.rand(height, width)),))
-    return [(torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 1, 0]]),), (torch.tensor([[0.0, 1, 1], [0, 1, 0], [0.5, 1, 0]]),), *drawn]
+        drawn.append(
+            ((1 - (columns - line).abs() / 3).clamp(0) * (0.5 + torch.rand(height, width)),)
+        )
+    return [
+        (torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 1, 0]]),),
+        (torch.tensor([[0.0, 1, 1], [0, 1, 0], [0.5, 1, 0]]),),
+        *drawn,
+    ]
 
 
 @exercise("10.slant", "How much does it lean?", 4, 15, cases=slanted, rtol=1e-3, atol=1e-4)
 def slant(ink):
-    rows, columns = torch.meshgrid(*(torch.arange(n, dtype=ink.dtype) for n in ink.shape), indexing="ij")
+    rows, columns = torch.meshgrid(
+        *(torch.arange(n, dtype=ink.dtype) for n in ink.shape), indexing="ij"
+    )
     row, column = (ink * rows).sum() / ink.sum(), (ink * columns).sum() / ink.sum()
     together = (ink * (rows - row) * (columns - column)).sum()
     return (together / (ink * (rows - row) ** 2).sum()).item()
@@ -157,7 +208,9 @@ def slant(ink):
 # %% ../../nbs/answers/10_your_digits.ipynb #f94b424f
 def moments(ink, row, column):
     "Weighted sums of row * column, row squared and column squared, around a point."
-    rows, columns = torch.meshgrid(*(torch.arange(n, dtype=ink.dtype) for n in ink.shape), indexing="ij")
+    rows, columns = torch.meshgrid(
+        *(torch.arange(n, dtype=ink.dtype) for n in ink.shape), indexing="ij"
+    )
     rows, columns = rows - row, columns - column
     return (ink * rows * columns).sum(), (ink * rows**2).sum(), (ink * columns**2).sum()
 
@@ -168,26 +221,38 @@ def middle(ink):
     return (ink.sum(1) @ rows) / ink.sum(), (ink.sum(0) @ columns) / ink.sum()
 
 
-@mistake("10.slant", "You measure from the corner of the page. A digit that stands upright, but far from the corner, would seem to lean.")
+@mistake(
+    "10.slant",
+    "You measure from the corner of the page. A digit that stands upright, but far from the corner, would seem to lean.",
+)
 def not_centred(ink):
     together, down, _ = moments(ink, 0, 0)
     return (together / down).item()
 
 
-@mistake("10.slant", "A faint pixel counts as much as a black one here. Let each weigh what it holds, in both sums and in the centre.")
+@mistake(
+    "10.slant",
+    "A faint pixel counts as much as a black one here. Let each weigh what it holds, in both sums and in the centre.",
+)
 def ink_not_weighed(ink):
     ink = (ink > 0).to(ink.dtype)
     together, down, _ = moments(ink, *middle(ink))
     return (together / down).item()
 
 
-@mistake("10.slant", "You divided by the spread of the columns. Asked is how far the ink moves sideways for each ROW.")
+@mistake(
+    "10.slant",
+    "You divided by the spread of the columns. Asked is how far the ink moves sideways for each ROW.",
+)
 def wrong_spread(ink):
     together, _, across = moments(ink, *middle(ink))
     return (together / across).item()
 
 
-@mistake("10.slant", "This grows with the amount of ink. Divide by how far the ink spreads over the rows.")
+@mistake(
+    "10.slant",
+    "This grows with the amount of ink. Divide by how far the ink spreads over the rows.",
+)
 def not_divided(ink):
     return moments(ink, *middle(ink))[0].item()
 
