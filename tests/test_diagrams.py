@@ -16,21 +16,21 @@ from torch import nn
 from mnist_course.arithmetic import ledger
 from mnist_course.model import Net
 from mnist_course.widgets.diagrams import (
-    COLOURS,
-    DARK,
-    LIGHT,
+    _COLORS,
+    _DARK,
+    _LIGHT,
     Diagram,
-    contrast,
+    _contrast,
+    _cuts,
+    _ink_on,
+    _mosaic,
+    _plain,
+    _spread,
+    _sure,
     convolution,
-    cuts,
-    ink_on,
     looking,
-    mosaic,
-    plain,
     preparation,
     shapes,
-    spread,
-    sure,
     to_scale,
     training_loop,
 )
@@ -121,20 +121,21 @@ def test_the_same_numbers_give_the_same_file(all_drawings):
 
 def test_colours_can_be_told_apart_and_read():
     assert (
-        contrast("#000000", "#ffffff") == pytest.approx(21) and contrast("#777777", "#777777") == 1
+        _contrast("#000000", "#ffffff") == pytest.approx(21)
+        and _contrast("#777777", "#777777") == 1
     )
-    assert contrast("#767676", "#ffffff") == pytest.approx(
+    assert _contrast("#767676", "#ffffff") == pytest.approx(
         4.54, abs=0.01
     )  # the textbook's example of just enough
-    for theme in (LIGHT, DARK):
+    for theme in (_LIGHT, _DARK):
         for under in ("paper", "shade"):
-            assert min(contrast(theme[ink], theme[under]) for ink in ("ink", "quiet")) > 4.5
-        assert contrast(theme["rule"], theme["paper"]) > 3
+            assert min(_contrast(theme[ink], theme[under]) for ink in ("ink", "quiet")) > 4.5
+        assert _contrast(theme["rule"], theme["paper"]) > 3
         assert (
-            min(contrast(colour, theme["paper"]) for colour in COLOURS) > 2
+            min(_contrast(colour, theme["paper"]) for colour in _COLORS) > 2
         )  # the outline does the rest
-    assert min(contrast(colour, ink_on(colour)) for colour in COLOURS) > 4.5
-    assert LIGHT.keys() == DARK.keys()
+    assert min(_contrast(colour, _ink_on(colour)) for colour in _COLORS) > 4.5
+    assert _LIGHT.keys() == _DARK.keys()
 
 
 def test_words_are_escaped_and_silence_is_refused():
@@ -150,17 +151,17 @@ def test_words_are_escaped_and_silence_is_refused():
 
 @given(st.lists(st.floats(0, 300), min_size=1, max_size=12).map(sorted), st.floats(5, 25))
 def test_labels_keep_their_distance(wishes, room):
-    places = spread(wishes, room, 0, 300)
+    places = _spread(wishes, room, 0, 300)
     assert all(b - a >= room - 1e-6 for a, b in pairwise(places))
     assert min(places) >= -1e-6 and max(places) <= 300 + 1e-6
-    assert spread(places, room, 0, 300) == pytest.approx(
+    assert _spread(places, room, 0, 300) == pytest.approx(
         places
     )  # whoever stands well is left alone
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=9).filter(any))
 def test_a_column_is_cut_in_proportion(values):
-    pieces = cuts(values, 10, 400)
+    pieces = _cuts(values, 10, 400)
     assert pieces[0][0] == 10 and pieces[-1][1] == pytest.approx(410)
     assert [high - low for low, high in pieces] == pytest.approx(
         [400 * value / sum(values) for value in values]
@@ -208,7 +209,7 @@ def test_shapes_names_every_tensor():
     [(3, "3"), (-0.0, "0"), (-0.001, "0"), (0.25, "0.2"), (-1.96, "-2.0"), (12.999, "13")],
 )
 def test_numbers_as_a_pencil_writes_them(value, text):
-    assert plain(value) == text
+    assert _plain(value) == text
 
 
 def test_the_convolution_is_torchs():
@@ -219,7 +220,7 @@ def test_the_convolution_is_torchs():
     assert f"together {int(result[2, 3])}, one number of a map of 3 x 4." in sheet.description
     said = texts(sheet)
     start = said.index("map") + 1
-    assert said[start : start + result.numel()] == [plain(v) for v in result.flatten().tolist()]
+    assert said[start : start + result.numel()] == [_plain(v) for v in result.flatten().tolist()]
     total = next(text for text in said if "(bias)" in text)
     terms, end = total.split(" = ")
     assert eval(terms.replace("2 (bias)", "2")) == int(end) == int(result[2, 3])
@@ -254,11 +255,11 @@ def test_a_mosaic_shows_the_maps_with_the_most_contrast_in_their_order():
     maps = torch.zeros(9, 24, 24)
     for i, strength in ((1, 2.0), (4, 8.0), (6, 4.0), (8, 1.0)):
         maps[i, 0, 0] = strength
-    sheet = mosaic(maps, 2)
+    sheet = _mosaic(maps, 2)
     assert sheet.shape == (48, 48) and [
         sheet[r, c] for r in (0, 24) for c in (0, 24)
     ] == pytest.approx([2 / 8, 1, 4 / 8, 1 / 8])
-    assert not mosaic(torch.zeros(4, 4, 4), 2).any()  # a layer that says nothing
+    assert not _mosaic(torch.zeros(4, 4, 4), 2).any()  # a layer that says nothing
 
 
 def test_looking_tells_the_three_best_answers_and_never_more_than_it_knows():
@@ -269,7 +270,7 @@ def test_looking_tells_the_three_best_answers_and_never_more_than_it_knows():
     )
     assert "9 of the 32 maps of 26 x 26 behind conv1" in sheet.description
     assert sheet.description.endswith("three best answers: 4 (75 %), 1 (20 %), 9 (5 %).")
-    assert [sure(p) for p in (1.0, 0.999, 0.99, 0.5, 0.01, 0.0)] == [
+    assert [_sure(p) for p in (1.0, 0.999, 0.99, 0.5, 0.01, 0.0)] == [
         "over 99 %",
         "over 99 %",
         "99 %",
@@ -305,7 +306,7 @@ def rgb(colour: str) -> str:
 
 
 def test_letters_stay_on_the_paper_and_off_each_other_in_both_themes(chromium, all_drawings):
-    for scheme, theme in (("light", LIGHT), ("dark", DARK)):
+    for scheme, theme in (("light", _LIGHT), ("dark", _DARK)):
         context = chromium.new_context(color_scheme=scheme, viewport={"width": 900, "height": 900})
         page = context.new_page()
         for name, sheet in all_drawings.items():

@@ -12,18 +12,18 @@ from torch import nn
 from mnist_course.arithmetic import ledger
 from mnist_course.model import Net
 from mnist_course.widgets.shapes import (
-    KINDS,
-    MOST,
-    MOST_LAYERS,
+    _KINDS,
+    _MOST,
+    _MOST_LAYERS,
+    _RANGES,
     NET,
-    RANGES,
     ShapeExplorer,
+    _check_layers,
+    _fill_in,
+    _linear_words,
+    _name_layers,
     build,
-    check_layers,
     explore,
-    fill_in,
-    linear_words,
-    name_layers,
     write_explorer_page,
 )
 
@@ -74,7 +74,7 @@ def random_network(rng: random.Random) -> tuple[list[dict], list[int]]:
     )
     kinds = [*maps, "Flatten", *rng.choices(["Linear", "ReLU"], k=rng.randint(0, 3))]
     if rng.random() < 0.3:
-        kinds = rng.choices(list(KINDS), k=rng.randint(0, 8))
+        kinds = rng.choices(list(_KINDS), k=rng.randint(0, 8))
     sides = (
         [rng.randint(1, 40)] * 2 if rng.random() < 0.7 else [rng.randint(1, 40), rng.randint(1, 40)]
     )
@@ -117,9 +117,9 @@ def as_rows(found) -> dict:
 def run_in_torch(layers: list[dict], size: list[int]) -> tuple[list[tuple[int, ...]], str | None]:
     "The shapes that real layers on the CPU make, and what stops them: the judge of `explore`."
     x, shapes = torch.zeros(1, *size), []
-    for layer in check_layers(layers):
+    for layer in _check_layers(layers):
         try:
-            x = getattr(nn, layer["kind"])(**fill_in(layer, tuple(x.shape[1:])))(x)
+            x = getattr(nn, layer["kind"])(**_fill_in(layer, tuple(x.shape[1:])))(x)
         except Exception as error:
             return shapes, str(error)
         shapes.append(tuple(x.shape[1:]))
@@ -178,7 +178,7 @@ def test_the_famous_errors(keeps_notes):
     assert found.failed == "fc1" and found.error_type == "RuntimeError"
     assert (
         found.error
-        == f"{linear_words()}mat1 and mat2 shapes cannot be multiplied (1x6400 and 4096x50)"
+        == f"{_linear_words()}mat1 and mat2 shapes cannot be multiplied (1x6400 and 4096x50)"
     )
     assert found.error in repr(found) and found.error in found._repr_markdown_()
     found = explore([{"kind": "Conv2d", "out_channels": 8, "kernel_size": 3}], (8, 2, 2))
@@ -239,7 +239,7 @@ REFUSED = [
         [{"kind": "Conv2d", "out_channels": 3, "kernel_size": 3, "padding": -1}],
         "padding must be a whole number from 0",
     ),
-    ([{"kind": "ReLU"}] * (MOST_LAYERS + 1), "at most 60 layers, got 61"),
+    ([{"kind": "ReLU"}] * (_MOST_LAYERS + 1), "at most 60 layers, got 61"),
 ]
 
 
@@ -250,7 +250,7 @@ def test_what_is_no_list_of_layers_is_told(layers, words):
     explorer = ShapeExplorer()
     with pytest.raises(traitlets.TraitError, match=words):
         explorer.layers = layers
-    assert explorer.layers == check_layers(NET)
+    assert explorer.layers == _check_layers(NET)
     with pytest.raises(traitlets.TraitError, match=words):
         ShapeExplorer(layers)
 
@@ -301,7 +301,7 @@ def in_javascript(page, cases) -> list[dict]:
     return page.evaluate(
         "async ([cases, words]) => { const {explore} = await import('./arithmetic.js');"
         " return cases.map(([layers, size]) => explore(layers, size, words)) }",
-        [[(check_layers(layers), list(size)) for layers, size in cases], linear_words()],
+        [[(_check_layers(layers), list(size)) for layers, size in cases], _linear_words()],
     )
 
 
@@ -363,7 +363,7 @@ def test_both_sides_count_alike_to_the_letter(open_page):
     for (*_, what), text in zip(LARGE, said[-len(LARGE) :], strict=True):
         assert (
             text.startswith("the explorer stops here: ")
-            and f" {what}, and {MOST[what]:,} is its limit" in text
+            and f" {what}, and {_MOST[what]:,} is its limit" in text
         )
     assert said.count(None) > 120
 
@@ -374,13 +374,15 @@ def test_both_sides_know_the_same_layers_and_ranges(open_page):
         " return [a.KINDS, a.RANGES, a.MOST, a.MOST_LAYERS, a.NET, a.nameLayers(a.NET)] }"
     )
     assert theirs == json.loads(
-        json.dumps([KINDS, RANGES, MOST, MOST_LAYERS, check_layers(NET), name_layers(NET)])
+        json.dumps([_KINDS, _RANGES, _MOST, _MOST_LAYERS, _check_layers(NET), _name_layers(NET)])
     )
-    assert theirs[0] == KINDS and all(list(theirs[0][kind]) == list(KINDS[kind]) for kind in KINDS)
+    assert theirs[0] == _KINDS and all(
+        list(theirs[0][kind]) == list(_KINDS[kind]) for kind in _KINDS
+    )
 
 
 def on_page(page, what: str):
-    return page.evaluate(f"explorer.get('{what}')")
+    return page.evaluate(f"model.get('{what}')")
 
 
 def live(page) -> str:
@@ -420,7 +422,7 @@ def test_the_table_shows_what_explore_says(open_page):
 def test_a_wrong_number_is_told_at_the_layer_where_it_bites(open_page):
     page = open_page()
     page.get_by_label("kernel_size of conv1").fill("5")
-    layers = check_layers(NET)
+    layers = _check_layers(NET)
     layers[0]["kernel_size"] = 5
     assert on_page(page, "layers") == layers
     error = explore(layers).error
@@ -443,7 +445,7 @@ def test_a_wrong_number_is_told_at_the_layer_where_it_bites(open_page):
     page.get_by_label("height of the input").fill("5")
     assert "conv2 cannot run" in live(page) and on_page(page, "input_size") == [1, 5, 28]
     page.get_by_role("button", name="The course's Net").click()
-    assert on_page(page, "layers") == check_layers(NET) and on_page(page, "input_size") == [
+    assert on_page(page, "layers") == _check_layers(NET) and on_page(page, "input_size") == [
         1,
         28,
         28,
@@ -460,7 +462,7 @@ def test_a_number_that_is_none_is_not_taken(open_page):
         field.fill(text)
         assert field.get_attribute("aria-invalid") == "true" and on_page(
             page, "layers"
-        ) == check_layers(NET)
+        ) == _check_layers(NET)
         assert (
             live(page) == "kernel_size of conv1 stays 3: it must be a whole number from 1 to 255."
         )
@@ -482,25 +484,25 @@ def test_layers_are_added_moved_and_removed(open_page):
     page.get_by_label("Add a layer of this kind").select_option("Flatten")
     page.get_by_label("behind which layer").select_option("pool2")
     page.get_by_role("button", name="Add", exact=True).click()
-    assert on_page(page, "layers") == check_layers(NET)
+    assert on_page(page, "layers") == _check_layers(NET)
     page.get_by_role("button", name="Move flatten1 down").click()
     kinds = [layer["kind"] for layer in on_page(page, "layers")]
     assert kinds[10:12] == ["Linear", "Flatten"]
     page.get_by_role("button", name="Move flatten1 up").click()
-    assert on_page(page, "layers") == check_layers(NET)
+    assert on_page(page, "layers") == _check_layers(NET)
     for _ in NET:
         page.locator(".mc-moves button").last.click()
     assert on_page(page, "layers") == [] and page.get_by_role(
         "button", name="Add", exact=True
     ).evaluate("e => e === document.activeElement")
-    for kind in KINDS:
+    for kind in _KINDS:
         page.get_by_label("Add a layer of this kind").select_option(kind)
         page.get_by_role("button", name="Add", exact=True).click()
     assert on_page(page, "layers") == [
-        {"kind": kind, **settings} for kind, settings in KINDS.items()
+        {"kind": kind, **settings} for kind, settings in _KINDS.items()
     ]
     assert live(page).startswith("The network runs")
-    page.evaluate("explorer.set('layers', Array.from({length: 60}, () => ({kind: 'ReLU'})))")
+    page.evaluate("model.set('layers', Array.from({length: 60}, () => ({kind: 'ReLU'})))")
     assert page.get_by_role("button", name="Add", exact=True).is_disabled()
 
 
@@ -516,7 +518,7 @@ def test_the_keyboard_alone_is_enough(open_page):
     page.keyboard.press("ArrowUp")
     assert on_page(page, "layers")[0]["kernel_size"] == 4
     page.keyboard.press("ArrowDown")
-    assert on_page(page, "layers") == check_layers(NET)
+    assert on_page(page, "layers") == _check_layers(NET)
     page.get_by_role("button", name="Move relu1 down").focus()
     for _ in range(2):
         page.keyboard.press("Enter")  # the focus travels with the layer
@@ -543,13 +545,11 @@ def test_it_follows_what_is_set_from_outside(open_page):
     field = page.get_by_label("padding of conv1")
     field.focus()
     page.evaluate(
-        "explorer.set('layers', explorer.get('layers').map((layer, i) => (i ? layer : {...layer, padding: 2})))"
+        "model.set('layers', model.get('layers').map((layer, i) => (i ? layer : {...layer, padding: 2})))"
     )
     assert field.input_value() == "2" and shown_rows(page)[0][1] == "32 x 30 x 30"
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "padding of conv1"
-    page.evaluate(
-        "explorer.set('layers', [{kind: 'Flatten'}]); explorer.set('input_size', [3, 10, 20])"
-    )
+    page.evaluate("model.set('layers', [{kind: 'Flatten'}]); model.set('input_size', [3, 10, 20])")
     assert shown_rows(page) == [["flatten1", "600", "0", "0", "10 x 20"]]
 
 

@@ -21,7 +21,7 @@ from mnist_course.making.readme import (
 )
 from mnist_course.making.site import site_server
 from mnist_course.teaching.notebooks import lessons
-from mnist_course.widgets.pad import write_page
+from mnist_course.widgets.explorer import write_drawing_page
 
 
 def test_the_strip_is_a_digit_that_the_network_reads_with_doubt(sample):
@@ -69,7 +69,7 @@ def test_pictures_are_small_and_can_be_put_into_a_table():
 
 
 def test_the_page_answers_as_its_picture_says(tmp_path, chromium):
-    write_page(tmp_path / "try")
+    write_drawing_page(tmp_path / "try")
     server, address = site_server(tmp_path)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     page = chromium.new_page(viewport={"width": 620, "height": 900})

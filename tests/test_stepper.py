@@ -13,11 +13,11 @@ from matplotlib import colormaps
 from mnist_course.convolution import KERNELS
 from mnist_course.data import STD, normalize
 from mnist_course.model import load_pretrained
-from mnist_course.widgets.pad import bundle
+from mnist_course.widgets.bundle import bundle
 from mnist_course.widgets.stepper import (
     LARGE,
     ConvolutionStepper,
-    kernel_list,
+    _kernel_list,
     step,
     write_stepper_page,
 )
@@ -188,7 +188,7 @@ def test_a_step_that_is_impossible(arguments, options, message):
 
 
 def test_the_listed_kernels_of_the_network_make_its_maps(sample):
-    listed = kernel_list()
+    listed = _kernel_list()
     assert len(listed) == len(KERNELS) + len(LARGE) + 32 and len(
         {(one["group"], one["name"]) for one in listed}
     ) == len(listed)
@@ -199,7 +199,7 @@ def test_the_listed_kernels_of_the_network_make_its_maps(sample):
             ours = step(image, one["kernel"], (0, 0), bias=one["bias"]).map.relu() / STD
             assert (ours - map_).abs().max() < 1e-5
     with pytest.raises(ValueError, match="no layer conv1"):
-        kernel_list(torch.nn.Linear(2, 2))
+        _kernel_list(torch.nn.Linear(2, 2))
 
 
 # ---- the Python side alone
@@ -378,7 +378,7 @@ def test_the_keyboard_alone_is_enough(open_page):
 
 
 def test_every_kernel_of_the_list_can_be_chosen_and_resized(open_page):
-    page, listed = open_page(), kernel_list()
+    page, listed = open_page(), _kernel_list()
     choice = page.get_by_label("Kernel from the list")
     for i, one in enumerate(listed):
         choice.select_option(str(i))

@@ -12,22 +12,16 @@ from mnist_course.engine.foreign import foreign_digits, non_digits
 from mnist_course.model import Net, load_pretrained
 from mnist_course.plotting import predictions, worst_mistakes
 from mnist_course.predict import load_familiar, look, predict, steps
-from mnist_course.widgets.pad import (
-    SIDE,
-    DrawingPad,
-    Drawings,
-    bundle,
-    familiar_bytes,
-    half_weights,
-    write_page,
-)
+from mnist_course.widgets.bundle import bundle
+from mnist_course.widgets.explorer import _familiar_bytes, half_weights, write_drawing_page
+from mnist_course.widgets.pad import SIDE, DrawingPad, Drawings
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, serve):
     "The page, on a server of its own: its address."
     folder = tmp_path_factory.mktemp("site")
-    write_page(folder)
+    write_drawing_page(folder)
     return serve(folder)
 
 
@@ -284,7 +278,7 @@ def test_the_page_is_light_and_quick(site, open_page, chromium):
     assert weight < 1.5e6
     ready = page.evaluate("performance.getEntriesByType('resource').at(-1).responseEnd")
     milliseconds = page.evaluate(
-        "async () => { const model = await tryIt; const found = []; for (let i = 0; i < 30; i++) {"
+        "async () => { const model = window.model; const found = []; for (let i = 0; i < 30; i++) {"
         " document.querySelectorAll('.mc-tools button')[2].click(); found.push(model.get('milliseconds')) }"
         " return found.sort((a, b) => a - b)[15] }"
     )
@@ -294,7 +288,7 @@ def test_the_page_is_light_and_quick(site, open_page, chromium):
 
 
 def test_without_its_weights_the_page_says_so(chromium, tmp_path):
-    write_page(tmp_path)
+    write_drawing_page(tmp_path)
     (tmp_path / "net.f16").write_bytes(b"half")
     page = chromium.new_page()
     page.route(
@@ -355,8 +349,8 @@ def test_the_viewer_shows_the_courses_network_only():
 
 
 def test_what_is_familiar_travels_with_the_courses_weights_only(open_page):
-    assert len(familiar_bytes(load_pretrained())) == 4 * (10 * 128 + 128 * 128 + 3)
-    assert familiar_bytes(Net()) == b""
+    assert len(_familiar_bytes(load_pretrained())) == 4 * (10 * 128 + 128 * 128 + 3)
+    assert _familiar_bytes(Net()) == b""
     found = open_page().evaluate(
         "async () => { const {readFamiliar, strangenessOf} = await import('./cnn.js'); const {judge} = await import('./prepare.js');"
         " let words = ''; try { readFamiliar(new ArrayBuffer(8)) } catch (error) { words = error.message }"

@@ -26,7 +26,7 @@ from ..plotting import plot_history, reference_runs
 from ..teaching.notebooks import lessons
 from ..teaching.syllabus import table, units
 from ..widgets.diagrams import Diagram, looking
-from ..widgets.pad import write_page
+from ..widgets.explorer import write_drawing_page
 
 # %% ../../nbs/workshop/readme.ipynb #4a400bbb
 DOUBTED = 321  # a 2 of the sample's test set
@@ -141,7 +141,7 @@ def photograph() -> bytes:  # PNG
     if found is None:
         raise ValueError("a photograph of a page needs Chromium: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        write_page(Path(folder) / "try")
+        write_drawing_page(Path(folder) / "try")
         server, address = site_server(Path(folder))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         browser = playwright.chromium.launch(

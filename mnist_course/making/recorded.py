@@ -316,7 +316,7 @@ def browser_answers(
     images: torch.Tensor,  # uint8 (N, 28, 28)
 ) -> tuple[torch.Tensor, list[float]]:  # probabilities (N, 10), and the milliseconds of each
     "What the network of the page `try/`, written in JavaScript, says of some digits. Raises ValueError where Node.js is missing."
-    from mnist_course.widgets.pad import half_weights
+    from mnist_course.widgets.explorer import half_weights
 
     if not (node := shutil.which("node")):
         raise ValueError("the browser's network runs in Node.js here: install node")

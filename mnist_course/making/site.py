@@ -675,7 +675,7 @@ def write_pages(
     folder: Path,  # the processed notebooks: _proc
 ) -> None:
     "Write the pages that code writes. A file that would not change is left alone."
-    from mnist_course.widgets.pad import write_page
+    from mnist_course.widgets.explorer import write_drawing_page
 
     pages = {
         "exercises.qmd": exercises_page(),
@@ -687,7 +687,7 @@ def write_pages(
     for name, text in pages.items():
         write_if_new(folder / name, text.encode())
     write_if_new(folder / "social.png", social_card())
-    write_page(folder / "try")
+    write_drawing_page(folder / "try")
     page = folder / "try" / "index.html"
     page.write_text(page.read_text("utf-8").replace("<main>", f"{HOME_LINK}\n<main>", 1), "utf-8")
 
