@@ -33,13 +33,13 @@ def site(tmp_path_factory, serve):
 
 def value(page, name: str):
     "A value of the widget on the page."
-    return page.evaluate("async (name) => (await stepper).get(name)", name)
+    return page.evaluate("async (name) => window.model.get(name)", name)
 
 
 def put(page, **values) -> None:
     "Set values as Python would."
     page.evaluate(
-        "async (values) => { const model = await stepper; for (const name in values) model.set(name, values[name]) }",
+        "async (values) => { const model = window.model; for (const name in values) model.set(name, values[name]) }",
         values,
     )
 
@@ -354,7 +354,7 @@ def test_the_keyboard_alone_is_enough(open_page):
         len(
             set(
                 page.evaluate(
-                    "async () => { const v = (await stepper).get('image'); return [...new Uint8Array(v.buffer)] }"
+                    "async () => { const v = window.model.get('image'); return [...new Uint8Array(v.buffer)] }"
                 )
             )
         )
@@ -527,7 +527,7 @@ def test_the_widget_follows_its_model_and_lets_go_of_it(open_page):
     left = page.evaluate(
         """async () => {
             const {render} = await import("./stepper.js")
-            const model = await stepper
+            const model = window.model
             const count = () => [...model.listeners.values()].reduce((sum, all) => sum + all.length, 0)
             const [before, el] = [count(), document.createElement("div")]
             document.body.append(el)

@@ -557,7 +557,7 @@ def test_two_on_a_page_do_not_share_ids_and_one_can_be_taken_away(open_page):
     page = open_page()
     page.evaluate(
         "async () => { const {render} = await import('./shapes.js'); const second = document.createElement('div');"
-        " document.querySelector('main').append(second); window.stop = render({model: explorer, el: second}) }"
+        " document.querySelector('main').append(second); window.stop = render({model: window.model, el: second}) }"
     )
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
     assert len(ids) == len(set(ids))
