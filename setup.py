@@ -27,6 +27,21 @@ def project_page() -> str:
     )
 
 
+def classifiers() -> list[str]:
+    "What PyPI sorts projects by, from settings.ini. The license has a field of its own."
+    stages = {"3": "3 - Alpha", "4": "4 - Beta", "5": "5 - Production/Stable"}
+    return [
+        f"Development Status :: {stages[settings['status']]}",
+        "Framework :: Jupyter",
+        f"Intended Audience :: {settings['audience']}",
+        f"Natural Language :: {settings['language']}",
+        *(f"Programming Language :: Python :: {one}" for one in settings["tested_python"].split()),
+        "Topic :: Education",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ]
+
+
 class BuildWithLessons(build_py):
     "Copies the lessons, without their outputs, into mnist_course/lessons of the wheel, and constraints.txt into mnist_course."
 
@@ -56,6 +71,13 @@ setup(
     author=settings["author"],
     license="Apache-2.0",
     url=settings["git_url"],
+    project_urls={
+        "Documentation": settings["doc_host"] + settings["doc_baseurl"],
+        "Source": settings["git_url"],
+        "Issues": f"{settings['git_url']}/issues",
+        "Changelog": f"{settings['git_url']}/blob/{settings['branch']}/CHANGELOG.md",
+    },
+    classifiers=classifiers(),
     keywords=settings["keywords"].split(),
     python_requires=f">={settings['min_python']}",
     packages=find_packages(include=["mnist_course", "mnist_course.*"]),

@@ -3,7 +3,14 @@
 // RANGES: smallest and largest value of each setting, and of the input's three sizes. MOST: what one layer may come to.
 export const SETTINGS = {
   "KINDS": {
-    "Conv2d": {"in_channels": null, "out_channels": 32, "kernel_size": 3, "stride": 1, "padding": 0, "dilation": 1},
+    "Conv2d": {
+      "in_channels": null,
+      "out_channels": 32,
+      "kernel_size": 3,
+      "stride": 1,
+      "padding": 0,
+      "dilation": 1
+    },
     "ReLU": {},
     "MaxPool2d": {"kernel_size": 2, "stride": null, "padding": 0},
     "AvgPool2d": {"kernel_size": 2, "stride": null, "padding": 0},
@@ -24,6 +31,18 @@ export const SETTINGS = {
     "width": [1, 1024]
   },
   "MOST_LAYERS": 60,
-  "MOST": {"parameters": 250000000, "numbers": 250000000, "MACs": 1000000000000, "pixels": 1000000000},
-  "NAMES": {"Conv2d": "conv", "ReLU": "relu", "MaxPool2d": "pool", "AvgPool2d": "pool", "Flatten": "flatten", "Linear": "fc"}
+  "MOST": {
+    "parameters": 250000000,
+    "numbers": 250000000,
+    "MACs": 1000000000000,
+    "pixels": 1000000000
+  },
+  "NAMES": {
+    "Conv2d": "conv",
+    "ReLU": "relu",
+    "MaxPool2d": "pool",
+    "AvgPool2d": "pool",
+    "Flatten": "flatten",
+    "Linear": "fc"
+  }
 }

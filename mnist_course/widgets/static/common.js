@@ -1,11 +1,15 @@
 // What every widget needs: elements, a region that speaks, colours, and a place for styles.
 
-/** Make an element: h("button", {type: "button", onclick: f}, "Clear"). Attributes that are functions become listeners. */
+/**
+ * Make an element: h("button", {type: "button", onclick: f}, "Clear").
+ * Attributes that are functions become listeners.
+ */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name.replace(/^on/, ""), value)
-    else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value)
+    else if (value !== false && value != null)
+      element.setAttribute(name, value === true ? "" : value)
   }
   element.append(...children)
   return element
@@ -16,7 +20,10 @@ export function liveRegion() {
   return h("p", {class: "mc-live", role: "status", "aria-live": "polite"})
 }
 
-/** Numbers that label and describe elements of one widget, so that two of them on a page do not share ids. */
+/**
+ * Ids that label and describe the elements of one widget, so that two of them on a page do not
+ * share any.
+ */
 let widgets = 0
 export function uniqueId(name) {
   widgets += 1
@@ -29,7 +36,10 @@ export function percent(share) {
   return `${text === "100.0" && share < 1 ? "> 99.9" : text} %`
 }
 
-/** Draw a map (values, height, width) on a canvas, one pixel a value: dark for the least, light for the most. A power below 1 lifts the dark. */
+/**
+ * Draw a map (values, height, width) on a canvas, one pixel a value: dark for the least, light for
+ * the most. A power below 1 lifts the dark.
+ */
 export function paint(canvas, values, height, width, low, high, power = 1) {
   canvas.width = width
   canvas.height = height

@@ -1,31 +1,56 @@
-// A pad to draw a digit on: by mouse, by touch, by pen, or by the arrow keys. It sends what is drawn, and shows the answer.
+// A pad to draw a digit on: by mouse, by touch, by pen, or by the arrow keys. It sends what is
+// drawn, and shows the answer.
 
 import {h, liveRegion, percent, uniqueId} from "./common.js"
 
 const PENS = {thin: 12, medium: 20, thick: 30} // pixels of a pad that is 280 wide
 const EVERY = 100 // milliseconds between two messages while a stroke is drawn
-const HOW = "Draw a digit with mouse, finger or pen. With the keyboard: arrow keys move the pen, with Shift by a large step; Space puts it down or lifts it."
+const HOW =
+  "Draw a digit with mouse, finger or pen. With the keyboard: arrow keys move the pen, " +
+  "with Shift by a large step; Space puts it down or lifts it."
 
 /** Ten bars, one a digit, as a list that can be read aloud. */
 function bars() {
   const rows = Array.from({length: 10}, (_, digit) => {
     const fill = h("span", {class: "mc-fill"})
     const share = h("span", {class: "mc-share"}, "")
-    return {fill, share, row: h("li", {}, h("span", {class: "mc-digit"}, `${digit}`), h("span", {class: "mc-bar", "aria-hidden": "true"}, fill), share)}
+    return {
+      fill,
+      share,
+      row: h(
+        "li",
+        {},
+        h("span", {class: "mc-digit"}, `${digit}`),
+        h("span", {class: "mc-bar", "aria-hidden": "true"}, fill),
+        share,
+      ),
+    }
   })
-  const list = h("ul", {class: "mc-bars", "aria-label": "How probable each digit is"}, ...rows.map((row) => row.row))
-  const show = (answer) => rows.forEach(({fill, share, row}, digit) => {
-    const probability = answer?.probabilities?.[digit]
-    fill.style.width = `${100 * (probability ?? 0)}%`
-    share.textContent = probability === undefined ? "" : percent(probability)
-    row.classList.toggle("mc-best", probability !== undefined && answer.label === digit)
-  })
+  const list = h(
+    "ul",
+    {class: "mc-bars", "aria-label": "How probable each digit is"},
+    ...rows.map((row) => row.row),
+  )
+  const show = (answer) =>
+    rows.forEach(({fill, share, row}, digit) => {
+      const probability = answer?.probabilities?.[digit]
+      fill.style.width = `${100 * (probability ?? 0)}%`
+      share.textContent = probability === undefined ? "" : percent(probability)
+      row.classList.toggle("mc-best", probability !== undefined && answer.label === digit)
+    })
   return {list, show}
 }
 
 export function render({model, el}) {
   const side = model.get("side")
-  const canvas = h("canvas", {width: side, height: side, class: "mc-canvas", tabindex: 0, role: "application", "aria-label": "Pad to draw a digit on"})
+  const canvas = h("canvas", {
+    width: side,
+    height: side,
+    class: "mc-canvas",
+    tabindex: 0,
+    role: "application",
+    "aria-label": "Pad to draw a digit on",
+  })
   const help = h("p", {class: "mc-help", id: uniqueId("help")}, HOW)
   canvas.setAttribute("aria-describedby", help.id)
   const cursor = h("span", {class: "mc-cursor", hidden: true, "aria-hidden": "true"})
@@ -80,7 +105,10 @@ export function render({model, el}) {
 
   const place = (event) => {
     const box = canvas.getBoundingClientRect()
-    return {x: ((event.clientX - box.left) * side) / box.width, y: ((event.clientY - box.top) * side) / box.height}
+    return {
+      x: ((event.clientX - box.left) * side) / box.width,
+      y: ((event.clientY - box.top) * side) / box.height,
+    }
   }
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -127,7 +155,10 @@ export function render({model, el}) {
     } else if (event.key in MOVES) {
       const [dx, dy] = MOVES[event.key]
       const length = (event.shiftKey ? 5 : 1) * (side / 28)
-      const next = {x: Math.min(Math.max(at.x + dx * length, 0), side), y: Math.min(Math.max(at.y + dy * length, 0), side)}
+      const next = {
+        x: Math.min(Math.max(at.x + dx * length, 0), side),
+        y: Math.min(Math.max(at.y + dy * length, 0), side),
+      }
       if (down) line(at, next)
       at = next
     } else return
@@ -140,7 +171,8 @@ export function render({model, el}) {
     showCursor(false)
   })
 
-  const button = (words, action) => h("button", {type: "button", class: "mc-button", onclick: action}, words)
+  const button = (words, action) =>
+    h("button", {type: "button", class: "mc-button", onclick: action}, words)
   const undo = button("Undo", () => {
     const before = steps.pop()
     if (before) context.putImageData(before, 0, 0)
@@ -171,17 +203,37 @@ export function render({model, el}) {
     send()
   })
   if (!model.get("samples")?.byteLength) sample.hidden = true
-  const pen = h("select", {"aria-label": "Width of the pen"}, ...Object.keys(PENS).map((name) => h("option", {value: name, selected: name === "medium"}, name)))
-  const tools = h("div", {class: "mc-tools", role: "group", "aria-label": "Tools"}, wipe, undo, sample, h("label", {}, "Pen ", pen))
+  const pen = h(
+    "select",
+    {"aria-label": "Width of the pen"},
+    ...Object.keys(PENS).map((name) =>
+      h("option", {value: name, selected: name === "medium"}, name),
+    ),
+  )
+  const tools = h(
+    "div",
+    {class: "mc-tools", role: "group", "aria-label": "Tools"},
+    wipe,
+    undo,
+    sample,
+    h("label", {}, "Pen ", pen),
+  )
 
   const keep = h("div", {class: "mc-tools", role: "group", "aria-label": "Keep this drawing"})
   if (model.get("can_keep")) {
-    const digit = h("select", {"aria-label": "Which digit did you draw?"}, ...Array.from({length: 10}, (_, i) => h("option", {value: i}, `${i}`)))
+    const digit = h(
+      "select",
+      {"aria-label": "Which digit did you draw?"},
+      ...Array.from({length: 10}, (_, i) => h("option", {value: i}, `${i}`)),
+    )
     keep.append(
       h("label", {}, "This is a ", digit),
       button("Keep", () => {
         send()
-        model.set("kept", {label: Number(digit.value), number: (model.get("kept")?.number ?? 0) + 1})
+        model.set("kept", {
+          label: Number(digit.value),
+          number: (model.get("kept")?.number ?? 0) + 1,
+        })
         model.save_changes()
       }),
     )
@@ -194,7 +246,8 @@ export function render({model, el}) {
   }
   model.on("change:answer", answered)
   clear()
-  const lay = () => { // a picture that Python laid on the pad, or that was drawn in another view of it
+  const lay = () => {
+    // a picture that Python laid on the pad, or that was drawn in another view of it
     const picture = model.get("image")
     if (picture === mine || picture?.byteLength !== side * side) return
     const pixels = context.createImageData(side, side)
@@ -206,8 +259,19 @@ export function render({model, el}) {
   }
   lay()
   model.on("change:image", lay)
-  const left = h("div", {class: "mc-left"}, h("div", {class: "mc-paper"}, canvas, cursor), tools, keep)
-  const pad = h("div", {class: "mc mc-pad"}, help, h("div", {class: "mc-row"}, left, h("div", {class: "mc-right"}, said, list)))
+  const left = h(
+    "div",
+    {class: "mc-left"},
+    h("div", {class: "mc-paper"}, canvas, cursor),
+    tools,
+    keep,
+  )
+  const pad = h(
+    "div",
+    {class: "mc mc-pad"},
+    help,
+    h("div", {class: "mc-row"}, left, h("div", {class: "mc-right"}, said, list)),
+  )
   el.append(pad)
   answered()
   return () => {

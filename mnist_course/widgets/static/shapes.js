@@ -1,22 +1,36 @@
-// A network as a list of layers to change: what each makes of what it gets, and PyTorch's own words where it cannot run.
+// A network as a list of layers to change: what each makes of what it gets, and PyTorch's own words
+// where it cannot run.
 
 import {KINDS, MOST_LAYERS, NET, RANGES, explore, nameLayers, withCommas} from "./arithmetic.js"
 import {h, liveRegion, uniqueId} from "./common.js"
 
 const HOW =
-  "Change a number and see what becomes of the layers behind it. A field that you leave empty is filled in: with what arrives, or, for a stride, " +
-  "with the size of the window. What it is filled in with stands there in italics."
+  "Change a number and see what becomes of the layers behind it. A field that you leave empty is " +
+  "filled in: with what arrives, or, for a stride, with the size of the window. What it is " +
+  "filled in with stands there in italics."
 const NONE = "–"
 const SIZES = ["channels", "height", "width"] // of the input
-const NOTE = "It reads every row of every map by itself; a Flatten before it would hand it all of them at once."
+const NOTE =
+  "It reads every row of every map by itself; a Flatten before it would hand it all of them at " +
+  "once."
 
 const bySize = (sizes) => sizes.join(" x ")
 const range = (name) => `a whole number from ${RANGES[name].map(withCommas).join(" to ")}`
 
-/** A number of a layer, or of the input. `take` gets what the user typed once it is a fair value; `complain` what to say until then. */
+/**
+ * A number of a layer, or of the input. `take` gets what the user typed once it is a fair value;
+ * `complain` what to say until then.
+ */
 function field({name, of, optional, take, complain}) {
   const [min, max] = RANGES[name]
-  const input = h("input", {type: "number", inputmode: "numeric", min, max, step: 1, "aria-label": `${name} of ${of}`})
+  const input = h("input", {
+    type: "number",
+    inputmode: "numeric",
+    min,
+    max,
+    step: 1,
+    "aria-label": `${name} of ${of}`,
+  })
   let value = null // of the model
   const typed = () => {
     if (input.validity.badInput || (input.value === "" && !optional)) return undefined
@@ -32,7 +46,10 @@ function field({name, of, optional, take, complain}) {
     const number = typed()
     if (number === undefined) {
       input.setAttribute("aria-invalid", "true")
-      complain(`${name} of ${input.dataset.of} stays ${value ?? "as it is filled in"}: it must be ${range(name)}.`)
+      complain(
+        `${name} of ${input.dataset.of} stays ${value ?? "as it is filled in"}: ` +
+          `it must be ${range(name)}.`,
+      )
       return
     }
     input.removeAttribute("aria-invalid")
@@ -70,7 +87,9 @@ export function render({model, el}) {
   }
   let focus = null // which button of which layer gets the focus once the list has changed
   const change = (next, place, button) => {
-    focus = next.length ? {place: Math.min(Math.max(place, 0), next.length - 1), button} : {add: true}
+    focus = next.length
+      ? {place: Math.min(Math.max(place, 0), next.length - 1), button}
+      : {add: true}
     send("layers", next)
   }
   const move = (i, by) => {
@@ -79,7 +98,9 @@ export function render({model, el}) {
     change(next, i + by, by < 0 ? "up" : "down")
   }
 
-  /** The table's row of one layer, and the row below it that speaks where something is to be said. */
+  /**
+   * The table's row of one layer, and the row below it that speaks where something is to be said.
+   */
   const makeRow = (kind, i) => {
     const fields = Object.entries(KINDS[kind]).map(([name, standard]) => [
       name,
@@ -88,29 +109,54 @@ export function render({model, el}) {
         of: kind,
         optional: standard === null,
         complain,
-        take: (number) => send("layers", layers().map((layer, j) => (j === i ? {...layer, [name]: number} : layer))),
+        take: (number) =>
+          send(
+            "layers",
+            layers().map((layer, j) => (j === i ? {...layer, [name]: number} : layer)),
+          ),
       }),
     ])
     const button = (sign, action) => h("button", {type: "button", onclick: action}, sign)
     const buttons = {
       up: button("↑", () => move(i, -1)),
       down: button("↓", () => move(i, 1)),
-      remove: button("×", () => change(layers().filter((_, j) => j !== i), i, "remove")),
+      remove: button("×", () =>
+        change(
+          layers().filter((_, j) => j !== i),
+          i,
+          "remove",
+        ),
+      ),
     }
     const name = h("span")
-    const settings = fields.length ? [h("div", {class: "mc-settings"}, ...fields.map(([, one]) => one.element))] : []
+    const settings = fields.length
+      ? [h("div", {class: "mc-settings"}, ...fields.map(([, one]) => one.element))]
+      : []
     const cell = (label) => h("td", {class: "mc-number", role: "cell", "data-label": label})
-    const cells = {shape: cell("shape"), params: cell("parameters"), macs: cell("MACs"), sees: cell("sees")}
+    const cells = {
+      shape: cell("shape"),
+      params: cell("parameters"),
+      macs: cell("MACs"),
+      sees: cell("sees"),
+    }
     const row = h(
       "tr",
       {role: "row"},
       h("th", {scope: "row", role: "rowheader", class: "mc-name"}, name, h("small", {}, kind)),
       h("td", {role: "cell", class: "mc-wide"}, ...settings),
       ...Object.values(cells),
-      h("td", {role: "cell", class: "mc-moves-cell"}, h("div", {class: "mc-moves"}, ...Object.values(buttons))),
+      h(
+        "td",
+        {role: "cell", class: "mc-moves-cell"},
+        h("div", {class: "mc-moves"}, ...Object.values(buttons)),
+      ),
     )
     const words = h("div")
-    const below = h("tr", {role: "row", class: "mc-said", hidden: true}, h("td", {colspan: 7, role: "cell", class: "mc-wide"}, words))
+    const below = h(
+      "tr",
+      {role: "row", class: "mc-said", hidden: true},
+      h("td", {colspan: 7, role: "cell", class: "mc-wide"}, words),
+    )
     const update = (layer, layerName, shape, found, error, count) => {
       name.textContent = layerName
       buttons.up.setAttribute("aria-label", `Move ${layerName} up`)
@@ -118,7 +164,11 @@ export function render({model, el}) {
       buttons.remove.setAttribute("aria-label", `Remove ${layerName}`)
       buttons.up.disabled = i === 0
       buttons.down.disabled = i === count - 1
-      const filled = {in_channels: shape?.length === 3 ? shape[0] : null, in_features: shape?.at(-1), stride: layer.kernel_size}
+      const filled = {
+        in_channels: shape?.length === 3 ? shape[0] : null,
+        in_features: shape?.at(-1),
+        stride: layer.kernel_size,
+      }
       for (const [setting, one] of fields) one.update(layer[setting], filled[setting], layerName)
       cells.shape.textContent = found ? bySize(found.outputShape) : NONE
       cells.params.textContent = found ? withCommas(found.params) : NONE
@@ -127,7 +177,11 @@ export function render({model, el}) {
       const note = found?.kind === "Linear" && found.outputShape.length === 3
       below.hidden = !error && !note
       words.className = error ? "mc-fault" : "mc-note"
-      words.textContent = error ? `${error.type ? `${error.type}: ` : ""}${error.text}` : note ? NOTE : ""
+      words.textContent = error
+        ? `${error.type ? `${error.type}: ` : ""}${error.text}`
+        : note
+          ? NOTE
+          : ""
     }
     return {row, below, update, buttons}
   }
@@ -138,25 +192,73 @@ export function render({model, el}) {
       of: "the input",
       optional: false,
       complain: (text) => complain(text),
-      take: (number) => send("input_size", model.get("input_size").map((size, j) => (j === i ? number : size))),
+      take: (number) =>
+        send(
+          "input_size",
+          model.get("input_size").map((size, j) => (j === i ? number : size)),
+        ),
     }),
   )
-  const input = h("div", {class: "mc-settings", role: "group", "aria-label": "The input"}, h("strong", {}, "input"), ...sizes.map((size) => size.element))
-  const heads = {layer: "", settings: "mc-wide", "output shape": "mc-number", parameters: "mc-number", MACs: "mc-number", sees: "mc-number", change: "mc-number"}
+  const input = h(
+    "div",
+    {class: "mc-settings", role: "group", "aria-label": "The input"},
+    h("strong", {}, "input"),
+    ...sizes.map((size) => size.element),
+  )
+  const heads = {
+    layer: "",
+    settings: "mc-wide",
+    "output shape": "mc-number",
+    parameters: "mc-number",
+    MACs: "mc-number",
+    sees: "mc-number",
+    change: "mc-number",
+  }
   const body = h("tbody", {role: "rowgroup"})
-  const total = {params: h("td", {class: "mc-number", role: "cell", "data-label": "parameters"}), macs: h("td", {class: "mc-number", role: "cell", "data-label": "MACs"})}
+  const total = {
+    params: h("td", {class: "mc-number", role: "cell", "data-label": "parameters"}),
+    macs: h("td", {class: "mc-number", role: "cell", "data-label": "MACs"}),
+  }
   const totalName = h("th", {scope: "row", role: "rowheader", class: "mc-total"})
   const empty = () => h("td", {role: "cell", class: "mc-empty"})
   const table = h(
     "table",
     {class: "mc-ledger", role: "table", "aria-labelledby": caption},
     h("caption", {id: caption}, "The layers, in the order in which an image meets them"),
-    h("thead", {role: "rowgroup"}, h("tr", {role: "row"}, ...Object.entries(heads).map(([text, look]) => h("th", {scope: "col", role: "columnheader", class: look}, text)))),
+    h(
+      "thead",
+      {role: "rowgroup"},
+      h(
+        "tr",
+        {role: "row"},
+        ...Object.entries(heads).map(([text, look]) =>
+          h("th", {scope: "col", role: "columnheader", class: look}, text),
+        ),
+      ),
+    ),
     body,
-    h("tfoot", {role: "rowgroup"}, h("tr", {role: "row"}, totalName, h("td", {role: "cell", class: "mc-wide"}), empty(), total.params, total.macs, empty(), empty())),
+    h(
+      "tfoot",
+      {role: "rowgroup"},
+      h(
+        "tr",
+        {role: "row"},
+        totalName,
+        h("td", {role: "cell", class: "mc-wide"}),
+        empty(),
+        total.params,
+        total.macs,
+        empty(),
+        empty(),
+      ),
+    ),
   )
 
-  const kind = h("select", {"aria-label": "Add a layer of this kind"}, ...Object.keys(KINDS).map((name) => h("option", {value: name}, name)))
+  const kind = h(
+    "select",
+    {"aria-label": "Add a layer of this kind"},
+    ...Object.keys(KINDS).map((name) => h("option", {value: name}, name)),
+  )
   const after = h("select", {"aria-label": "behind which layer"})
   const add = h(
     "button",
@@ -182,7 +284,11 @@ export function render({model, el}) {
     },
     "The course's Net",
   )
-  const tools = h("div", {class: "mc-tools", role: "group", "aria-label": "New layer, or the course's Net again"})
+  const tools = h("div", {
+    class: "mc-tools",
+    role: "group",
+    "aria-label": "New layer, or the course's Net again",
+  })
   tools.append(h("label", {}, "Add a ", kind), h("label", {}, " behind ", after), add, reset)
 
   let rows = []
@@ -203,14 +309,26 @@ export function render({model, el}) {
       shown = kinds
       rows = list.map((layer, i) => makeRow(layer.kind, i))
       body.replaceChildren(...rows.flatMap(({row, below}) => [row, below]))
-      after.replaceChildren(h("option", {value: 0}, "the input"), ...names.map((name, i) => h("option", {value: i + 1}, name)))
+      after.replaceChildren(
+        h("option", {value: 0}, "the input"),
+        ...names.map((name, i) => h("option", {value: i + 1}, name)),
+      )
       after.value = list.length
       add.disabled = list.length >= MOST_LAYERS
     }
-    sizes.forEach((one, i) => one.update(size[i], null, "the input"))
+    sizes.forEach((one, i) => {
+      one.update(size[i], null, "the input")
+    })
     rows.forEach(({update: show}, i) => {
       const arrives = i === 0 ? size : found.rows[i - 1]?.outputShape
-      show(list[i], names[i], arrives, found.rows[i], found.error?.index === i ? found.error : null, list.length)
+      show(
+        list[i],
+        names[i],
+        arrives,
+        found.rows[i],
+        found.error?.index === i ? found.error : null,
+        list.length,
+      )
     })
     total.params.textContent = withCommas(found.params)
     total.macs.textContent = withCommas(found.macs)
@@ -219,7 +337,11 @@ export function render({model, el}) {
     const out = found.rows.length ? found.rows.at(-1).outputShape : size
     summary = error
       ? [`${error.name} cannot run. ${error.type ? `${error.type}: ` : ""}${error.text}`, true]
-      : [`The network runs: ${bySize(size)} in, ${bySize(out)} out, ${withCommas(found.params)} parameters, ${withCommas(found.macs)} MACs.`, false]
+      : [
+          `The network runs: ${bySize(size)} in, ${bySize(out)} out, ` +
+            `${withCommas(found.params)} parameters, ${withCommas(found.macs)} MACs.`,
+          false,
+        ]
     say(...summary)
     if (focus) {
       const target = focus.add ? add : rows[focus.place].buttons[focus.button]
@@ -230,7 +352,17 @@ export function render({model, el}) {
 
   const help = h("p", {class: "mc-help"}, HOW)
   // JupyterLab has plans of its own for many keys
-  el.append(h("div", {class: "mc mc-shapes", "data-lm-suppress-shortcuts": "true"}, help, said, input, table, tools))
+  el.append(
+    h(
+      "div",
+      {class: "mc mc-shapes", "data-lm-suppress-shortcuts": "true"},
+      help,
+      said,
+      input,
+      table,
+      tools,
+    ),
+  )
   for (const name of ["layers", "input_size"]) model.on(`change:${name}`, update)
   update()
   return () => {

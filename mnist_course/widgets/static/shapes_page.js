@@ -1,6 +1,6 @@
 // The explorer of shapes on a page without a kernel: its values stand beside it in shapes.json.
 
-import {PageModel} from "./home.js"
+import {PageModel} from "./page_model.js"
 import {render} from "./shapes.js"
 
 /** Put the explorer into an element; the model, so that a page can watch its values. */

@@ -1,27 +1,50 @@
-// The arithmetic of a kernel that slides over an image: a patch, its products, their sum, and the map of all sums.
+// The arithmetic of a kernel that slides over an image: a patch, its products, their sum, and the
+// map of all sums.
 
 /** How many places a kernel has along one direction. */
 export function places(size, kernelSize, stride, padding) {
   return Math.floor((size + 2 * padding - kernelSize) / stride) + 1
 }
 
-/** Rows and columns of the map that a kernel (rows of numbers) makes of an image ({pixels, height, width}). */
+/**
+ * Rows and columns of the map that a kernel (rows of numbers) makes of an image
+ * ({pixels, height, width}).
+ */
 export function mapSize({height, width}, kernel, {stride = 1, padding = 0} = {}) {
-  return [places(height, kernel.length, stride, padding), places(width, kernel[0].length, stride, padding)]
+  return [
+    places(height, kernel.length, stride, padding),
+    places(width, kernel[0].length, stride, padding),
+  ]
 }
 
-/** One place, [row, column] of the map: the patch, which of its pixels belong to the border, the products, their sum, and what stands in the map. */
-export function step({pixels, height, width}, kernel, [row, column], {stride = 1, padding = 0, bias = 0, relu = false} = {}) {
+/**
+ * One place, [row, column] of the map: the patch, which of its pixels belong to the border, the
+ * products, their sum, and what stands in the map.
+ */
+export function step(
+  {pixels, height, width},
+  kernel,
+  [row, column],
+  {stride = 1, padding = 0, bias = 0, relu = false} = {},
+) {
   const [top, left] = [row * stride - padding, column * stride - padding]
-  const border = kernel.map((line, i) => line.map((_, j) => top + i < 0 || top + i >= height || left + j < 0 || left + j >= width))
-  const patch = kernel.map((line, i) => line.map((_, j) => (border[i][j] ? 0 : pixels[(top + i) * width + left + j])))
+  const border = kernel.map((line, i) =>
+    line.map((_, j) => top + i < 0 || top + i >= height || left + j < 0 || left + j >= width),
+  )
+  const patch = kernel.map((line, i) =>
+    line.map((_, j) => (border[i][j] ? 0 : pixels[(top + i) * width + left + j])),
+  )
   const products = kernel.map((line, i) => line.map((number, j) => number * patch[i][j]))
   const sum = products.flat().reduce((total, product) => total + product, 0)
   return {patch, border, products, sum, output: relu ? Math.max(0, sum + bias) : sum + bias}
 }
 
 /** Every place: the map, row by row. */
-export function slide({pixels, height, width}, kernel, {stride = 1, padding = 0, bias = 0, relu = false} = {}) {
+export function slide(
+  {pixels, height, width},
+  kernel,
+  {stride = 1, padding = 0, bias = 0, relu = false} = {},
+) {
   const [rows, columns] = mapSize({height, width}, kernel, {stride, padding})
   const values = new Float64Array(rows * columns)
   for (let row = 0; row < rows; row++)
@@ -67,24 +90,42 @@ export function following([row, column], [rows, columns]) {
   return [Math.floor(next / columns), next % columns]
 }
 
-/** The place where the kernel lies as nearly as possible on the same pixels, after size, stride or padding have changed. */
+/**
+ * The place where the kernel lies as nearly as possible on the same pixels, after size, stride or
+ * padding have changed.
+ */
 export function kept(place, before, after, size) {
   const middle = (index) => index * before.stride - before.padding + before.kernel.length / 2
-  const index = (pixel) => Math.round((pixel - after.kernel.length / 2 + after.padding) / after.stride)
-  return inside(place.map((number) => index(middle(number))), mapSize({height: size, width: size}, after.kernel, after))
+  const index = (pixel) =>
+    Math.round((pixel - after.kernel.length / 2 + after.padding) / after.stride)
+  return inside(
+    place.map((number) => index(middle(number))),
+    mapSize({height: size, width: size}, after.kernel, after),
+  )
 }
 
 /** A kernel of another size: zeros around it, or its middle. */
 export function resized(kernel, size) {
   const shift = (size - kernel.length) / 2
-  return Array.from({length: size}, (_, i) => Array.from({length: size}, (_, j) => kernel[i - shift]?.[j - shift] ?? 0))
+  return Array.from({length: size}, (_, i) =>
+    Array.from({length: size}, (_, j) => kernel[i - shift]?.[j - shift] ?? 0),
+  )
 }
 
-// The colours of matplotlib's PuOr, as in the lessons' pictures: orange below 0, white at 0, purple above
+// The colours of matplotlib's PuOr, as in the lessons' pictures: orange below 0, white at 0, purple
+// above
 const COLOURS = [
-  [127, 59, 8], [179, 88, 6], [224, 130, 20], [253, 184, 99],
-  [254, 224, 182], [247, 247, 247], [216, 218, 235], [178, 171, 210],
-  [128, 115, 172], [84, 39, 136], [45, 0, 75],
+  [127, 59, 8],
+  [179, 88, 6],
+  [224, 130, 20],
+  [253, 184, 99],
+  [254, 224, 182],
+  [247, 247, 247],
+  [216, 218, 235],
+  [178, 171, 210],
+  [128, 115, 172],
+  [84, 39, 136],
+  [45, 0, 75],
 ]
 
 /** Red, green and blue for a number from -1 to 1. */
@@ -96,6 +137,8 @@ export function diverging(share) {
 
 /** Black or white, whichever can be read on a colour. */
 export function readable(colour) {
-  const [r, g, b] = colour.map((value) => (value <= 10.3 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4))
+  const [r, g, b] = colour.map((value) =>
+    value <= 10.3 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4,
+  )
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff"
 }

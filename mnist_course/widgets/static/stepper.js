@@ -1,7 +1,19 @@
-// A kernel that is laid on a digit by hand: the patch under it, the products, their sum, and the map that fills in place by place.
+// A kernel that is laid on a digit by hand: the patch under it, the products, their sum, and the
+// map that fills in place by place.
 
 import {h, liveRegion, uniqueId} from "./common.js"
-import {diverging, following, inside, kept, mapSize, moved, readable, resized, slide, step} from "./slide.js"
+import {
+  diverging,
+  following,
+  inside,
+  kept,
+  mapSize,
+  moved,
+  readable,
+  resized,
+  slide,
+  step,
+} from "./slide.js"
 
 const SIDE = 28
 const MOST = 1000 // the largest number that Python takes for a kernel or a bias
@@ -9,7 +21,8 @@ const EVERY = 100 // milliseconds between two messages while the kernel moves
 const PACE = 30 // milliseconds at each place while the kernel slides by itself
 const WATCHED = ["image", "kernel", "bias", "stride", "padding", "relu", "place"]
 const HOW =
-  "Drag the frame over the digit, or press a place on the map. With the keyboard: arrow keys move it by one place, with Shift by five; Home, End, Page Up and Page Down take it to the edges."
+  "Drag the frame over the digit, or press a place on the map. With the keyboard: arrow keys " +
+  "move it by one place, with Shift by five; Home, End, Page Up and Page Down take it to the edges."
 
 /** Two decimals, and never "-0.00". */
 function number(value) {
@@ -33,12 +46,16 @@ function tint(element, rgb) {
 
 /** The bytes of a picture as numbers from 0 (paper) to 1 (ink). */
 function pixelsOf(view) {
-  return Float64Array.from({length: SIDE * SIDE}, (_, i) => (view?.byteLength === SIDE * SIDE ? view.getUint8(i) / 255 : 0))
+  return Float64Array.from({length: SIDE * SIDE}, (_, i) =>
+    view?.byteLength === SIDE * SIDE ? view.getUint8(i) / 255 : 0,
+  )
 }
 
 /** Rows of cells under a name; `make` gives what stands in each. */
 function table(name, size, make) {
-  const cells = Array.from({length: size}, (_, i) => Array.from({length: size}, (_, j) => make(i, j)))
+  const cells = Array.from({length: size}, (_, i) =>
+    Array.from({length: size}, (_, j) => make(i, j)),
+  )
   const body = h("tbody", {}, ...cells.map((line) => h("tr", {}, ...line)))
   return {cells, element: h("table", {class: "mc-numbers"}, h("caption", {}, name), body)}
 }
@@ -46,8 +63,13 @@ function table(name, size, make) {
 export function render({model, el}) {
   const help = h("p", {class: "mc-help", id: uniqueId("help")}, HOW)
   const digit = h("canvas", {
-    class: "mc-grid mc-drag", width: SIDE, height: SIDE, tabindex: 0, role: "application",
-    "aria-label": "Digit with the kernel on it", "aria-describedby": help.id,
+    class: "mc-grid mc-drag",
+    width: SIDE,
+    height: SIDE,
+    tabindex: 0,
+    role: "application",
+    "aria-label": "Digit with the kernel on it",
+    "aria-describedby": help.id,
   })
   const paper = h("span", {class: "mc-border", "aria-hidden": "true"})
   const frame = h("span", {class: "mc-frame", "aria-hidden": "true"})
@@ -64,9 +86,14 @@ export function render({model, el}) {
   let own = null // the field in which somebody is typing
   let visited = {shape: "", places: new Uint8Array(0)}
   let grab = null // the pointer that drags, and where it took hold of the kernel
-  let [sent, waiting, sliding] = [0, null, null]
+  let sent = 0
+  let waiting = null
+  let sliding = null
 
-  const settings = () => Object.fromEntries(["kernel", "bias", "stride", "padding", "relu"].map((name) => [name, model.get(name)]))
+  const settings = () =>
+    Object.fromEntries(
+      ["kernel", "bias", "stride", "padding", "relu"].map((name) => [name, model.get(name)]),
+    )
   const size = () => mapSize({height: SIDE, width: SIDE}, model.get("kernel"), settings())
   const place = () => inside(model.get("place"), size())
 
@@ -104,13 +131,24 @@ export function render({model, el}) {
     const products = table("products", k, cell)
     const fields = []
     const kernel = table("kernel", k, (i, j) => {
-      const field = h("input", {type: "number", step: "any", min: -MOST, max: MOST, inputmode: "text", "aria-label": `Kernel, row ${i}, column ${j}`})
+      const field = h("input", {
+        type: "number",
+        step: "any",
+        min: -MOST,
+        max: MOST,
+        inputmode: "text",
+        "aria-label": `Kernel, row ${i}, column ${j}`,
+      })
       field.addEventListener("input", () => {
         const value = typed(field)
         field.setAttribute("aria-invalid", value === null)
         if (value === null) return
         own = field
-        change({kernel: model.get("kernel").map((line, y) => line.map((old, x) => (y === i && x === j ? value : old)))})
+        change({
+          kernel: model
+            .get("kernel")
+            .map((line, y) => line.map((old, x) => (y === i && x === j ? value : old))),
+        })
         own = null
       })
       field.addEventListener("change", () => write(field, model.get("kernel")[i][j]))
@@ -118,7 +156,8 @@ export function render({model, el}) {
       return h("td", {}, field)
     })
     tables = {k, patch, kernel, products, fields}
-    const behind = (sign, {element}) => h("div", {class: "mc-term"}, h("span", {class: "mc-sign"}, sign), element)
+    const behind = (sign, {element}) =>
+      h("div", {class: "mc-term"}, h("span", {class: "mc-sign"}, sign), element)
     numbers.replaceChildren(patch.element, behind("×", kernel), behind("=", products))
   }
 
@@ -172,17 +211,24 @@ export function render({model, el}) {
 
     const cells = SIDE + 2 * padding
     Object.assign(frame.style, {
-      top: `${(100 * row * stride) / cells}%`, left: `${(100 * column * stride) / cells}%`,
-      width: `${(100 * k) / cells}%`, height: `${(100 * k) / cells}%`,
+      top: `${(100 * row * stride) / cells}%`,
+      left: `${(100 * column * stride) / cells}%`,
+      width: `${(100 * k) / cells}%`,
+      height: `${(100 * k) / cells}%`,
     })
     Object.assign(spot.style, {
-      top: `${(100 * row) / seen.rows}%`, left: `${(100 * column) / seen.columns}%`,
-      width: `${100 / seen.columns}%`, height: `${100 / seen.rows}%`,
+      top: `${(100 * row) / seen.rows}%`,
+      left: `${(100 * column) / seen.columns}%`,
+      width: `${100 / seen.columns}%`,
+      height: `${100 / seen.rows}%`,
     })
     digitWords.textContent = `Digit, ${SIDE} x ${SIDE}${padding ? ", and a border of zeros" : ""}`
     mapWords.textContent = `Map, ${seen.rows} x ${seen.columns}`
     const [least, most] = [Math.min(...seen.values), Math.max(...seen.values)]
-    map.setAttribute("aria-label", `Map of ${seen.rows} x ${seen.columns} numbers, from ${number(least)} to ${number(most)}`)
+    map.setAttribute(
+      "aria-label",
+      `Map of ${seen.rows} x ${seen.columns} numbers, from ${number(least)} to ${number(most)}`,
+    )
     lowest.textContent = number(-top)
     highest.textContent = number(top)
 
@@ -190,7 +236,11 @@ export function render({model, el}) {
     const largest = Math.max(...kernel.flat().map(Math.abs)) || 1
     for (let i = 0; i < k; i++)
       for (let j = 0; j < k; j++) {
-        const [pixel, product, field] = [tables.patch.cells[i][j], tables.products.cells[i][j], tables.fields[i * k + j]]
+        const [pixel, product, field] = [
+          tables.patch.cells[i][j],
+          tables.products.cells[i][j],
+          tables.fields[i * k + j],
+        ]
         pixel.textContent = number(here.patch[i][j])
         pixel.classList.toggle("mc-outside", here.border[i][j])
         tint(pixel, Array(3).fill(255 * here.patch[i][j]))
@@ -202,10 +252,16 @@ export function render({model, el}) {
 
     const sum = `Row ${row}, column ${column}: the ${k * k} products add up to ${number(here.sum)}.`
     const more = bias ? ` With the bias of ${number(bias)}: ${number(here.sum + bias)}.` : ""
-    const end = !relu ? "" : here.output === here.sum + bias ? " ReLU leaves that as it is." : " ReLU makes that 0."
+    const end = !relu
+      ? ""
+      : here.output === here.sum + bias
+        ? " ReLU leaves that as it is."
+        : " ReLU makes that 0."
     if (said.textContent !== sum + more + end) said.textContent = sum + more + end
 
-    const same = model.get("kernels").findIndex((one) => JSON.stringify(one.kernel) === JSON.stringify(kernel))
+    const same = model
+      .get("kernels")
+      .findIndex((one) => JSON.stringify(one.kernel) === JSON.stringify(kernel))
     choice.value = same < 0 ? "" : `${same}`
     sizes.value = `${k}`
     if (own !== biasField) write(biasField, bias)
@@ -219,9 +275,13 @@ export function render({model, el}) {
   const cellAt = (event) => {
     const box = digit.getBoundingClientRect()
     const cells = SIDE + 2 * model.get("padding")
-    return [((event.clientY - box.top) / box.height) * cells, ((event.clientX - box.left) / box.width) * cells]
+    return [
+      ((event.clientY - box.top) / box.height) * cells,
+      ((event.clientX - box.left) / box.width) * cells,
+    ]
   }
-  const drag = (event) => moveTo(cellAt(event).map((cell, i) => Math.round((cell - grab.hold[i]) / model.get("stride"))))
+  const drag = (event) =>
+    moveTo(cellAt(event).map((cell, i) => Math.round((cell - grab.hold[i]) / model.get("stride"))))
 
   digit.addEventListener("pointerdown", (event) => {
     if (grab || (event.pointerType === "mouse" && event.button !== 0)) return
@@ -232,7 +292,8 @@ export function render({model, el}) {
     const k = model.get("kernel").length
     const hold = place().map((index, i) => cellAt(event)[i] - index * model.get("stride"))
     const onIt = hold.every((part) => part >= 0 && part <= k)
-    grab = {id: event.pointerId, hold: onIt ? hold : [k / 2, k / 2]} // beside the kernel: it jumps under the pointer
+    // beside the kernel: it jumps under the pointer
+    grab = {id: event.pointerId, hold: onIt ? hold : [k / 2, k / 2]}
     drag(event)
   })
   digit.addEventListener("pointermove", (event) => {
@@ -256,7 +317,10 @@ export function render({model, el}) {
     const box = map.getBoundingClientRect()
     const [rows, columns] = size()
     stop()
-    moveTo([Math.floor(((event.clientY - box.top) / box.height) * rows), Math.floor(((event.clientX - box.left) / box.width) * columns)])
+    moveTo([
+      Math.floor(((event.clientY - box.top) / box.height) * rows),
+      Math.floor(((event.clientX - box.left) / box.width) * columns),
+    ])
   })
 
   // ---- the kernel, moving by itself
@@ -277,7 +341,11 @@ export function render({model, el}) {
       if (following(place(), size()).every((index) => index === 0)) stop()
     }, PACE)
   }
-  const slideButton = h("button", {type: "button", class: "mc-button", onclick: () => (sliding === null ? start() : stop())}, "Slide")
+  const slideButton = h(
+    "button",
+    {type: "button", class: "mc-button", onclick: () => (sliding === null ? start() : stop())},
+    "Slide",
+  )
 
   // ---- what can be set
 
@@ -286,20 +354,51 @@ export function render({model, el}) {
     element.addEventListener("change", () => action(Number(element.value)))
     return element
   }
-  const choice = h("select", {"aria-label": "Kernel from the list"}, h("option", {value: ""}, "own numbers"))
+  const choice = h(
+    "select",
+    {"aria-label": "Kernel from the list"},
+    h("option", {value: ""}, "own numbers"),
+  )
   model.get("kernels").forEach((one, i) => {
     let group = [...choice.querySelectorAll("optgroup")].find((other) => other.label === one.group)
-    if (!group) choice.append((group = h("optgroup", {label: one.group})))
+    if (!group) {
+      group = h("optgroup", {label: one.group})
+      choice.append(group)
+    }
     group.append(h("option", {value: i}, one.name))
   })
   choice.addEventListener("change", () => {
     const one = model.get("kernels")[choice.value]
     if (one) change({kernel: one.kernel, bias: one.bias})
   })
-  const sizes = select([[3, "3 x 3"], [5, "5 x 5"]], (k) => change({kernel: resized(model.get("kernel"), k)}))
-  const strides = select([[1, "1"], [2, "2"]], (stride) => change({stride}))
-  const paddings = select([[0, "0"], [1, "1"]], (padding) => change({padding}))
-  const biasField = h("input", {type: "number", step: "any", min: -MOST, max: MOST, class: "mc-bias"})
+  const sizes = select(
+    [
+      [3, "3 x 3"],
+      [5, "5 x 5"],
+    ],
+    (k) => change({kernel: resized(model.get("kernel"), k)}),
+  )
+  const strides = select(
+    [
+      [1, "1"],
+      [2, "2"],
+    ],
+    (stride) => change({stride}),
+  )
+  const paddings = select(
+    [
+      [0, "0"],
+      [1, "1"],
+    ],
+    (padding) => change({padding}),
+  )
+  const biasField = h("input", {
+    type: "number",
+    step: "any",
+    min: -MOST,
+    max: MOST,
+    class: "mc-bias",
+  })
   biasField.addEventListener("input", () => {
     const bias = typed(biasField)
     biasField.setAttribute("aria-invalid", bias === null)
@@ -310,28 +409,66 @@ export function render({model, el}) {
   })
   biasField.addEventListener("change", () => write(biasField, model.get("bias")))
   const reluBox = h("input", {type: "checkbox", onchange: () => change({relu: reluBox.checked})})
-  const whole = h("input", {type: "checkbox", onchange: () => {
-    visited.shape = "" // it fills in anew
-    refresh()
-  }})
-  const nextDigit = h("button", {type: "button", class: "mc-button", onclick: () => {
-    const [samples, image] = [model.get("samples"), pixelsOf(model.get("image"))]
-    const count = samples.byteLength / image.length
-    const isThis = (n) => image.every((pixel, i) => samples.getUint8(n * image.length + i) / 255 === pixel)
-    const next = (Array.from({length: count}, (_, n) => n).findIndex(isThis) + 1) % count
-    change({image: new DataView(Uint8Array.from(image, (_, i) => samples.getUint8(next * image.length + i)).buffer)})
-  }}, "Next digit")
+  const whole = h("input", {
+    type: "checkbox",
+    onchange: () => {
+      visited.shape = "" // it fills in anew
+      refresh()
+    },
+  })
+  const nextDigit = h(
+    "button",
+    {
+      type: "button",
+      class: "mc-button",
+      onclick: () => {
+        const [samples, image] = [model.get("samples"), pixelsOf(model.get("image"))]
+        const count = samples.byteLength / image.length
+        const isThis = (n) =>
+          image.every((pixel, i) => samples.getUint8(n * image.length + i) / 255 === pixel)
+        const next = (Array.from({length: count}, (_, n) => n).findIndex(isThis) + 1) % count
+        change({
+          image: new DataView(
+            Uint8Array.from(image, (_, i) => samples.getUint8(next * image.length + i)).buffer,
+          ),
+        })
+      },
+    },
+    "Next digit",
+  )
   if (!model.get("samples")?.byteLength) nextDigit.hidden = true
 
-  const tools = h("div", {class: "mc-tools", role: "group", "aria-label": "Move"}, slideButton, h("label", {}, whole, " Fill in the whole map"), nextDigit)
-  const setting = h("div", {class: "mc-tools", role: "group", "aria-label": "Settings"},
-    h("label", {}, "Kernel ", choice), h("label", {}, "Size ", sizes), h("label", {}, "Bias ", biasField),
-    h("label", {}, "Stride ", strides), h("label", {}, "Padding ", paddings), h("label", {}, reluBox, " ReLU"))
-  const pictures = h("div", {class: "mc-pair"},
-    h("figure", {class: "mc-layer"}, digitWords, h("div", {class: "mc-sheet"}, digit, paper, frame)),
-    h("figure", {class: "mc-layer"}, mapWords, h("div", {class: "mc-sheet"}, map, spot), scale))
+  const tools = h(
+    "div",
+    {class: "mc-tools", role: "group", "aria-label": "Move"},
+    slideButton,
+    h("label", {}, whole, " Fill in the whole map"),
+    nextDigit,
+  )
+  const setting = h(
+    "div",
+    {class: "mc-tools", role: "group", "aria-label": "Settings"},
+    h("label", {}, "Kernel ", choice),
+    h("label", {}, "Size ", sizes),
+    h("label", {}, "Bias ", biasField),
+    h("label", {}, "Stride ", strides),
+    h("label", {}, "Padding ", paddings),
+    h("label", {}, reluBox, " ReLU"),
+  )
+  const pictures = h(
+    "div",
+    {class: "mc-pair"},
+    h(
+      "figure",
+      {class: "mc-layer"},
+      digitWords,
+      h("div", {class: "mc-sheet"}, digit, paper, frame),
+    ),
+    h("figure", {class: "mc-layer"}, mapWords, h("div", {class: "mc-sheet"}, map, spot), scale),
+  )
   const stepper = h("div", {class: "mc mc-stepper"}, help, pictures, tools, numbers, said, setting)
-  stepper.addEventListener("keydown", (event) => event.stopPropagation()) // JupyterLab has plans of its own for letters and arrows
+  // JupyterLab has plans of its own for letters and arrows
+  stepper.addEventListener("keydown", (event) => event.stopPropagation())
 
   const ramp = legend.getContext("2d")
   for (let i = 0; i <= 100; i++) {

@@ -1,4 +1,5 @@
-// Draw a digit and watch every layer: the network runs in the browser, with the weights that it is given.
+// Draw a digit and watch every layer: the network runs in the browser, with the weights that it is
+// given.
 
 import {Network, readFamiliar, strangenessOf} from "./cnn.js"
 import {h, paint} from "./common.js"
@@ -42,7 +43,9 @@ function strongest(activation) {
 export function render({model, el}) {
   const buffer = (name) => {
     const view = model.get(name)
-    return view?.byteLength ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : null
+    return view?.byteLength
+      ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
+      : null
   }
   const network = new Network(buffer("weights"))
   const familiar = readFamiliar(buffer("familiar"))
@@ -57,28 +60,41 @@ export function render({model, el}) {
 
   const look = () => {
     const image = model.get("image")
-    const bytes = image?.byteLength ? new Uint8Array(image.buffer, image.byteOffset, image.byteLength) : new Uint8Array(side * side)
+    const bytes = image?.byteLength
+      ? new Uint8Array(image.buffer, image.byteOffset, image.byteLength)
+      : new Uint8Array(side * side)
     const start = performance.now()
     const small = prepare(bytes, side, side)
     const seen = network.look(small)
     const milliseconds = performance.now() - start
     paint(page, small, 28, 28, 0, 255)
-    page.setAttribute("aria-label", "The drawing as the network gets it: 28 x 28 pixels, the digit in the middle")
+    page.setAttribute(
+      "aria-label",
+      "The drawing as the network gets it: 28 x 28 pixels, the digit in the middle",
+    )
     for (const {name, canvas, words} of figures) {
       const activation = seen.activations[name]
       const {values, height, width, high} = mosaic(activation, COLUMNS[name])
       paint(canvas, values, height, width, 0, high, 0.5)
       const [count, rows] = activation.shape
-      words.textContent = `${name}: ${rows ? `${count} maps of ${rows} x ${rows}` : `${count} numbers`}; ${strongest(activation)}`
+      const size = rows ? `${count} maps of ${rows} x ${rows}` : `${count} numbers`
+      words.textContent = `${name}: ${size}; ${strongest(activation)}`
       canvas.setAttribute("aria-label", words.textContent)
     }
     model.set("milliseconds", milliseconds)
-    model.set("answer", image?.byteLength ? judge(seen.probabilities, small, strangenessOf(seen, familiar)) : {})
+    model.set(
+      "answer",
+      image?.byteLength ? judge(seen.probabilities, small, strangenessOf(seen, familiar)) : {},
+    )
     model.save_changes()
   }
 
   const stop = renderPad({model, el})
-  const layers = h("section", {class: "mc mc-layers", "aria-label": "What each layer makes of it"}, h("figure", {class: "mc-layer"}, pageWords, page))
+  const layers = h(
+    "section",
+    {class: "mc mc-layers", "aria-label": "What each layer makes of it"},
+    h("figure", {class: "mc-layer"}, pageWords, page),
+  )
   layers.append(...figures.map((layer) => layer.figure))
   el.append(layers)
   model.on("change:image", look)

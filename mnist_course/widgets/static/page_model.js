@@ -1,4 +1,5 @@
-// A stand-in for the kernel's side of a widget, for pages that have no kernel: the same get, set and on as anywidget's model.
+// A stand-in for the kernel's side of a widget, for pages that have no kernel: the same get, set
+// and on as anywidget's model.
 
 export class PageModel {
   constructor(state) {
@@ -21,7 +22,10 @@ export class PageModel {
   }
 
   off(event, listener) {
-    this.listeners.set(event, (this.listeners.get(event) ?? []).filter((other) => other !== listener))
+    this.listeners.set(
+      event,
+      (this.listeners.get(event) ?? []).filter((other) => other !== listener),
+    )
   }
 
   save_changes() {} // there is nobody to tell: set has told everyone
