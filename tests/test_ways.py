@@ -122,7 +122,10 @@ def test_weekly_runs_without_constraints():
 def test_dependabot():
     settings = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))
     assert settings["version"] == 2
-    assert [update["package-ecosystem"] for update in settings["updates"]] == ["github-actions", "npm"]
+    assert [update["package-ecosystem"] for update in settings["updates"]] == [
+        "github-actions",
+        "npm",
+    ]
 
 
 # ---- Binder and development containers

@@ -1,47 +1,13 @@
 // The arithmetic of lesson 03, and PyTorch's words where it does not work out.
 // No page is needed here: lists go in, rows come out.
 
-/**
- * Every kind of layer with the settings that a new one gets.
- * null: filled in with what arrives, or, for a stride, as long as the window.
- */
-export const KINDS = {
-  Conv2d: {in_channels: null, out_channels: 32, kernel_size: 3, stride: 1, padding: 0, dilation: 1},
-  ReLU: {},
-  MaxPool2d: {kernel_size: 2, stride: null, padding: 0},
-  AvgPool2d: {kernel_size: 2, stride: null, padding: 0},
-  Flatten: {},
-  Linear: {in_features: null, out_features: 50},
-}
+import {SETTINGS} from "./arithmetic_settings.js"
 
-/** Smallest and largest value of each setting, and of the input's three sizes. */
-export const RANGES = {
-  in_channels: [1, 4096],
-  out_channels: [1, 4096],
-  kernel_size: [1, 255],
-  stride: [1, 255],
-  padding: [0, 255],
-  dilation: [1, 255],
-  in_features: [1, 10_000_000],
-  out_features: [1, 100_000],
-  channels: [1, 64],
-  height: [1, 1024],
-  width: [1, 1024],
-}
-
-export const MOST_LAYERS = 60
-
-/** What one layer may come to before the explorer stops. */
-export const MOST = {parameters: 250_000_000, numbers: 250_000_000, MACs: 1e12, pixels: 1e9}
-
-const NAMES = {
-  Conv2d: "conv",
-  ReLU: "relu",
-  MaxPool2d: "pool",
-  AvgPool2d: "pool",
-  Flatten: "flatten",
-  Linear: "fc",
-}
+export const KINDS = SETTINGS.KINDS
+export const RANGES = SETTINGS.RANGES
+export const MOST_LAYERS = SETTINGS.MOST_LAYERS
+export const MOST = SETTINGS.MOST
+const NAMES = SETTINGS.NAMES
 
 const conv = (out_channels) => ({kind: "Conv2d", ...KINDS.Conv2d, out_channels})
 

@@ -1,6 +1,9 @@
-// What the explorer of shapes knows of layers, for Python and for JavaScript: what comes after the = is plain JSON, and Python reads it too.
-// KINDS: every kind with the settings that a new layer gets; null is filled in with what arrives or, for a stride, with the window's size.
-// RANGES: smallest and largest value of each setting, and of the input's three sizes. MOST: what one layer may come to.
+// What the explorer of shapes knows of layers, for Python and for JavaScript: what comes after the
+// = is plain JSON, and Python reads it too.
+// KINDS: every kind with the settings that a new layer gets; null is filled in with what arrives
+// or, for a stride, with the window's size.
+// RANGES: smallest and largest value of each setting, and of the input's three sizes.
+// MOST: what one layer may come to before the explorer stops.
 export const SETTINGS = {
   "KINDS": {
     "Conv2d": {

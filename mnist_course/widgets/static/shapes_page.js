@@ -13,7 +13,8 @@ export async function start(el) {
     render({model, el})
     return model
   } catch (error) {
-    el.textContent = `The explorer could not be loaded (${error.message}). Open this page over http, from a server.`
+    const advice = "Open this page over http, from a server."
+    el.textContent = `The explorer could not be loaded (${error.message}). ${advice}`
     throw error
   }
 }
