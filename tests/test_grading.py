@@ -18,17 +18,10 @@ import pytest
 from mnist_course.checks import exercises
 from mnist_course.cli import main
 from mnist_course.teaching.folder import write_course
-from mnist_course.teaching.grading import (
-    Grade,
-    Limits,
-    environment,
-    grade_folder,
-    grades_csv,
-    grades_report,
-    submissions,
-    watch,
-    write_grades,
-)
+from mnist_course.teaching.grading import Limits, grade_folder, write_grades
+from mnist_course.teaching.grading.limits import clean_environment, supervise
+from mnist_course.teaching.grading.report import _grades_csv, _grades_report
+from mnist_course.teaching.grading.run import Grade, _submissions
 
 posix = pytest.mark.skipif(
     os.name != "posix", reason="signals, fork and memory limits are those of POSIX systems"
@@ -343,7 +336,7 @@ def test_links_are_not_followed_and_hidden_files_are_no_submission(tmp_path):
     write(tmp_path / "elsewhere", "x = 1")
     (tmp_path / "class" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "class" / ".hidden").mkdir()
-    found = submissions(tmp_path / "class")
+    found = _submissions(tmp_path / "class")
     assert {name: [path.name for path in files] for name, files in found.items()} == {
         "ada": ["03_shapes.ipynb"]
     }
@@ -353,9 +346,9 @@ def test_names_and_words_of_learners_are_harmless_in_the_tables():
     grades = [
         Grade("=cmd|' /C calc'!A0", {}, ["x.ipynb: cell 1: NameError: <script>|[a](b)\n# big"])
     ]
-    row = next(csv.DictReader(io.StringIO(grades_csv(grades))))
+    row = next(csv.DictReader(io.StringIO(_grades_csv(grades))))
     assert row["learner"] == "'=cmd|' /C calc'!A0"
-    report = grades_report(grades)
+    report = _grades_report(grades)
     assert (
         "<script>" not in report.replace("\\<", "") and "\n# big" not in report and "\\|" in report
     )
@@ -364,8 +357,8 @@ def test_names_and_words_of_learners_are_harmless_in_the_tables():
 def test_the_fresh_process_gets_none_of_our_secrets(monkeypatch, tmp_path):
     monkeypatch.setenv("API_KEY", "secret")
     assert (
-        "API_KEY" not in environment(tmp_path, "token")
-        and environment(tmp_path, "token")["MNIST_COURSE_DATA"] == "sample"
+        "API_KEY" not in clean_environment(tmp_path, "token")
+        and clean_environment(tmp_path, "token")["MNIST_COURSE_DATA"] == "sample"
     )
     assert sys.executable
 
@@ -383,5 +376,5 @@ def test_a_machine_that_stood_still_does_not_take_the_time_to_stop_from_a_cell(
         monkeypatch.setattr(
             time, "monotonic", lambda: clock() + (50 if next(calls) > 2 else 0)
         )  # past the limit and the grace in one step
-        stopped = watch(process, told, Limits(seconds=5))
+        stopped = supervise(process, told, Limits(seconds=5))
     assert stopped == "" and process.returncode == 0
