@@ -1,12 +1,11 @@
-"""The learner's edition, and the promise that nothing of theirs is overwritten."""
+"""The learner's folder, and the promise that nothing of theirs is overwritten."""
 
 import json
 
 import pytest
 
-import mnist_course.teaching.folder as classroom
+import mnist_course.teaching.folder as own_folder
 from mnist_course.teaching.folder import write_course
-from mnist_course.teaching.notebooks import learner_edition, lessons
 
 
 def notebook(*sources: str) -> dict:
@@ -35,27 +34,8 @@ def course(tmp_path, monkeypatch):
     source.mkdir()
     for name in ("00_a.ipynb", "01_b.ipynb"):
         (source / name).write_text(json.dumps(notebook(f"print('{name}')")))
-    monkeypatch.setattr(classroom, "lessons", lambda: sorted(source.glob("*.ipynb")))
+    monkeypatch.setattr(own_folder, "lessons", lambda: sorted(source.glob("*.ipynb")))
     return source, tmp_path / "my_course"
-
-
-def test_real_lessons_become_clean():
-    for path in lessons():
-        edition = learner_edition(json.loads(path.read_text("utf-8")))
-        code = ["".join(cell["source"]) for cell in edition["cells"] if cell["cell_type"] == "code"]
-        assert code and not any("#|" in source for source in code)
-        assert not any(cell.get("outputs") for cell in edition["cells"])
-
-
-def test_directives():
-    lesson = notebook("#| hide\n1", "#|export\nx = 2", "#| default_exp data", "3")
-    lesson["cells"][3]["metadata"]["jupyter"] = {"source_hidden": True}
-    edition = learner_edition(lesson)
-    assert [(cell["source"], cell["metadata"]) for cell in edition["cells"]] == [
-        (["x = 2"], {}),
-        (["3"], {"jupyter": {"source_hidden": True}}),
-    ]
-    assert "mnist_course" not in edition["metadata"]
 
 
 def test_first_and_second_time(course):
