@@ -25,16 +25,16 @@ test: .venv/developer
 	@$(BIN)/python tests/run.py
 
 docs: .venv/docs
-	@$(BIN)/python -m mnist_course.making.site
+	@$(BIN)/python -m mnist_course.making site
 
 docs-preview: docs
-	@$(BIN)/python -m mnist_course.making.site preview
+	@$(BIN)/python -m mnist_course.making site preview
 
 notebooks: .venv/developer
-	@$(BIN)/mnist-course notebooks $(ARGS)
+	@$(BIN)/python -m mnist_course.making notebooks $(ARGS)
 
 bench: .venv/learner
-	@$(BIN)/mnist-course bench --quick $(ARGS)
+	@$(BIN)/python -m mnist_course.making bench --quick $(ARGS)
 
 # The stamps are written last: an installation that broke off is done again. uv, where it is installed, takes a quarter of
 # the time. Without --no-compile, pip compiles thousands of modules that nobody will import.

@@ -80,13 +80,17 @@ setup(
     classifiers=classifiers(),
     keywords=settings["keywords"].split(),
     python_requires=f">={settings['min_python']}",
-    packages=find_packages(include=["mnist_course", "mnist_course.*"]),
+    packages=find_packages(
+        include=["mnist_course", "mnist_course.*"],
+        exclude=["mnist_course.making", "mnist_course.making.*"],  # for maintainers, in a clone
+    ),
     package_data={
         "mnist_course": [
             "sample/*",
             "weights/*",
             "runs/*",
             "widgets/static/*",
+            "teaching/static/*",
             "teaching/static/slides/*",
             "py.typed",
         ]

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import http.server
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,14 +13,19 @@ import urllib.request
 from pathlib import Path
 
 os.environ["MNIST_COURSE_DATA"] = "sample"
+# on a busy machine several threads spend most of their time waiting for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
+from helpers import PATIENCE, ROOT
 
 from mnist_course.data import DigitDataset, load_mnist
 
-# A shared machine can stand still for a moment: no example fails for being slow.
-hypothesis.settings.register_profile("course", deadline=None)
+# A shared machine can stand still for minutes: no example fails for being slow.
+hypothesis.settings.register_profile(
+    "course", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("course")
 
 
@@ -46,14 +50,22 @@ def small(sample) -> tuple[DigitDataset, DigitDataset]:
 @pytest.fixture(scope="session")
 def chromium():
     "Chromium without a window. Where there is none these tests are skipped, but never in CI."
-    found = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
+    from mnist_course.making.readme import find_chromium
+
+    found = find_chromium()
     if found is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
             "no Chromium on this machine: apt-get install chromium"
         )
     from playwright.sync_api import sync_playwright
+
+    def patient(make):
+        def made(**options):
+            new = make(**options)
+            new.set_default_timeout(1000 * PATIENCE)
+            return new
+
+        return made
 
     quiet = [
         "--no-sandbox",
@@ -63,7 +75,11 @@ def chromium():
         "--disable-component-update",
     ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=quiet)
+        browser = playwright.chromium.launch(
+            executable_path=found, args=quiet, timeout=1000 * PATIENCE
+        )
+        browser.new_context = patient(browser.new_context)
+        browser.new_page = patient(browser.new_page)
         yield browser
         browser.close()
 
@@ -152,6 +168,16 @@ def finger():
     return on
 
 
+def answers_at(url: str, server: subprocess.Popen, log: Path) -> None:
+    "Wait until a server answers. One that has ended never will."
+    while True:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(url, timeout=PATIENCE)
+            return
+        assert server.poll() is None, log.read_text()
+        time.sleep(0.25)
+
+
 class Lab:
     "A notebook of the learner's, open in JupyterLab."
 
@@ -162,7 +188,7 @@ class Lab:
         "Open a notebook, and wait until its kernel is idle."
         self.page.goto(f"{self.address}/doc/tree/{notebook}?reset&token={self.token}")
         self.page.wait_for_function(
-            "window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady", timeout=60_000
+            "window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady"
         )
         self.idle()
 
@@ -173,8 +199,7 @@ class Lab:
                 const panel = jupyterapp.shell.currentWidget
                 return panel.sessionContext.session?.kernel?.status === "idle"
                     && panel.content.widgets.every((cell) => !(cell.promptNode ?? cell.node).innerText.includes("[*]"))
-            }""",
-            timeout=120_000,
+            }"""
         )
 
     def find(self, text: str) -> int:
@@ -229,11 +254,7 @@ def lab_server(tmp_path_factory):
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "OMP_NUM_THREADS": "1",
     }
-    own |= {
-        "PYTHONPATH": os.pathsep.join(
-            filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")])
-        )
-    }
+    own |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
     token = "a-token-of-the-tests"
     command = [
         sys.executable,
@@ -254,16 +275,11 @@ def lab_server(tmp_path_factory):
             command, cwd=folder, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            for _ in range(240):
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={token}", timeout=5)
-                    break
-                assert server.poll() is None, (home / "log.txt").read_text()
-                time.sleep(0.25)
+            answers_at(f"http://127.0.0.1:{port}/api?token={token}", server, home / "log.txt")
             yield f"http://127.0.0.1:{port}", token, folder
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait()
 
 
 @pytest.fixture

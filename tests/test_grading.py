@@ -2,33 +2,28 @@
 
 import csv
 import io
-import itertools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from helpers import PATIENCE
 
 from mnist_course.checks import exercises
 from mnist_course.cli import main
 from mnist_course.teaching.folder import write_course
-from mnist_course.teaching.grading import (
-    Grade,
-    Limits,
-    environment,
-    grade_folder,
-    grades_csv,
-    grades_report,
-    submissions,
-    watch,
-    write_grades,
-)
+from mnist_course.teaching.grading import Limits, grade_folder, write_grades
+from mnist_course.teaching.grading.limits import clean_environment, supervise
+from mnist_course.teaching.grading.report import _grades_csv, _grades_report
+from mnist_course.teaching.grading.run import Grade, _submissions
 
 posix = pytest.mark.skipif(
     os.name != "posix", reason="signals, fork and memory limits are those of POSIX systems"
@@ -131,11 +126,28 @@ def make_class(folder: Path) -> None:
     )  # fills the memory
 
 
+class WorkClock(threading.local):
+    "A clock that each watch looks at: it goes on as its notebook's process computes, and stands still while the machine does other things."
+
+    def supervise(self, process, *args):
+        self.process = psutil.Process(process.pid)
+        self.now = 0.0
+        return supervise(process, *args)
+
+    def monotonic(self) -> float:
+        try:
+            times = self.process.cpu_times()
+        except psutil.Error:  # it has ended
+            return self.now
+        self.now = times.user + times.system
+        return self.now
+
+
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory) -> tuple[dict[str, Grade], Path, float]:
+def graded(tmp_path_factory) -> tuple[dict[str, Grade], Path]:
     folder = tmp_path_factory.mktemp("grading")
     make_class(folder / "class")
-    start = time.perf_counter()
+    clock = WorkClock()
     words = [
         "grade",
         str(folder / "class"),
@@ -152,14 +164,18 @@ def graded(tmp_path_factory) -> tuple[dict[str, Grade], Path, float]:
             "mnist_course.teaching.grading.write_grades",
             lambda made, out: grades.extend(made) or write_grades(made, out),
         )
-        before = signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # as in a job that a script started with &
+        patch.setattr("mnist_course.teaching.grading.run.supervise", clock.supervise)
+        patch.setattr(
+            "mnist_course.teaching.grading.limits.time",
+            SimpleNamespace(monotonic=clock.monotonic, sleep=time.sleep),
+        )
+        # as in a job that a script started with &
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             assert main(words) == 0
         finally:
             signal.signal(signal.SIGINT, before)
-    return {grade.learner: grade for grade in grades}, folder / "out", time.perf_counter() - start
+    return {grade.learner: grade for grade in grades}, folder / "out"
 
 
 def statuses(grade: Grade) -> list[str]:
@@ -168,7 +184,7 @@ def statuses(grade: Grade) -> list[str]:
 
 @posix
 def test_everyone_is_graded(graded):
-    grades, _, _ = graded
+    grades, _ = graded
     assert list(grades) == [
         "ada",
         "ben",
@@ -220,7 +236,7 @@ def test_what_one_cell_does_costs_no_other_answer(graded, learner, told):
 
 @posix
 def test_deleted_cells_and_edited_checks_are_told(graded):
-    grades, _, _ = graded
+    grades, _ = graded
     assert statuses(grades["gus"]) == ["passed"] * 3 + ["missing"] * 2
     assert any(
         "no cell answers 03.field_width, 03.small_net" in remark for remark in grades["gus"].remarks
@@ -245,7 +261,7 @@ def test_deleted_cells_and_edited_checks_are_told(graded):
 
 @posix
 def test_the_table_and_the_report(graded):
-    grades, out, _ = graded
+    grades, out = graded
     rows = list(csv.DictReader(io.StringIO((out / "grades.csv").read_text("utf-8-sig"))))
     assert [row["learner"] for row in rows] == list(grades)
     assert (
@@ -295,7 +311,7 @@ def test_leaving_early_is_told(tmp_path):
         RIGHT["03.field_width"],
     )
     (grade,) = grade_folder(
-        tmp_path / "class", jobs=1, limits=Limits(seconds=20), say=lambda text: None
+        tmp_path / "class", jobs=1, limits=Limits(seconds=PATIENCE), say=lambda text: None
     )
     assert [grade.results[id]["status"] for id in ("03.team_params", "03.field_width")] == [
         "passed",
@@ -308,7 +324,9 @@ def test_leaving_early_is_told(tmp_path):
 def test_a_forged_line_in_the_results_is_no_crash(tmp_path):
     forge = "import glob, json, os\nfor path in glob.glob('../*.jsonl'):\n    open(path, 'ab').write(b'[1]\\n{\"id\": \"03.team_params\", \"status\": 7}\\n\\xff\\n')"
     write(tmp_path / "class" / "max", forge, *right_cells("03.team_params"))
-    (grade,) = grade_folder(tmp_path / "class", jobs=1, say=lambda text: None)
+    (grade,) = grade_folder(
+        tmp_path / "class", jobs=1, limits=Limits(seconds=PATIENCE), say=lambda text: None
+    )
     assert grade.results["03.team_params"]["status"] == "passed"
 
 
@@ -343,7 +361,7 @@ def test_links_are_not_followed_and_hidden_files_are_no_submission(tmp_path):
     write(tmp_path / "elsewhere", "x = 1")
     (tmp_path / "class" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "class" / ".hidden").mkdir()
-    found = submissions(tmp_path / "class")
+    found = _submissions(tmp_path / "class")
     assert {name: [path.name for path in files] for name, files in found.items()} == {
         "ada": ["03_shapes.ipynb"]
     }
@@ -353,9 +371,9 @@ def test_names_and_words_of_learners_are_harmless_in_the_tables():
     grades = [
         Grade("=cmd|' /C calc'!A0", {}, ["x.ipynb: cell 1: NameError: <script>|[a](b)\n# big"])
     ]
-    row = next(csv.DictReader(io.StringIO(grades_csv(grades))))
+    row = next(csv.DictReader(io.StringIO(_grades_csv(grades))))
     assert row["learner"] == "'=cmd|' /C calc'!A0"
-    report = grades_report(grades)
+    report = _grades_report(grades)
     assert (
         "<script>" not in report.replace("\\<", "") and "\n# big" not in report and "\\|" in report
     )
@@ -364,8 +382,8 @@ def test_names_and_words_of_learners_are_harmless_in_the_tables():
 def test_the_fresh_process_gets_none_of_our_secrets(monkeypatch, tmp_path):
     monkeypatch.setenv("API_KEY", "secret")
     assert (
-        "API_KEY" not in environment(tmp_path, "token")
-        and environment(tmp_path, "token")["MNIST_COURSE_DATA"] == "sample"
+        "API_KEY" not in clean_environment(tmp_path, "token")
+        and clean_environment(tmp_path, "token")["MNIST_COURSE_DATA"] == "sample"
     )
     assert sys.executable
 
@@ -374,14 +392,14 @@ def test_the_fresh_process_gets_none_of_our_secrets(monkeypatch, tmp_path):
 def test_a_machine_that_stood_still_does_not_take_the_time_to_stop_from_a_cell(
     tmp_path, monkeypatch
 ):
-    told, calls, clock = tmp_path / "told", itertools.count(), time.monotonic
+    told = tmp_path / "told"
     told.write_text("{}")
+    clock = iter([0, 0.1, 0.2])
     source = "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job started with & ignores interrupts
     source += "try:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    time.sleep(0.5)"
     with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        monkeypatch.setattr(
-            time, "monotonic", lambda: clock() + (50 if next(calls) > 2 else 0)
-        )  # past the limit and the grace in one step
-        stopped = watch(process, told, Limits(seconds=5))
+        # past the limit and the grace in one step
+        monkeypatch.setattr(time, "monotonic", lambda: next(clock, 50))
+        stopped = supervise(process, told, Limits(seconds=5))
     assert stopped == "" and process.returncode == 0

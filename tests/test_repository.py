@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import io
 import json
 import os
 import re
@@ -14,13 +15,19 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from helpers import ROOT, copy_repository, packages_after
 from packaging.specifiers import SpecifierSet
+from PIL import Image
 
-from mnist_course.making.outputs import is_stale, make_readme
-from mnist_course.making.readme import lessons_table
-from mnist_course.teaching.notebooks import all_notebooks, read_notebook
+from mnist_course.data import load_mnist
+from mnist_course.making.outputs import is_stale
+from mnist_course.teaching.notebooks import (
+    all_notebooks,
+    code_cells,
+    markdown_cells,
+    read_notebook,
+)
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = all_notebooks()
 LESSONS = [
     path for path in NOTEBOOKS if path.parent.name == "nbs" and re.match(r"\d\d_", path.name)
@@ -31,11 +38,8 @@ by_lesson = pytest.mark.parametrize("path", FULL_LESSONS, ids=lambda path: path.
 
 
 def cells(path: Path, kind: str) -> list[str]:
-    return [
-        "".join(cell["source"])
-        for cell in read_notebook(path)["cells"]
-        if cell["cell_type"] == kind
-    ]
+    read = {"code": code_cells, "markdown": markdown_cells}[kind]
+    return read(read_notebook(path))
 
 
 def outputs(path: Path) -> list[dict]:
@@ -49,19 +53,8 @@ def outputs(path: Path) -> list[dict]:
 
 @pytest.fixture
 def copy(tmp_path) -> Path:
-    "The files that belong to the repository, in a folder where a command may change them."
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in listed.splitlines():
-        if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
-    return tmp_path
+    "The repository, where a command may change it."
+    return copy_repository(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -99,15 +92,6 @@ def test_outputs_belong_to_the_code(path):
     )
 
 
-def test_readme_is_the_front_page():
-    text, pictures = make_readme(read_notebook(ROOT / "nbs" / "index.ipynb"))
-    assert (ROOT / "README.md").read_text("utf-8") == text, "make notebooks"
-    made = {
-        path.name: path.read_bytes() for path in (ROOT / "nbs" / "index_files").glob("figure-*")
-    }
-    assert made == pictures and made
-
-
 def test_every_lesson_is_on_the_way_that_lesson_00_shows():
     rows = re.findall(
         r"^\| (?:\[)?(\d\d) [A-Z]",
@@ -115,20 +99,6 @@ def test_every_lesson_is_on_the_way_that_lesson_00_shows():
         re.M,
     )
     assert rows == [path.name[:2] for path in LESSONS]
-
-
-def test_the_front_page_shows_todays_lessons():
-    shown = [
-        "".join(output["data"].get("text/markdown", ""))
-        for output in outputs(ROOT / "nbs" / "index.ipynb")
-        if "data" in output
-    ]
-    assert lessons_table() in shown, "run it again: mnist-course notebooks index.ipynb"
-
-
-def test_links_of_the_readme_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8")):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
 ORDER = [
@@ -296,17 +266,16 @@ def test_make_finds_python_under_any_of_its_names(tmp_path, name):
 
 
 def test_import_is_cheap():
-    "Without torch: what the command line needs before it knows what is asked."
-    code = "import sys, time; t = time.perf_counter(); import mnist_course, mnist_course.cli, mnist_course.environment; "
-    code += "print(time.perf_counter() - t, 'torch' in sys.modules or 'matplotlib' in sys.modules)"
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.split()
-        for _ in range(3)
-    ]
-    assert {heavy for _, heavy in runs} == {"False"}
-    assert min(float(seconds) for seconds, _ in runs) < 0.2
+    "What the command line needs before it knows what is asked: nothing but Python."
+    assert packages_after("import mnist_course, mnist_course.cli") == {"mnist_course"}
+
+
+def picture_of_a_seven() -> bytes:
+    test_set = load_mnist(source="sample")[1]
+    image = test_set.images[int((test_set.labels == 7).nonzero()[0])]
+    buffer = io.BytesIO()
+    Image.fromarray(image.numpy()).save(buffer, "png")
+    return buffer.getvalue()
 
 
 def links_of_the_project_page(text: str) -> None:
@@ -368,11 +337,13 @@ def test_wheel_holds_lessons_and_assets(copy, tmp_path_factory):
     assert {path.name for path in (site / "mnist_course" / "lessons").iterdir()} == {
         path.name for path in LESSONS
     }
+    assert not (site / "mnist_course" / "making").exists()  # for maintainers, in a clone
     for asset in (
         "sample/LICENSE.txt",
         "weights/net.safetensors",
         "runs/seed-1-bfloat16.json",
         "widgets/static/pad.js",
+        "teaching/static/sheet.html",
         "teaching/static/slides/reveal.js",
         "constraints.txt",
         "py.typed",
@@ -383,14 +354,36 @@ def test_wheel_holds_lessons_and_assets(copy, tmp_path_factory):
             next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         ).decode()
     links_of_the_project_page(said.partition("\n\n")[2])
-    code = "import mnist_course.teaching.folder as c; assert 'site' in c.__file__; print(len(c.write_course('learner')))"
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    written = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=target,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert int(written) == len(LESSONS)
+    environment = {**os.environ, "PYTHONPATH": str(site), "MNIST_COURSE_DATA": "sample"}
+
+    def command(*words: str) -> subprocess.CompletedProcess:
+        "The command line of the wheel, where there is no clone."
+        code = f"import mnist_course.cli as c; assert 'site' in c.__file__; raise SystemExit(c.main({list(words)}))"
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=target,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    written = command("start", "class/learner", "--write-only")
+    assert written.returncode == 0 and len(written.stdout.splitlines()) == len(LESSONS)
+    (target / "digit.png").write_bytes(picture_of_a_seven())
+    for words, said in [
+        (["--help"], "COMMAND"),
+        (["doctor"], "torch"),
+        (["predict", "digit.png"], "digit.png: 7"),
+        (["progress", "class/learner"], "00 Start here"),
+        (["sheet", "03"], "exercises.html: "),
+        (["grade", "class"], "learner: 0 passed"),
+    ]:
+        done = command(*words)
+        assert said in done.stdout, (words, done.stdout, done.stderr)
+    done = command("slides", "03")  # the wheel has no outputs to show
+    assert done.returncode == 2 and "use a clone of the repository" in done.stderr
+    for module, there in [("checks", True), ("making", False)]:
+        found = subprocess.run(
+            [sys.executable, "-c", f"import mnist_course.{module}"], cwd=target, env=environment
+        )
+        assert (found.returncode == 0) == there

@@ -1,0 +1,52 @@
+"What several test files use and no fixture can give: the repository's files, commands in a fresh process."
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+# No test passes or fails by this number: it only ends a wait that would never end.
+PATIENCE = 1800  # seconds
+
+
+def copy_repository(target: Path) -> Path:
+    "Copy the files that belong to the repository, links as links, to where a command may change them."
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in listed.splitlines():
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name, follow_symlinks=False)
+    return target
+
+
+def run_in(folder: Path, *command: str, **environment: str) -> str:
+    "Run a command with the package of a copy; its output. Fails with that output when the command fails."
+    own = {
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        command, cwd=folder, env={**own, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def packages_after(code: str, folder: Path | None = None) -> set[str]:
+    "The packages, Python's own left out, that a fresh process has loaded when it has run some code."
+    code = f"import sys; before = set(sys.modules)\n{code}\nprint(*set(sys.modules) - before)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+    names = said.splitlines()[-1].split()
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names

@@ -1,0 +1,104 @@
+"The one reader of notebooks: which there are, what is in them, the learner's edition, exercise cards."
+
+import json
+
+import pytest
+
+from mnist_course.checks import exercises
+from mnist_course.teaching.notebooks import (
+    code_cells,
+    learner_edition,
+    lessons,
+    markdown_cells,
+    module_of,
+    pick_lessons,
+    read_cards,
+    read_notebook,
+    title_of,
+)
+
+LESSONS = lessons()
+by_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def notebook(*sources: str) -> dict:
+    cells = [
+        {
+            "cell_type": "code",
+            "source": [s],
+            "metadata": {"tags": ["x"]},
+            "outputs": [1],
+            "execution_count": 3,
+        }
+        for s in sources
+    ]
+    return {
+        "cells": cells,
+        "metadata": {"mnist_course": {"code": "x"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def test_lessons_are_picked_by_number():
+    assert [path.name[:2] for path in pick_lessons(["3", "04", "05_loss"])] == ["03", "04", "05"]
+    assert pick_lessons([]) == pick_lessons() == LESSONS
+
+
+def test_what_is_no_notebook_is_told(tmp_path):
+    (tmp_path / "a.ipynb").write_text("Dear teacher")
+    with pytest.raises(ValueError, match="cannot be read as JSON"):
+        read_notebook(tmp_path / "a.ipynb")
+    for wrong in ([1, 2], {"cells": 3}, {"cells": [{"source": "x"}]}):
+        for cells in (code_cells, markdown_cells):
+            with pytest.raises(ValueError, match="no notebook of format 4"):
+                cells(wrong)
+    with pytest.raises(ValueError, match="has no title"):
+        title_of(notebook("# not prose"))
+
+
+def test_the_module_of_a_notebook():
+    assert module_of(notebook("#| default_exp engine.data", "1")) == "engine.data"
+    assert module_of(notebook("#|default_exp checks.__init__")) == "checks"
+    assert module_of(notebook("x = 1")) == ""
+
+
+def test_real_lessons_become_clean():
+    for path in lessons():
+        edition = learner_edition(json.loads(path.read_text("utf-8")))
+        code = ["".join(cell["source"]) for cell in edition["cells"] if cell["cell_type"] == "code"]
+        assert code and not any("#|" in source for source in code)
+        assert not any(cell.get("outputs") for cell in edition["cells"])
+
+
+def test_directives():
+    lesson = notebook("#| hide\n1", "#|export\nx = 2", "#| default_exp data", "3")
+    lesson["cells"][3]["metadata"]["jupyter"] = {"source_hidden": True}
+    edition = learner_edition(lesson)
+    assert [(cell["source"], cell["metadata"]) for cell in edition["cells"]] == [
+        (["x = 2"], {}),
+        (["3"], {"jupyter": {"source_hidden": True}}),
+    ]
+    assert "mnist_course" not in edition["metadata"]
+
+
+@by_lesson
+def test_cards_are_the_lessons_exercises(path):
+    cards = read_cards(read_notebook(path))
+    known = {item.id: item for item in exercises() if item.lesson == path.name[:2]}
+    assert {card.id for card in cards} == set(known)
+    for i, card in enumerate(cards, 1):
+        item = known[card.id]
+        assert card.number == f"{item.lesson}.{i}"
+        assert (card.title, card.minutes, card.difficulty) == (
+            item.title,
+            item.minutes,
+            item.difficulty,
+        )
+        assert (
+            card.task
+            and "..." in card.code
+            and "check(" not in card.code
+            and "<details" not in card.task
+        )
+        assert bool(card.picture) == (item.kind == "read a plot") == bool(card.alt)

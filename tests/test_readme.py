@@ -1,0 +1,133 @@
+"The first screen: its pictures say what they show, and what they show is so."
+
+import re
+import threading
+
+import pytest
+from helpers import ROOT
+from PIL import Image
+
+import mnist_course.making.readme as readme
+from mnist_course.making.__main__ import main
+from mnist_course.making.readme import (
+    _DOUBTED,
+    CURVES,
+    PAGE,
+    _draw_three,
+    _with_words,
+    _words_of,
+    curves,
+    lessons_table,
+    make_readme,
+    picture_file,
+    pictures,
+    strip,
+)
+from mnist_course.making.server import site_server
+from mnist_course.teaching.notebooks import lessons, read_notebook
+from mnist_course.widgets.explorer import write_drawing_page
+
+
+def test_the_strip_is_a_digit_that_the_network_reads_with_doubt(sample):
+    label = sample[1].labels[_DOUBTED].item()
+    answer, percent = re.search(
+        r"three best answers: (\d) \((\d+) %\)", strip().description
+    ).groups()
+    assert int(answer) == label and 60 <= int(percent) <= 95
+    assert "9 of the 32 maps of 26 x 26 behind conv1" in strip().description
+
+
+def test_pictures_carry_their_words(tmp_path):
+    buffer = tmp_path / "a.png"
+    Image.new("RGB", (8, 8), "red").save(buffer)
+    with pytest.raises(ValueError, match=r"a.png does not say what it shows"):
+        _words_of(buffer)
+    buffer.write_bytes(_with_words(buffer.read_bytes(), "A red square, wide as “8 px” – not more."))
+    assert _words_of(buffer) == "A red square, wide as “8 px” – not more."
+    assert Image.open(buffer).convert("RGB").getpixel((4, 4)) == (255, 0, 0)
+
+
+def test_the_curves_are_todays():
+    assert _words_of(picture_file(CURVES)) == curves().description, (
+        "python -m mnist_course.making notebooks index"
+    )
+
+
+def test_the_curves_are_written_only_when_they_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(readme, "picture_file", lambda name: tmp_path / name)
+    readme.write_curves()
+    first = (tmp_path / CURVES).stat()
+    readme.write_curves()
+    assert (tmp_path / CURVES).stat() == first
+    (tmp_path / CURVES).write_bytes(_with_words((tmp_path / CURVES).read_bytes(), "old"))
+    readme.write_curves()
+    assert _words_of(tmp_path / CURVES) == curves().description
+
+
+def test_pictures_are_small_and_can_be_put_into_a_table():
+    for name in (CURVES, PAGE):
+        assert picture_file(name).stat().st_size < 40_000 and not re.search(
+            r"[\[\]|\n]", _words_of(picture_file(name))
+        )
+    assert [line.count("|") for line in pictures().splitlines()] == [3, 3, 3]
+
+
+def test_the_page_answers_as_its_picture_says(tmp_path, chromium):
+    write_drawing_page(tmp_path / "try")
+    server, address = site_server(tmp_path)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = chromium.new_page(viewport={"width": 620, "height": 900})
+    page.goto(f"{address}try/index.html")
+    page.wait_for_selector(".mc-canvas")
+    said = _draw_three(page)
+    assert said.startswith("3 (") and f"The page says: {said}." in _words_of(picture_file(PAGE)), (
+        "python -m mnist_course.making readme"
+    )
+    page.close()
+    server.shutdown()
+
+
+def test_a_photograph_needs_a_browser_and_says_so(monkeypatch, capsys):
+    pytest.importorskip("playwright")
+    monkeypatch.setattr(readme.shutil, "which", lambda name: None)
+    before = picture_file(PAGE).read_bytes()
+    assert main(["readme"]) == 1 and "needs Chromium" in capsys.readouterr().err
+    assert picture_file(PAGE).read_bytes() == before
+
+
+def test_the_table_holds_every_lesson():
+    rows = lessons_table("../").splitlines()[2:]
+    assert len(rows) == len(lessons())
+    for row, path in zip(rows, lessons(), strict=True):
+        assert (
+            row.startswith(f"| [{path.name[:2]} ")
+            and f"(../{path.name}) `" in row
+            and len(row.split(" | ")) == 3
+        )
+
+
+# ---- the README
+
+
+def test_readme_is_the_front_page():
+    text, pictures = make_readme(read_notebook(ROOT / "nbs" / "index.ipynb"))
+    assert (ROOT / "README.md").read_text("utf-8") == text, "make notebooks"
+    made = {
+        path.name: path.read_bytes() for path in (ROOT / "nbs" / "index_files").glob("figure-*")
+    }
+    assert made == pictures and made
+
+
+def test_the_front_page_shows_todays_lessons():
+    shown = [
+        "".join(output["data"].get("text/markdown", ""))
+        for cell in read_notebook(ROOT / "nbs" / "index.ipynb")["cells"]
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
+    assert lessons_table() in shown, "run it again: python -m mnist_course.making notebooks index"
+
+
+def test_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8")):
+        assert target.startswith("https://") or (ROOT / target).exists(), target

@@ -1,0 +1,126 @@
+"Lessons as slides."
+
+import json
+import re
+
+import pytest
+
+from mnist_course.cli import main
+from mnist_course.teaching.notebooks import lessons, markdown_cells, read_notebook
+from mnist_course.teaching.slides import _SCREEN, _blocks, _deck, slides_of, write_slides
+
+LESSONS = lessons()
+by_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+@by_lesson
+def test_slides_leave_nothing_out_but_what_is_the_learners_own(path):
+    notebook, deck = read_notebook(path), _deck(read_notebook(path))
+    shown = "\n".join("".join(cell["source"]) for cell in deck["cells"])
+    prose = markdown_cells(notebook)
+    for heading in re.findall(
+        r"^#{1,3} (.+)$", re.sub(r"```.*?```", "", "\n".join(prose), flags=re.S), re.M
+    ):
+        assert heading in shown
+    assert shown.count("**Predict.**") == "\n".join(prose).count("**Predict.**")
+    assert not re.search(r"^(check|guess|reveal|calibration)\(|^#\|", shown, re.M)
+    pictures = sum(
+        "image/png" in output.get("data", {})
+        for cell in deck["cells"]
+        for output in cell.get("outputs", [])
+    )
+    assert pictures == sum(
+        "image/png" in output.get("data", {})
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+    )
+
+
+@by_lesson
+def test_a_question_ends_its_slide(path):
+    for slide in slides_of(read_notebook(path)):
+        places = [
+            i for i, piece in enumerate(slide.pieces) if piece.text.startswith("**Predict.**")
+        ]
+        assert all(i == len(slide.pieces) - 1 for i in places)
+        assert slide.lines <= _SCREEN or len(slide.pieces) == 1
+
+
+def test_blocks():
+    assert _blocks("a\nb\n\nc") == ["a\nb", "c"]
+    assert _blocks("```\na\n\nb\n```\n<!-- note -->") == ["```\na\n\nb\n```\n<!-- note -->"]
+    assert _blocks("<!-- note -->\n\n<details>\n\nx\n\n</details>") == [
+        "<details>\n\nx\n\n</details>"
+    ]
+    assert _blocks("") == []
+
+
+def test_slides_of_an_installed_course(monkeypatch, tmp_path):
+    notebook = read_notebook(LESSONS[0])
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = []
+    (tmp_path / LESSONS[0].name).write_text(json.dumps(notebook))
+    monkeypatch.setattr(
+        "mnist_course.teaching.slides.pick_lessons", lambda names: [tmp_path / LESSONS[0].name]
+    )
+    with pytest.raises(ValueError, match="use a clone of the repository"):
+        list(write_slides(["00"], tmp_path / "slides"))
+
+
+@by_lesson
+def test_slides_in_a_browser(path, tmp_path, chromium, violations):
+    "Every slide fits the screen, every picture says what it shows, and nothing is loaded."
+    list(write_slides([path.name[:2]], tmp_path))
+    page, faults = chromium.new_page(viewport={"width": 1280, "height": 720}), []
+    page.on(
+        "request",
+        lambda request: (
+            faults.append(request.url) if not request.url.startswith(("file:", "data:")) else None
+        ),
+    )
+    page.on(
+        "console", lambda message: faults.append(message.text) if message.type == "error" else None
+    )
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto((tmp_path / f"{path.stem}.html").as_uri())
+    page.wait_for_function("Reveal.isReady()")
+    seen = page.evaluate(
+        """() => {
+            const seen = []
+            for (let i = 0; i < Reveal.getTotalSlides(); i++) {
+                const slide = Reveal.getCurrentSlide(), box = slide.getBoundingClientRect()
+                const pictures = [...slide.querySelectorAll("img")]
+                seen.push([
+                    slide.querySelector("h1, h2").innerText, slide.classList.contains("scrolls"), Math.round(box.top), Math.round(box.bottom),
+                    pictures.every((picture) => picture.alt.length > 14 && picture.naturalWidth > 0), slide.scrollWidth - slide.clientWidth,
+                ])
+                Reveal.next()
+            }
+            return seen
+        }"""
+    )
+    assert len(seen) == sum(1 for _ in slides_of(read_notebook(path)))
+    assert len({title for title, *_ in seen}) > 8
+    for title, _, top, bottom, described, over in seen:
+        assert 0 <= top < bottom <= 720 and described and over <= 1, title
+    assert sum(scrolls for _, scrolls, *_ in seen) <= 1
+    assert violations(page) == []
+    assert not faults
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["slides", "shapes"], "there is no lesson shapes: choose from 00, 01"),
+        (["slides", "03", "--out", "taken"], "taken is a file; give the name of a folder"),
+    ],
+)
+def test_slides_that_cannot_be_are_told_in_one_line(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.startswith("mnist-course: ") and len(said.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -1,0 +1,91 @@
+"The workflows: least permissions, pinned actions, and what they run."
+
+import re
+
+import pytest
+import yaml
+from helpers import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+by_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+
+
+def test_the_workflows_that_there_are():
+    assert {path.stem for path in WORKFLOWS} >= {"test", "deploy", "weekly", "release"}
+
+
+@by_workflow
+def test_actions_are_pinned_to_commits(path):
+    used = re.findall(r"uses: *(.+)", path.read_text("utf-8"))
+    assert used
+    for line in used:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+def test_one_commit_for_one_action():
+    pins = {}
+    for path in WORKFLOWS:
+        for action, commit in re.findall(r"uses: *([^@\s]+)@(\w+)", path.read_text("utf-8")):
+            pins.setdefault(action, set()).add(commit)
+    assert all(len(commits) == 1 for commits in pins.values()), pins
+
+
+@by_workflow
+def test_permissions_are_minimal(path):
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        assert job["timeout-minutes"] <= 120
+        allowed = {
+            "deploy": {"pages": "write", "id-token": "write"},
+            "colab": {"contents": "write"},
+            "publish": {"id-token": "write"},
+        }.get(name, {})
+        assert job.get("permissions", {}) == allowed
+        for step in job["steps"]:
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+                assert not allowed, "a job that may write does not even have our code"
+            assert "${{" not in step.get("run", ""), "what comes from outside goes through env"
+            if allowed and "run" in step:  # nothing but git, which pushes what another job has made
+                commands = step["run"].splitlines()
+                assert allowed == {"contents": "write"}
+                assert all(command.startswith("git ") for command in commands), commands
+                assert not re.search(r"[;&|`]|\$\(", step["run"]), "one command a line"
+    assert "secrets." not in path.read_text(
+        "utf-8"
+    ) and "pull_request_target" not in path.read_text("utf-8")
+
+
+def test_quarto_is_pinned():
+    steps = yaml.safe_load((ROOT / ".github" / "workflows" / "deploy.yml").read_text("utf-8"))[
+        "jobs"
+    ]["build"]["steps"]
+    version = next(
+        step["with"]["version"] for step in steps if "quarto-actions/setup" in step.get("uses", "")
+    )
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+
+
+def test_weekly_runs_without_constraints():
+    runs = [
+        step.get("run", "")
+        for step in yaml.safe_load(
+            (ROOT / ".github" / "workflows" / "weekly.yml").read_text("utf-8")
+        )["jobs"]["newest"]["steps"]
+    ]
+    assert any("pip install" in run for run in runs) and not any(
+        "-c constraints.txt" in run for run in runs
+    )
+
+
+def test_dependabot():
+    settings = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))
+    assert settings["version"] == 2
+    assert [update["package-ecosystem"] for update in settings["updates"]] == [
+        "github-actions",
+        "npm",
+    ]
+
+
+# ---- Binder and development containers
