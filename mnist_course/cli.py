@@ -325,7 +325,8 @@ def progress_command(
     args: argparse.Namespace,
 ) -> int:
     "Show what is passed, tried and open, by lesson."
-    from mnist_course.progress import FILE, MANIFEST, progress, progress_file
+    from mnist_course.checks import progress
+    from mnist_course.progress import FILE, MANIFEST, progress_file
 
     here = progress_file()
     folder = Path(args.folder) if args.folder else here.parent if here else Path("my_course")

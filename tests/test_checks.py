@@ -13,7 +13,7 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
-from mnist_course.checks import REGISTRY as registry
+from mnist_course.checks import COURSE as registry
 from mnist_course.checks import (
     Exercise,
     Wrong,
