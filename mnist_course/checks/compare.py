@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['kind_of', 'unboxed', 'show', 'difference']
 
-# %% ../../nbs/workshop/checks_compare.ipynb #319d5e51
+# %% ../../nbs/workshop/checks_compare.ipynb #2c1bee27
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 from typing import Any, NamedTuple

@@ -8,27 +8,19 @@ __all__ = ['T', 'COURSE', 'exercise', 'mistake', 'mistakes', 'Exercise', 'Wrong'
 # %% ../../nbs/workshop/checks_engine.ipynb #2459f8e3
 import contextlib
 import copy
-import ctypes
 import difflib
-import io
-import linecache
 import random
 import statistics
-import sys
-import sysconfig
-import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 import torch
 
-from ..base import asset
 from .compare import difference, kind_of, show, unboxed
+from .sandbox import Run, home_of, limited, line_of
 from ..progress import record
 
 T = TypeVar("T")
@@ -195,7 +187,7 @@ class Registry(dict[str, Exercise]):
         "Register a misconception of an exercise."
 
         def register(wrong: T) -> T:
-            label: str = name or getattr(wrong, "__name__", "")
+            label = getattr(wrong, "__name__", "") if name is None else name
             self[id].misconceptions[label] = wrong
             self[id].reasons[label] = reason
             return wrong
@@ -263,117 +255,6 @@ COURSE = Registry()
 exercise = COURSE.exercise
 mistake = COURSE.mistake
 mistakes = COURSE.mistakes
-
-# %% ../../nbs/workshop/checks_engine.ipynb #e8d2299a
-class _Stop(BaseException):
-    "Thrown into an answer that runs over its time limit."
-
-
-class _Capped(io.StringIO):
-    "Keeps the first characters that are printed, and counts the rest."
-
-    limit = 2_000
-    seen = 0
-
-    def write(self, text: str) -> int:
-        self.seen += len(text)
-        room = self.limit - self.tell()
-        if room > 0:
-            super().write(text[:room])
-        return len(text)
-
-
-@dataclass
-class _Run:
-    "What became of a call: a value, an error with the learner's line, or neither because the time was up."
-
-    value: Any = None
-    error: BaseException | None = None
-    line: str = ""  # "line 3: return x / 0", in the learner's code
-    timed_out: bool = False
-    printed: str = ""
-
-# %% ../../nbs/workshop/checks_engine.ipynb #df6fed1e
-_NOT_THEIRS = [
-    Path(place).resolve()
-    for place in (asset(), Path(torch.__file__).parents[1], sysconfig.get_path("stdlib"))
-]
-
-
-def _is_theirs(filename: str) -> bool:
-    "Was a file or cell written by the learner, and not by us, by the makers of a package, or by those of Python?"
-    path = Path(filename).resolve()
-    return not any(path.is_relative_to(place) for place in _NOT_THEIRS)
-
-
-def _own_line(
-    frames: list[traceback.FrameSummary],  # innermost last
-    home: str | None,  # the file or cell that the answer was written in
-) -> str:  # "" when none of them is the learner's
-    "The innermost line that the learner wrote."
-    for frame in reversed(frames):
-        if frame.filename == home or (home is None and _is_theirs(frame.filename)):
-            text = linecache.getline(frame.filename, frame.lineno or 0).strip()
-            return f"line {frame.lineno}" + (f": {text}" if text else "")
-    return ""
-
-
-def _line_of(error: BaseException, home: str | None) -> str:
-    "The innermost line of the learner's that an error came through."
-    return _own_line(list(traceback.extract_tb(error.__traceback__)), home)
-
-
-def _home_of(answer: Any) -> str | None:
-    "The file or cell where a function was written; None for anything else."
-    code = getattr(getattr(answer, "__wrapped__", answer), "__code__", None)
-    return code.co_filename if code else None
-
-
-def _stop(thread: threading.Thread) -> None:
-    "Throw _Stop into a thread until it ends; a thread that cannot be stopped is left behind."
-    for _ in range(20):
-        if thread.ident is None or not thread.is_alive():
-            return
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(_Stop)
-        )
-        thread.join(0.01)
-
-# %% ../../nbs/workshop/checks_engine.ipynb #907fd732
-def _limited(
-    function: Callable[[], Any],
-    seconds: float,
-    home: str | None = None,  # where the learner's code is
-) -> _Run:
-    "Call a function in a thread of its own, with a time limit and with what it prints kept aside. Never raises, but for Ctrl-C."
-    run = _Run()
-    out = _Capped()
-
-    def work() -> None:
-        try:
-            run.value = function()
-        except BaseException as error:
-            run.error = error
-
-    thread = threading.Thread(target=work, daemon=True)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        try:
-            thread.start()
-            thread.join(seconds)
-            if thread.is_alive():
-                run.timed_out = True
-                frame = sys._current_frames().get(thread.ident or 0)
-                run.line = _own_line(list(traceback.extract_stack(frame)) if frame else [], home)
-        finally:
-            _stop(thread)
-    more = f" ... ({out.seen:,} characters in all)" if out.seen > 200 else ""
-    printed = out.getvalue()[:200] + more
-    if run.timed_out:  # what the thread may still write is not looked at
-        return _Run(line=run.line, timed_out=True, printed=printed)
-    run.printed = printed
-    if run.error is not None:
-        run.line = _line_of(run.error, home)
-    return run
 
 # %% ../../nbs/workshop/checks_engine.ipynb #ed2b9a02
 @contextlib.contextmanager
@@ -516,7 +397,7 @@ def _failure(
     return Result(item.id, "failed", _joined(words, evidence), misconception, evidence)
 
 
-def _broken(item: Exercise, run: _Run, evidence: str = "") -> Result:
+def _broken(item: Exercise, run: Run, evidence: str = "") -> Result:
     "The result for an answer that raised, or did not end."
     if run.timed_out:
         words = f"Your code was still running after {item.time_limit:g} s"
@@ -533,7 +414,7 @@ def _broken(item: Exercise, run: _Run, evidence: str = "") -> Result:
 def _check_value(item: Exercise, answer: Any, seed: int) -> Result:
     "Check an answer that is a value. The right one is not shown."
     expected = _call(item, item.solution, (), seed).value if item.run else item.solution
-    run = _limited(lambda: _call(item, answer, (), seed).value, item.time_limit)
+    run = limited(lambda: _call(item, answer, (), seed).value, item.time_limit)
     if run.timed_out or run.error is not None:
         return _broken(item, run)
     if not difference(expected, run.value, item.rtol, item.atol, strict=False):
@@ -577,7 +458,7 @@ def _check_judged(item: Exercise, answer: Any, seed: int) -> Result:
             made = answer() if is_made else answer
             return ... if made is ... else judge(made, random.Random(seed))
 
-    run = _limited(work, item.time_limit, _home_of(answer))
+    run = limited(work, item.time_limit, home_of(answer))
     if run.timed_out or (run.error is not None and not isinstance(run.error, Wrong)):
         return _broken(item, run)
     if run.value is ...:
@@ -592,7 +473,7 @@ def _check_judged(item: Exercise, answer: Any, seed: int) -> Result:
 def _check_function(item: Exercise, answer: Callable[..., Any], seed: int) -> Result:
     "Check a function against the solution, case by case."
     cases = _draw_cases(item, seed)
-    home = _home_of(answer)
+    home = home_of(answer)
     seen: list[_Outcome] = []
 
     def work() -> None:
@@ -601,7 +482,7 @@ def _check_function(item: Exercise, answer: Callable[..., Any], seed: int) -> Re
             if seen[-1].value is ...:
                 break
 
-    run = _limited(work, item.time_limit, home)
+    run = limited(work, item.time_limit, home)
     if seen and seen[0].value is ...:
         return Result(item.id, "not attempted")
     again = _same_again(item, answer, seed)
@@ -617,7 +498,7 @@ def _check_function(item: Exercise, answer: Callable[..., Any], seed: int) -> Re
         if got.error and not expected.error:
             if known:
                 return _failure(item, "", f"{where}\n{again}", known, run.printed)
-            raised = _Run(error=got.error, line=_line_of(got.error, home))
+            raised = Run(error=got.error, line=line_of(got.error, home))
             return _broken(item, raised, f"{where}\n{again}")
         words, values = _wrong_case(item, expected, got)
         return _failure(item, words, _joined(where, values, again), known, run.printed)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Progress', 'progress']
 
-# %% ../../nbs/workshop/checks_table.ipynb #51eff159
+# %% ../../nbs/workshop/checks_table.ipynb #6414215b
 from pathlib import Path
 from typing import NamedTuple
 
