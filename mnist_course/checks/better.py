@@ -13,11 +13,14 @@ from statistics import mean, stdev
 import torch
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 from mnist_course.data import normalize
 
+_State = dict[str, torch.Tensor]
+_Runs = dict[int, float]  # seed -> accuracy
+
 # %% ../../nbs/answers/12_better.ipynb #be05b284
-def _draw_moves(rng: random.Random) -> list[tuple]:
+def _draw_moves(rng: random.Random) -> list[Case]:
     "Batches with ink on every border, so that it matters what becomes of it."
     made = []
     for n in (1, 2, 4):
@@ -41,7 +44,7 @@ def _shifted(
 
 @exercise("12.moved", "A move that keeps the digit", 3, 12, "write", cases=_draw_moves,
           after="Paper comes in, ink goes out, and the label is still true.")  # fmt: skip
-def moved(x, down, right):
+def moved(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down, right, x.min().item())
 
 # %% ../../nbs/answers/12_better.ipynb #e2dc5144
@@ -49,7 +52,7 @@ def moved(x, down, right):
     "12.moved",
     "What leaves on one side comes back on the other. Where should it go, and what should come in instead?",
 )
-def wraps_around(x, down, right):
+def wraps_around(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return torch.stack(
         [torch.roll(x[i], (int(down[i]), int(right[i])), (1, 2)) for i in range(len(x))]
     )
@@ -58,24 +61,24 @@ def wraps_around(x, down, right):
 @mistake(
     "12.moved", "A frame of zeros comes in. What value does empty paper have after normalizing?"
 )
-def zeros_come_in(x, down, right):
+def zeros_come_in(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down, right, 0.0)
 
 
 @mistake("12.moved", "Your digits move, but in the opposite direction. Which row is the top one?")
-def the_other_way(x, down, right):
+def the_other_way(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, -down, -right, x.min().item())
 
 
 @mistake(
     "12.moved", "Down and right are exchanged. Which of the four dimensions of x are the rows?"
 )
-def rows_for_columns(x, down, right):
+def rows_for_columns(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, right, down, x.min().item())
 
 
 @mistake("12.moved", "Every digit moves as the first one does. Each has amounts of its own.")
-def one_move_for_all(x, down, right):
+def one_move_for_all(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down[:1].expand(len(x)), right[:1].expand(len(x)), x.min().item())
 
 # %% ../../nbs/answers/12_better.ipynb #17898aac
@@ -158,7 +161,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/12_better.ipynb #4d741194
-def _draw_states(rng: random.Random) -> list[tuple]:
+def _draw_states(rng: random.Random) -> list[Case]:
     def state(n: int) -> dict[str, torch.Tensor]:
         return {
             "conv.weight": torch.randn(n, 1, 3, 3),
@@ -173,7 +176,7 @@ def _draw_states(rng: random.Random) -> list[tuple]:
 
 @exercise("12.averaged", "One step of an average", 3, 12, "write", cases=_draw_states,
           after="Weights and statistics move together, the counter counts, and nobody's tensors were touched.")  # fmt: skip
-def averaged(average, state, keep):
+def averaged(average: _State, state: _State, keep: float) -> _State:
     return {
         name: old * keep + state[name] * (1 - keep)
         if old.is_floating_point()
@@ -186,14 +189,14 @@ def averaged(average, state, keep):
     "12.averaged",
     "Your average keeps the small part of itself and takes the large part of the new state. Which of the two should be steady?",
 )
-def turned_round(average, state, keep):
+def turned_round(average: _State, state: _State, keep: float) -> _State:
     return averaged(average, state, 1 - keep)
 
 
 @mistake(
     "12.averaged", "Half of the one and half of the other. How much of the old average should stay?"
 )
-def plain_mean(average, state, keep):
+def plain_mean(average: _State, state: _State, keep: float) -> _State:
     return averaged(average, state, 0.5)
 
 
@@ -201,7 +204,7 @@ def plain_mean(average, state, keep):
     "12.averaged",
     "The weights are averaged, and the running statistics are those of the new state. To which weights do they belong?",
 )
-def statistics_left(average, state, keep):
+def statistics_left(average: _State, state: _State, keep: float) -> _State:
     moved = averaged(average, state, keep)
     return {
         name: state[name].clone() if "running" in name else value for name, value in moved.items()
@@ -209,7 +212,7 @@ def statistics_left(average, state, keep):
 
 
 @mistake("12.averaged", "A number of batches is a whole number. What is the dtype of your counter?")
-def counts_averaged(average, state, keep):
+def counts_averaged(average: _State, state: _State, keep: float) -> _State:
     return {name: old * keep + state[name] * (1 - keep) for name, old in average.items()}
 
 
@@ -217,13 +220,13 @@ def counts_averaged(average, state, keep):
     "12.averaged",
     "The numbers are right, and the old average was overwritten. A new dict with new tensors is asked for.",
 )
-def in_place(average, state, keep):
+def in_place(average: _State, state: _State, keep: float) -> _State:
     for name, new in averaged(average, state, keep).items():
         average[name].copy_(new)
     return average
 
 # %% ../../nbs/answers/12_better.ipynb #30b187e6
-def _draw_pairs(rng: random.Random) -> list[tuple]:
+def _draw_pairs(rng: random.Random) -> list[Case]:
     made = []
     for n, extra in ((3, 0), (5, 0), (5, 2)):
         seeds = rng.sample(range(20), n + extra)
@@ -241,65 +244,67 @@ def _draw_pairs(rng: random.Random) -> list[tuple]:
     return made
 
 
-def _ends(
-    values: list[float], t: float, spread: float | None = None, root: bool = True
-) -> tuple[float, float]:
-    middle, spread = mean(values), stdev(values) if spread is None else spread
-    half = t * spread / (math.sqrt(len(values)) if root else 1)
-    return middle - half, middle + half
+def _common_seeds(variant: _Runs, baseline: _Runs) -> list[int]:
+    return [seed for seed in variant if seed in baseline]
+
+
+def _differences(variant: _Runs, baseline: _Runs) -> list[float]:
+    return [variant[seed] - baseline[seed] for seed in _common_seeds(variant, baseline)]
+
+
+def _around(values: list[float], half: float) -> tuple[float, float]:
+    "Both ends of an interval around the mean of some values."
+    return mean(values) - half, mean(values) + half
 
 
 @exercise("12.pair_interval", "Pairs", 3, 12, "write", cases=_draw_pairs, rtol=1e-3,
           after="Seed by seed, the luck that both share drops out, and what is left can be seen.")  # fmt: skip
-def pair_interval(variant, baseline, t):
-    return _ends([variant[seed] - baseline[seed] for seed in variant if seed in baseline], t)
+def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    differences = _differences(variant, baseline)
+    return _around(differences, t * stdev(differences) / math.sqrt(len(differences)))
 
 # %% ../../nbs/answers/12_better.ipynb #90d778ce
-def _common(variant: dict, baseline: dict) -> list:
-    return [seed for seed in variant if seed in baseline]
-
-
 @mistake(
     "12.pair_interval",
     "Far too wide: that is the interval for two groups without pairs. Take the differences first, then their spread.",
 )
-def not_paired(variant, baseline, t):
-    a, b = ([side[seed] for seed in _common(variant, baseline)] for side in (variant, baseline))
-    return _ends(
-        [x - y for x, y in zip(a, b, strict=True)], t, math.sqrt(stdev(a) ** 2 + stdev(b) ** 2)
-    )
+def not_paired(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    seeds = _common_seeds(variant, baseline)
+    spreads = [stdev(side[seed] for seed in seeds) for side in (variant, baseline)]
+    half = t * math.hypot(*spreads) / math.sqrt(len(seeds))
+    return _around(_differences(variant, baseline), half)
 
 
 @mistake(
     "12.pair_interval",
     "That is where a single difference may lie. Their mean is known better: by which factor, with n of them?",
 )
-def no_root(variant, baseline, t):
-    return _ends(
-        [variant[seed] - baseline[seed] for seed in _common(variant, baseline)], t, root=False
-    )
+def no_root(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    differences = _differences(variant, baseline)
+    return _around(differences, t * stdev(differences))
 
 
 @mistake(
     "12.pair_interval",
     "You pair by the order in the dicts. The same seed should meet the same seed, and one without a partner stays out.",
 )
-def by_position(variant, baseline, t):
-    return _ends([a - b for a, b in zip(variant.values(), baseline.values(), strict=False)], t)
+def by_position(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    differences = [a - b for a, b in zip(variant.values(), baseline.values(), strict=False)]
+    return _around(differences, t * stdev(differences) / math.sqrt(len(differences)))
 
 
 @mistake(
     "12.pair_interval",
     "Your signs are turned round: what the variant adds is variant minus baseline.",
 )
-def the_other_way_round(variant, baseline, t):
-    return _ends([baseline[seed] - variant[seed] for seed in _common(variant, baseline)], t)
+def the_other_way_round(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    return pair_interval(baseline, variant, t)
 
 
 @mistake(
     "12.pair_interval", "The factor 1.96 is for hundreds of values. The one for so few is given: t."
 )
-def always_two(variant, baseline, t):
+def always_two(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     return pair_interval(variant, baseline, 1.96)
 
 # %% ../../nbs/answers/12_better.ipynb #8f45f45d
@@ -328,7 +333,7 @@ _READINGS = {
 }
 
 
-def _judge_supported(made, rng: random.Random) -> None:
+def _judge_supported(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
             f'The answer should be a string of numbers, such as "25"; this is {kind_of(made)}.'

@@ -8,14 +8,18 @@ __all__ = []
 # %% ../../nbs/answers/11_bug_museum.ipynb #16dd63a9
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+
+_Batches = list[tuple[torch.Tensor, torch.Tensor]]
+_Tester = Callable[[_Batches], float]  # log-probabilities and labels -> accuracy
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #90895cd2
 exercise(
@@ -83,7 +87,7 @@ _SLOPE_PAIRS = {
 }
 
 
-def _judge_slopes_end(made, rng: random.Random) -> None:
+def _judge_slopes_end(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
             f'The answer should be a string of four letters, such as "ABCD"; this is {kind_of(made)}.'
@@ -125,18 +129,20 @@ mistake(
 class Backwards(nn.Module):
     "Runs its layers in the order b, a."
 
-    def __init__(self, a: nn.Module, b: nn.Module):
+    def __init__(self, a: nn.Module, b: nn.Module) -> None:
         super().__init__()
-        self.a, self.b = a, b
+        self.a = a
+        self.b = b
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.a(self.b(x))
+        out: torch.Tensor = self.a(self.b(x))
+        return out
 
 
 class Spoils(nn.Module):
     "Gives its input back, with one number replaced."
 
-    def __init__(self, value: float):
+    def __init__(self, value: float) -> None:
         super().__init__()
         self.value = value
 
@@ -156,21 +162,25 @@ class Ignores(nn.Linear):
 # %% ../../nbs/answers/11_bug_museum.ipynb #8fce54d7
 def _sick_net(kind: str, value: float) -> nn.Module:
     "A network for 3 numbers, in eval mode, with the kind of trouble that its name says."
-    plain, spoils = nn.Linear(3, 3), Spoils(value)
-    nets = {
-        "in the middle": lambda: nn.Sequential(plain, spoils, nn.Linear(3, 3)),
-        "nowhere": lambda: nn.Sequential(plain, nn.Tanh()),
-        "nested": lambda: nn.Sequential(plain, nn.Sequential(nn.Tanh(), spoils), nn.ReLU()),
-        "backwards": lambda: Backwards(nn.Linear(3, 3), nn.Sequential(plain, spoils)),
-        "unused": lambda: nn.Sequential(Ignores(3, 3), spoils, plain),
-    }
-    net = nets[kind]()
-    if kind == "unused":
-        nn.init.constant_(net[0].bias, math.nan)
+    sound = nn.Linear(3, 3)
+    spoils = Spoils(value)
+    net: nn.Module
+    if kind == "in the middle":
+        net = nn.Sequential(sound, spoils, nn.Linear(3, 3))
+    elif kind == "nested":
+        net = nn.Sequential(sound, nn.Sequential(nn.Tanh(), spoils), nn.ReLU())
+    elif kind == "backwards":
+        net = Backwards(nn.Linear(3, 3), nn.Sequential(sound, spoils))
+    elif kind == "unused":
+        unused = Ignores(3, 3)
+        nn.init.constant_(unused.bias, math.nan)
+        net = nn.Sequential(unused, spoils, sound)
+    else:  # nowhere
+        net = nn.Sequential(sound, nn.Tanh())
     return net.eval()
 
 
-def _draw_sick_nets(rng: random.Random) -> list[tuple]:
+def _draw_sick_nets(rng: random.Random) -> list[Case]:
     values = [math.nan, math.inf, -math.inf]
     kinds = [
         ("in the middle", math.nan),
@@ -186,7 +196,7 @@ def _draw_sick_nets(rng: random.Random) -> list[tuple]:
     return [(_sick_net(*kind), torch.randn(2, 3)) for kind in kinds]
 
 
-def _run_first_bad(answer: Callable, net: nn.Module, x: torch.Tensor):
+def _run_first_bad(answer: Callable[..., Any], net: nn.Module, x: torch.Tensor) -> object:
     "What the answer says of a network, and what it leaves behind."
     name = answer(net, x)
     if name is ...:
@@ -199,11 +209,12 @@ def _run_first_bad(answer: Callable, net: nn.Module, x: torch.Tensor):
 # %% ../../nbs/answers/11_bug_museum.ipynb #e6226094
 @exercise("11.first_bad", "The first that went wrong", 3, 12, "write", cases=_draw_sick_nets, run=_run_first_bad,
           after="A note that is written once, and hooks that go home.")  # fmt: skip
-def first_bad(model, x):
-    found, hooks = [], []
+def first_bad(model: nn.Module, x: torch.Tensor) -> str | None:
+    found: list[str] = []
+    hooks = []
 
-    def look(name):
-        def hook(module, inputs, output):
+    def look(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
             if not found and not output.isfinite().all():
                 found.append(name)
 
@@ -221,55 +232,81 @@ def first_bad(model, x):
     return found[0] if found else None
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #7deb925f
-def _watched(
-    model: nn.Module, x: torch.Tensor, bad: Callable, leaves: bool = True, remove: bool = True
+def _bad_outputs(
+    model: nn.Module,
+    x: torch.Tensor,
+    modules: Mapping[str, nn.Module],
+    bad: Callable[[torch.Tensor], bool],
 ) -> list[str]:
     "The names of the modules whose output is bad, in the order of running."
-    found, hooks = [], []
-    for name, module in model.named_modules():
-        if not (leaves and list(module.children())):
-            hooks.append(
-                module.register_forward_hook(
-                    lambda m, i, out, name=name: found.append(name) if bad(out) else None
-                )
-            )
+    found: list[str] = []
+
+    def look(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+            if bad(output):
+                found.append(name)
+
+        return hook
+
+    hooks = [module.register_forward_hook(look(name)) for name, module in modules.items()]
     with torch.no_grad():
         model(x)
-    for hook in hooks if remove else []:
+    for hook in hooks:
         hook.remove()
     return found
 
 
+def _layers(model: nn.Module) -> dict[str, nn.Module]:
+    "The modules that have no modules inside, by their names."
+    named = model.named_modules()
+    return {name: module for name, module in named if not list(module.children())}
+
+
 def _not_finite(out: torch.Tensor) -> bool:
-    return not out.isfinite().all().item()
+    return not bool(out.isfinite().all())
 
 
 @mistake(
     "11.first_bad",
     "That is a later layer: what is not finite spreads. When may your note still be written?",
 )
-def last_bad(model, x):
-    return (_watched(model, x, _not_finite) or [None])[-1]
+def last_bad(model: nn.Module, x: torch.Tensor) -> str | None:
+    found = _bad_outputs(model, x, _layers(model), _not_finite)
+    return found[-1] if found else None
 
 
 @mistake("11.first_bad", "A nan is found, and an inf is not. Both are no finite numbers.")
-def only_nan(model, x):
-    return (_watched(model, x, lambda out: out.isnan().any().item()) or [None])[0]
+def only_nan(model: nn.Module, x: torch.Tensor) -> str | None:
+    found = _bad_outputs(model, x, _layers(model), lambda out: bool(out.isnan().any()))
+    return found[0] if found else None
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #2d4bcc46
 @mistake(
     "11.first_bad",
     "The name is right, and your hooks are still there: they will run at every call from now on. What does register_forward_hook give back?",
 )
-def hooks_left(model, x):
-    return (_watched(model, x, _not_finite, remove=False) or [None])[0]
+def hooks_left(model: nn.Module, x: torch.Tensor) -> str | None:
+    found: list[str] = []
+
+    def look(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+            if not found and _not_finite(output):
+                found.append(name)
+
+        return hook
+
+    for name, module in _layers(model).items():
+        module.register_forward_hook(look(name))
+    with torch.no_grad():
+        model(x)
+    return found[0] if found else None
 
 
 @mistake(
     "11.first_bad",
     "You look at the weights. A layer with good weights can give a number that is not finite, and the task asks for its output.",
 )
-def weights_instead(model, x):
+def weights_instead(model: nn.Module, x: torch.Tensor) -> str | None:
     return next(
         (name.rpartition(".")[0] for name, p in model.named_parameters() if _not_finite(p)), None
     )
@@ -279,37 +316,39 @@ def weights_instead(model, x):
     "11.first_bad",
     "The name of the whole network is '', and its output is bad whenever one of its layers is. Which modules are layers?",
 )
-def containers_too(model, x):
-    found = _watched(model, x, _not_finite, leaves=False)
-    return next((name for name, _ in model.named_modules() if name in found), None)
+def containers_too(model: nn.Module, x: torch.Tensor) -> str | None:
+    modules = dict(model.named_modules())
+    found = _bad_outputs(model, x, modules, _not_finite)
+    return next((name for name in modules if name in found), None)
 
 
 @mistake(
     "11.first_bad",
     "These are layers in the order in which the model lists them. In which order do they run?",
 )
-def order_of_definition(model, x):
-    found = _watched(model, x, _not_finite)
-    return next((name for name, _ in model.named_modules() if name in found), None)
+def order_of_definition(model: nn.Module, x: torch.Tensor) -> str | None:
+    layers = _layers(model)
+    found = _bad_outputs(model, x, layers, _not_finite)
+    return next((name for name in layers if name in found), None)
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #d20e8fad
-def _right_by_counting(batches):
+def _right_by_counting(batches: _Batches) -> float:
     return sum((p.argmax(1) == y).sum().item() for p, y in batches) / sum(
         len(y) for _, y in batches
     )
 
 
-def _right_by_joining(batches):
+def _right_by_joining(batches: _Batches) -> float:
     p, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return (p.argmax(1) == y).float().mean().item()
 
 
-def _right_by_weights(batches):
+def _right_by_weights(batches: _Batches) -> float:
     n = sum(len(y) for _, y in batches)
     return float(sum((p.argmax(1) == y).double().mean().item() * (len(y) / n) for p, y in batches))
 
 
-_TESTERS = {
+_TESTERS: dict[str, _Tester] = {
     "a right one, which counts": _right_by_counting,
     "the mean of the batches' accuracies": lambda b: (
         sum((p.argmax(1) == y).double().mean().item() for p, y in b) / len(b)
@@ -327,7 +366,7 @@ _TESTERS = {
 }
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #55e7b1e3
-def _run_pins_accuracy(answer: Callable, which: str):
+def _run_pins_accuracy(answer: Callable[[_Tester], Any], which: str) -> object:
     "What a test says of an implementation."
     try:
         said = answer(_TESTERS[which])
@@ -338,13 +377,13 @@ def _run_pins_accuracy(answer: Callable, which: str):
     return "passes" if said is None else f"gives {kind_of(said)}, where a test speaks by assert"
 
 
-def _cases_of_testers(rng: random.Random) -> list[tuple]:
+def _cases_of_testers(rng: random.Random) -> list[Case]:
     return [(which,) for which in _TESTERS]
 
 
 @exercise("11.pins_accuracy", "A test for testers", 4, 15, "design", cases=_cases_of_testers, run=_run_pins_accuracy,
           after="Unequal batches, right and wrong in each, room for rounding: nothing in the drawer gets past it.")  # fmt: skip
-def pins_accuracy(accuracy):
+def pins_accuracy(accuracy: _Tester) -> None:
     say = torch.eye(10).log_softmax(1)
     first = (say[[3, 1, 4, 1, 5]], torch.tensor([3, 1, 4, 1, 0]))  # 4 of 5
     last = (say[[9, 2]], torch.tensor([9, 6]))  # 1 of 2
@@ -370,7 +409,7 @@ def _batches_for_test(*rights: tuple[int, int]) -> list[tuple[torch.Tensor, torc
     "11.pins_accuracy",
     "For all that your examples can tell, there is one batch, or each is all right or all wrong. What could go wrong between two batches?",
 )
-def one_batch(accuracy):
+def one_batch(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((4, 5))) - 0.8) < 1e-5
 
 
@@ -378,7 +417,7 @@ def one_batch(accuracy):
     "11.pins_accuracy",
     "Your batches are of one size, and there the mean of their accuracies is right. When is it not?",
 )
-def equal_batches(accuracy):
+def equal_batches(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((4, 5), (2, 5))) - 0.6) < 1e-5
 
 
@@ -386,7 +425,7 @@ def equal_batches(accuracy):
     "11.pins_accuracy",
     "In your example every digit is right, and many wrong testers say 1 as well. What does a good example contain?",
 )
-def all_right(accuracy):
+def all_right(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((5, 5), (2, 2))) - 1) < 1e-5
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #85370955
@@ -394,7 +433,7 @@ def all_right(accuracy):
     "11.pins_accuracy",
     "You ask whether it is a share. Nearly every wrong tester gives one too: which share should it be?",
 )
-def only_the_range(accuracy):
+def only_the_range(accuracy: _Tester) -> None:
     assert 0 <= accuracy(_batches_for_test((4, 5), (1, 2))) <= 1
 
 
@@ -402,12 +441,12 @@ def only_the_range(accuracy):
     "11.pins_accuracy",
     "A right tester fails your test, because its last digit is rounded another way. How near is near enough?",
 )
-def to_the_last_digit(accuracy):
+def to_the_last_digit(accuracy: _Tester) -> None:
     assert accuracy(_batches_for_test((4, 5), (1, 2))) == 5 / 7
 
 
 @mistake(
     "11.pins_accuracy", "Your test looks and says nothing: nothing fails it. Where is its assert?"
 )
-def never_asserts(accuracy):
+def never_asserts(accuracy: _Tester) -> None:
     abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) < 1e-5  # noqa: B015

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['kind_of', 'unboxed', 'show', 'difference']
 
-# %% ../../nbs/workshop/checks_compare.ipynb #2c1bee27
+# %% ../../nbs/workshop/checks_compare.ipynb #ac9ea4d7
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 from typing import Any, NamedTuple
@@ -20,7 +20,10 @@ def kind_of(value: object) -> str:
         return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
     if isinstance(value, np.ndarray):
         return f"a numpy array of shape {value.shape}"
-    return "nothing (None): is there a return?" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "nothing (None): is there a return?"
+    name = type(value).__name__
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
 def unboxed(value: Any) -> Any:

@@ -7,11 +7,12 @@ __all__ = []
 
 # %% ../../nbs/answers/02_convolution.ipynb #28172d0d
 import random
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from mnist_course.checks.engine import Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/02_convolution.ipynb #c1e1e3d1
 exercise(
@@ -109,7 +110,7 @@ _STROKES = {
 }  # each a patch of 3 x 3 pixels: ink 1, paper 0
 
 
-def _judge_slant(kernel, rng: random.Random) -> None:
+def _judge_slant(kernel: Any, rng: random.Random) -> None:
     try:
         kernel = torch.as_tensor(kernel).detach()
     except Exception as error:
@@ -189,12 +190,12 @@ mistakes(
 )
 
 # %% ../../nbs/answers/02_convolution.ipynb #50187448
-def _pools(rng: random.Random) -> list[tuple]:
+def _pools(rng: random.Random) -> list[Case]:
     return [(1, 2), (2, 1), (2, 2), (3, rng.choice([3, 4])), (rng.randrange(4, 7), 2)]
 
 
 @exercise("02.pooling_weight", "Pooling as a convolution", 3, 8, cases=_pools)
-def pooling_weight(channels, size):
+def pooling_weight(channels: int, size: int) -> torch.Tensor:
     return torch.eye(channels)[:, :, None, None].expand(-1, -1, size, size) / size**2
 
 # %% ../../nbs/answers/02_convolution.ipynb #0c16462f
@@ -202,7 +203,7 @@ def pooling_weight(channels, size):
     "02.pooling_weight",
     "A kernel adds up ALL channels that it has numbers for. Pooling keeps the channels apart.",
 )
-def mixes_channels(channels, size):
+def mixes_channels(channels: int, size: int) -> torch.Tensor:
     return torch.full((channels, channels, size, size), 1 / size**2)
 
 
@@ -210,7 +211,7 @@ def mixes_channels(channels, size):
     "02.pooling_weight",
     "Each of your maps would be the mean of all channels. Map 0 should see channel 0 and nothing else.",
 )
-def mean_over_channels(channels, size):
+def mean_over_channels(channels: int, size: int) -> torch.Tensor:
     return torch.full((channels, channels, size, size), 1 / (channels * size**2))
 
 
@@ -218,7 +219,7 @@ def mean_over_channels(channels, size):
     "02.pooling_weight",
     "One sheet for each map is the idea. But conv2d wants kernels as deep as the stack of maps that comes in.",
 )
-def depthwise(channels, size):
+def depthwise(channels: int, size: int) -> torch.Tensor:
     return torch.full((channels, 1, size, size), 1 / size**2)
 
 
@@ -226,7 +227,7 @@ def depthwise(channels, size):
     "02.pooling_weight",
     "This adds up the pixels of a block. A mean is not larger than the largest of them.",
 )
-def not_divided(channels, size):
+def not_divided(channels: int, size: int) -> torch.Tensor:
     return torch.eye(channels)[:, :, None, None].repeat(1, 1, size, size)
 
 
@@ -234,12 +235,12 @@ def not_divided(channels, size):
     "02.pooling_weight",
     "The channels are right. How many pixels has a block that is `size` wide and `size` high?",
 )
-def divided_by_side(channels, size):
+def divided_by_side(channels: int, size: int) -> torch.Tensor:
     return torch.eye(channels)[:, :, None, None].repeat(1, 1, size, size) / size
 
 # %% ../../nbs/answers/02_convolution.ipynb #fe83eb68
-def _layers(rng: random.Random) -> list[tuple]:
-    def draw(c, h, w, o, kh, kw, padding):
+def _layers(rng: random.Random) -> list[Case]:
+    def draw(c: int, h: int, w: int, o: int, kh: int, kw: int, padding: int) -> Case:
         x, weight = (torch.randint(-4, 5, shape).float() for shape in [(c, h, w), (o, c, kh, kw)])
         return x, weight, torch.randperm(9)[:o] - 4.0, padding
 
@@ -265,83 +266,92 @@ def _layers(rng: random.Random) -> list[tuple]:
     ]
 
 
-@exercise("02.mended_conv", "Three faults", 4, 12, "fix", cases=_layers)
-def mended_conv(x, weight, bias, padding=0):
-    return _sliding(x, weight, bias, padding)
-
-
-def _sliding(
-    x,
-    weight,
-    bias,
-    padding,
-    border=(1, 1, 1, 1),
-    turned=False,
-    along_columns=False,
-    channels_summed=True,
-):
-    "The solution and its faults, one switch for each."
-    x = F.pad(x, [padding * side for side in border])
-    kh, kw = weight.shape[:1:-1] if turned else weight.shape[2:]
+def _slide(x: torch.Tensor, weight: torch.Tensor, kh: int, kw: int) -> torch.Tensor:
+    "The maps of a convolution without border and bias, where the kernel is taken to have kh rows and kw columns."
     rows, columns = x.shape[1] - kh + 1, x.shape[2] - kw + 1
     y = torch.zeros(len(weight), rows, columns)
     for i in range(rows):
         for j in range(columns):
             y[:, i, j] = (x[:, i : i + kh, j : j + kw] * weight).sum((1, 2, 3))
-    return y + (bias if along_columns else bias[:, None, None])
+    return y
+
+
+@exercise("02.mended_conv", "Three faults", 4, 12, "fix", cases=_layers)
+def mended_conv(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    maps = _slide(F.pad(x, [padding] * 4), weight, weight.shape[2], weight.shape[3])
+    return maps + bias[:, None, None]
 
 # %% ../../nbs/answers/02_convolution.ipynb #8277f90a
 @mistake(
     "02.mended_conv",
     "All three faults are still there. Start with a kernel of 1 x 2: which of its two sizes are rows?",
 )
-def as_it_was(x, weight, bias, padding=0):
-    return _sliding(x, weight, bias, padding, (1, 1), turned=True, along_columns=True)
+def as_it_was(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    kw, kh = weight.shape[2:]
+    return _slide(F.pad(x, [padding] * 2), weight, kh, kw) + bias
 
 
 @mistake(
     "02.mended_conv",
     "Kernel and bias are mended. How many sides has an image, and how many does this border cover?",
 )
-def border_left_and_right(x, weight, bias, padding=0):
-    return _sliding(x, weight, bias, padding, (1, 1))
+def border_left_and_right(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    kh, kw = weight.shape[2:]
+    return _slide(F.pad(x, [padding] * 2), weight, kh, kw) + bias[:, None, None]
 
 
 @mistake(
     "02.mended_conv",
     "Border and bias are mended. A kernel that is wider than high still lies on its side.",
 )
-def kernel_on_its_side(x, weight, bias, padding=0):
-    return _sliding(x, weight, bias, padding, turned=True)
+def kernel_on_its_side(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    kw, kh = weight.shape[2:]
+    return _slide(F.pad(x, [padding] * 4), weight, kh, kw) + bias[:, None, None]
 
 
 @mistake(
     "02.mended_conv",
     "Border and kernel are mended. PyTorch lines shapes up from the right: along which direction does (O,) lie?",
 )
-def bias_along_the_columns(x, weight, bias, padding=0):
-    return _sliding(x, weight, bias, padding, along_columns=True)
+def bias_along_the_columns(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    return mended_conv(x, weight, 0 * bias, padding) + bias
 
 
 @mistake(
     "02.mended_conv",
     "The border is at the right and at the bottom only. Padding goes on each side.",
 )
-def border_on_one_side(x, weight, bias, padding=0):
-    return _sliding(x, weight, bias, padding, (0, 1, 0, 1))
+def border_on_one_side(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    return mended_conv(F.pad(x, [0, padding, 0, padding]), weight, bias)
 
 
 @mistake(
     "02.mended_conv",
     "F.pad takes two numbers for each direction, and you named three directions. Channels have no border.",
 )
-def border_around_channels(x, weight, bias, padding=0):
-    return _sliding(x, weight, bias, padding, (1, 1, 1, 1, 1, 1))
+def border_around_channels(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    return mended_conv(F.pad(x, [padding] * 6), weight, bias)
 
 
 @mistake(
     "02.mended_conv",
     "Each ROW of a map gets a bias of its own. The bias should differ from map to map, and be the same all over one.",
 )
-def bias_along_the_rows(x, weight, bias, padding=0):
-    return _sliding(x, weight, 0 * bias, padding) + bias[:, None]
+def bias_along_the_rows(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    return mended_conv(x, weight, 0 * bias, padding) + bias[:, None]

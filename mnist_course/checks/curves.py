@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from mnist_course.checks.engine import exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/08_curves.ipynb #9b837145
 exercise(
@@ -140,14 +140,14 @@ mistakes(
 )
 
 # %% ../../nbs/answers/08_curves.ipynb #d09ba990
-def _answered(counts: dict[tuple[int, int], int], rng: random.Random) -> tuple:
+def _answered(counts: dict[tuple[int, int], int], rng: random.Random) -> Case:
     "Labels and answers, shuffled, in which each pair (label, answer) comes up so many times."
     pairs = [pair for pair, n in counts.items() for _ in range(n)]
     rng.shuffle(pairs)
     return torch.tensor([a for a, _ in pairs]), torch.tensor([b for _, b in pairs])
 
 
-def _test_sets(rng: random.Random) -> list[tuple]:
+def _test_sets(rng: random.Random) -> list[Case]:
     small = (torch.tensor([0, 0, 0, 1, 2, 2, 2]), torch.tensor([0, 0, 0, 1, 1, 1, 2]), 3)
     hopeless = (
         *_answered({(0, 0): 1, (3, 1): 4, (1, 3): 2, (2, 2): 3}, rng),
@@ -173,20 +173,27 @@ def _test_sets(rng: random.Random) -> list[tuple]:
     return cases
 
 
-@exercise("08.commonest_mistake", "Taken for what?", 3, 8, "fix", cases=_test_sets)
-def commonest_mistake(labels, answers, classes=10):
+def _mistake_counts(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> torch.Tensor:
+    "How often each digit (row) was taken for each other one (column)."
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
         if label != answer:
             matrix[label, answer] += 1
-    return divmod(int(matrix.argmax()), classes)
+    return matrix
+
+
+@exercise("08.commonest_mistake", "Taken for what?", 3, 8, "fix", cases=_test_sets)
+def commonest_mistake(
+    labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
+) -> tuple[int, int]:
+    return divmod(int(_mistake_counts(labels, answers, classes).argmax()), classes)
 
 # %% ../../nbs/answers/08_curves.ipynb #c8eeec72
 @mistake(
     "08.commonest_mistake",
     "Two things are wrong in it, and both still are. Follow the seven digits of the first case through the loop, on paper.",
 )
-def as_given(labels, answers, classes=10):
+def as_given(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) -> tuple[int, int]:
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
         matrix[answer, label] += 1
@@ -197,7 +204,9 @@ def as_given(labels, answers, classes=10):
     "08.commonest_mistake",
     "The largest count of the table is found. Is each count of the table a mistake?",
 )
-def right_answers_count(labels, answers, classes=10):
+def right_answers_count(
+    labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
+) -> tuple[int, int]:
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
         matrix[label, answer] += 1
@@ -208,7 +217,9 @@ def right_answers_count(labels, answers, classes=10):
     "08.commonest_mistake",
     "The pair is the right one, the wrong way round: the docstring wants the true digit first.",
 )
-def row_is_the_answer(labels, answers, classes=10):
+def row_is_the_answer(
+    labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
+) -> tuple[int, int]:
     return commonest_mistake(answers, labels, classes)
 
 
@@ -216,11 +227,8 @@ def row_is_the_answer(labels, answers, classes=10):
     "08.commonest_mistake",
     "A 3 taken for a 5 and a 5 taken for a 3 are two different mistakes. You counted them together.",
 )
-def both_ways(labels, answers, classes=10):
-    matrix = torch.zeros(classes, classes, dtype=torch.int64)
-    for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
-        if label != answer:
-            matrix[label, answer] += 1
+def both_ways(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) -> tuple[int, int]:
+    matrix = _mistake_counts(labels, answers, classes)
     return divmod(int((matrix + matrix.T).argmax()), classes)
 
 
@@ -228,16 +236,15 @@ def both_ways(labels, answers, classes=10):
     "08.commonest_mistake",
     "You took the digit with the most mistakes, then its commonest one. Another digit may make one mistake more often.",
 )
-def hardest_digit_first(labels, answers, classes=10):
-    matrix = torch.zeros(classes, classes, dtype=torch.int64)
-    for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
-        if label != answer:
-            matrix[label, answer] += 1
+def hardest_digit_first(
+    labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
+) -> tuple[int, int]:
+    matrix = _mistake_counts(labels, answers, classes)
     row = int(matrix.sum(dim=1).argmax())
     return row, int(matrix[row].argmax())
 
 # %% ../../nbs/answers/08_curves.ipynb #2baa96af
-def _matrices(rng: random.Random) -> list[tuple]:
+def _matrices(rng: random.Random) -> list[Case]:
     drawn = []
     for n in (3, 4, rng.randrange(5, 9)):
         matrix = torch.randint(0, 9, (n, n)) + 9 * torch.eye(n, dtype=torch.int64)
@@ -249,12 +256,12 @@ def _matrices(rng: random.Random) -> list[tuple]:
 
 
 @exercise("08.f1_scores", "Both in one number", 3, 10, cases=_matrices)
-def f1_scores(matrix):
+def f1_scores(matrix: torch.Tensor) -> torch.Tensor:
     total = (matrix.sum(0) + matrix.sum(1)).float()
     return torch.where(total > 0, 2 * matrix.diag() / total, torch.zeros_like(total))
 
 # %% ../../nbs/answers/08_curves.ipynb #2b38ff9a
-def _recall_and_precision(matrix):
+def _recall_and_precision(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     right = matrix.diag().float()
     return right / matrix.sum(1), right / matrix.sum(0)
 
@@ -263,7 +270,7 @@ def _recall_and_precision(matrix):
     "08.f1_scores",
     "That is the ordinary mean. A class that is always found and never right would still get a half.",
 )
-def ordinary_mean(matrix):
+def ordinary_mean(matrix: torch.Tensor) -> torch.Tensor:
     return torch.stack([part.nan_to_num(0) for part in _recall_and_precision(matrix)]).mean(0)
 
 
@@ -271,7 +278,7 @@ def ordinary_mean(matrix):
     "08.f1_scores",
     "You use the rows only: this says how many of a class were found, and not how many of the answers were right.",
 )
-def recall_alone(matrix):
+def recall_alone(matrix: torch.Tensor) -> torch.Tensor:
     return _recall_and_precision(matrix)[0].nan_to_num(0)
 
 
@@ -279,7 +286,7 @@ def recall_alone(matrix):
     "08.f1_scores",
     "You use the columns only: this says how many of the answers were right, and not how many of a class were found.",
 )
-def precision_alone(matrix):
+def precision_alone(matrix: torch.Tensor) -> torch.Tensor:
     return _recall_and_precision(matrix)[1].nan_to_num(0)
 
 
@@ -287,7 +294,7 @@ def precision_alone(matrix):
     "08.f1_scores",
     "Nearly. A right answer stands in the row and in the column, so below it is counted twice; above, only once.",
 )
-def counted_once(matrix):
+def counted_once(matrix: torch.Tensor) -> torch.Tensor:
     right = matrix.diag().float()
     return (right / (matrix.sum(0) + matrix.sum(1) - right)).nan_to_num(0)
 
@@ -296,7 +303,7 @@ def counted_once(matrix):
     "08.f1_scores",
     "Right where every answer was given at least once. An answer that was never given makes 0 / 0, which is no score.",
 )
-def not_a_number(matrix):
+def not_a_number(matrix: torch.Tensor) -> torch.Tensor:
     recall, precision = _recall_and_precision(matrix)
     return 2 * recall * precision / (recall + precision)
 
@@ -305,5 +312,5 @@ def not_a_number(matrix):
     "08.f1_scores",
     "That is one number for all classes together, the accuracy. Each class should get a score of its own.",
 )
-def all_together(matrix):
+def all_together(matrix: torch.Tensor) -> torch.Tensor:
     return matrix.diag().sum() / matrix.sum()

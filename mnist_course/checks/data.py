@@ -8,10 +8,12 @@ __all__ = []
 # %% ../../nbs/answers/01_data.ipynb #1dbe3494
 import random
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
-from mnist_course.checks.engine import Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 from mnist_course.data import MEAN, STD
 
 # %% ../../nbs/answers/01_data.ipynb #4b4e594b
@@ -50,7 +52,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/01_data.ipynb #7744760b
-def _counts(rng: random.Random) -> list[tuple]:
+def _counts(rng: random.Random) -> list[Case]:
     size = rng.randrange(5, 12)
     fixed = [(n, b, {"drop_last": drop}) for n, b in [(12, 4), (3, 8)] for drop in (False, True)]
     drawn = [
@@ -62,7 +64,7 @@ def _counts(rng: random.Random) -> list[tuple]:
 
 
 @exercise("01.batch_sizes", "The sizes of all batches", 2, 6, cases=_counts)
-def batch_sizes(n, batch_size, drop_last=False):
+def batch_sizes(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     rest = n % batch_size
     return [batch_size] * (n // batch_size) + ([rest] if rest and not drop_last else [])
 
@@ -71,7 +73,7 @@ def batch_sizes(n, batch_size, drop_last=False):
     "01.batch_sizes",
     "Digits get lost without being asked to. What becomes of those that do not fill a batch?",
 )
-def short_one_forgotten(n, batch_size, drop_last=False):
+def short_one_forgotten(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return [batch_size] * (n // batch_size)
 
 
@@ -79,19 +81,19 @@ def short_one_forgotten(n, batch_size, drop_last=False):
     "01.batch_sizes",
     "As many batches as there should be, but add up their sizes: there are not that many digits.",
 )
-def all_full(n, batch_size, drop_last=False):
+def all_full(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return [batch_size] * (n // batch_size if drop_last else -(-n // batch_size))
 
 
 @mistake(
     "01.batch_sizes", "When the batches come out even, you hand out one more, and nothing is in it."
 )
-def empty_one_at_the_end(n, batch_size, drop_last=False):
+def empty_one_at_the_end(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return [batch_size] * (n // batch_size) + ([] if drop_last else [n % batch_size])
 
 
 @mistake("01.batch_sizes", "This is right as long as drop_last is False. What should it change?")
-def drop_last_ignored(n, batch_size, drop_last=False):
+def drop_last_ignored(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return batch_sizes(n, batch_size)
 
 
@@ -99,7 +101,7 @@ def drop_last_ignored(n, batch_size, drop_last=False):
     "01.batch_sizes",
     "With drop_last you always leave out the last batch. Only one that is not full should go.",
 )
-def drops_a_full_one(n, batch_size, drop_last=False):
+def drops_a_full_one(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     sizes = batch_sizes(n, batch_size)
     return sizes[:-1] if drop_last else sizes
 
@@ -120,7 +122,7 @@ _SLIPS = {
 }
 
 
-def _judge_honest_order(order, rng: random.Random) -> None:
+def _judge_honest_order(order: object, rng: random.Random) -> None:
     if not isinstance(order, str):
         raise Wrong(
             f'A string of letters is asked for, such as "BAC", and this is a {type(order).__name__}.'
@@ -137,7 +139,7 @@ def _judge_honest_order(order, rng: random.Random) -> None:
         missing = [name for name in _NEEDS[line][0] if name not in made]
         if missing:
             known = "scaled_too_late" if missing == ["scaled pixels"] else "used_before_it_is_made"
-            words = " and ".join([", ".join(missing[:-1])] * (len(missing) > 1) + missing[-1:])
+            words = ", ".join(missing[:-1]) + " and " + missing[-1] if missing[1:] else missing[0]
             raise Wrong(
                 f"Line {line} needs {words}, and no line above it makes {'it' if len(missing) == 1 else 'them'}.",
                 known,
@@ -199,7 +201,7 @@ def _idx_file(rng: random.Random, images: int, rows: int, columns: int) -> bytes
     return struct.pack(">4B3I", 0, 0, 8, 3, images, rows, columns) + bytes(pixels)
 
 
-def _files(rng: random.Random) -> list[tuple]:
+def _files(rng: random.Random) -> list[Case]:
     sizes = [(2, 2, 3), (2, 4, 2), (3, 3, 5), (3, 4, rng.choice([5, 6])), (2, 28, 28), (2, 28, 28)]
     places = [
         (1, 1, 0),
@@ -213,18 +215,19 @@ def _files(rng: random.Random) -> list[tuple]:
 
 
 @exercise("01.pixel_at", "One pixel of a file", 3, 10, cases=_files)
-def pixel_at(raw, image, row, column):
+def pixel_at(raw: bytes, image: int, row: int, column: int) -> int:
     rows, columns = struct.unpack(">2I", raw[8:16])
-    return raw[16 + (image * rows + row) * columns + column]
+    place: int = 16 + (image * rows + row) * columns + column
+    return raw[place]
 
 # %% ../../nbs/answers/01_data.ipynb #c49cba62
 @mistake("01.pixel_at", "You count from the first byte of the file. The pixels do not begin there.")
-def header_forgotten(raw, image, row, column):
+def header_forgotten(raw: bytes, image: int, row: int, column: int) -> int:
     return pixel_at(raw[:16] + raw, image, row, column)
 
 
 @mistake("01.pixel_at", "A header of 8 bytes has room for one size. Images have three.")
-def header_of_a_label_file(raw, image, row, column):
+def header_of_a_label_file(raw: bytes, image: int, row: int, column: int) -> int:
     return pixel_at(raw[:16] + raw[8:], image, row, column)
 
 
@@ -232,7 +235,7 @@ def header_of_a_label_file(raw, image, row, column):
     "01.pixel_at",
     "Right for MNIST, and for nothing else. The file itself says how large its images are.",
 )
-def always_28(raw, image, row, column):
+def always_28(raw: bytes, image: int, row: int, column: int) -> int:
     return raw[16 + (image * 28 + row) * 28 + column]
 
 
@@ -240,37 +243,41 @@ def always_28(raw, image, row, column):
     "01.pixel_at",
     "Print the sizes that you read from the header. Which end of a number does IDX write first?",
 )
-def little_endian(raw, image, row, column):
+def little_endian(raw: bytes, image: int, row: int, column: int) -> int:
     rows, columns = struct.unpack("<2I", raw[8:16])
-    return raw[16 + (image * rows + row) * columns + column]
+    place: int = 16 + (image * rows + row) * columns + column
+    return raw[place]
 
 
 @mistake(
     "01.pixel_at",
     "This is right for square images. To get one row further down, how many pixels do you pass?",
 )
-def rows_for_columns(raw, image, row, column):
+def rows_for_columns(raw: bytes, image: int, row: int, column: int) -> int:
     rows, columns = struct.unpack(">2I", raw[8:16])
-    return raw[16 + image * rows * columns + row * rows + column]
+    place: int = 16 + image * rows * columns + row * rows + column
+    return raw[place]
 
 
 @mistake(
     "01.pixel_at",
     "You go down a column first. In the file, the neighbour of a pixel is the one to its right.",
 )
-def column_first(raw, image, row, column):
+def column_first(raw: bytes, image: int, row: int, column: int) -> int:
     rows, columns = struct.unpack(">2I", raw[8:16])
-    return raw[16 + image * rows * columns + column * rows + row]
+    place: int = 16 + image * rows * columns + column * rows + row
+    return raw[place]
 
 # %% ../../nbs/answers/01_data.ipynb #43d474e5
 def _marked(n: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
     "Images whose first three pixels are black, white and the image's own number; and labels that go with them."
     images = torch.zeros(n, rows, columns, dtype=torch.uint8)
-    images[:, 0, 1], images[:, 0, 2] = 255, torch.arange(n, dtype=torch.uint8)
+    images[:, 0, 1] = 255
+    images[:, 0, 2] = torch.arange(n, dtype=torch.uint8)
     return images, (torch.arange(n) * 7 + 3) % 10
 
 
-def _sets(rng: random.Random) -> list[tuple]:
+def _sets(rng: random.Random) -> list[Case]:
     return [
         (*_marked(4, 1, 3), 2),
         (*_marked(rng.randrange(60, 90), 28, 28), 8),
@@ -278,7 +285,9 @@ def _sets(rng: random.Random) -> list[tuple]:
     ]
 
 
-def _batch_report(answer, images, labels, batch_size):
+def _batch_report(
+    answer: Callable[..., Any], images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> object:
     "What can be said about a batch, whatever the order in which it was drawn."
     batch = answer(images, labels, batch_size)
     if batch is ...:
@@ -320,55 +329,69 @@ def _batch_report(answer, images, labels, batch_size):
     run=_batch_report,
     rtol=1e-3,
 )
-def mended_batch(images, labels, batch_size):
-    return _dealt(images, labels, batch_size)
-
-
-def _dealt(images, labels, batch_size, apart=False, late=False, unsqueeze=1):
-    "The solution and its faults, one switch for each."
+def mended_batch(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     i = torch.randperm(len(images))[:batch_size]
-    j = torch.randperm(len(labels))[:batch_size] if apart else i
-    x = (images[i] - MEAN) / STD / 255 if late else (images[i] / 255 - MEAN) / STD
-    return x.unsqueeze(unsqueeze), labels[j]
+    x = (images[i] / 255 - MEAN) / STD
+    return x.unsqueeze(1), labels[i]
 
 # %% ../../nbs/answers/01_data.ipynb #e1c5aab3
 @mistake(
     "01.mended_batch",
     "All three faults are still there. Begin with the shape: what would PyTorch take the first 1 for?",
 )
-def as_it_was(images, labels, batch_size):
-    return _dealt(images, labels, batch_size, apart=True, late=True, unsqueeze=0)
+def as_it_was(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    i = torch.randperm(len(images))[:batch_size]
+    j = torch.randperm(len(labels))[:batch_size]
+    x = (images[i] - MEAN) / STD / 255
+    return x.unsqueeze(0), labels[j]
 
 
 @mistake(
     "01.mended_batch",
     "Pixels and shape are mended. Follow one image and its label through the shuffle: do they meet again?",
 )
-def shuffled_apart(images, labels, batch_size):
-    return _dealt(images, labels, batch_size, apart=True)
+def shuffled_apart(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    x, _ = mended_batch(images, labels, batch_size)
+    j = torch.randperm(len(labels))[:batch_size]
+    return x, labels[j]
 
 
 @mistake(
     "01.mended_batch",
     "Labels and shape are mended. MEAN and STD belong to pixels from 0 to 1: what do they meet here?",
 )
-def scaled_too_late(images, labels, batch_size):
-    return _dealt(images, labels, batch_size, late=True)
+def scaled_too_late(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    i = torch.randperm(len(images))[:batch_size]
+    x = (images[i] - MEAN) / STD / 255
+    return x.unsqueeze(1), labels[i]
 
 
 @mistake(
     "01.mended_batch",
     "Labels and pixels are mended. But this is a batch of ONE image, with many channels.",
 )
-def batch_of_one(images, labels, batch_size):
-    return _dealt(images, labels, batch_size, unsqueeze=0)
+def batch_of_one(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    x, y = mended_batch(images, labels, batch_size)
+    return x.squeeze(1).unsqueeze(0), y
 
 
 @mistake(
     "01.mended_batch",
     "Now image and label belong together, but the batch is always the same: the first ones of the set.",
 )
-def not_shuffled(images, labels, batch_size):
+def not_shuffled(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     x, y = images[:batch_size], labels[:batch_size]
     return ((x / 255 - MEAN) / STD).unsqueeze(1), y
 
@@ -377,15 +400,20 @@ def not_shuffled(images, labels, batch_size):
     "01.mended_batch",
     "The channel stands at the end, where Pillow and NumPy have it. PyTorch looks for it elsewhere.",
 )
-def channel_at_the_end(images, labels, batch_size):
-    return _dealt(images, labels, batch_size, unsqueeze=-1)
+def channel_at_the_end(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    x, y = mended_batch(images, labels, batch_size)
+    return x.squeeze(1).unsqueeze(-1), y
 
 
 @mistake(
     "01.mended_batch",
     "Black is another number in each of your batches. The same ink should give the same input.",
 )
-def own_statistics(images, labels, batch_size):
+def own_statistics(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     i = torch.randperm(len(images))[:batch_size]
     x = images[i] / 255
     return ((x - x.mean()) / x.std()).unsqueeze(1), labels[i]

@@ -10,9 +10,13 @@ import math
 import random
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+
+_Jobs = dict[str, Callable[[], None]]
+_Clock = Callable[[], float]
 
 # %% ../../nbs/answers/13_faster.ipynb #5f21b8ea
 exercise(
@@ -56,9 +60,13 @@ mistakes(
 class Day:
     "A machine with a clock: the first call of a job is slow, all get slower with the hours, and the calls in `busy` are slowed down by somebody else."
 
-    def __init__(self, costs: dict[str, float], busy: dict[int, float], drift: float):
-        self.costs, self.busy, self.drift = costs, busy, drift
-        self.now, self.seen, self.log = 100.0, set(), []
+    def __init__(self, costs: dict[str, float], busy: dict[int, float], drift: float) -> None:
+        self.costs = costs
+        self.busy = busy
+        self.drift = drift
+        self.now = 100.0
+        self.seen: set[str] = set()
+        self.log: list[str] = []
 
     def clock(self) -> float:
         return self.now
@@ -77,15 +85,21 @@ class Day:
         return run
 
 
-def _days(rng: random.Random) -> list[tuple]:
-    one = ({"a": 2.0}, {}, 0.0, 3)
-    two = ({"a": 1.0, "b": 3.0}, {}, 0.0, 3)
-    slow = ({"a": rng.choice([1.0, 2.0]), "b": 3.0}, {}, 0.1, 5)
+def _days(rng: random.Random) -> list[Case]:
+    one: Case = ({"a": 2.0}, {}, 0.0, 3)
+    two: Case = ({"a": 1.0, "b": 3.0}, {}, 0.0, 3)
+    slow: Case = ({"a": rng.choice([1.0, 2.0]), "b": 3.0}, {}, 0.1, 5)
     visited = ({"a": 1.0, "b": 2.0, "c": rng.choice([0.5, 4.0])}, {5: 30.0, 7: 20.0}, 0.02, 5)
     return [one, two, slow, visited, ({"a": 1.0, "b": 1.0}, {4: 9.0}, 0.05, 7)]
 
 
-def _run_fair_medians(answer: Callable, costs: dict, busy: dict, drift: float, rounds: int):
+def _run_fair_medians(
+    answer: Callable[..., Any],
+    costs: dict[str, float],
+    busy: dict[int, float],
+    drift: float,
+    rounds: int,
+) -> object:
     "What an answer measures on such a day, and how often it called each job."
     day = Day(costs, busy, drift)
     made = answer({name: day.job(name) for name in costs}, rounds, day.clock)
@@ -96,8 +110,8 @@ def _run_fair_medians(answer: Callable, costs: dict, busy: dict, drift: float, r
 # %% ../../nbs/answers/13_faster.ipynb #b4f6907c
 @exercise("13.fair_medians", "A fair race", 2, 8, "write", cases=_days, run=_run_fair_medians,
           after="Warm, in turn, and the median: now a ratio of two of these numbers means something.")  # fmt: skip
-def fair_medians(jobs, rounds, clock):
-    seconds = {name: [] for name in jobs}
+def fair_medians(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
             start = clock()
@@ -107,69 +121,65 @@ def fair_medians(jobs, rounds, clock):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def _timed(
-    jobs: dict, rounds: int, clock: Callable, warm: bool = True, turns: bool = True
-) -> dict[str, list[float]]:
-    "All times, with or without a first call that is not counted, in turn or one job after the other."
-    order = (
-        [name for _ in range(rounds + warm) for name in jobs]
-        if turns
-        else [name for name in jobs for _ in range(rounds + warm)]
-    )
-    seconds = {name: [] for name in jobs}
+def _times(jobs: _Jobs, order: list[str], clock: _Clock) -> dict[str, list[float]]:
+    "How long each call of the jobs took, in this order."
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for name in order:
         start = clock()
         jobs[name]()
         seconds[name].append(clock() - start)
-    return {name: values[warm:] for name, values in seconds.items()}
+    return seconds
+
+
+def _fair_times(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, list[float]]:
+    "The times of so many rounds, in turn, after one that is not counted."
+    times = _times(jobs, list(jobs) * (rounds + 1), clock)
+    return {name: values[1:] for name, values in times.items()}
 
 # %% ../../nbs/answers/13_faster.ipynb #19c3ad58
 @mistake(
     "13.fair_medians",
     "The first call of each job is in your medians. It does things that later calls do not need: how can it be left out?",
 )
-def cold_start(jobs, rounds, clock):
-    return {
-        name: statistics.median(values)
-        for name, values in _timed(jobs, rounds, clock, warm=False).items()
-    }
+def cold_start(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    times = _times(jobs, list(jobs) * rounds, clock)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 @mistake(
     "13.fair_medians",
     "All rounds of one job run before the next one begins, and this machine gets slower meanwhile. In which order does a slow hour meet both?",
 )
-def one_after_the_other(jobs, rounds, clock):
-    return {
-        name: statistics.median(values)
-        for name, values in _timed(jobs, rounds, clock, turns=False).items()
-    }
+def one_after_the_other(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    order = [name for name in jobs for _ in range(rounds + 1)]
+    times = _times(jobs, order, clock)
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 @mistake(
     "13.fair_medians",
     "One disturbed call pulls your number up. Which kind of middle does not care how far off the farthest one is?",
 )
-def mean(jobs, rounds, clock):
-    return {name: statistics.mean(values) for name, values in _timed(jobs, rounds, clock).items()}
+def mean(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    return {
+        name: statistics.mean(values) for name, values in _fair_times(jobs, rounds, clock).items()
+    }
 
 
 @mistake(
     "13.fair_medians",
     "That is the best call of each job, and not the usual one. The median was asked for.",
 )
-def best_of_all(jobs, rounds, clock):
-    return {name: min(values) for name, values in _timed(jobs, rounds, clock).items()}
+def best_of_all(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    return {name: min(values) for name, values in _fair_times(jobs, rounds, clock).items()}
 
 
 @mistake(
     "13.fair_medians",
     "The first call of each job warms up and is not one of the rounds: of `rounds` counted calls, yours have one less.",
 )
-def warm_up_counts_as_a_round(jobs, rounds, clock):
-    return {
-        name: statistics.median(values) for name, values in _timed(jobs, rounds - 1, clock).items()
-    }
+def warm_up_counts_as_a_round(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    return fair_medians(jobs, rounds - 1, clock)
 
 # %% ../../nbs/answers/13_faster.ipynb #40f9e6ac
 _MAY_SWAP = "ACE"
@@ -205,7 +215,7 @@ _SWAP_MISTAKES = {
 }
 
 
-def _judge_may_swap(made, rng: random.Random) -> None:
+def _judge_may_swap(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
             f'The answer should be a string of letters, such as "AB"; this is {kind_of(made)}.'
@@ -239,7 +249,7 @@ def _between(low: float, high: float, share: float) -> float:
     return low + (high - low) * (1 - math.cos(math.pi * share)) / 2
 
 
-def _cycles(rng: random.Random) -> list[tuple]:
+def _cycles(rng: random.Random) -> list[Case]:
     runs = [
         (0.1, 1.0, 4, 10),
         (0.002, 0.05, 30, 100),
@@ -254,7 +264,7 @@ def _cycles(rng: random.Random) -> list[tuple]:
 
 @exercise("13.one_cycle", "One cycle by hand", 3, 10, "write", cases=_cycles, atol=1e-7,
           after="This is OneCycleLR, but for its last step, which torch leaves a little above 0.")  # fmt: skip
-def one_cycle(step, low, high, top, last):
+def one_cycle(step: int, low: float, high: float, top: int, last: int) -> float:
     if step <= top:
         return _between(low, high, step / top)
     return _between(high, 0, (step - top) / (last - top))
@@ -264,7 +274,7 @@ def one_cycle(step, low, high, top, last):
     "13.one_cycle",
     "You go up and down in straight lines. Half a cosine meets them at both ends and in the middle, and nowhere else.",
 )
-def straight_lines(step, low, high, top, last):
+def straight_lines(step: int, low: float, high: float, top: int, last: int) -> float:
     return low + (high - low) * step / top if step <= top else high * (last - step) / (last - top)
 
 
@@ -272,7 +282,7 @@ def straight_lines(step, low, high, top, last):
     "13.one_cycle",
     "Your rate comes back to where it began. It should end at 0, so that the last steps are very small ones.",
 )
-def back_to_the_start(step, low, high, top, last):
+def back_to_the_start(step: int, low: float, high: float, top: int, last: int) -> float:
     return (
         _between(low, high, step / top)
         if step <= top
@@ -284,7 +294,7 @@ def back_to_the_start(step, low, high, top, last):
     "13.one_cycle",
     "Your rate begins at 0, and the first step would do nothing. It begins at `low`.",
 )
-def starts_at_nothing(step, low, high, top, last):
+def starts_at_nothing(step: int, low: float, high: float, top: int, last: int) -> float:
     return (
         _between(0, high, step / top)
         if step <= top
@@ -296,7 +306,7 @@ def starts_at_nothing(step, low, high, top, last):
     "13.one_cycle",
     "The way down is measured from step 0. How much of it is behind you at step `top`?",
 )
-def counts_from_zero(step, low, high, top, last):
+def counts_from_zero(step: int, low: float, high: float, top: int, last: int) -> float:
     return _between(low, high, step / top) if step <= top else _between(high, 0, step / last)
 
 
@@ -304,7 +314,7 @@ def counts_from_zero(step, low, high, top, last):
     "13.one_cycle",
     "A whole cosine goes there and back again. From `low` to `high` it is half of one: which angle is that?",
 )
-def whole_cosine(step, low, high, top, last):
+def whole_cosine(step: int, low: float, high: float, top: int, last: int) -> float:
     share = step / top if step <= top else (step - top) / (last - top)
     start, end = (low, high) if step <= top else (high, 0)
     return start + (end - start) * (1 - math.cos(2 * math.pi * share)) / 2

@@ -7,13 +7,15 @@ __all__ = []
 
 # %% ../../nbs/answers/09_inside.ipynb #921cf758
 import random
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/09_inside.ipynb #e47b2107
 exercise(
@@ -48,10 +50,13 @@ mistakes(
 )
 
 # %% ../../nbs/answers/09_inside.ipynb #5987b7a0
-def _watched_models(rng: random.Random) -> list[tuple]:
-    small, layers = nn.Sequential(nn.Linear(1, 2)), [nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)]
-    small[0].weight.data, small[0].bias.data = torch.tensor([[1.0], [2.0]]), torch.zeros(2)
-    deep = nn.Sequential(nn.Sequential(*layers), nn.Linear(3, 2))
+def _watched_models(rng: random.Random) -> list[Case]:
+    doubles = nn.Linear(1, 2)
+    doubles.weight.data = torch.tensor([[1.0], [2.0]])
+    doubles.bias.data = torch.zeros(2)
+    small = nn.Sequential(doubles)
+    inner = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    deep = nn.Sequential(inner, nn.Linear(3, 2))
     rows = rng.randrange(2, 6)
     return [
         (small, "0", torch.tensor([[2.0]])),
@@ -61,29 +66,26 @@ def _watched_models(rng: random.Random) -> list[tuple]:
     ]
 
 
-def _run_mean_output(answer, model, layer, x):
+def _run_mean_output(
+    answer: Callable[..., Any], model: nn.Module, layer: str, x: torch.Tensor
+) -> object:
     module = model.get_submodule(layer)
     theirs = module.register_forward_hook(lambda *call: None)
     try:
         value = answer(model, layer, x)
-        value = (
-            value
-            if value is ... or isinstance(value, int | float | torch.Tensor)
-            else kind_of(value)
-        )
+        if value is not ... and not isinstance(value, int | float | torch.Tensor):
+            value = kind_of(value)
     except Exception as error:
         value = f"raised {type(error).__name__}"
     kept = theirs.id in module._forward_hooks
     hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.modules())
-    return (
-        ...
-        if value is ...
-        else {
-            "answer": value,
-            "your hooks left": hooks - kept,
-            "hooks of others taken away": int(not kept),
-        }
-    )
+    if value is ...:
+        return ...
+    return {
+        "answer": value,
+        "your hooks left": hooks - kept,
+        "hooks of others taken away": int(not kept),
+    }
 
 
 @exercise(
@@ -95,8 +97,8 @@ def _run_mean_output(answer, model, layer, x):
     cases=_watched_models,
     run=_run_mean_output,
 )
-def mean_output(model, layer, x):
-    kept = []
+def mean_output(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    kept: list[float] = []
     hook = model.get_submodule(layer).register_forward_hook(
         lambda layer, inputs, output: kept.append(output.mean().item())
     )
@@ -111,8 +113,8 @@ def mean_output(model, layer, x):
     "09.mean_output",
     "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.",
 )
-def never_closed(model, layer, x):
-    kept = []
+def never_closed(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    kept: list[float] = []
     model.get_submodule(layer).register_forward_hook(
         lambda layer, inputs, output: kept.append(output.mean().item())
     )
@@ -124,8 +126,8 @@ def never_closed(model, layer, x):
     "09.mean_output",
     "It closes when all goes well. When the model refuses x, the line that closes it is never reached.",
 )
-def open_after_an_error(model, layer, x):
-    kept = []
+def open_after_an_error(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    kept: list[float] = []
     hook = model.get_submodule(layer).register_forward_hook(
         lambda layer, inputs, output: kept.append(output.mean().item())
     )
@@ -135,8 +137,8 @@ def open_after_an_error(model, layer, x):
 
 
 @mistake("09.mean_output", "The hook is gone before the model runs, so it never sees anything.")
-def closed_too_early(model, layer, x):
-    kept = []
+def closed_too_early(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    kept: list[float] = []
     hook = model.get_submodule(layer).register_forward_hook(
         lambda layer, inputs, output: kept.append(output.mean().item())
     )
@@ -149,8 +151,9 @@ def closed_too_early(model, layer, x):
     "09.mean_output",
     "Your hook is gone, and so are those that somebody else had put there. Take away only your own.",
 )
-def everybodys_hooks(model, layer, x):
-    kept, module = [], model.get_submodule(layer)
+def everybodys_hooks(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    kept: list[float] = []
+    module = model.get_submodule(layer)
     module.register_forward_hook(lambda layer, inputs, output: kept.append(output.mean().item()))
     try:
         model(x)
@@ -163,8 +166,8 @@ def everybodys_hooks(model, layer, x):
     "09.mean_output",
     "The hook is closed, but the error is swallowed: whoever calls this gets an answer where the model gave none.",
 )
-def error_hidden(model, layer, x):
-    kept = []
+def error_hidden(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    kept: list[float] = []
     hook = model.get_submodule(layer).register_forward_hook(
         lambda layer, inputs, output: kept.append(output.mean().item())
     )
@@ -176,7 +179,7 @@ def error_hidden(model, layer, x):
     return kept[0]
 
 # %% ../../nbs/answers/09_inside.ipynb #23b52eff
-def _embeddings(rng: random.Random) -> list[tuple]:
+def _embeddings(rng: random.Random) -> list[Case]:
     by_hand = torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0], [0.0, 2.0]])
     a = torch.rand(3, rng.randrange(4, 9)) * 5
     b = torch.rand(4, a.shape[1]) * 3
@@ -186,7 +189,7 @@ def _embeddings(rng: random.Random) -> list[tuple]:
 
 
 @exercise("09.cosine", "Alike, whatever the length", 2, 8, cases=_embeddings)
-def cosine(a, b):
+def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
 
 # %% ../../nbs/answers/09_inside.ipynb #886dbc19
@@ -194,24 +197,24 @@ def cosine(a, b):
     "09.cosine",
     "These are inner products: twice as long a row gives twice as much. The length should not count.",
 )
-def lengths_kept(a, b):
+def lengths_kept(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a @ b.T
 
 
 @mistake("09.cosine", "The rows of a have lost their length, those of b have kept theirs.")
-def one_side_only(a, b):
+def one_side_only(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a, dim=1) @ b.T
 
 
 @mistake("09.cosine", "You brought each column to length 1. A digit is a row.")
-def by_columns(a, b):
+def by_columns(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a, dim=0) @ F.normalize(b, dim=0).T
 
 
 @mistake(
     "09.cosine", "You divided by the sum of a row's numbers. How long is the arrow (3, 4): 7, or 5?"
 )
-def sums_for_lengths(a, b):
+def sums_for_lengths(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a, p=1, dim=1) @ F.normalize(b, p=1, dim=1).T
 
 
@@ -219,21 +222,22 @@ def sums_for_lengths(a, b):
     "09.cosine",
     "Right, until a digit comes to which no unit answers: a row of zeros has length 0, and 0 / 0 is NaN.",
 )
-def divided_by_zero(a, b):
-    return (a / a.norm(dim=1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)).T
+def divided_by_zero(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    a = a / a.square().sum(dim=1, keepdim=True).sqrt()
+    b = b / b.square().sum(dim=1, keepdim=True).sqrt()
+    return a @ b.T
 
 # %% ../../nbs/answers/09_inside.ipynb #5ee5fd14
-def _classifiers(rng: random.Random) -> list[tuple]:
+def _classifiers(rng: random.Random) -> list[Case]:
     linear = nn.Linear(4, 3)
     linear.weight.data = torch.tensor(
         [[1.0, 0.0, 2.0, -1.0], [0.0, 2.0, 2.0, 1.0], [-1.0, 0.5, 0.0, 1.0]]
     )
     linear.bias.data.zero_()
     small = nn.Sequential(nn.Flatten(), linear, nn.LogSoftmax(dim=1))
-    deep = nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 9, 6), nn.LogSoftmax(dim=1)
-    )
-    deep[3].weight.data *= 4
+    last = nn.Linear(4 * 9, 6)
+    last.weight.data *= 4
+    deep = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), last, nn.LogSoftmax(dim=1))
     pairs = [rng.sample(range(6), 2) for _ in range(2)]
     return [
         (small, torch.tensor([[[[1.0, 0.0], [0.5, 0.0]]]]), 0, 1),
@@ -242,14 +246,16 @@ def _classifiers(rng: random.Random) -> list[tuple]:
 
 
 @exercise("09.contrast", "Why a 4, and not a 9?", 3, 12, cases=_classifiers, atol=1e-5)
-def contrast(model, images, digit, rival):
+def contrast(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     x = images.detach().clone().requires_grad_()
     log_probs = model(x)
     (gradient,) = torch.autograd.grad((log_probs[:, digit] - log_probs[:, rival]).sum(), x)
     return gradient.abs()[:, 0]
 
 # %% ../../nbs/answers/09_inside.ipynb #f90b8fdd
-def _gradient_of(model, images, goal):
+def _gradient_of(
+    model: nn.Module, images: torch.Tensor, goal: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
     x = images.detach().clone().requires_grad_()
     return torch.autograd.grad(goal(model(x)), x)[0][:, 0]
 
@@ -258,7 +264,7 @@ def _gradient_of(model, images, goal):
     "09.contrast",
     "This asks only for the digit's log-probability, as a loss does. All ten digits move that one, and the rival was to be singled out.",
 )
-def rival_forgotten(model, images, digit, rival):
+def rival_forgotten(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: y[:, digit].sum()).abs()
 
 
@@ -266,7 +272,7 @@ def rival_forgotten(model, images, digit, rival):
     "09.contrast",
     "You compared probabilities. Where the network is sure they hardly move, whatever the pixels do.",
 )
-def after_softmax(model, images, digit, rival):
+def after_softmax(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(
         model, images, lambda y: (y.exp()[:, digit] - y.exp()[:, rival]).sum()
     ).abs()
@@ -276,15 +282,16 @@ def after_softmax(model, images, digit, rival):
     "09.contrast",
     "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.",
 )
-def sizes_subtracted(model, images, digit, rival):
-    ours, theirs = (
-        _gradient_of(model, images, lambda y, d=d: y[:, d].sum()).abs() for d in (digit, rival)
-    )
-    return ours - theirs
+def sizes_subtracted(
+    model: nn.Module, images: torch.Tensor, digit: int, rival: int
+) -> torch.Tensor:
+    ours = _gradient_of(model, images, lambda y: y[:, digit].sum())
+    theirs = _gradient_of(model, images, lambda y: y[:, rival].sum())
+    return ours.abs() - theirs.abs()
 
 
 @mistake("09.contrast", "The gradient is the right one. A saliency map shows its size.")
-def sign_kept(model, images, digit, rival):
+def sign_kept(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: (y[:, digit] - y[:, rival]).sum())
 
 
@@ -292,11 +299,11 @@ def sign_kept(model, images, digit, rival):
     "09.contrast",
     "Each map depends on how many other images there are: you averaged over the batch.",
 )
-def batch_mean(model, images, digit, rival):
+def batch_mean(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: (y[:, digit] - y[:, rival]).mean()).abs()
 
 # %% ../../nbs/answers/09_inside.ipynb #412e8f2a
-def _maps_and_gradients(rng: random.Random) -> list[tuple]:
+def _maps_and_gradients(rng: random.Random) -> list[Case]:
     by_hand = torch.tensor([[[2.0, 0.0], [1.0, 0.0]], [[0.0, 3.0], [1.0, 0.0]]])
     gradient = torch.tensor([[[1.0, 1.0], [1.0, 1.0]], [[0.0, -4.0], [0.0, 0.0]]])
     drawn = [
@@ -308,63 +315,63 @@ def _maps_and_gradients(rng: random.Random) -> list[tuple]:
 
 
 @exercise("09.against", "What speaks against it?", 4, 12, cases=_maps_and_gradients)
-def against(maps, gradient, size):
+def against(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     weights = -gradient.mean(dim=(1, 2), keepdim=True)
     heat = F.relu((weights * maps).sum(dim=0))
     return F.interpolate(heat[None, None], size=(size, size), mode="bilinear")[0, 0]
 
 # %% ../../nbs/answers/09_inside.ipynb #509e68ed
-def _recipe(maps, weights, size, early=False, late=True):
-    parts = weights * maps
-    heat = (F.relu(parts) if early else parts).sum(0)
-    return F.interpolate(
-        (F.relu(heat) if late else heat)[None, None], size=(size, size), mode="bilinear"
-    )[0, 0]
+def _enlarged(heat: torch.Tensor, size: int) -> torch.Tensor:
+    "A map, stretched to size x size."
+    return F.interpolate(heat[None, None], size=(size, size), mode="bilinear")[0, 0]
 
 
 @mistake(
     "09.against",
     "This shows what speaks FOR the digit. Which step decides whether a map counts for or against?",
 )
-def for_it(maps, gradient, size):
-    return _recipe(maps, gradient.mean((1, 2), keepdim=True), size)
+def for_it(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    return against(maps, -gradient, size)
 
 
 @mistake(
     "09.against",
     "You turned the finished map. By then the ReLU has thrown away everything that spoke against the digit.",
 )
-def turned_last(maps, gradient, size):
-    return -_recipe(maps, gradient.mean((1, 2), keepdim=True), size)
+def turned_last(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    return -against(maps, -gradient, size)
 
 
 @mistake(
     "09.against",
     "Below 0 in your map is what speaks for the digit. The recipe keeps one side only.",
 )
-def relu_forgotten(maps, gradient, size):
-    return _recipe(maps, -gradient.mean((1, 2), keepdim=True), size, late=False)
+def relu_forgotten(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    weights = -gradient.mean(dim=(1, 2), keepdim=True)
+    return _enlarged((weights * maps).sum(dim=0), size)
 
 
 @mistake(
     "09.against",
     "Maps may outvote each other at a place: add them all up first, and cut at 0 then.",
 )
-def each_map_alone(maps, gradient, size):
-    return _recipe(maps, -gradient.mean((1, 2), keepdim=True), size, early=True)
+def each_map_alone(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    weights = -gradient.mean(dim=(1, 2), keepdim=True)
+    return _enlarged(F.relu(weights * maps).sum(dim=0), size)
 
 
 @mistake(
     "09.against",
     "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are.",
 )
-def weights_by_sum(maps, gradient, size):
-    return _recipe(maps, -gradient.sum((1, 2), keepdim=True), size)
+def weights_by_sum(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    weights = -gradient.sum(dim=(1, 2), keepdim=True)
+    return _enlarged(F.relu((weights * maps).sum(dim=0)), size)
 
 
 @mistake(
     "09.against",
     "The values are right, in the size of the layer's maps. They should be stretched to size x size.",
 )
-def not_enlarged(maps, gradient, size):
-    return _recipe(maps, -gradient.mean((1, 2), keepdim=True), maps.shape[-1])
+def not_enlarged(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    return against(maps, gradient, maps.shape[-1])

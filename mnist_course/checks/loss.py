@@ -12,7 +12,7 @@ import random
 import torch
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/05_loss.ipynb #c0ccd8c1
 exercise(
@@ -65,13 +65,13 @@ mistakes(
 )
 
 # %% ../../nbs/answers/05_loss.ipynb #ccad743f
-def _shares_of_many(rng: random.Random) -> list[tuple]:
+def _shares_of_many(rng: random.Random) -> list[Case]:
     drawn = [(rng.randrange(5, 96) / 100, rng.choice([3, 5, 20, 26])) for _ in range(3)]
     return [(0.5, 2), (0.75, 2), (0.5, 3), (0.9, 10), (0.1, 10), *drawn, (0.02, 10), (0.999, 1000)]
 
 
 @exercise("05.lead_for", "How far ahead?", 2, 8, cases=_shares_of_many)
-def lead_for(share, classes):
+def lead_for(share: float, classes: int) -> float:
     return math.log(share * (classes - 1) / (1 - share))
 
 # %% ../../nbs/answers/05_loss.ipynb #01900c1f
@@ -79,7 +79,7 @@ def lead_for(share, classes):
     "05.lead_for",
     "This is right for two classes. With more of them, what the leader leaves is shared: how much does ONE rival get?",
 )
-def one_rival(share, classes):
+def one_rival(share: float, classes: int) -> float:
     return math.log(share / (1 - share))
 
 
@@ -87,7 +87,7 @@ def one_rival(share, classes):
     "05.lead_for",
     "You divided the rest among all classes. The leader gets nothing of what it leaves.",
 )
-def counted_itself(share, classes):
+def counted_itself(share: float, classes: int) -> float:
     return math.log(share * classes / (1 - share))
 
 
@@ -95,7 +95,7 @@ def counted_itself(share, classes):
     "05.lead_for",
     "You compared the share with an even one, 1/C. The lead is over a rival, whose share shrinks as the leader's grows.",
 )
-def against_an_even_share(share, classes):
+def against_an_even_share(share: float, classes: int) -> float:
     return math.log(share * classes)
 
 
@@ -103,7 +103,7 @@ def against_an_even_share(share, classes):
     "05.lead_for",
     "That is the log-probability of the leader. A lead is a distance: what is the log-probability of a rival?",
 )
-def log_of_the_share(share, classes):
+def log_of_the_share(share: float, classes: int) -> float:
     return math.log(share)
 
 
@@ -111,7 +111,7 @@ def log_of_the_share(share, classes):
     "05.lead_for",
     "That is how many TIMES as large as a rival's share it is. How many points make this factor?",
 )
-def no_logarithm(share, classes):
+def no_logarithm(share: float, classes: int) -> float:
     return share * (classes - 1) / (1 - share)
 
 
@@ -119,7 +119,7 @@ def no_logarithm(share, classes):
     "05.lead_for",
     "One point multiplies a share by e, not by 10: look at the base of your logarithm.",
 )
-def ten_for_e(share, classes):
+def ten_for_e(share: float, classes: int) -> float:
     return math.log10(share * (classes - 1) / (1 - share))
 
 
@@ -127,7 +127,7 @@ def ten_for_e(share, classes):
     "05.lead_for",
     "The size is right and the sign is not: a share of 0.9 among ten classes needs a lead above 0.",
 )
-def turned_over(share, classes):
+def turned_over(share: float, classes: int) -> float:
     return -math.log(share * (classes - 1) / (1 - share))
 
 # %% ../../nbs/answers/05_loss.ipynb #f9067906
@@ -141,7 +141,7 @@ _STORIES = {
 }
 
 
-def _judge_five_faults(made, rng: random.Random) -> None:
+def _judge_five_faults(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
             f'The answer should be a string of five letters, such as "ABCDE"; this is {kind_of(made)}.'
@@ -206,7 +206,7 @@ _FAULT_PAIRS = {
 mistakes("05.five_faults", _FAULT_PAIRS)
 
 # %% ../../nbs/answers/05_loss.ipynb #cc4aeebe
-def _slope_cases(rng: random.Random) -> list[tuple]:
+def _slope_cases(rng: random.Random) -> list[Case]:
     n, classes = rng.randrange(4, 7), rng.randrange(3, 6)
     drawn = 2 * torch.randn(n, classes), torch.tensor([rng.randrange(classes) for _ in range(n)])
     return [
@@ -220,85 +220,90 @@ def _slope_cases(rng: random.Random) -> list[tuple]:
 
 
 @exercise("05.logit_slopes", "Slopes by hand", 3, 10, "fix", cases=_slope_cases)
-def logit_slopes(logits, target):
+def logit_slopes(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     slopes = logits.softmax(dim=1)
     slopes[range(len(target)), target] -= 1
     return slopes / len(target)
 
 # %% ../../nbs/answers/05_loss.ipynb #66f5551f
-def _slopes_with(logits, target, dim=1, top=None, labels=None, divide=len):
-    "Slopes of the mean cross-entropy, with a fault where one is asked for."
-    powers = (logits - (logits.amax(dim, keepdim=True) if top is None else top)).exp()
-    slopes = powers / powers.sum(dim, keepdim=True)
-    slopes[range(len(target)) if labels is None else labels, target] -= 1
-    return slopes / divide(slopes)
+def _slopes(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    "The gradient of the mean cross-entropy with respect to the logits, from what softmax makes of them."
+    slopes = shares.clone()
+    slopes[range(len(target)), target] -= 1
+    return slopes / len(target)
 
 
 @mistake(
     "05.logit_slopes",
     "The 1 is subtracted in EVERY row, in all columns that some digit of the batch has as its label.",
 )
-def every_row_pays(logits, target):
-    return _slopes_with(logits, target, labels=slice(None))
+def every_row_pays(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    slopes = logits.softmax(dim=1)
+    slopes[:, target] -= 1
+    return slopes / len(target)
 
 
 @mistake(
     "05.logit_slopes",
     "These are the slopes of the SUM of the digits' losses. What does the mean change?",
 )
-def sum_of_the_batch(logits, target):
-    return _slopes_with(logits, target, divide=lambda slopes: 1)
+def sum_of_the_batch(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return logit_slopes(logits, target) * len(target)
 
 
 @mistake(
     "05.logit_slopes",
     "Large scores are safe now. Two faults are left, and a batch of two digits shows both: look at which numbers change.",
 )
-def only_softmax_mended(logits, target):
-    return _slopes_with(logits, target, labels=slice(None), divide=lambda slopes: 1)
+def only_softmax_mended(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    slopes = logits.softmax(dim=1)
+    slopes[:, target] -= 1
+    return slopes
 
 
 @mistake(
     "05.logit_slopes",
     "You divided by all numbers of the table. The mean is over the digits' losses: how many are there?",
 )
-def divided_by_all_numbers(logits, target):
-    return _slopes_with(logits, target, divide=torch.numel)
+def divided_by_all_numbers(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return logit_slopes(logits, target) / logits.shape[1]
 
 
 @mistake(
     "05.logit_slopes",
     "That is the direction of a step. The slope points uphill: the loss falls when the label's logit rises.",
 )
-def pushed_the_wrong_way(logits, target):
-    return -_slopes_with(logits, target)
+def pushed_the_wrong_way(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return -logit_slopes(logits, target)
 
 
 @mistake(
     "05.logit_slopes",
     "For small scores it is right. A score of 1000 still overflows, or one of -1000 gives 0 / 0.",
 )
-def overflow_kept(logits, target):
-    return _slopes_with(logits, target, top=0)
+def overflow_kept(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    powers = logits.exp()
+    return _slopes(powers / powers.sum(dim=1, keepdim=True), target)
 
 
 @mistake(
     "05.logit_slopes",
     "You subtract the largest score of the whole batch. For a row that lies far below it, every power is still 0.",
 )
-def one_largest_for_all(logits, target):
-    return _slopes_with(logits, target, top=logits.max())
+def one_largest_for_all(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    powers = (logits - logits.max()).exp()
+    return _slopes(powers / powers.sum(dim=1, keepdim=True), target)
 
 
 @mistake(
     "05.logit_slopes",
     "The shares sum to 1 down the columns: the digits of the batch compete with each other.",
 )
-def down_the_column(logits, target):
-    return _slopes_with(logits, target, dim=0)
+def down_the_column(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return _slopes(logits.softmax(dim=0), target)
 
 # %% ../../nbs/answers/05_loss.ipynb #52c35c1f
-def _smoothing_cases(rng: random.Random) -> list[tuple]:
+def _smoothing_cases(rng: random.Random) -> list[Case]:
     def labels(n: int, classes: int) -> torch.Tensor:
         return torch.tensor([rng.randrange(classes) for _ in range(n)])
 
@@ -313,13 +318,19 @@ def _smoothing_cases(rng: random.Random) -> list[tuple]:
 
 
 @exercise("05.smooth_loss", "Never quite certain", 4, 12, cases=_smoothing_cases)
-def smooth_loss(logits, target, eps):
+def smooth_loss(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     log_probs = logits.log_softmax(dim=1)
     picked = log_probs[range(len(target)), target]
     return -((1 - eps) * picked + eps * log_probs.mean(dim=1)).mean()
 
 # %% ../../nbs/answers/05_loss.ipynb #9d2ca9e8
-def _smoothed(logits, target, on, off, log_probs=None):
+def _smoothed(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    on: float,
+    off: float,
+    log_probs: torch.Tensor | None = None,
+) -> torch.Tensor:
     "The loss of each digit, whose label gets the share `on`, and every other class `off`."
     log_probs = logits.log_softmax(dim=1) if log_probs is None else log_probs
     shares = torch.full_like(log_probs, off)
@@ -331,7 +342,7 @@ def _smoothed(logits, target, on, off, log_probs=None):
     "05.smooth_loss",
     "You spread eps over the wrong classes only. Read again: over which classes is it spread?",
 )
-def others_only(logits, target, eps):
+def others_only(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(logits, target, 1 - eps, eps / (logits.shape[1] - 1)).mean()
 
 
@@ -339,7 +350,7 @@ def others_only(logits, target, eps):
     "05.smooth_loss",
     "Your shares add up to more than 1: eps is one amount, which all classes have to share.",
 )
-def eps_to_each(logits, target, eps):
+def eps_to_each(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(logits, target, 1, eps).mean()
 
 
@@ -347,7 +358,7 @@ def eps_to_each(logits, target, eps):
     "05.smooth_loss",
     "The label gave something away, and nobody has it: the shares of all classes should still add up to 1.",
 )
-def only_the_label(logits, target, eps):
+def only_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(logits, target, 1 - eps, 0).mean()
 
 
@@ -355,7 +366,7 @@ def only_the_label(logits, target, eps):
     "05.smooth_loss",
     "You mixed the shares that the NETWORK gives with an even spread. It is the label that is softened.",
 )
-def log_of_the_mixture(logits, target, eps):
+def log_of_the_mixture(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     p = logits.softmax(dim=1)[range(len(target)), target]
     return -((1 - eps) * p + eps / logits.shape[1]).log().mean()
 
@@ -364,7 +375,7 @@ def log_of_the_mixture(logits, target, eps):
     "05.smooth_loss",
     "Here the label gets eps, and the rest is spread. With eps = 0 the label would not count at all.",
 )
-def eps_for_the_label(logits, target, eps):
+def eps_for_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(
         logits, target, eps + (1 - eps) / logits.shape[1], (1 - eps) / logits.shape[1]
     ).mean()
@@ -374,7 +385,7 @@ def eps_for_the_label(logits, target, eps):
     "05.smooth_loss",
     "Right for one digit. For a batch it should be the mean of the digits' losses, and this is their sum.",
 )
-def batch_summed(logits, target, eps):
+def batch_summed(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return smooth_loss(logits, target, eps) * len(target)
 
 
@@ -382,7 +393,7 @@ def batch_summed(logits, target, eps):
     "05.smooth_loss",
     "Too small by the number of classes: over a row you add, and only over the digits you take a mean.",
 )
-def table_mean(logits, target, eps):
+def table_mean(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return smooth_loss(logits, target, eps) / logits.shape[1]
 
 
@@ -390,7 +401,7 @@ def table_mean(logits, target, eps):
     "05.smooth_loss",
     "Right while no share is lost. For scores that are far apart, softmax rounds a share to 0, and its logarithm is -inf.",
 )
-def share_made_first(logits, target, eps):
+def share_made_first(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     classes = logits.shape[1]
     return _smoothed(
         logits, target, 1 - eps + eps / classes, eps / classes, logits.softmax(dim=1).log()

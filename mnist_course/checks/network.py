@@ -8,13 +8,16 @@ __all__ = []
 # %% ../../nbs/answers/04_network.ipynb #4ed33caf
 import copy
 import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import COURSE, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/04_network.ipynb #054ba68e
 exercise(
@@ -72,14 +75,16 @@ _STEPS = {
 class Pieces(nn.Module):
     "The layers of the card, and a forward pass from lines in some order."
 
-    def __init__(self, order: str):
+    def __init__(self, order: str) -> None:
         super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 8, 5), nn.Conv2d(8, 16, 5)
-        self.fc1, self.fc2 = nn.Linear(1024, 32), nn.Linear(32, 10)
+        self.conv1 = nn.Conv2d(1, 8, 5)
+        self.conv2 = nn.Conv2d(8, 16, 5)
+        self.fc1 = nn.Linear(1024, 32)
+        self.fc2 = nn.Linear(32, 10)
         self.order = order
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        space = {"self": self, "x": x, "F": F}
+        space: dict[str, Any] = {"self": self, "x": x, "F": F}
         for letter in self.order:
             shape = tuple(space["x"].shape)
             try:
@@ -88,7 +93,8 @@ class Pieces(nn.Module):
                 raise Wrong(
                     f"Line {letter} stops: it gets the shape {shape}, and PyTorch says: {error}."
                 ) from error
-        return space["x"]
+        out: torch.Tensor = space["x"]
+        return out
 
 
 def _misplaced(order: str) -> str | None:
@@ -106,7 +112,7 @@ def _misplaced(order: str) -> str | None:
     return next((name for name, found in faults.items() if found), None)
 
 
-def _judge_forward_order(made, rng: random.Random) -> None:
+def _judge_forward_order(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
             f'The answer should be a string of seven letters, such as "ABCDEFG"; this is {kind_of(made)}.'
@@ -117,7 +123,8 @@ def _judge_forward_order(made, rng: random.Random) -> None:
     net = Pieces(COURSE["04.forward_order"].solution)
     x = torch.randn(2, 1, 28, 28)
     with torch.no_grad():
-        right, net.order = net(x), order
+        right = net(x)
+        net.order = order
         try:
             out = net(x)
         except Wrong as wrong:
@@ -176,7 +183,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/04_network.ipynb #fe7d8d40
-def _score_tables(rng: random.Random) -> list[tuple]:
+def _score_tables(rng: random.Random) -> list[Case]:
     def table(n: int, classes: int) -> torch.Tensor:
         return (3 * torch.randn(n, classes)).log_softmax(dim=1)
 
@@ -188,13 +195,13 @@ def _score_tables(rng: random.Random) -> list[tuple]:
 
 
 @exercise("04.runner_up", "The second guess", 3, 8, cases=_score_tables)
-def runner_up(log_probs):
+def runner_up(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], values[:, 1].exp()
 
 # %% ../../nbs/answers/04_network.ipynb #822dc7cc
 @mistake("04.runner_up", "That is the first guess of each digit. Which one comes behind it?")
-def best_guess(log_probs):
+def best_guess(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return log_probs.argmax(dim=1), log_probs.amax(dim=1).exp()
 
 
@@ -202,13 +209,13 @@ def best_guess(log_probs):
     "04.runner_up",
     "You compared the digits of the batch with each other. The classes of ONE digit stand along the other dimension.",
 )
-def down_the_batch(log_probs):
+def down_the_batch(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=0)
     return places[1], values[1].exp()
 
 
 @mistake("04.runner_up", "That is the second from below: sorting begins with the smallest.")
-def last_but_one(log_probs):
+def last_but_one(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.sort(dim=1)
     return places[:, 1], values[:, 1].exp()
 
@@ -217,7 +224,7 @@ def last_but_one(log_probs):
     "04.runner_up",
     "The classes are right, and the numbers are still logarithms. A probability lies between 0 and 1.",
 )
-def still_logarithms(log_probs):
+def still_logarithms(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], values[:, 1]
 
@@ -226,7 +233,7 @@ def still_logarithms(log_probs):
     "04.runner_up",
     "The classes are right, and the probabilities went through a softmax, though they were shares before.",
 )
-def shared_again(log_probs):
+def shared_again(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.exp().softmax(dim=1).topk(2, dim=1)
     return places[:, 1], values[:, 1]
 
@@ -235,7 +242,7 @@ def shared_again(log_probs):
     "04.runner_up",
     "The numbers are right, and stand in columns, (N, 1). A slice keeps its dimension; an index takes it away.",
 )
-def kept_as_columns(log_probs):
+def kept_as_columns(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1:], values[:, 1:].exp()
 
@@ -244,16 +251,16 @@ def kept_as_columns(log_probs):
     "04.runner_up",
     "The classes are right. The first guess leaves this much to ALL the others, not to the second alone.",
 )
-def the_rest(log_probs):
+def the_rest(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], 1 - values[:, 0].exp()
 
 # %% ../../nbs/answers/04_network.ipynb #8cf865b9
-def _channel_counts(rng: random.Random) -> list[tuple]:
+def _channel_counts(rng: random.Random) -> list[Case]:
     return [(1,), (2,), (3,), (rng.randrange(4, 8),)]
 
 
-def _run_channel_gain(answer, channels):
+def _run_channel_gain(answer: Callable[[int], Any], channels: int) -> object:
     layer = answer(channels)
     if layer is ...:
         return ...
@@ -281,90 +288,102 @@ def _run_channel_gain(answer, channels):
 
 
 class Gain(nn.Module):
-    "A learned factor for each channel; the options are what goes wrong."
+    "Multiplies by what it is given: a Parameter, which training finds, or a plain tensor."
 
-    def __init__(self, shape, start=torch.ones, parameter=True, use=torch.mul, bookkeeping=True):
-        if bookkeeping:
-            super().__init__()
-        self.gain = nn.Parameter(start(shape)) if parameter else start(shape)
-        self.use = use
+    def __init__(self, gain: torch.Tensor) -> None:
+        super().__init__()
+        self.gain = gain
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.use(x, self.gain)
+        return x * self.gain
 
 
 @exercise(
     "04.channel_gain", "A layer of your own", 3, 12, cases=_channel_counts, run=_run_channel_gain
 )
-def channel_gain(channels):
-    return Gain((channels, 1, 1))
+def channel_gain(channels: int) -> nn.Module:
+    return Gain(nn.Parameter(torch.ones(channels, 1, 1)))
 
 # %% ../../nbs/answers/04_network.ipynb #35a3a592
 @mistake(
     "04.channel_gain",
     "Training does not find your numbers: a module notices some kinds of attribute, and neither a tensor nor a list is one.",
 )
-def plain_tensor(channels):
-    return Gain((channels, 1, 1), parameter=False)
+def plain_tensor(channels: int) -> nn.Module:
+    return Gain(torch.ones(channels, 1, 1))
 
 
 @mistake(
     "04.channel_gain", "There is one number for all channels. Each channel should have its own."
 )
-def one_for_all(channels):
-    return Gain((1,))
+def one_for_all(channels: int) -> nn.Module:
+    return Gain(nn.Parameter(torch.ones(1)))
 
 
 @mistake(
     "04.channel_gain",
     "Shapes are lined up from the right, so your numbers meet the columns. Where in the shape are the channels?",
 )
-def along_the_columns(channels):
-    return Gain((channels,))
+def along_the_columns(channels: int) -> nn.Module:
+    return Gain(nn.Parameter(torch.ones(channels)))
 
 
 @mistake(
     "04.channel_gain",
     "Your numbers meet the first dimension, the digits of the batch. Where in the shape are the channels?",
 )
-def along_the_batch(channels):
-    return Gain((channels, 1, 1, 1))
+def along_the_batch(channels: int) -> nn.Module:
+    return Gain(nn.Parameter(torch.ones(channels, 1, 1, 1)))
 
 
 @mistake(
     "04.channel_gain",
     "A fresh layer should leave its input as it is. Yours wipes it out: which factor changes nothing?",
 )
-def starts_at_zero(channels):
-    return Gain((channels, 1, 1), torch.zeros)
+def starts_at_zero(channels: int) -> nn.Module:
+    return Gain(nn.Parameter(torch.zeros(channels, 1, 1)))
 
 
 @mistake(
     "04.channel_gain",
     "A fresh layer should leave its input as it is. Yours begins with random factors, as other layers do.",
 )
-def starts_at_random(channels):
-    return Gain((channels, 1, 1), torch.randn)
+def starts_at_random(channels: int) -> nn.Module:
+    return Gain(nn.Parameter(torch.randn(channels, 1, 1)))
+
+
+class Shift(Gain):
+    "Adds where a gain multiplies."
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.gain
 
 
 @mistake(
     "04.channel_gain",
     "Fresh, it changes nothing, and that is right. But a gain multiplies, and this adds.",
 )
-def added(channels):
-    return Gain((channels, 1, 1), torch.zeros, use=torch.add)
+def added(channels: int) -> nn.Module:
+    return Shift(nn.Parameter(torch.zeros(channels, 1, 1)))
+
+
+class Forgetful(nn.Module):
+    "A gain without `super().__init__()`."
+
+    def __init__(self, channels: int) -> None:
+        self.gain = nn.Parameter(torch.ones(channels, 1, 1))
 
 
 @mistake(
     "04.channel_gain",
     "A module must set up its bookkeeping before it can hold anything. The section on modules says how.",
 )
-def no_bookkeeping(channels):
-    return Gain((channels, 1, 1), bookkeeping=False)
+def no_bookkeeping(channels: int) -> nn.Module:
+    return Forgetful(channels)
 
 # %% ../../nbs/answers/04_network.ipynb #70d6d6a1
 _PROBE = torch.linspace(-3.0, 1.5, 10)  # scores, some below 0
-_ENDS = {
+_ENDS: dict[str | None, Callable[[torch.Tensor], torch.Tensor]] = {
     None: lambda scores: F.log_softmax(scores, dim=1),
     "digits_compete": lambda scores: F.log_softmax(scores, dim=0),
     "relu_on_the_scores": lambda scores: F.log_softmax(F.relu(scores), dim=1),
@@ -375,23 +394,22 @@ _ENDS = {
 }
 
 
-def _judge_mended_net(net, rng: random.Random) -> None:
+def _judge_mended_net(net: object, rng: random.Random) -> None:
     if not isinstance(net, nn.Module):
         raise Wrong(f"mended_net() should return a network, an nn.Module; this is {kind_of(net)}.")
     x = torch.randn(3, 1, 28, 28)
+    probed = copy.deepcopy(net)
     last = [
-        name
-        for name, module in net.named_modules()
+        module
+        for module in probed.modules()
         if isinstance(module, nn.Linear) and module.out_features == 10 and module.bias is not None
     ]
     if not last:
         raise Wrong(
             "parameters() and modules() find no linear layer with ten outputs and ten biases in it."
         )
-    probed = copy.deepcopy(net)
-    layer = probed.get_submodule(last[-1])
-    layer.weight.data.zero_()
-    layer.bias.data.copy_(_PROBE)  # whatever comes in, these are the scores now
+    last[-1].weight.data.zero_()
+    last[-1].bias.data.copy_(_PROBE)  # whatever comes in, these are the scores now
     try:
         with torch.no_grad():
             out, end = net(x), probed(x)
@@ -420,13 +438,13 @@ def _judge_mended_net(net, rng: random.Random) -> None:
 
 
 class Digits(nn.Module):
-    "The mended network, with an end of one's choice."
+    "The mended network, with an end of one's choice, and its convolutions in a list of one's choice."
 
-    def __init__(self, end=None, hidden=False):
+    def __init__(self, end: str | None = None, listed: Callable[..., Any] = nn.ModuleList) -> None:
         super().__init__()
-        convs = [nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)]
-        self.convs = convs if hidden else nn.ModuleList(convs)
-        self.fc, self.end = nn.Linear(8 * 12 * 12, 10), end
+        self.convs = listed([nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)])
+        self.fc = nn.Linear(8 * 12 * 12, 10)
+        self.end = end
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for conv in self.convs:
@@ -435,7 +453,7 @@ class Digits(nn.Module):
 
 
 @exercise("04.mended_net", "Three silent faults", 4, 12, "fix", judge=_judge_mended_net)
-def mended_net():
+def mended_net() -> nn.Module:
     return Digits()
 
 # %% ../../nbs/answers/04_network.ipynb #52791231
@@ -449,7 +467,7 @@ _MENDED_NETS = {
     "still_scores": "The raw scores come out. Log-probabilities are asked for, as Net gives them.",
 }
 for name, reason in _MENDED_NETS.items():
-    wrong_net = (
-        (lambda: Digits(hidden=True)) if name == "layers_hidden" else (lambda end=name: Digits(end))
-    )
-    mistake("04.mended_net", reason, name, wrong_net)
+    if name == "layers_hidden":
+        mistake("04.mended_net", reason, name, partial(Digits, listed=list))
+    else:
+        mistake("04.mended_net", reason, name, partial(Digits, name))

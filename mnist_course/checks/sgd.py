@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from mnist_course.checks.engine import exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/06_sgd.ipynb #51fa6820
 exercise(
@@ -133,7 +133,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/06_sgd.ipynb #77050f64
-def _steps_of_a_run(rng: random.Random) -> list[tuple]:
+def _steps_of_a_run(rng: random.Random) -> list[Case]:
     warm, every, peak = rng.randrange(3, 9), rng.randrange(5, 12), rng.choice([0.1, 0.2, 0.4])
     edges = [
         0,
@@ -158,80 +158,70 @@ def _steps_of_a_run(rng: random.Random) -> list[tuple]:
 
 
 @exercise("06.rate_at", "Warm up, then halve", 3, 10, "fix", cases=_steps_of_a_run)
-def rate_at(step, peak, warm, every):
+def rate_at(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
         return peak * (step + 1) / warm
     return peak * 0.5 ** ((step - warm) // every)
 
 # %% ../../nbs/answers/06_sgd.ipynb #767e09f5
-def _scheduled(
-    step,
-    peak,
-    warm,
-    every,
-    up=lambda step, warm: (step + 1) / warm,
-    down=lambda late, every: 0.5 ** (late // every),
-):
-    "Warm-up and stairs, with a fault where one is asked for."
-    return peak * (up(step, warm) if step < warm else down(step - warm, every))
-
-
 @mistake(
     "06.rate_at",
     "The first step has a learning rate of 0: a batch is computed, and nothing is learned from it.",
 )
-def starts_at_zero(step, peak, warm, every):
-    return _scheduled(step, peak, warm, every, up=lambda step, warm: step / warm)
+def starts_at_zero(step: int, peak: float, warm: int, every: int) -> float:
+    return peak * step / warm if step < warm else rate_at(step, peak, warm, every)
 
 
 @mistake(
     "06.rate_at",
     "The warm-up is right. The steps until a halving are counted from the wrong place.",
 )
-def counts_from_the_start(step, peak, warm, every):
-    return _scheduled(step, peak, warm, every, down=lambda late, every: 0.5 ** (step // every))
+def counts_from_the_start(step: int, peak: float, warm: int, every: int) -> float:
+    return rate_at(step, peak, warm, every) if step < warm else peak * 0.5 ** (step // every)
 
 
 @mistake(
     "06.rate_at",
     "The last step of the warm-up should have the full rate, and yours stays a little below.",
 )
-def never_at_the_peak(step, peak, warm, every):
-    return _scheduled(step, peak, warm, every, up=lambda step, warm: (step + 1) / (warm + 1))
+def never_at_the_peak(step: int, peak: float, warm: int, every: int) -> float:
+    return peak * (step + 1) / (warm + 1) if step < warm else rate_at(step, peak, warm, every)
 
 
 @mistake(
     "06.rate_at", "The rate is halved one step too late. How many steps have had the peak by then?"
 )
-def a_step_late(step, peak, warm, every):
-    return _scheduled(
-        step, peak, warm, every, down=lambda late, every: 0.5 ** (max(late - 1, 0) // every)
-    )
+def a_step_late(step: int, peak: float, warm: int, every: int) -> float:
+    if step <= warm:
+        return rate_at(step, peak, warm, every)
+    return peak * 0.5 ** ((step - warm - 1) // every)
 
 
 @mistake("06.rate_at", "The rate is halved one step too early: the peak is cut short by one.")
-def a_step_early(step, peak, warm, every):
-    return _scheduled(
-        step, peak, warm, every, down=lambda late, every: 0.5 ** ((late + 1) // every)
-    )
+def a_step_early(step: int, peak: float, warm: int, every: int) -> float:
+    if step < warm:
+        return rate_at(step, peak, warm, every)
+    return peak * 0.5 ** ((step - warm + 1) // every)
 
 
 @mistake(
     "06.rate_at", "Your rate slides down a little with each step. It should go down in stairs."
 )
-def no_stairs(step, peak, warm, every):
-    return _scheduled(step, peak, warm, every, down=lambda late, every: 0.5 ** (late / every))
+def no_stairs(step: int, peak: float, warm: int, every: int) -> float:
+    if step < warm:
+        return rate_at(step, peak, warm, every)
+    return peak * float(0.5 ** ((step - warm) / every))
 
 
 @mistake("06.rate_at", "The first halving is right, and no other one follows it.")
-def halved_once(step, peak, warm, every):
-    return _scheduled(
-        step, peak, warm, every, down=lambda late, every: 0.5 if late >= every else 1.0
-    )
+def halved_once(step: int, peak: float, warm: int, every: int) -> float:
+    if step < warm:
+        return rate_at(step, peak, warm, every)
+    return peak if step < warm + every else peak / 2
 
 # %% ../../nbs/answers/06_sgd.ipynb #d52ce01c
-def _places(rng: random.Random) -> list[tuple]:
-    def case(n: int) -> tuple:
+def _places(rng: random.Random) -> list[Case]:
+    def case(n: int) -> Case:
         w, g, v = (torch.randn(n) * 3 for _ in range(3))
         return (
             w,
@@ -247,7 +237,9 @@ def _places(rng: random.Random) -> list[tuple]:
 
 
 @exercise("06.decoupled_step", "A pull of its own", 4, 10, cases=_places)
-def decoupled_step(w, g, v, lr, momentum, decay):
+def decoupled_step(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + g
     return w - lr * v - lr * decay * w, v
 
@@ -256,7 +248,9 @@ def decoupled_step(w, g, v, lr, momentum, decay):
     "06.decoupled_step",
     "Here the pull goes into the velocity, where it adds up over the steps. It should stay out of v.",
 )
-def decay_in_velocity(w, g, v, lr, momentum, decay):
+def decay_in_velocity(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + g + decay * w
     return w - lr * v, v
 
@@ -265,7 +259,9 @@ def decay_in_velocity(w, g, v, lr, momentum, decay):
     "06.decoupled_step",
     "You pull the place that the step has already reached. The pull belongs to the place where the step began.",
 )
-def decay_after_the_move(w, g, v, lr, momentum, decay):
+def decay_after_the_move(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + g
     moved = w - lr * v
     return moved - lr * decay * moved, v
@@ -275,7 +271,9 @@ def decay_after_the_move(w, g, v, lr, momentum, decay):
     "06.decoupled_step",
     "The velocity is right. The pull is as strong as ever even when a schedule has lowered the learning rate.",
 )
-def lr_forgotten(w, g, v, lr, momentum, decay):
+def lr_forgotten(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + g
     return w - lr * v - decay * w, v
 
@@ -284,7 +282,9 @@ def lr_forgotten(w, g, v, lr, momentum, decay):
     "06.decoupled_step",
     "Your weights are pushed away from zero. Try it with g and v zero: what should become of w?",
 )
-def pushed_away(w, g, v, lr, momentum, decay):
+def pushed_away(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + g
     return w - lr * v + lr * decay * w, v
 
@@ -293,7 +293,9 @@ def pushed_away(w, g, v, lr, momentum, decay):
     "06.decoupled_step",
     "The learning rate is inside your velocity. There it would outlive the step it was meant for.",
 )
-def lr_in_velocity(w, g, v, lr, momentum, decay):
+def lr_in_velocity(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + lr * g
     return w - v - lr * decay * w, v
 
@@ -302,7 +304,9 @@ def lr_in_velocity(w, g, v, lr, momentum, decay):
     "06.decoupled_step",
     "Your velocity takes only a share of the new gradient. The lesson's takes all of it.",
 )
-def dampened(w, g, v, lr, momentum, decay):
+def dampened(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + (1 - momentum) * g
     return w - lr * v - lr * decay * w, v
 
@@ -311,5 +315,7 @@ def dampened(w, g, v, lr, momentum, decay):
     "06.decoupled_step",
     "You step along the velocity of the step before: this gradient moves nothing until the next one.",
 )
-def old_velocity(w, g, v, lr, momentum, decay):
+def old_velocity(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     return w - lr * v - lr * decay * w, momentum * v + g

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from mnist_course.arithmetic import ledger
-from mnist_course.checks.engine import Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/03_shapes.ipynb #d2a3b255
-def _kernels(rng: random.Random) -> list[tuple]:
+def _kernels(rng: random.Random) -> list[Case]:
     return [
         (3,),
         (5,),
@@ -27,14 +27,14 @@ def _kernels(rng: random.Random) -> list[tuple]:
 
 
 @exercise("03.same_padding", "Keep the width", 2, 6, cases=_kernels)
-def same_padding(kernel_size, dilation=1):
+def same_padding(kernel_size: int, dilation: int = 1) -> int:
     return dilation * (kernel_size - 1) // 2
 
 # %% ../../nbs/answers/03_shapes.ipynb #77f3970c
 @mistake(
     "03.same_padding", "Padding is added on EACH side: this adds twice what the kernel takes away."
 )
-def both_sides_at_once(kernel_size, dilation=1):
+def both_sides_at_once(kernel_size: int, dilation: int = 1) -> int:
     return dilation * (kernel_size - 1)
 
 
@@ -42,7 +42,7 @@ def both_sides_at_once(kernel_size, dilation=1):
     "03.same_padding",
     "This is right for a kernel whose taps are neighbours. A dilated one reaches further, and costs more places.",
 )
-def dilation_forgotten(kernel_size, dilation=1):
+def dilation_forgotten(kernel_size: int, dilation: int = 1) -> int:
     return (kernel_size - 1) // 2
 
 
@@ -50,7 +50,7 @@ def dilation_forgotten(kernel_size, dilation=1):
     "03.same_padding",
     "You halved what the kernel covers. What matters is what it costs: with one tap it would cost nothing.",
 )
-def reach_halved(kernel_size, dilation=1):
+def reach_halved(kernel_size: int, dilation: int = 1) -> int:
     return dilation * kernel_size // 2
 
 
@@ -58,11 +58,11 @@ def reach_halved(kernel_size, dilation=1):
     "03.same_padding",
     "The number is right, but it is a float, and PyTorch counts pixels in whole numbers: // instead of /.",
 )
-def half_a_pixel(kernel_size, dilation=1):
+def half_a_pixel(kernel_size: int, dilation: int = 1) -> float:
     return dilation * (kernel_size - 1) / 2
 
 # %% ../../nbs/answers/03_shapes.ipynb #9dc16366
-def _stacks(rng: random.Random) -> list[tuple]:
+def _stacks(rng: random.Random) -> list[Case]:
     drawn = [
         (
             rng.randrange(30, 70),
@@ -75,7 +75,7 @@ def _stacks(rng: random.Random) -> list[tuple]:
 
 
 @exercise("03.flat_features", "What the linear layer gets", 3, 10, cases=_stacks)
-def flat_features(size, channels, kernels):
+def flat_features(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = (size - kernel_size + 1) // 2
     return channels * size * size
@@ -85,7 +85,7 @@ def flat_features(size, channels, kernels):
     "03.flat_features",
     "A map has two directions: a width of 4 makes 4 x 4 numbers of each channel.",
 )
-def one_side_only(size, channels, kernels):
+def one_side_only(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = (size - kernel_size + 1) // 2
     return channels * size
@@ -95,7 +95,7 @@ def one_side_only(size, channels, kernels):
     "03.flat_features",
     "This is one map. The linear layer gets the maps of all channels, one behind the other.",
 )
-def channels_forgotten(size, channels, kernels):
+def channels_forgotten(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = (size - kernel_size + 1) // 2
     return size * size
@@ -105,7 +105,7 @@ def channels_forgotten(size, channels, kernels):
     "03.flat_features",
     "These convolutions have no padding: each makes the map smaller before the pooling.",
 )
-def width_kept(size, channels, kernels):
+def width_kept(size: int, channels: int, kernels: list[int]) -> int:
     for _ in kernels:
         size = size // 2
     return channels * size * size
@@ -115,14 +115,14 @@ def width_kept(size, channels, kernels):
     "03.flat_features",
     "A window that hangs over the edge is no place: pooling an odd width drops the last pixel.",
 )
-def rounded_up(size, channels, kernels):
+def rounded_up(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = -(-(size - kernel_size + 1) // 2)
     return channels * size * size
 
 
 @mistake("03.flat_features", "There is a pooling behind EACH convolution, not one at the end.")
-def pooled_once(size, channels, kernels):
+def pooled_once(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = size - kernel_size + 1
     return channels * (size // 2) ** 2
@@ -199,7 +199,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/03_shapes.ipynb #47781dba
-def _judge_small_net(net, rng: random.Random) -> None:
+def _judge_small_net(net: object, rng: random.Random) -> None:
     if not isinstance(net, nn.Module):
         raise Wrong(
             f"small_net() should return a network, an nn.Module; this is a {type(net).__name__}."
@@ -230,7 +230,7 @@ def _judge_small_net(net, rng: random.Random) -> None:
 
 
 @exercise("03.small_net", "See everything, cheaply", 4, 15, "design", judge=_judge_small_net)
-def small_net():
+def small_net() -> nn.Module:
     layers = []
     for before, after in [(1, 8), (8, 8), (8, 16)]:
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
@@ -241,7 +241,7 @@ def small_net():
     "03.small_net",
     "Flatten smaller maps: a linear layer pays for each of their numbers, once for each output.",
 )
-def dear_linear():
+def dear_linear() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(1, 4, 9),
         nn.ReLU(),
@@ -256,7 +256,7 @@ def dear_linear():
 @mistake(
     "03.small_net", "A convolution costs out x in x k x k: fewer channels, or a smaller kernel."
 )
-def dear_convolution():
+def dear_convolution() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, 2),
         nn.Conv2d(32, 64, 3, 2),
@@ -270,7 +270,7 @@ def dear_convolution():
     "03.small_net",
     "More layers add little while the jump is 1. What makes every later kernel reach further?",
 )
-def short_sighted():
+def short_sighted() -> nn.Module:
     layers = [nn.Conv2d(1 if i == 0 else 8, 8, 3, padding=1) for i in range(6)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
 
@@ -278,7 +278,7 @@ def short_sighted():
 @mistake(
     "03.small_net", "The network should give ten scores, one for each digit: the shape (N, 10)."
 )
-def no_ten_scores():
+def no_ten_scores() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.Conv2d(4, 4, 3, 2), nn.Conv2d(4, 10, 3, 2))
 
 
@@ -286,5 +286,5 @@ def no_ten_scores():
     "03.small_net",
     "A linear layer alone sees all pixels, but has no convolution that could cover them.",
 )
-def no_convolution():
+def no_convolution() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))

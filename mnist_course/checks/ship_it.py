@@ -7,10 +7,13 @@ __all__ = []
 
 # %% ../../nbs/answers/14_ship_it.ipynb #ccc71067
 import random
+from collections.abc import Callable
 
 import torch
 
-from mnist_course.checks.engine import exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes
+
+_About = dict[str, object]
 
 # %% ../../nbs/answers/14_ship_it.ipynb #83dad1db
 exercise(
@@ -51,7 +54,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/14_ship_it.ipynb #c32069df
-def _draw_weights(rng: random.Random) -> list[tuple]:
+def _draw_weights(rng: random.Random) -> list[Case]:
     small = torch.tensor([[1.27, -0.404, 0.296], [-2.54, 0.045, 1.0], [0.0127, 0.01, -0.0051]])
     drawn = []
     for shape in ((3, 2, 3, 3), (5, 7)):
@@ -69,7 +72,7 @@ def _draw_weights(rng: random.Random) -> list[tuple]:
 
 @exercise("14.eight_bits", "Eight bits by hand", 3, 12, "write", cases=_draw_weights,
           after="No weight is off by more than half a step, and each row has its own.")  # fmt: skip
-def eight_bits(weight):
+def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = weight.flatten(1)
     step = rows.abs().amax(1) / 127
     return (rows / step[:, None]).round().to(torch.int8).reshape(weight.shape), step
@@ -90,7 +93,7 @@ def _rounded(weight: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
     "14.eight_bits",
     "All rows have the same step. A row of small weights is then left with few whole numbers: which rows share a step?",
 )
-def one_step_for_all(weight):
+def one_step_for_all(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = (weight.abs().max() / 127).repeat(len(weight))
     return _rounded(weight, step), step
 
@@ -99,7 +102,7 @@ def one_step_for_all(weight):
     "14.eight_bits",
     "The steps are right. But 2.7 steps became 2: a conversion to whole numbers cuts off. What comes before it?",
 )
-def cut_off(weight):
+def cut_off(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.flatten(1).abs().amax(1) / 127
     return (weight.flatten(1) / step[:, None]).to(torch.int8).reshape(weight.shape), step
 
@@ -108,7 +111,7 @@ def cut_off(weight):
     "14.eight_bits",
     "Some steps are too small: in those rows the largest weight is a negative one. What is large about it?",
 )
-def largest_without_sign(weight):
+def largest_without_sign(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.flatten(1).amax(1) / 127
     return _rounded(weight, step), step
 
@@ -117,7 +120,7 @@ def largest_without_sign(weight):
     "14.eight_bits",
     "The largest weight of a row should land on 127. An int8 goes from -128 to 127: what becomes of +128?",
 )
-def by_128(weight):
+def by_128(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.flatten(1).abs().amax(1) / 128
     return _rounded(weight, step), step
 
@@ -126,7 +129,7 @@ def by_128(weight):
     "14.eight_bits",
     "You took the largest over the outputs. A step belongs to a row: which axis stays, and which are gone through?",
 )
-def wrong_axis(weight):
+def wrong_axis(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.reshape(-1, weight.shape[-1]).abs().amax(0) / 127
     whole = (weight / step).round().to(torch.int8)
     return whole, step
@@ -136,7 +139,7 @@ def wrong_axis(weight):
     "14.eight_bits",
     "You spread the row from its smallest to its largest weight. Then 0 is no longer 0, and a step alone does not bring it back.",
 )
-def zero_to_255(weight):
+def zero_to_255(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = weight.flatten(1)
     step = (rows.amax(1) - rows.amin(1)) / 255
     return ((rows - rows.amin(1, keepdim=True)) / step[:, None] - 128).round().clamp(-128, 127).to(
@@ -144,7 +147,7 @@ def zero_to_255(weight):
     ).reshape(weight.shape), step
 
 # %% ../../nbs/answers/14_ship_it.ipynb #37e20cad
-def _draw_files(rng: random.Random) -> list[tuple]:
+def _draw_files(rng: random.Random) -> list[Case]:
     wanted = {"size": 28, "mean": 0.1307, "offset": 0}
     files = [
         ({"size": 28, "mean": 0.5, "offset": 0}, wanted),
@@ -168,7 +171,7 @@ def _draw_files(rng: random.Random) -> list[tuple]:
 
 @exercise("14.misfits", "May it be loaded?", 3, 10, "write", cases=_draw_files,
           after="Silence is no consent, zero is an answer, and whatever else the file says is its own affair.")  # fmt: skip
-def misfits(about, wanted):
+def misfits(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if name not in about or about[name] != value]
 
 # %% ../../nbs/answers/14_ship_it.ipynb #51d39c7e
@@ -176,7 +179,7 @@ def misfits(about, wanted):
     "14.misfits",
     "A file that does not say how its digits were prepared is let through. Is silence a yes?",
 )
-def silence_is_consent(about, wanted):
+def silence_is_consent(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if name in about and about[name] != value]
 
 
@@ -184,7 +187,7 @@ def silence_is_consent(about, wanted):
     "14.misfits",
     "Where None is wanted, a file that says nothing passes. What does `get` give for a name that is not there?",
 )
-def get_and_compare(about, wanted):
+def get_and_compare(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if about.get(name) != value]
 
 
@@ -192,7 +195,7 @@ def get_and_compare(about, wanted):
     "14.misfits",
     "You also list what the file says and nobody asked for. May a file not say more than this program knows?",
 )
-def more_is_wrong(about, wanted):
+def more_is_wrong(about: _About, wanted: _About) -> list[str]:
     return misfits(about, wanted) + [name for name in about if name not in wanted]
 
 
@@ -200,18 +203,18 @@ def more_is_wrong(about, wanted):
     "14.misfits",
     "A file that says 0 where 0 is wanted is refused. How does your code tell 0 from nothing?",
 )
-def zero_is_nothing(about, wanted):
+def zero_is_nothing(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if not about.get(name) or about[name] != value]
 
 
 @mistake(
     "14.misfits", "That is the first of them. Whoever mends the file would like to know them all."
 )
-def stops_at_the_first(about, wanted):
+def stops_at_the_first(about: _About, wanted: _About) -> list[str]:
     return misfits(about, wanted)[:1]
 
 # %% ../../nbs/answers/14_ship_it.ipynb #d5265cf4
-def _draw_words(rng: random.Random) -> list[tuple]:
+def _draw_words(rng: random.Random) -> list[Case]:
     small = (
         torch.tensor([0.9375, 0.9375, 0.75, 0.3125]),
         torch.tensor([True, False, True, True]),
@@ -230,7 +233,7 @@ def _draw_words(rng: random.Random) -> list[tuple]:
 
 @exercise("14.word_error", "How far off is its word?", 3, 12, "write", cases=_draw_words,
           after="Each bin's gap without its sign, weighed by the answers in it.")  # fmt: skip
-def word_error(confidence, right, bins=10):
+def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     place = (confidence * bins).long().clamp(max=bins - 1)
     off = torch.bincount(place, confidence.double() - right.double(), bins)  # gap times answers
     return (off.abs().sum() / len(right)).item()
@@ -251,7 +254,7 @@ def _gaps(
     "14.word_error",
     "You gave every bin the same weight. A bin with one answer should not weigh as much as one with a thousand.",
 )
-def bins_count_alike(confidence, right, bins=10):
+def bins_count_alike(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     gap, count = _gaps(confidence, right, bins)
     return gap[count > 0].abs().mean().item()
 
@@ -260,7 +263,7 @@ def bins_count_alike(confidence, right, bins=10):
     "14.word_error",
     "You let bins that are too sure make up for bins that are too modest. When must the sign go?",
 )
-def signs_cancel(confidence, right, bins=10):
+def signs_cancel(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     gap, count = _gaps(confidence, right, bins)
     return abs((gap * count).sum().item()) / len(right)
 
@@ -269,7 +272,7 @@ def signs_cancel(confidence, right, bins=10):
     "14.word_error",
     "These are the gaps of single answers. An answer is right or wrong, never 0.7 right: what do the bins make possible?",
 )
-def answer_by_answer(confidence, right, bins=10):
+def answer_by_answer(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     return (confidence.double() - right.double()).abs().mean().item()
 
 # %% ../../nbs/answers/14_ship_it.ipynb #2a3f08e3
@@ -277,7 +280,7 @@ def answer_by_answer(confidence, right, bins=10):
     "14.word_error",
     "You compare with the middle of each bin. The answers in it say how sure they are on average: take that.",
 )
-def middle_of_the_bin(confidence, right, bins=10):
+def middle_of_the_bin(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     place = (confidence * bins).long().clamp(max=bins - 1)
     off = torch.bincount(place, (place.double() + 0.5) / bins - right.double(), bins)
     return (off.abs().sum() / len(right)).item()
@@ -287,7 +290,7 @@ def middle_of_the_bin(confidence, right, bins=10):
     "14.word_error",
     "You divided by the number of bins, with the empty ones among them. What should a bin weigh?",
 )
-def empty_bins_too(confidence, right, bins=10):
+def empty_bins_too(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     return (_gaps(confidence, right, bins)[0].abs().sum() / bins).item()
 
 # %% ../../nbs/answers/14_ship_it.ipynb #3abcb0d5
@@ -334,7 +337,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/14_ship_it.ipynb #b851adfa
-def _draw_streams(rng: random.Random) -> list[tuple]:
+def _draw_streams(rng: random.Random) -> list[Case]:
     small = ([True, False, False, True, True, False], 3, 0.5)
     never = ([False, True, False, False, True, False, False], 4, 0.5)
     exactly = ([False, False, True, True, False, False, True, False, True, True, True], 4, 0.5)
@@ -352,14 +355,14 @@ def _draw_streams(rng: random.Random) -> list[tuple]:
 
 @exercise("14.rings_at", "Ring the bell", 4, 15, "write", cases=_draw_streams,
           after="A full window, a strict limit, and the newest answer.")  # fmt: skip
-def rings_at(doubtful, window, limit):
+def rings_at(doubtful: list[bool], window: int, limit: float) -> int | None:
     for i in range(window - 1, len(doubtful)):
         if sum(doubtful[i - window + 1 : i + 1]) / window > limit:
             return i
     return None
 
 # %% ../../nbs/answers/14_ship_it.ipynb #7bd5097c
-def _first_where(rings, n: int) -> int | None:
+def _first_where(rings: Callable[[int], bool], n: int) -> int | None:
     return next((i for i in range(n) if rings(i)), None)
 
 
@@ -367,13 +370,13 @@ def _first_where(rings, n: int) -> int | None:
     "14.rings_at",
     "It rings before the window is full. One answer of one is 100 %: how much does that tell?",
 )
-def impatient(doubtful, window, limit):
+def impatient(doubtful: list[bool], window: int, limit: float) -> int | None:
     last = [doubtful[max(0, i - window + 1) : i + 1] for i in range(len(doubtful))]
     return _first_where(lambda i: sum(last[i]) / len(last[i]) > limit, len(last))
 
 
 @mistake("14.rings_at", "It rings when the limit is reached. To exceed it is more.")
-def at_the_limit(doubtful, window, limit):
+def at_the_limit(doubtful: list[bool], window: int, limit: float) -> int | None:
     n = len(doubtful)
     return _first_where(
         lambda i: i >= window - 1 and sum(doubtful[i - window + 1 : i + 1]) / window >= limit, n
@@ -384,7 +387,7 @@ def at_the_limit(doubtful, window, limit):
     "14.rings_at",
     "You take the share of all answers since the beginning. After a quiet year, how long would a bad week go unnoticed?",
 )
-def never_forgets(doubtful, window, limit):
+def never_forgets(doubtful: list[bool], window: int, limit: float) -> int | None:
     return _first_where(
         lambda i: i >= window - 1 and sum(doubtful[: i + 1]) / (i + 1) > limit, len(doubtful)
     )
@@ -394,7 +397,7 @@ def never_forgets(doubtful, window, limit):
     "14.rings_at",
     "Your windows lie end to end. After each answer the last `window` of them are looked at.",
 )
-def in_blocks(doubtful, window, limit):
+def in_blocks(doubtful: list[bool], window: int, limit: float) -> int | None:
     ends = range(window - 1, len(doubtful), window)
     return next((i for i in ends if sum(doubtful[i - window + 1 : i + 1]) / window > limit), None)
 
@@ -403,7 +406,7 @@ def in_blocks(doubtful, window, limit):
     "14.rings_at",
     "The window is the right one, and you name its oldest answer. When was the alarm known?",
 )
-def start_of_the_window(doubtful, window, limit):
+def start_of_the_window(doubtful: list[bool], window: int, limit: float) -> int | None:
     found = rings_at(doubtful, window, limit)
     return found if found is None else found - window + 1
 
@@ -412,7 +415,7 @@ def start_of_the_window(doubtful, window, limit):
     "14.rings_at",
     "You compare a number of answers with a share. How many of the window is that share?",
 )
-def a_count(doubtful, window, limit):
+def a_count(doubtful: list[bool], window: int, limit: float) -> int | None:
     n = len(doubtful)
     return _first_where(
         lambda i: i >= window - 1 and sum(doubtful[i - window + 1 : i + 1]) > limit, n

@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from mnist_course.checks.engine import exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/00_start_here.ipynb #1add0e0d
 exercise(
@@ -121,7 +121,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/00_start_here.ipynb #66ba946c
-def _probability_lists(rng: random.Random) -> list[tuple]:
+def _probability_lists(rng: random.Random) -> list[Case]:
     cases = [(torch.tensor([0.5, 0.125, 0.375]),), (torch.tensor([0.25, 0.375, 0.375]),)]
     for _ in range(3):
         first, second = rng.uniform(0.45, 0.6), rng.uniform(0.15, 0.3)
@@ -141,8 +141,8 @@ def _probability_lists(rng: random.Random) -> list[tuple]:
     cases=_probability_lists,
     after="Use it: min(range(100), key=lambda i: margin(probabilities(i))) is the closest call among the first hundred test digits. Look at it.",
 )
-def margin(probs):
-    ranked = sorted(probs.tolist())
+def margin(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
     return ranked[-1] - ranked[-2]
 
 # %% ../../nbs/answers/00_start_here.ipynb #568de48f
@@ -150,8 +150,8 @@ def margin(probs):
     "00.margin",
     "It still takes the first two of the list. Print ranked for three probabilities: at which end is the largest?",
 )
-def as_given(probs):
-    ranked = sorted(probs.tolist())
+def as_given(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
     return ranked[0] - ranked[1]
 
 
@@ -159,14 +159,14 @@ def as_given(probs):
     "00.margin",
     "It is positive now, but these are the two smallest. The list begins with the least probable digit.",
 )
-def sign_mended(probs):
-    ranked = sorted(probs.tolist())
+def sign_mended(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
     return ranked[1] - ranked[0]
 
 
 @mistake("00.margin", "These are the right two, in the wrong order: a margin is not negative.")
-def wrong_way_round(probs):
-    ranked = sorted(probs.tolist())
+def wrong_way_round(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
     return ranked[-2] - ranked[-1]
 
 
@@ -174,8 +174,8 @@ def wrong_way_round(probs):
     "00.margin",
     "You subtracted the smallest of all. A close call is one between the first and the SECOND.",
 )
-def whole_range(probs):
-    ranked = sorted(probs.tolist())
+def whole_range(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
     return ranked[-1] - ranked[0]
 
 
@@ -183,7 +183,7 @@ def whole_range(probs):
     "00.margin",
     "These are the probabilities of the first two digits, whatever they are. They have to be put in order first.",
 )
-def unsorted(probs):
+def unsorted(probs: torch.Tensor) -> float:
     return float(probs[0] - probs[1])
 
 
@@ -191,5 +191,5 @@ def unsorted(probs):
     "00.margin",
     "You took the largest away from 1. What is asked is how far the runner-up lies behind.",
 )
-def distance_to_certainty(probs):
+def distance_to_certainty(probs: torch.Tensor) -> float:
     return 1 - float(probs.max())

@@ -6,16 +6,19 @@
 __all__ = []
 
 # %% ../../nbs/answers/07_training.ipynb #fc6381dd
-import math
 import random
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import COURSE, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes
+
+_Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
 # %% ../../nbs/answers/07_training.ipynb #821d2574
 _LINES = {
@@ -41,7 +44,7 @@ def _run_lines(
     batches = [(10 * torch.randn(4, 2), torch.randint(3, (4,))) for _ in range(3)]
     lengths, rates = [], []
 
-    def look(optimizer, *_):
+    def look(optimizer: torch.optim.Optimizer, *_: object) -> None:
         gradients = [p.grad.norm() for p in model.parameters() if p.grad is not None]
         lengths.append(f"{torch.stack(gradients).norm():.2f}" if gradients else "none")
         rates.append(optimizer.param_groups[0]["lr"])
@@ -78,7 +81,7 @@ def _fault_of(order: str) -> str | None:
     return next((name for name, found in faults.items() if found), None)
 
 
-def _judge_loop_order(made, rng: random.Random) -> None:
+def _judge_loop_order(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
             f'The answer should be a string of six letters, such as "BADCFE"; this is {kind_of(made)}.'
@@ -88,14 +91,11 @@ def _judge_loop_order(made, rng: random.Random) -> None:
     if strange:
         raise Wrong(f"The lines are called A to F; there is no line {', '.join(strange[:6])}.")
     if len(order) != len(_LINES) or set(order) != set(_LINES):
-        missing, twice = (
-            [x for x in _LINES if x not in order],
-            [x for x in _LINES if order.count(x) > 1],
-        )
-        words = ["missing: " + ", ".join(missing)] * bool(missing) + [
-            "more than once: " + ", ".join(twice)
-        ] * bool(twice)
-        raise Wrong(f"Each of the six lines stands in the loop once. Here, {'; '.join(words)}.")
+        missing = ", ".join(x for x in _LINES if x not in order)
+        twice = ", ".join(x for x in _LINES if order.count(x) > 1)
+        found = [("missing", missing), ("more than once", twice)]
+        words = "; ".join(f"{what}: {which}" for what, which in found if which)
+        raise Wrong(f"Each of the six lines stands in the loop once. Here, {words}.")
     try:
         lengths, rates, weights = _run_lines(order)
     except (NameError, RuntimeError) as error:
@@ -199,11 +199,11 @@ class Echo(nn.Module):
         return f"Echo(training={self.training})"
 
 
-def _score_batches(rng: random.Random) -> list[tuple]:
-    def batch(guesses: list[int], labels: list[int], classes: int) -> tuple:
+def _score_batches(rng: random.Random) -> list[Case]:
+    def batch(guesses: list[int], labels: list[int], classes: int) -> Case:
         return F.one_hot(torch.tensor(guesses), classes).float(), torch.tensor(labels)
 
-    def drawn(classes: int, sizes: list[int]) -> list[tuple]:
+    def drawn(classes: int, sizes: list[int]) -> list[Case]:
         labels = [*range(classes), *(rng.randrange(classes) for _ in range(sum(sizes) - classes))]
         rng.shuffle(labels)
         guesses = [label if rng.random() < 0.6 else rng.randrange(classes) for label in labels]
@@ -226,7 +226,9 @@ def _score_batches(rng: random.Random) -> list[tuple]:
     ]
 
 
-def _run_class_accuracy(answer, model, batches, classes):
+def _run_class_accuracy(
+    answer: Callable[..., Any], model: Echo, batches: _Batches, classes: int
+) -> object:
     before = model.training
     shares = answer(model, batches, classes)
     if shares is ...:
@@ -250,7 +252,7 @@ def _run_class_accuracy(answer, model, batches, classes):
     cases=_score_batches,
     run=_run_class_accuracy,
 )
-def class_accuracy(model, batches, classes):
+def class_accuracy(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     before = model.training
     model.eval()
     right, seen = torch.zeros(classes), torch.zeros(classes)
@@ -263,35 +265,37 @@ def class_accuracy(model, batches, classes):
     return right / seen
 
 # %% ../../nbs/answers/07_training.ipynb #9f30cc59
-def _counted(
-    model,
-    batches,
-    classes,
-    share=lambda right, labels, guesses, total: right / labels,
-    before=True,
-    after=None,
-    notes=False,
-):
-    "Class shares, with a fault where one is asked for."
-    mode = model.training
-    model.train(mode and not before)
-    labels, guesses = [], []
-    with torch.set_grad_enabled(notes):
-        for x, y in batches:
-            labels.append(y)
-            guesses.append(model(x).argmax(dim=1))
-    model.train(mode if after is None else after)
-    y, g = torch.cat(labels), torch.cat(guesses)
-    counts = (torch.bincount(v, minlength=classes).float() for v in (y[y == g], y, g))
-    return share(*counts, len(y))
+def _tally(
+    model: nn.Module, batches: _Batches, classes: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    "For each class: how many right answers, images and answers, in the mode that the model is in."
+    labels = torch.cat([y for _, y in batches])
+    guesses = torch.cat([model(x).argmax(dim=1) for x, _ in batches])
+    right, images, answers = (
+        torch.bincount(group, minlength=classes)
+        for group in (labels[labels == guesses], labels, guesses)
+    )
+    return right, images, answers
+
+
+def _tally_well(
+    model: nn.Module, batches: _Batches, classes: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    "The same, in eval mode, without gradients, and with the mode put back."
+    before = model.training
+    model.eval()
+    with torch.no_grad():
+        counts = _tally(model, batches, classes)
+    model.train(before)
+    return counts
 
 
 @mistake(
     "07.class_accuracy",
     "These are means of the batches' shares. A class that occurs once in a batch then weighs as much as one that fills it.",
 )
-def mean_of_batches(model, batches, classes):
-    parts = torch.stack([_counted(model, [batch], classes) for batch in batches])
+def mean_of_batches(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    parts = torch.stack([class_accuracy(model, [batch], classes) for batch in batches])
     return parts.nanmean(dim=0)
 
 
@@ -299,51 +303,62 @@ def mean_of_batches(model, batches, classes):
     "07.class_accuracy",
     "You divided by the number of all images. The question is about the images of one class at a time.",
 )
-def share_of_all(model, batches, classes):
-    return _counted(model, batches, classes, lambda right, labels, guesses, total: right / total)
+def share_of_all(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    right, images, _ = _tally_well(model, batches, classes)
+    return right / images.sum()
 
 
 @mistake(
     "07.class_accuracy",
     "You divided by how often the model SAYS the class. The question is about the images that ARE of this class.",
 )
-def share_of_guesses(model, batches, classes):
-    return _counted(model, batches, classes, lambda right, labels, guesses, total: right / guesses)
+def share_of_guesses(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    right, _, answers = _tally_well(model, batches, classes)
+    return right / answers
 
 
 @mistake(
     "07.class_accuracy",
     "The model was still in training mode while you tested it, and some layers behave differently there.",
 )
-def mode_forgotten(model, batches, classes):
-    return _counted(model, batches, classes, before=False)
+def mode_forgotten(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    with torch.no_grad():
+        right, images, _ = _tally(model, batches, classes)
+    return right / images
 
 
 @mistake(
     "07.class_accuracy",
     "The shares are right, but a model that came in training mode stays in eval mode, and would go on training like that.",
 )
-def left_in_eval(model, batches, classes):
-    return _counted(model, batches, classes, after=False)
+def left_in_eval(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    model.eval()
+    return class_accuracy(model, batches, classes)
 
 
 @mistake(
     "07.class_accuracy",
     "The shares are right, but a model that came in eval mode leaves in training mode. Put back the mode that you found.",
 )
-def always_back_to_training(model, batches, classes):
-    return _counted(model, batches, classes, after=True)
+def always_back_to_training(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    shares = class_accuracy(model, batches, classes)
+    model.train()
+    return shares
 
 
 @mistake(
     "07.class_accuracy",
     "The shares are right, but torch kept tensors for a backward that never comes: eval mode does not switch that off.",
 )
-def notes_kept(model, batches, classes):
-    return _counted(model, batches, classes, notes=True)
+def notes_kept(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    before = model.training
+    model.eval()
+    right, images, _ = _tally(model, batches, classes)
+    model.train(before)
+    return right / images
 
 # %% ../../nbs/answers/07_training.ipynb #f62e7fa1
-def _loss_columns(rng: random.Random) -> list[tuple]:
+def _loss_columns(rng: random.Random) -> list[Case]:
     crafted = [
         ([0.9, 0.8, 0.7], 2),
         ([0.5, 0.7, 0.6, 0.4], 2),
@@ -359,7 +374,7 @@ def _loss_columns(rng: random.Random) -> list[tuple]:
 
 
 @exercise("07.early_stop", "Out of patience", 3, 10, "fix", cases=_loss_columns)
-def early_stop(losses, patience):
+def early_stop(losses: list[float], patience: int) -> tuple[int, int]:
     best, waited = 0, 0
     for epoch in range(1, len(losses) + 1):
         if best == 0 or losses[epoch - 1] < losses[best - 1]:
@@ -371,64 +386,75 @@ def early_stop(losses, patience):
     return best, epoch
 
 # %% ../../nbs/answers/07_training.ipynb #e83da2ac
-def _stopped(losses, patience, tie=False, reset=True, previous=False):
-    "Early stopping, with a fault where one is asked for."
-    best, mark, waited = 1, math.inf, 0
-    for epoch, loss in enumerate(losses, 1):
-        if loss < mark or (tie and loss == mark):
-            best, mark, waited = epoch, loss, waited * (not reset)
-        else:
-            waited += 1
-        if waited >= patience:
-            break
-        mark = loss if previous else mark
-    return best, epoch
-
-
 @mistake(
     "07.early_stop",
     "An epoch counts as better here when it beats the epoch before. Better than WHAT should it be?",
 )
-def than_the_one_before(losses, patience):
-    return _stopped(losses, patience, previous=True)
+def than_the_one_before(losses: list[float], patience: int) -> tuple[int, int]:
+    best = waited = 0
+    for epoch in range(1, len(losses) + 1):
+        if epoch == 1 or losses[epoch - 1] < losses[epoch - 2]:
+            best, waited = epoch, 0
+        else:
+            waited += 1
+        if waited == patience:
+            break
+    return best, epoch
 
 
 @mistake(
     "07.early_stop", "The run goes on for one epoch too long. When exactly is the patience used up?"
 )
-def one_too_many(losses, patience):
-    return _stopped(losses, patience + 1)
+def one_too_many(losses: list[float], patience: int) -> tuple[int, int]:
+    return early_stop(losses, patience + 1)
 
 
 @mistake(
     "07.early_stop", "The waiting is counted through the whole run. A new best gives new patience."
 )
-def never_reset(losses, patience):
-    return _stopped(losses, patience, reset=False)
+def never_reset(losses: list[float], patience: int) -> tuple[int, int]:
+    best = waited = 0
+    for epoch in range(1, len(losses) + 1):
+        if best == 0 or losses[epoch - 1] < losses[best - 1]:
+            best = epoch
+        else:
+            waited += 1
+        if waited == patience:
+            break
+    return best, epoch
 
 
 @mistake(
     "07.early_stop",
     "The end is right, but you give back the last epoch as the best. The patience was lost because it is not.",
 )
-def last_for_best(losses, patience):
-    return (_stopped(losses, patience)[1],) * 2
+def last_for_best(losses: list[float], patience: int) -> tuple[int, int]:
+    _, last = early_stop(losses, patience)
+    return last, last
 
 
 @mistake(
     "07.early_stop",
     "An epoch that only equals the best brought nothing new, so it should cost patience too.",
 )
-def ties_are_better(losses, patience):
-    return _stopped(losses, patience, tie=True)
+def ties_are_better(losses: list[float], patience: int) -> tuple[int, int]:
+    best = waited = 0
+    for epoch in range(1, len(losses) + 1):
+        if best == 0 or losses[epoch - 1] <= losses[best - 1]:
+            best, waited = epoch, 0
+        else:
+            waited += 1
+        if waited == patience:
+            break
+    return best, epoch
 
 
 @mistake(
     "07.early_stop",
     "The best epoch is looked up in the whole list, but what stands behind the end was never trained.",
 )
-def looks_ahead(losses, patience):
-    return losses.index(min(losses)) + 1, _stopped(losses, patience)[1]
+def looks_ahead(losses: list[float], patience: int) -> tuple[int, int]:
+    return losses.index(min(losses)) + 1, early_stop(losses, patience)[1]
 
 # %% ../../nbs/answers/07_training.ipynb #ba8e92d8
 class ShortSGD(torch.optim.SGD):
@@ -438,10 +464,11 @@ class ShortSGD(torch.optim.SGD):
         return f"SGD(lr={self.param_groups[0]['lr']:g})"
 
 
-def _parted(rng: random.Random) -> list[tuple]:
-    def case(inputs: int, classes: int, sizes: list[int], every: int) -> tuple:
-        model = nn.Sequential(nn.Linear(inputs, classes, bias=False), nn.LogSoftmax(dim=1))
-        nn.init.zeros_(model[0].weight)
+def _parted(rng: random.Random) -> list[Case]:
+    def case(inputs: int, classes: int, sizes: list[int], every: int) -> Case:
+        layer = nn.Linear(inputs, classes, bias=False)
+        nn.init.zeros_(layer.weight)
+        model = nn.Sequential(layer, nn.LogSoftmax(dim=1))
         batches = [
             (torch.randint(-2, 3, (n, inputs)).float(), torch.randint(classes, (n,))) for n in sizes
         ]
@@ -461,12 +488,18 @@ def _parted(rng: random.Random) -> list[tuple]:
     ]
 
 
-def _run_train_in_parts(answer, model, optimizer, batches, every):
+def _run_train_in_parts(
+    answer: Callable[..., Any],
+    model: nn.Sequential,
+    optimizer: torch.optim.Optimizer,
+    batches: _Batches,
+    every: int,
+) -> object:
     steps = []
     optimizer.register_step_post_hook(lambda *_: steps.append(1))
     if answer(model, optimizer, batches, every) is ...:
         return ...
-    return {"steps": len(steps), "weights": model[0].weight.detach()}
+    return {"steps": len(steps), "weights": next(model.parameters()).detach()}
 
 
 @exercise(
@@ -478,7 +511,9 @@ def _run_train_in_parts(answer, model, optimizer, batches, every):
     run=_run_train_in_parts,
     mutates=True,
 )
-def train_in_parts(model, optimizer, batches, every):
+def train_in_parts(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
     for start in range(0, len(batches), every):
         group = batches[start : start + every]
         n = sum(len(y) for _, y in group)
@@ -488,65 +523,88 @@ def train_in_parts(model, optimizer, batches, every):
         optimizer.step()
 
 # %% ../../nbs/answers/07_training.ipynb #1246ba69
-def _grouped(model, optimizer, batches, every, weigh, empty="group", leave=False):
-    "An epoch in groups of batches, with a fault where one is asked for."
-    for start in range(0, len(batches), every):
-        group = batches[start : start + every]
-        if leave and len(group) < every:
-            return
-        for i, (x, y) in enumerate(group):
-            if empty == "batch" or (empty == "group" and i == 0):
-                optimizer.zero_grad()
-            (F.nll_loss(model(x), y) * weigh(y, group)).backward()
-        optimizer.step()
+def _groups(batches: _Batches, every: int) -> list[_Batches]:
+    "The batches that share a step; the last group may be smaller."
+    return [batches[start : start + every] for start in range(0, len(batches), every)]
 
 
-def _by_images(y, group):
-    return len(y) / sum(len(labels) for _, labels in group)
+def _add_gradients(model: nn.Module, group: _Batches) -> None:
+    "Add the gradients of the group's mean loss to what the parameters hold."
+    n = sum(len(y) for _, y in group)
+    for x, y in group:
+        (F.nll_loss(model(x), y, reduction="sum") / n).backward()
 
 
 @mistake(
     "07.train_in_parts",
     "The means of several batches are added up here, so the gradient of a group grows with the number of its batches.",
 )
-def sum_of_means(model, optimizer, batches, every):
-    _grouped(model, optimizer, batches, every, lambda y, group: 1)
+def sum_of_means(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    for group in _groups(batches, every):
+        optimizer.zero_grad()
+        for x, y in group:
+            F.nll_loss(model(x), y).backward()
+        optimizer.step()
 
 
 @mistake(
     "07.train_in_parts", "Each BATCH weighs the same here. In one large batch, each image would."
 )
-def mean_of_means(model, optimizer, batches, every):
-    _grouped(model, optimizer, batches, every, lambda y, group: 1 / every)
+def mean_of_means(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    for group in _groups(batches, every):
+        optimizer.zero_grad()
+        for x, y in group:
+            (F.nll_loss(model(x), y) / every).backward()
+        optimizer.step()
 
 
 @mistake(
     "07.train_in_parts",
     "When the number of batches is no multiple of `every`, the last few are computed, and no step uses them.",
 )
-def last_group_lost(model, optimizer, batches, every):
-    _grouped(model, optimizer, batches, every, _by_images, leave=True)
+def last_group_lost(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    whole = len(batches) // every * every
+    train_in_parts(model, optimizer, batches[:whole], every)
 
 
 @mistake(
     "07.train_in_parts",
     "The gradients are emptied for each batch, so a step follows the last batch of its group and forgets the others.",
 )
-def emptied_each_batch(model, optimizer, batches, every):
-    _grouped(model, optimizer, batches, every, _by_images, empty="batch")
+def emptied_each_batch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    for group in _groups(batches, every):
+        n = sum(len(y) for _, y in group)
+        for x, y in group:
+            optimizer.zero_grad()
+            (F.nll_loss(model(x), y, reduction="sum") / n).backward()
+        optimizer.step()
 
 
 @mistake(
     "07.train_in_parts",
     "Within a group gradients should add up. The next group, though, begins with those of the one before still there.",
 )
-def never_emptied(model, optimizer, batches, every):
-    _grouped(model, optimizer, batches, every, _by_images, empty="never")
+def never_emptied(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    for group in _groups(batches, every):
+        _add_gradients(model, group)
+        optimizer.step()
 
 
 @mistake(
     "07.train_in_parts",
     "This takes a step after each batch, as always. A group of batches should take one step together.",
 )
-def step_each_batch(model, optimizer, batches, every):
-    _grouped(model, optimizer, batches, 1, _by_images)
+def step_each_batch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    train_in_parts(model, optimizer, batches, 1)

@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from mnist_course.checks.engine import exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes
 from mnist_course.data import MEAN, STD
 
 # %% ../../nbs/answers/10_your_digits.ipynb #e31ddf01
@@ -47,7 +47,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/10_your_digits.ipynb #c0c43815
-def _pages(rng: random.Random) -> list[tuple]:
+def _pages(rng: random.Random) -> list[Case]:
     drawn = [
         (torch.randint(0, 256, (rng.randrange(3, 30), rng.randrange(3, 30)), dtype=torch.uint8),)
         for _ in range(2)
@@ -56,7 +56,7 @@ def _pages(rng: random.Random) -> list[tuple]:
 
 
 @exercise("10.network_input", "The last metre", 2, 6, "fix", cases=_pages)
-def network_input(page):
+def network_input(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / 255 - MEAN) / STD)[None, None]
 
 # %% ../../nbs/answers/10_your_digits.ipynb #8e251a40
@@ -64,7 +64,7 @@ def network_input(page):
     "10.network_input",
     "That is the code as it was. Its values are nearly all alike, and a dimension is missing.",
 )
-def two_faults(page):
+def two_faults(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() - MEAN) / STD / 255)[None]
 
 
@@ -72,7 +72,7 @@ def two_faults(page):
     "10.network_input",
     "The shape is right. But MEAN and STD belong to pixels from 0 to 1: what are the pixels when you subtract MEAN?",
 )
-def divided_last(page):
+def divided_last(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() - MEAN) / STD / 255)[None, None]
 
 
@@ -80,7 +80,7 @@ def divided_last(page):
     "10.network_input",
     "The values are right. The network wants four dimensions: images, channels, rows, columns.",
 )
-def one_dimension(page):
+def one_dimension(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / 255 - MEAN) / STD)[None]
 
 
@@ -88,7 +88,7 @@ def one_dimension(page):
     "10.network_input",
     "These pixels still go up to 255, and in training they went up to 1 before the normalisation.",
 )
-def still_bytes(page):
+def still_bytes(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() - MEAN) / STD)[None, None]
 
 
@@ -96,7 +96,7 @@ def still_bytes(page):
     "10.network_input",
     "These pixels lie between 0 and 1. In training they were normalised as well.",
 )
-def not_normalised(page):
+def not_normalised(page: torch.Tensor) -> torch.Tensor:
     return (page.float() / 255)[None, None]
 
 # %% ../../nbs/answers/10_your_digits.ipynb #9a0a6176
@@ -127,7 +127,7 @@ mistakes(
 )
 
 # %% ../../nbs/answers/10_your_digits.ipynb #a10e337e
-def _readings(rng: random.Random) -> list[tuple]:
+def _readings(rng: random.Random) -> list[Case]:
     small = (torch.tensor([0.5, 0.75, 1.0, 0.625]), torch.tensor([False, True, True, True]), 0.75)
     drawn = []
     for _ in range(3):
@@ -141,7 +141,7 @@ def _readings(rng: random.Random) -> list[tuple]:
 
 
 @exercise("10.answered", "What doubt buys", 3, 8, cases=_readings)
-def answered(best, right, limit):
+def answered(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     kept = best >= limit
     return kept.double().mean().item(), right[kept].double().mean().item()
 
@@ -150,7 +150,7 @@ def answered(best, right, limit):
     "10.answered",
     "You divided by all digits. A doubted digit got no answer, so it cannot have got a wrong one.",
 )
-def of_all(best, right, limit):
+def of_all(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     kept = best >= limit
     return kept.double().mean().item(), (right & kept).double().mean().item()
 
@@ -159,7 +159,7 @@ def of_all(best, right, limit):
     "10.answered",
     "The share is right. The accuracy is that of all digits, and only those that were answered should count.",
 )
-def doubt_ignored(best, right, limit):
+def doubt_ignored(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     return (best >= limit).double().mean().item(), right.double().mean().item()
 
 
@@ -167,17 +167,17 @@ def doubt_ignored(best, right, limit):
     "10.answered",
     "The accuracy is right. The first number is the share that was doubted, and the share that was answered is asked for.",
 )
-def share_doubted(best, right, limit):
+def share_doubted(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     return (best < limit).double().mean().item(), right[best >= limit].double().mean().item()
 
 
 @mistake("10.answered", "A probability that is exactly at the limit reaches it: 'at least' is >=.")
-def limit_excluded(best, right, limit):
+def limit_excluded(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     kept = best > limit
     return kept.double().mean().item(), right[kept].double().mean().item()
 
 # %% ../../nbs/answers/10_your_digits.ipynb #6d98b388
-def _slanted(rng: random.Random) -> list[tuple]:
+def _slanted(rng: random.Random) -> list[Case]:
     drawn = []
     for _ in range(3):
         height, width, lean = rng.randrange(6, 20), rng.randrange(6, 20), rng.uniform(-0.6, 0.6)
@@ -196,7 +196,7 @@ def _slanted(rng: random.Random) -> list[tuple]:
 
 
 @exercise("10.slant", "How much does it lean?", 4, 15, cases=_slanted, rtol=1e-3, atol=1e-4)
-def slant(ink):
+def slant(ink: torch.Tensor) -> float:
     rows, columns = torch.meshgrid(
         *(torch.arange(n, dtype=ink.dtype) for n in ink.shape), indexing="ij"
     )
@@ -205,7 +205,9 @@ def slant(ink):
     return (together / (ink * (rows - row) ** 2).sum()).item()
 
 # %% ../../nbs/answers/10_your_digits.ipynb #f94b424f
-def _moments(ink, row, column):
+def _moments(
+    ink: torch.Tensor, row: float | torch.Tensor, column: float | torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     "Weighted sums of row * column, row squared and column squared, around a point."
     rows, columns = torch.meshgrid(
         *(torch.arange(n, dtype=ink.dtype) for n in ink.shape), indexing="ij"
@@ -214,7 +216,7 @@ def _moments(ink, row, column):
     return (ink * rows * columns).sum(), (ink * rows**2).sum(), (ink * columns**2).sum()
 
 
-def _middle(ink):
+def _middle(ink: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     "The centre of mass."
     rows, columns = (torch.arange(n, dtype=ink.dtype) for n in ink.shape)
     return (ink.sum(1) @ rows) / ink.sum(), (ink.sum(0) @ columns) / ink.sum()
@@ -224,7 +226,7 @@ def _middle(ink):
     "10.slant",
     "You measure from the corner of the page. A digit that stands upright, but far from the corner, would seem to lean.",
 )
-def not_centred(ink):
+def not_centred(ink: torch.Tensor) -> float:
     together, down, _ = _moments(ink, 0, 0)
     return (together / down).item()
 
@@ -233,7 +235,7 @@ def not_centred(ink):
     "10.slant",
     "A faint pixel counts as much as a black one here. Let each weigh what it holds, in both sums and in the centre.",
 )
-def ink_not_weighed(ink):
+def ink_not_weighed(ink: torch.Tensor) -> float:
     ink = (ink > 0).to(ink.dtype)
     together, down, _ = _moments(ink, *_middle(ink))
     return (together / down).item()
@@ -243,7 +245,7 @@ def ink_not_weighed(ink):
     "10.slant",
     "You divided by the spread of the columns. Asked is how far the ink moves sideways for each ROW.",
 )
-def wrong_spread(ink):
+def wrong_spread(ink: torch.Tensor) -> float:
     together, _, across = _moments(ink, *_middle(ink))
     return (together / across).item()
 
@@ -252,11 +254,11 @@ def wrong_spread(ink):
     "10.slant",
     "This grows with the amount of ink. Divide by how far the ink spreads over the rows.",
 )
-def not_divided(ink):
+def not_divided(ink: torch.Tensor) -> float:
     return _moments(ink, *_middle(ink))[0].item()
 
 
 @mistake("10.slant", "You measure around the middle of the page. The ink balances somewhere else.")
-def box_centred(ink):
+def box_centred(ink: torch.Tensor) -> float:
     together, down, _ = _moments(ink, (ink.shape[0] - 1) / 2, (ink.shape[1] - 1) / 2)
     return (together / down).item()
