@@ -6,7 +6,7 @@
 __all__ = ['exercises', 'check', 'audit', 'COURSE', 'Audit', 'Exercise', 'Progress', 'Registry', 'Result', 'Wrong', 'exercise',
            'mistake', 'progress', 'run_check']
 
-# %% ../../nbs/workshop/checks.ipynb #130b1c03
+# %% ../../nbs/workshop/checks.ipynb #c65d1763
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -55,7 +55,7 @@ _all_ = [
     run_check,
 ]
 
-# %% ../../nbs/workshop/checks.ipynb #f4db8575
+# %% ../../nbs/workshop/checks.ipynb #c827dd2c
 def exercises() -> Iterator[Exercise]:
     "Every exercise, in the order of the lessons and, within one, of its answers' notebook."
     return COURSE.exercises()

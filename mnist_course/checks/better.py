@@ -42,8 +42,15 @@ def _shifted(
     return out
 
 
-@exercise("12.moved", "A move that keeps the digit", 3, 12, "write", cases=_draw_moves,
-          after="Paper comes in, ink goes out, and the label is still true.")  # fmt: skip
+@exercise(
+    "12.moved",
+    "A move that keeps the digit",
+    3,
+    12,
+    "write",
+    cases=_draw_moves,
+    after="Paper comes in, ink goes out, and the label is still true.",
+)
 def moved(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down, right, x.min().item())
 
@@ -174,8 +181,15 @@ def _draw_states(rng: random.Random) -> list[Case]:
     return [(state(n), state(n), rng.choice([0.9, 0.95, 0.98])) for n in (1, 2, 4)]
 
 
-@exercise("12.averaged", "One step of an average", 3, 12, "write", cases=_draw_states,
-          after="Weights and statistics move together, the counter counts, and nobody's tensors were touched.")  # fmt: skip
+@exercise(
+    "12.averaged",
+    "One step of an average",
+    3,
+    12,
+    "write",
+    cases=_draw_states,
+    after="Weights and statistics move together, the counter counts, and nobody's tensors were touched.",
+)
 def averaged(average: _State, state: _State, keep: float) -> _State:
     return {
         name: old * keep + state[name] * (1 - keep)
@@ -257,8 +271,16 @@ def _around(values: list[float], half: float) -> tuple[float, float]:
     return mean(values) - half, mean(values) + half
 
 
-@exercise("12.pair_interval", "Pairs", 3, 12, "write", cases=_draw_pairs, rtol=1e-3,
-          after="Seed by seed, the luck that both share drops out, and what is left can be seen.")  # fmt: skip
+@exercise(
+    "12.pair_interval",
+    "Pairs",
+    3,
+    12,
+    "write",
+    cases=_draw_pairs,
+    rtol=1e-3,
+    after="Seed by seed, the luck that both share drops out, and what is left can be seen.",
+)
 def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     differences = _differences(variant, baseline)
     return _around(differences, t * stdev(differences) / math.sqrt(len(differences)))

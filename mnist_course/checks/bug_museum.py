@@ -207,8 +207,16 @@ def _run_first_bad(answer: Callable[..., Any], net: nn.Module, x: torch.Tensor) 
     return {"layer": name, "hooks left": hooks, "in training mode": net.training}
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #e6226094
-@exercise("11.first_bad", "The first that went wrong", 3, 12, "write", cases=_draw_sick_nets, run=_run_first_bad,
-          after="A note that is written once, and hooks that go home.")  # fmt: skip
+@exercise(
+    "11.first_bad",
+    "The first that went wrong",
+    3,
+    12,
+    "write",
+    cases=_draw_sick_nets,
+    run=_run_first_bad,
+    after="A note that is written once, and hooks that go home.",
+)
 def first_bad(model: nn.Module, x: torch.Tensor) -> str | None:
     found: list[str] = []
     hooks = []
@@ -381,8 +389,16 @@ def _cases_of_testers(rng: random.Random) -> list[Case]:
     return [(which,) for which in _TESTERS]
 
 
-@exercise("11.pins_accuracy", "A test for testers", 4, 15, "design", cases=_cases_of_testers, run=_run_pins_accuracy,
-          after="Unequal batches, right and wrong in each, room for rounding: nothing in the drawer gets past it.")  # fmt: skip
+@exercise(
+    "11.pins_accuracy",
+    "A test for testers",
+    4,
+    15,
+    "design",
+    cases=_cases_of_testers,
+    run=_run_pins_accuracy,
+    after="Unequal batches, right and wrong in each, room for rounding: nothing in the drawer gets past it.",
+)
 def pins_accuracy(accuracy: _Tester) -> None:
     say = torch.eye(10).log_softmax(1)
     first = (say[[3, 1, 4, 1, 5]], torch.tensor([3, 1, 4, 1, 0]))  # 4 of 5

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['kind_of', 'unboxed', 'show', 'difference']
 
-# %% ../../nbs/workshop/checks_compare.ipynb #ac9ea4d7
+# %% ../../nbs/workshop/checks_compare.ipynb #6d8c4f53
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 from typing import Any, NamedTuple

@@ -125,10 +125,8 @@ def _judge_slant(kernel: Any, rng: random.Random) -> None:
     if not kernel.isfinite().all():
         raise Wrong("Not all of its nine numbers are finite.")
     little = 1e-5 * max(1.0, kernel.abs().max().item())
-    flat, (rising, *others) = (
-        kernel.sum().item(),
-        ((kernel * patch).sum().item() for patch in _STROKES.values()),
-    )
+    flat = kernel.sum().item()
+    rising, *others = ((kernel * patch).sum().item() for patch in _STROKES.values())
     if abs(flat) > little:
         raise Wrong(f"On a flat patch of ones it gives {flat:.4g}.", "answers_to_ink")
     if rising < 1 - little:

@@ -108,8 +108,16 @@ def _run_fair_medians(
     return {"medians": made, "calls": {name: day.log.count(name) for name in costs}}
 
 # %% ../../nbs/answers/13_faster.ipynb #b4f6907c
-@exercise("13.fair_medians", "A fair race", 2, 8, "write", cases=_days, run=_run_fair_medians,
-          after="Warm, in turn, and the median: now a ratio of two of these numbers means something.")  # fmt: skip
+@exercise(
+    "13.fair_medians",
+    "A fair race",
+    2,
+    8,
+    "write",
+    cases=_days,
+    run=_run_fair_medians,
+    after="Warm, in turn, and the median: now a ratio of two of these numbers means something.",
+)
 def fair_medians(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
@@ -262,8 +270,16 @@ def _cycles(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("13.one_cycle", "One cycle by hand", 3, 10, "write", cases=_cycles, atol=1e-7,
-          after="This is OneCycleLR, but for its last step, which torch leaves a little above 0.")  # fmt: skip
+@exercise(
+    "13.one_cycle",
+    "One cycle by hand",
+    3,
+    10,
+    "write",
+    cases=_cycles,
+    atol=1e-7,
+    after="This is OneCycleLR, but for its last step, which torch leaves a little above 0.",
+)
 def one_cycle(step: int, low: float, high: float, top: int, last: int) -> float:
     if step <= top:
         return _between(low, high, step / top)

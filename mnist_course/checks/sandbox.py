@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Run', 'own_line', 'line_of', 'home_of', 'limited']
 
-# %% ../../nbs/workshop/checks_sandbox.ipynb #4c5c4690
+# %% ../../nbs/workshop/checks_sandbox.ipynb #2a523efe
 import contextlib
 import ctypes
 import io

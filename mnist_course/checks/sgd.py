@@ -134,7 +134,9 @@ mistakes(
 
 # %% ../../nbs/answers/06_sgd.ipynb #77050f64
 def _steps_of_a_run(rng: random.Random) -> list[Case]:
-    warm, every, peak = rng.randrange(3, 9), rng.randrange(5, 12), rng.choice([0.1, 0.2, 0.4])
+    warm = rng.randrange(3, 9)
+    every = rng.randrange(5, 12)
+    peak = rng.choice([0.1, 0.2, 0.4])
     edges = [
         0,
         warm - 1,

@@ -70,8 +70,15 @@ def _draw_weights(rng: random.Random) -> list[Case]:
     return [(small,), *drawn]
 
 
-@exercise("14.eight_bits", "Eight bits by hand", 3, 12, "write", cases=_draw_weights,
-          after="No weight is off by more than half a step, and each row has its own.")  # fmt: skip
+@exercise(
+    "14.eight_bits",
+    "Eight bits by hand",
+    3,
+    12,
+    "write",
+    cases=_draw_weights,
+    after="No weight is off by more than half a step, and each row has its own.",
+)
 def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = weight.flatten(1)
     step = rows.abs().amax(1) / 127
@@ -169,8 +176,15 @@ def _draw_files(rng: random.Random) -> list[Case]:
     return [(*pair, {}) for pair in files]  # the last one holds options, and there are none
 
 
-@exercise("14.misfits", "May it be loaded?", 3, 10, "write", cases=_draw_files,
-          after="Silence is no consent, zero is an answer, and whatever else the file says is its own affair.")  # fmt: skip
+@exercise(
+    "14.misfits",
+    "May it be loaded?",
+    3,
+    10,
+    "write",
+    cases=_draw_files,
+    after="Silence is no consent, zero is an answer, and whatever else the file says is its own affair.",
+)
 def misfits(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if name not in about or about[name] != value]
 
@@ -231,8 +245,15 @@ def _draw_words(rng: random.Random) -> list[Case]:
     return [small, *drawn]
 
 
-@exercise("14.word_error", "How far off is its word?", 3, 12, "write", cases=_draw_words,
-          after="Each bin's gap without its sign, weighed by the answers in it.")  # fmt: skip
+@exercise(
+    "14.word_error",
+    "How far off is its word?",
+    3,
+    12,
+    "write",
+    cases=_draw_words,
+    after="Each bin's gap without its sign, weighed by the answers in it.",
+)
 def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     place = (confidence * bins).long().clamp(max=bins - 1)
     off = torch.bincount(place, confidence.double() - right.double(), bins)  # gap times answers
@@ -353,8 +374,15 @@ def _draw_streams(rng: random.Random) -> list[Case]:
     return [small, never, exactly, late, eager, *drawn]
 
 
-@exercise("14.rings_at", "Ring the bell", 4, 15, "write", cases=_draw_streams,
-          after="A full window, a strict limit, and the newest answer.")  # fmt: skip
+@exercise(
+    "14.rings_at",
+    "Ring the bell",
+    4,
+    15,
+    "write",
+    cases=_draw_streams,
+    after="A full window, a strict limit, and the newest answer.",
+)
 def rings_at(doubtful: list[bool], window: int, limit: float) -> int | None:
     for i in range(window - 1, len(doubtful)):
         if sum(doubtful[i - window + 1 : i + 1]) / window > limit:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Progress', 'progress']
 
-# %% ../../nbs/workshop/checks_table.ipynb #c60c3c8f
+# %% ../../nbs/workshop/checks_table.ipynb #e7fc5765
 from pathlib import Path
 from typing import NamedTuple
 

@@ -42,7 +42,8 @@ def _run_lines(
     optimizer = torch.optim.SGD(model.parameters(), lr=0.4)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
     batches = [(10 * torch.randn(4, 2), torch.randint(3, (4,))) for _ in range(3)]
-    lengths, rates = [], []
+    lengths: list[str] = []
+    rates: list[float] = []
 
     def look(optimizer: torch.optim.Optimizer, *_: object) -> None:
         gradients = [p.grad.norm() for p in model.parameters() if p.grad is not None]

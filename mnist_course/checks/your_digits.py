@@ -180,7 +180,8 @@ def limit_excluded(best: torch.Tensor, right: torch.Tensor, limit: float) -> tup
 def _slanted(rng: random.Random) -> list[Case]:
     drawn = []
     for _ in range(3):
-        height, width, lean = rng.randrange(6, 20), rng.randrange(6, 20), rng.uniform(-0.6, 0.6)
+        height, width = rng.randrange(6, 20), rng.randrange(6, 20)
+        lean = rng.uniform(-0.6, 0.6)
         rows, columns = torch.meshgrid(
             torch.arange(height).float(), torch.arange(width).float(), indexing="ij"
         )
