@@ -369,7 +369,8 @@ def _progress(parser: argparse.ArgumentParser) -> None:
     )
 
     def run(args: argparse.Namespace) -> int:
-        from mnist_course.progress import FILE, MANIFEST, progress, progress_file
+        from mnist_course.checks import progress
+        from mnist_course.progress import FILE, MANIFEST, progress_file
 
         here = progress_file()
         folder = Path(args.folder) if args.folder else here.parent if here else Path("my_course")

@@ -22,6 +22,7 @@ STEPS = [
     ("lint", [BIN / "ruff", "check", "."]),
     ("format", [BIN / "ruff", "format", "--check", "."]),
     ("spelling", [BIN / "typos"]),
+    ("types", [BIN / "mypy"]),
     ("notebooks", [BIN / "nbdev_test", "--n_workers", WORKERS]),
     (
         "tests",

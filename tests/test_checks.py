@@ -13,17 +13,20 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
-from mnist_course.checks import REGISTRY as registry
+from mnist_course.checks import COURSE as registry
 from mnist_course.checks import (
     Exercise,
+    Registry,
     Wrong,
     audit,
     check,
     exercise,
     exercises,
     mistake,
+    progress,
     run_check,
 )
+from mnist_course.checks.compare import difference
 from mnist_course.progress import SESSION
 from mnist_course.teaching.notebooks import read_notebook
 
@@ -422,3 +425,99 @@ def test_what_an_answer_prints_is_kept_short(lay, capsys):
     )
     assert capsys.readouterr().out == ""
     assert run_check(registry["99.loud"], lambda n: n, 0).status == "passed"
+
+
+# ---- a course of one's own
+
+
+@pytest.fixture
+def mine():
+    "A registry with one exercise, which is not the course's."
+    mine = Registry()
+
+    @mine.exercise("mine.double", "Double it", 1, 2, cases=lambda rng: [(1,), (2,), (3,)])
+    def double(n):
+        return 2 * n
+
+    mine.mistake("mine.double", "That is the square.", "squared")(lambda n: n * n)
+    return mine
+
+
+def test_a_course_of_ones_own_stays_by_itself(mine):
+    assert "mine.double" not in {item.id for item in exercises()}
+    assert "mine.double" not in {row.id for row in progress()}
+    assert check("mine.double", lambda n: 2 * n).status == "failed"  # the course has none
+    assert progress(registry=mine)[0].state == "open"
+    assert mine.check("mine.double", lambda n: 2 * n)
+    assert [row.state for row in progress(registry=mine)] == ["passed"]
+    assert [found for _, found, _ in mine.audit("mine.double")] == [["squared"]]
+
+
+def test_the_same_inputs_again_are_for_the_answer_that_was_handed_in(mine):
+    def tripled(n):
+        return 3 * n
+
+    said = mine.check("mine.double", tripled, seed=3).message
+    assert said.endswith("the same inputs again: check('mine.double', tripled, seed=3)")
+    said = mine.check("mine.double", lambda n: 3 * n, seed=3).message
+    assert said.endswith("the same inputs again: check('mine.double', your_answer, seed=3)")
+
+
+@pytest.mark.parametrize(
+    ("id", "lesson", "name"),
+    [
+        ("03.output_size", "03", "output_size"),
+        ("double", "", "double"),
+        ("mine.part2.double", "mine.part2", "double"),
+    ],
+)
+def test_an_id_may_look_as_one_likes(id, lesson, name):
+    mine = Registry()
+    mine.exercise(id, "Double it", 1, 2, answer=4)
+    assert (mine[id].lesson, mine[id].name) == (lesson, name)
+    assert mine.check(id, 4) and not mine.check(id, 5)
+
+
+def test_an_array_is_no_error_of_the_learners(mine):
+    "Compared with the dots of a stub, an array gives an array, of which nobody can say whether it is true."
+    said = mine.check("mine.double", lambda n: np.full(3, 2 * n), seed=1).message
+    assert said.startswith("Expected a number, got a numpy array of shape (3,).")
+    assert "raised" not in said
+
+
+# ---- two values, compared
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "said"),
+    [
+        (26, 26.0, "expected a whole number (an int), got the float 26.0"),
+        (26, np.int64(26), ""),
+        (26, torch.tensor(26), ""),
+        (26, True, "expected a number, got a bool"),
+        (0.5, 0.50001, ""),
+        (0.5, 0.6, "expected 0.5, got 0.6"),
+        (float("nan"), float("nan"), ""),
+        (True, 1, "expected True, got 1"),
+        (None, 0, "expected None, got 0"),
+        ("a b", "AB", ""),
+        ("ab", 3, "expected a string, got an int"),
+        ([1, 2], (1, 2), ""),
+        ([1, 2], [1, 2, 3], "expected 2 values, got 3"),
+        ([1, (2, 3)], [1, [2, 4]], "at [1]: at [1]: expected 3, got 4"),
+        ({"a": 1}, {"a": 2}, "at ['a']: expected 1, got 2"),
+        ({"a": 1}, {"b": 1}, "expected a dict with the keys ['a'], got {'b': 1}"),
+        (torch.ones(2), torch.ones(3), "expected the shape (2,), got (3,)"),
+        (
+            torch.ones(2),
+            torch.ones(2).double(),
+            "expected the dtype torch.float32, got torch.float64",
+        ),
+        (torch.ones(2), torch.tensor([1.0, 2.0]), "1 of 2 values differ"),
+        (torch.ones(2), [1, 1], "expected a float32 tensor of shape (2,), got a list"),
+        (torch.full((2,), float("nan")), torch.full((2,), float("nan")), ""),
+        ({1, 2}, {2, 1}, ""),
+    ],
+)
+def test_a_difference_is_told_by_kind_shape_and_value(expected, got, said):
+    assert difference(expected, got, 1e-4, 1e-6) == said
