@@ -19,6 +19,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 import mnist_course.teaching.wheelhouse as wheelhouse
 from mnist_course import __version__
+from mnist_course.base import STEMS
 from mnist_course.checks import exercises
 from mnist_course.cli import main, make_parser
 from mnist_course.making.colab import BADGES, badges, binder_url, colab_url, repository, ways_files
@@ -253,7 +254,7 @@ def stub_wheels(folder: Path, cpu: bool) -> None:
     with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
         wheel.writestr("mnist_course/__init__.py", "")
         wheel.writestr(
-            "mnist_course/data.py",
+            "mnist_course/base.py",
             "import os, pathlib\ndef cache_folder(): return pathlib.Path(os.environ['STUB_CACHE'])\n",
         )
         wheel.writestr(
@@ -404,16 +405,12 @@ def test_an_installed_course_fetches_its_published_wheel(tmp_path, monkeypatch):
 
 
 def test_digits_of_this_machine_go_on_the_stick(tmp_path, monkeypatch):
-    import mnist_course.data as data
-
     (tmp_path / "here").mkdir()
-    for stem in data.STEMS:
+    for stem in STEMS:
         (tmp_path / "here" / stem).write_bytes(b"unpacked")
     monkeypatch.setenv("MNIST_COURSE_DATA", str(tmp_path / "here"))
     wheelhouse.put_digits(tmp_path / "stick")
-    assert {path.name for path in (tmp_path / "stick" / "MNIST" / "raw").iterdir()} == set(
-        data.STEMS
-    )
+    assert {path.name for path in (tmp_path / "stick" / "MNIST" / "raw").iterdir()} == set(STEMS)
 
 
 # ---- paper

@@ -104,7 +104,8 @@ def put_digits(
     folder: Path,  # gets MNIST/raw
 ) -> None:
     "The four files of the full MNIST, checked."
-    from mnist_course.data import STEMS, cache_folder, check_md5, download, find_files
+    from mnist_course.base import STEMS, cache_folder, check_md5, find_files
+    from mnist_course.data import download
 
     asked = os.environ.get("MNIST_COURSE_DATA")
     for root in (cache_folder() if asked in (None, "", "sample") else Path(asked), cache_folder()):
@@ -166,7 +167,7 @@ echo "Installing into $target with $("$found" --version): some minutes, most of 
 PIP_CONFIG_FILE=/dev/null "$target/.venv/bin/python" -m pip --isolated --disable-pip-version-check install --quiet \\
     --no-index --find-links "$here/wheels" --constraint "$here/constraints.txt" "mnist_course==@VERSION@"
 if [ -d "$here/data" ]; then
-    "$target/.venv/bin/python" -c 'import shutil, sys; from mnist_course.data import cache_folder
+    "$target/.venv/bin/python" -c 'import shutil, sys; from mnist_course.base import cache_folder
 shutil.copytree(sys.argv[1], cache_folder(), dirs_exist_ok=True)' "$here/data"
 fi
 "$target/.venv/bin/mnist-course" start --write-only "$target/my_course"
@@ -199,7 +200,7 @@ echo Installing into %target%: some minutes, most of them PyTorch ...
 set "PIP_CONFIG_FILE=nul"
 "%target%\\.venv\\Scripts\\python" -m pip --isolated --disable-pip-version-check install --quiet --no-index --find-links "%here%wheels" --constraint "%here%constraints.txt" "mnist_course==@VERSION@" || exit /b 1
 if exist "%here%data" (
-    "%target%\\.venv\\Scripts\\python" -c "import shutil, sys; from mnist_course.data import cache_folder; shutil.copytree(sys.argv[1], cache_folder(), dirs_exist_ok=True)" "%here%data" || exit /b 1
+    "%target%\\.venv\\Scripts\\python" -c "import shutil, sys; from mnist_course.base import cache_folder; shutil.copytree(sys.argv[1], cache_folder(), dirs_exist_ok=True)" "%here%data" || exit /b 1
 )
 "%target%\\.venv\\Scripts\\mnist-course" start --write-only "%target%\\my_course" || exit /b 1
 echo Done. To begin, now and every time:
