@@ -64,7 +64,7 @@ def whole_number(
     `least`; both name the argument."""
     wanted = "a whole number" if least is None else f"a whole number of at least {least}"
     try:
-        number = index(value)
+        number = int(index(value))  # index keeps True as it is
     except TypeError:
         raise TypeError(f"{name} must be {wanted}, got {value!r}") from None
     if least is not None and number < least:
