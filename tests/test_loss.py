@@ -308,8 +308,14 @@ def test_check_gradient_does_not_hide_nan():
     ],
 )
 def test_scores_that_are_refused(f, x, dim, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError if isinstance(x, torch.Tensor) else TypeError, match=words):
         f(x, dim=dim)
+
+
+@pytest.mark.parametrize("f", [softmax, log_softmax])
+def test_a_dim_that_is_no_whole_number_is_named(f):
+    with pytest.raises(TypeError, match=r"dim must be a whole number, got 1\.0"):
+        f(torch.ones(2, 3), dim=1.0)
 
 
 LOG_PROBS, TARGET = log_softmax(batch()[0]), batch()[1]
@@ -334,8 +340,9 @@ LOG_PROBS, TARGET = log_softmax(batch()[0]), batch()[1]
     ],
 )
 def test_targets_that_are_refused(target, words):
+    error = ValueError if isinstance(target, torch.Tensor) else TypeError
     for call in (lambda: nll_loss(LOG_PROBS, target), lambda: cross_entropy(LOG_PROBS, target)):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(error, match=words):
             call()
 
 
@@ -357,7 +364,8 @@ def test_targets_that_are_refused(target, words):
     ],
 )
 def test_things_that_are_not_log_probabilities(log_probs, words):
-    with pytest.raises(ValueError, match=words):
+    error = ValueError if isinstance(log_probs, torch.Tensor) else TypeError
+    with pytest.raises(error, match=words):
         nll_loss(log_probs, TARGET)
 
 
@@ -386,13 +394,15 @@ def test_gradients_that_cannot_be_measured(f):
     x = torch.ones(3, dtype=torch.float64)
     with pytest.raises(ValueError, match=r"float64, got torch.float32: x.double\(\)"):
         f(torch.sum, x.float())
-    with pytest.raises(ValueError, match="float64, got list"):
+    with pytest.raises(TypeError, match="x must be float64, got list"):
         f(sum, [1.0, 2.0])
     with pytest.raises(ValueError, match=r"one number, such as a loss, got shape \(3,\)"):
         f(lambda t: 2 * t, x)
     for eps in (0, -1e-6, NAN):
         with pytest.raises(ValueError, match="eps must be positive"):
             f(torch.sum, x, eps=eps)
+    with pytest.raises(TypeError, match="eps must be a number, got 'small'"):
+        f(torch.sum, x, eps="small")
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..base import asset, this_machine, write_atomically, write_json
+from ..base import FILES, asset, this_machine, write_atomically, write_json
 from mnist_course.data import (
-    PARTS,
     BatchLoader,
     DigitDataset,
     load_mnist,
@@ -82,7 +81,7 @@ def record_sample(
     data: str | None = None,  # the folder of the full MNIST
 ) -> None:
     "Write mnist_course/sample."
-    for dataset, part, n in zip(load_mnist(data), PARTS.values(), (10_000, 2_000), strict=True):
+    for dataset, part, n in zip(load_mnist(data), FILES.values(), (10_000, 2_000), strict=True):
         index = stratified(dataset.labels, n)
         for stem, values in zip(
             part, (dataset.images[index], dataset.labels[index].to(torch.uint8)), strict=True

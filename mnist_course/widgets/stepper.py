@@ -20,8 +20,9 @@ import traitlets
 from torch import nn
 
 from ..base import asset
-from ..convolution import KERNELS, check_conv2d, conv2d_unfold, starts
+from ..convolution import KERNELS, conv2d_unfold, starts
 from ..data import MEAN, STD
+from ..engine.convolution import check_conv2d
 from .bundle import bundle, sample_digits, synced_bytes, write_widget_page
 
 # %% ../../nbs/workshop/stepper.ipynb #8320bd9d

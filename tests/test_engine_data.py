@@ -1,0 +1,541 @@
+"The files of the datasets: found, checked, and downloaded from a real HTTP server on this machine that misbehaves in many ways."
+
+import errno
+import gzip
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from hashlib import md5
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from helpers import idx_file
+
+from mnist_course.base import (
+    FILES,
+    MD5,
+    SIZES,
+    STEMS,
+    CourseWarning,
+    describe_source,
+)
+from mnist_course.data import DataError, load_mnist
+from mnist_course.engine import data
+
+NAMES = [f"{stem}.gz" for stem in STEMS]
+DATASETS = ("MNIST", "FashionMNIST", "KMNIST")
+
+# a notice that no test asks for is a fault
+pytestmark = pytest.mark.filterwarnings("error::mnist_course.base.CourseWarning")
+
+
+@pytest.fixture
+def files(monkeypatch) -> dict[str, dict[str, bytes]]:
+    "Three small datasets as gz files, which the course takes for the published ones."
+    made = {}
+    for seed, dataset in enumerate(DATASETS):
+        random = torch.Generator().manual_seed(seed)
+        contents = []
+        for n in (60, 10):
+            contents.append(torch.randint(256, (n, 28, 28), generator=random, dtype=torch.uint8))
+            contents.append(torch.arange(n, dtype=torch.uint8) % 10)
+        made[dataset] = {
+            name: gzip.compress(idx_file(values), mtime=0)
+            for name, values in zip(NAMES, contents, strict=True)
+        }
+    for part, size in (("train", 60), ("test", 10)):
+        monkeypatch.setitem(SIZES, part, size)
+    for dataset, contents in made.items():
+        sums = tuple(md5(raw).hexdigest() for raw in contents.values())
+        monkeypatch.setitem(MD5, dataset, sums)
+    return made
+
+
+class Server(ThreadingHTTPServer):
+    "Serves dictionaries of files under /MIRROR/DATASET/, keeps a list of what was asked for, and fails as told."
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, files: dict[str, dict[str, bytes]]):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files = files
+        self.got: list[str] = []  # the paths that were asked for
+        self.fault: dict[str, str] = {}  # mirror -> what goes wrong there
+        self.over = threading.Event()  # ends the waiting of those that got no answer
+        self.kept_waiting = 0  # how many were left without an answer
+        self.gave_up_waiting = 0  # and how many of them waited until they got one
+
+    def names(self) -> Counter:
+        "How often each file was downloaded, from whichever mirror answered first."
+        return Counter(path.rsplit("/", 1)[1] for path in self.got)
+
+    def mirrors(self, *names: str) -> dict[str, tuple[str, ...]]:
+        return {
+            dataset: tuple(
+                f"http://127.0.0.1:{self.server_port}/{name}/{dataset}/" for name in names
+            )
+            for dataset in DATASETS
+        }
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.server.got.append(self.path)
+        self.answer(body=True)
+
+    def answer(self, body: bool):
+        _, mirror, dataset, name = self.path.split("/")
+        fault, content = self.server.fault.get(mirror), self.server.files[dataset][name]
+        if fault == "silent" or (fault == "stalls" and body):
+            self.server.kept_waiting += 1
+            self.server.over.wait(60)
+            self.server.gave_up_waiting += not self.server.over.is_set()
+        if fault == "404":
+            return self.send_error(404)
+        content = b"<html>please log in</html>" if fault == "wrong" else content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
+
+
+@pytest.fixture
+def server(files, monkeypatch):
+    with Server(files) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        for dataset, addresses in server.mirrors("first", "second").items():
+            monkeypatch.setitem(data.MIRRORS, dataset, addresses)
+        yield server
+        server.over.set()
+        server.shutdown()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    "An empty cache folder, nothing asked for in the environment, and no memory of failures."
+    monkeypatch.delenv("MNIST_COURSE_DATA", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache")
+    monkeypatch.setattr(data, "_failed", {})
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(files, tmp_path) -> Path:
+    "A folder in torchvision's layout with the small MNIST."
+    raw = tmp_path / "given" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, content in files["MNIST"].items():
+        (raw / name).write_bytes(content)
+    return raw
+
+
+def unpack(raw: Path) -> None:
+    for path in raw.glob("*.gz"):
+        (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+
+
+def left(cache: Path) -> set[str]:
+    "Names of all files in the cache, less the lock."
+    return {path.name for path in cache.rglob("*") if path.is_file()} - {".lock"}
+
+
+# Folders
+
+
+def test_sums_and_mirrors_are_torchvisions():
+    for dataset in DATASETS:
+        theirs = getattr(torchvision.datasets, dataset)
+        assert list(zip(NAMES, MD5[dataset], strict=True)) == theirs.resources
+        assert list(data.MIRRORS[dataset]) == theirs.mirrors
+
+
+@pytest.mark.parametrize("up", [0, 1, 2], ids=["raw", "MNIST", "root"])
+@pytest.mark.parametrize("packed", [True, False], ids=["gz", "unpacked"])
+def test_folders_in_any_layout(folder, files, monkeypatch, up, packed):
+    if not packed:
+        unpack(folder)
+    root = [folder, *folder.parents][up]
+    train, test = load_mnist(root)
+    assert (len(train), len(test)) == (60, 10) and train.source.startswith("full MNIST from ")
+    for part, dataset in (("train", train), ("test", test)):
+        images, labels = (gzip.decompress(files["MNIST"][f"{stem}.gz"]) for stem in FILES[part])
+        assert (
+            dataset.images.numpy().tobytes() == images[16:]
+            and bytes(dataset.labels.tolist()) == labels[8:]
+        )
+    monkeypatch.setenv("MNIST_COURSE_DATA", str(root))
+    assert load_mnist()[0].images.equal(train.images) and describe_source() == train.source
+
+
+def test_torchvision_reads_the_same(folder):
+    unpack(folder)
+    theirs = torchvision.datasets.MNIST(folder.parents[1], train=False)
+    ours = load_mnist(folder.parents[1])[1]
+    assert torch.equal(theirs.data, ours.images) and torch.equal(theirs.targets, ours.labels)
+
+
+@pytest.mark.parametrize("what", ["no such folder", "an empty folder"])
+def test_folder_without_files(tmp_path, monkeypatch, what):
+    root = tmp_path / what
+    if what == "an empty folder":
+        root.mkdir()
+    with pytest.raises(DataError) as caught:
+        load_mnist(root)
+    assert all(
+        word in str(caught.value) for word in (str(root), *STEMS, "MNIST/raw", 'source="download"')
+    )
+    monkeypatch.setenv("MNIST_COURSE_DATA", str(root))
+    for act in (load_mnist, describe_source):
+        with pytest.raises(DataError, match="no complete MNIST"):
+            act()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("damage", ["missing", "truncated", "corrupted", "empty"])
+def test_a_bad_gz_file_is_named(folder, name, damage):
+    raw = (folder / name).read_bytes()
+    (folder / name).write_bytes(
+        {"truncated": raw[:-10], "corrupted": raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:]}.get(
+            damage, b""
+        )
+    )
+    if damage == "missing":
+        (folder / name).unlink()
+    with pytest.raises(DataError) as caught:
+        load_mnist(folder)
+    said = str(caught.value)
+    assert (name.removesuffix(".gz") if damage == "missing" else str(folder / name)) in said
+    assert ("not found" if damage == "missing" else "delete it and load the data again") in said
+    assert sum(stem in said for stem in STEMS) == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (0, 2), (1, 3), (2, 3)])
+@pytest.mark.parametrize("packed", [True, False], ids=["gz", "unpacked"])
+def test_swapped_files_are_named(folder, one, other, packed):
+    if not packed:
+        unpack(folder)
+    suffix = ".gz" if packed else ""
+    a, b = (folder / f"{STEMS[i]}{suffix}" for i in (one, other))
+    first, second = a.read_bytes(), b.read_bytes()
+    a.write_bytes(second)
+    b.write_bytes(first)
+    with pytest.raises(
+        DataError,
+        match="is not the published MNIST file" if packed else "another file under this name",
+    ) as caught:
+        load_mnist(folder)
+    assert str(a) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", STEMS)
+@pytest.mark.parametrize("damage", ["empty", "cut in its header", "cut", "too long"])
+def test_a_bad_unpacked_file_is_named(folder, monkeypatch, name, damage):
+    unpack(folder)
+    raw = (folder / name).read_bytes()
+    damaged = {"empty": b"", "cut in its header": raw[:6], "cut": raw[:-1], "too long": raw + b"0"}
+    (folder / name).write_bytes(damaged[damage])
+    with pytest.raises(DataError, match="delete it and load the data again") as caught:
+        load_mnist(folder)
+    assert str(folder / name) in str(caught.value)
+    monkeypatch.setenv("MNIST_COURSE_DATA", str(folder))
+    with pytest.raises(DataError) as again:  # the doctor sees it, too
+        describe_source()
+    assert str(again.value) == str(caught.value)
+
+
+def test_a_gz_file_under_the_name_of_the_unpacked_one(folder):
+    "Some browsers take the suffix off and leave the packing on."
+    path = folder / NAMES[0]
+    path = path.rename(folder / STEMS[0])
+    assert len(load_mnist(folder)[0]) == 60
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(DataError, match=f"{STEMS[0]} is not the published MNIST file"):
+        load_mnist(folder)
+
+
+def test_a_label_above_nine_is_named(folder):
+    unpack(folder)
+    path = folder / STEMS[1]
+    path.write_bytes(path.read_bytes()[:-1] + b"\x0a")
+    with pytest.raises(DataError, match="holds the label 10, expected 0 to 9") as caught:
+        load_mnist(folder)
+    assert str(path) in str(caught.value)
+
+
+def test_another_datasets_folder_is_not_this_one(folder):
+    unpack(folder)  # unpacked files have no MD5 sum to tell them apart
+    for root in (folder, folder.parent, folder.parents[1]):
+        with pytest.raises(DataError, match="no complete KMNIST"):
+            load_mnist(root, dataset="KMNIST")
+
+
+def test_where_to_look_first(folder, cache, monkeypatch, sample):
+    monkeypatch.setenv("MNIST_COURSE_DATA", "sample")
+    assert (
+        load_mnist()[0].source == "MNIST sample"
+        and describe_source() == "the sample, as MNIST_COURSE_DATA asks"
+    )
+    assert len(load_mnist(folder)[0]) == 60  # root comes before the variable
+    monkeypatch.setenv("MNIST_COURSE_DATA", str(folder))
+    assert load_mnist(source="sample")[0].labels.equal(sample[0].labels)
+    monkeypatch.delenv("MNIST_COURSE_DATA")
+    assert describe_source() == "a download at the first use, or else the sample"
+    folder.parents[1].rename(cache)
+    assert describe_source() == load_mnist()[0].source
+    assert not (cache / "MNIST" / "raw" / ".lock").exists()  # a full cache is only read
+
+
+def test_arguments_that_do_not_exist():
+    with pytest.raises(ValueError, match="one of MNIST, FashionMNIST, KMNIST, got 'mnist'"):
+        load_mnist(dataset="mnist")
+    with pytest.raises(ValueError, match="got 'internet'"):
+        load_mnist(source="internet")
+    with pytest.raises(DataError, match="the sample holds MNIST only"):
+        load_mnist(dataset="KMNIST", source="sample")
+    with pytest.raises(TypeError, match="root must be the path of a folder, got 5"):
+        load_mnist(5)
+
+
+def test_the_sample_is_balanced_as_the_full_set(sample):
+    full = torch.tensor([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
+    assert (torch.bincount(sample[0].labels) - full / 6).abs().max() < 1
+
+
+# Downloads
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_download_then_cache(server, cache, dataset):
+    train, _ = load_mnist(dataset=dataset)
+    assert len(train) == 60 and train.source.startswith(f"full {dataset} from ")
+    assert server.names() == Counter(NAMES) and {path.split("/")[2] for path in server.got} == {
+        dataset
+    }
+    assert left(cache) == set(NAMES)
+    assert load_mnist(dataset=dataset)[0].images.equal(train.images)
+    assert load_mnist(dataset=dataset, source="download")[0].images.equal(train.images)
+    assert len(server.got) == 4
+
+
+def test_download_into_a_folder(server, cache, tmp_path):
+    assert len(load_mnist(tmp_path / "mine", source="download")[1]) == 10
+    assert left(tmp_path / "mine" / "MNIST" / "raw") == set(NAMES) and not cache.exists()
+    assert (
+        os.name == "nt" or (tmp_path / "mine" / "MNIST" / "raw" / NAMES[0]).stat().st_mode & 0o044
+    )  # others may read it
+
+
+def test_a_file_that_is_there_is_not_fetched_again(server, folder):
+    (folder / NAMES[1]).unlink()
+    (folder / STEMS[2]).write_bytes(gzip.decompress((folder / NAMES[2]).read_bytes()))
+    (folder / NAMES[2]).unlink()
+    assert len(load_mnist(folder.parents[1], source="download")[0]) == 60
+    assert server.names() == Counter([NAMES[1]])
+
+
+@pytest.mark.parametrize("fault", ["404", "wrong", "cut"])
+def test_the_second_mirror_stands_in(server, cache, fault):
+    server.fault["first"] = fault
+    assert len(load_mnist()[0]) == 60
+    assert {f"/second/MNIST/{name}" for name in NAMES} <= set(server.got) and left(cache) == set(
+        NAMES
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("404", "404"), ("wrong", "its MD5 sum differs"), ("cut", "IncompleteRead|broken")],
+)
+def test_when_all_mirrors_fail(server, cache, fault, reason):
+    server.fault |= {"first": fault, "second": fault}
+    with pytest.raises(DataError, match=reason) as caught:
+        load_mnist(source="download")
+    assert all(word in str(caught.value) for word in (NAMES[0], "/first/", "/second/"))
+    with pytest.warns(CourseWarning) as notices:
+        assert load_mnist()[0].source == "MNIST sample"
+    (notice,) = notices
+    text = str(notice.message)
+    assert text.startswith("Using the sample") and 'source="download"' in text and "\n" not in text
+    assert notice.filename == __file__  # it points at the caller's line, not at one of ours
+    assert left(cache) == set()
+    asked = len(server.got)
+    # one try and one notice for each process
+    assert load_mnist()[0].source == "MNIST sample" and len(server.got) == asked
+    with pytest.raises(DataError, match=reason):
+        load_mnist(dataset="KMNIST")
+    server.fault.clear()
+    assert len(load_mnist(source="download")[0]) == 60  # and a call that asks for it tries again
+    assert len(load_mnist()[0]) == 60
+
+
+def test_a_failed_download_of_another_dataset_is_not_tried_again(server, cache):
+    server.fault |= {"first": "404", "second": "404"}
+    for _ in range(2):
+        with pytest.raises(DataError, match="404"):
+            load_mnist(dataset="KMNIST")
+    assert len(server.got) == 2  # one file, from each mirror once
+    with pytest.warns(CourseWarning, match="Using the sample"):
+        load_mnist()
+
+
+@pytest.mark.parametrize("fault", ["silent", "stalls"])
+def test_a_mirror_that_hangs(server, cache, monkeypatch, fault):
+    download = data.download
+    monkeypatch.setattr(
+        data, "download", lambda dataset, timeout: download(dataset=dataset, timeout=timeout / 10)
+    )
+    server.fault |= {"first": fault, "second": fault}
+    with pytest.warns(CourseWarning, match="Using the sample"):
+        assert load_mnist()[0].source == "MNIST sample"
+    assert server.kept_waiting >= 2 and not server.gave_up_waiting
+    assert left(cache) == set()
+
+
+def test_a_name_that_cannot_be_looked_up_in_time(server, tmp_path, monkeypatch):
+    over = threading.Event()
+    looked_up = []
+
+    def look_up(*args, **kwargs):
+        over.wait(30)
+        looked_up.append(args)
+        raise OSError("no such name")
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    monkeypatch.setitem(data.MIRRORS, "MNIST", ("http://a.invalid/", "http://b.invalid/"))
+    with pytest.raises(DataError, match="no mirror answered"):
+        data.download(tmp_path, timeout=0.3)
+    assert not looked_up
+    over.set()
+
+
+def test_a_lookup_that_hangs_does_not_keep_python_from_ending(tmp_path):
+    code = """
+import pathlib, socket, sys, threading
+from mnist_course.engine import data
+def look_up(*args, **kwargs):
+    threading.Event().wait()  # for ever
+socket.getaddrinfo = look_up
+try:
+    data.download(sys.argv[1], timeout=0.3)
+except data.DataError:
+    print("given up")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "given up\n" and done.returncode == 0
+
+
+def test_a_dead_first_mirror_costs_no_time(server, cache):
+    server.fault["first"] = "silent"
+    assert len(load_mnist()[0]) == 60
+    assert server.kept_waiting and not server.gave_up_waiting
+    assert all(path.startswith("/second/") for path in server.got)
+
+
+def full_disk(self, url, output_file, pooch, check_only=False):
+    if check_only:
+        return True
+    Path(output_file).write_bytes(b"half a file")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk(server, cache, monkeypatch):
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", full_disk)
+    with pytest.raises(
+        DataError, match=r"No space left.*free some space, or give a folder of your own"
+    ):
+        load_mnist(source="download")
+    with pytest.warns(CourseWarning, match="No space left"):
+        assert load_mnist()[0].source == "MNIST sample"
+    assert left(cache) == set()
+
+
+def test_a_cache_that_cannot_be_written(server, cache):
+    cache.write_text("a file where the folder should be, which stops even an administrator")
+    with pytest.raises(DataError, match="cannot be used"):
+        load_mnist(source="download")
+    with pytest.warns(CourseWarning, match="cannot be used"):
+        assert load_mnist()[0].source == "MNIST sample"
+
+
+def test_damage_in_the_cache_is_not_papered_over(server, cache):
+    load_mnist()
+    path = cache / "MNIST" / "raw" / NAMES[0]
+    path.write_bytes(path.read_bytes()[:-5])
+    asked = len(server.got)
+    for missing in (None, NAMES[3]):
+        if missing:
+            (path.parent / missing).unlink()
+        with pytest.raises(DataError, match=f"{NAMES[0]} is not the published MNIST file"):
+            load_mnist()
+    assert len(server.got) == asked
+    assert len(load_mnist(source="download")[0]) == 60  # which replaces what is damaged or missing
+    assert len(load_mnist()[0]) == 60 and len(server.got) == asked + 2
+
+
+def test_an_interrupted_download_is_finished_by_the_next(server, cache, monkeypatch):
+    def interrupt(self, url, output_file, pooch, check_only=False):
+        if not check_only and "labels" in url:
+            Path(output_file).write_bytes(b"half a file")
+            raise KeyboardInterrupt
+        return original(self, url, output_file, pooch, check_only=check_only)
+
+    from pooch import HTTPDownloader
+
+    original = HTTPDownloader.__call__
+    with monkeypatch.context() as patch:
+        patch.setattr(HTTPDownloader, "__call__", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            load_mnist()
+    assert left(cache) == {NAMES[0]}
+    (cache / "MNIST" / "raw" / f".{NAMES[1]}.part").write_bytes(
+        b"what a process that was killed leaves behind"
+    )
+    assert len(load_mnist()[0]) == 60
+    assert left(cache) == set(NAMES) and server.names() == Counter(NAMES)
+
+
+# What each process runs: as text, so that none of them has to import this file.
+TOGETHER = """
+from mnist_course import base
+from mnist_course.engine import data
+base.MD5.update(sums)
+data.MIRRORS.update(mirrors)
+barrier.wait(60)
+data.download(root)
+"""
+
+
+@pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(),
+    reason="needs a fast start of processes",
+)
+def test_eight_processes_at_once(server, tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mnist_course.engine.data", "pooch", "requests", "filelock"])
+    barrier = context.Barrier(8)
+    names = {"barrier": barrier, "root": tmp_path, "sums": MD5, "mirrors": data.MIRRORS}
+    processes = [context.Process(target=exec, args=(TOGETHER, names)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 8
+    assert server.names() == Counter(NAMES)
+    assert left(tmp_path) == set(NAMES) and len(load_mnist(tmp_path)[0]) == 60

@@ -1,0 +1,213 @@
+"The doctor: what it says of a healthy machine, and that it survives every broken one."
+
+import builtins
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+import torch
+from helpers import machine
+
+from mnist_course.base import short
+from mnist_course.engine import environment
+from mnist_course.engine.environment import (
+    Finding,
+    Report,
+    available_devices,
+    check_disk,
+    check_package,
+    check_python,
+    doctor,
+    examine,
+    minimum,
+)
+
+
+def line(report: Report, what: str) -> Finding:
+    (finding,) = [finding for finding in report if finding.what == what]
+    return finding
+
+
+def test_a_healthy_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("MNIST_COURSE_DATA", "sample")
+    report = doctor(tmp_path)
+    assert [f.what for f in report] == [
+        "Python", "torch", "torchvision", "matplotlib", "jupyterlab", "device", "course files", "data", "disk", "write access",
+    ]  # fmt: skip
+    assert all(f.ok for f in report if f.what not in ("jupyterlab", "disk"))
+    assert "sample" in line(report, "data").found
+
+
+def test_doctor_names_bad_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("MNIST_COURSE_DATA", str(tmp_path / "nowhere"))
+    finding = line(doctor(tmp_path), "data")
+    assert (
+        not finding.ok and "no complete MNIST in" in finding.found and "nowhere" in finding.advice
+    )
+
+
+def test_doctor_names_damaged_data(monkeypatch, tmp_path):
+    for stem in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (tmp_path / f"{stem}-ubyte").write_bytes(b"not IDX")
+    monkeypatch.setenv("MNIST_COURSE_DATA", str(tmp_path))
+    finding = line(doctor(tmp_path), "data")
+    assert not finding.ok and "MNIST_COURSE_DATA" in finding.advice
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libtorch.so: not found"),
+        OSError(2, "No such library"),
+        RuntimeError("\n\ncrash\nmore"),
+    ],
+)
+def test_doctor_survives_a_broken_torch(monkeypatch, tmp_path, error):
+    real = builtins.__import__
+
+    def broken(name, *args, **kwargs):
+        if name == "torch":
+            raise error
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", broken)
+    report = doctor(tmp_path)
+    monkeypatch.undo()
+    finding = line(report, "device")
+    assert (
+        not finding.ok
+        and "torch" in finding.advice
+        and finding.found in ("libtorch.so: not found", "No such library", "crash")
+    )
+
+
+def test_doctor_survives_a_device_that_does_not_compute(monkeypatch, tmp_path):
+    machine(monkeypatch, cuda=1)  # there is none, so using it fails
+    monkeypatch.setattr(
+        torch.cuda, "_lazy_init", lambda: (_ for _ in ()).throw(RuntimeError("driver too old"))
+    )
+    finding = line(doctor(tmp_path), "device")
+    assert not finding.ok
+
+
+def test_doctor_survives_missing_packages(monkeypatch, tmp_path):
+    def nothing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(environment, "version", nothing)
+    report = doctor(tmp_path)
+    assert line(report, "torchvision") == Finding(
+        "torchvision", False, "not installed", "pip install torchvision"
+    )
+
+
+def test_doctor_survives_damaged_metadata(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "version", lambda name: None)
+    finding = line(doctor(tmp_path), "matplotlib")
+    assert not finding.ok and finding.advice == "pip install --force-reinstall matplotlib"
+
+
+@pytest.mark.parametrize("kind", ["missing", "a file"])
+def test_doctor_survives_a_bad_folder(tmp_path, kind):
+    folder = tmp_path / "x"
+    if kind == "a file":
+        folder.write_text("")
+    finding = line(doctor(folder), "write access")
+    assert not finding.ok and finding.advice
+
+
+def test_doctor_survives_an_unwritable_folder(monkeypatch, tmp_path):
+    def refuse(**kwargs):
+        raise PermissionError(13, "Permission denied", str(kwargs["dir"]))
+
+    monkeypatch.setattr(environment.tempfile, "TemporaryFile", refuse)
+    assert line(doctor(tmp_path), "write access").found == "Permission denied"
+
+
+def test_doctor_survives_a_working_folder_that_was_deleted(monkeypatch, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert not line(doctor(), "write access").ok
+
+
+def test_doctor_misses_files_of_the_course(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "asset", lambda *parts: tmp_path.joinpath(*parts))
+    finding = line(doctor(tmp_path), "course files")
+    assert (
+        not finding.ok
+        and "net.safetensors" in finding.found
+        and "t10k-labels-idx1-ubyte.gz" in finding.found
+    )
+
+
+@pytest.mark.parametrize(
+    ("installed", "ok"),
+    [("2.5.1", False), ("2.6", True), ("2.15.0+cu132", True), ("3.0a1", True), ("1.13", False)],
+)
+def test_a_package_that_is_too_old(monkeypatch, installed, ok):
+    monkeypatch.setattr(environment, "version", lambda name: installed)
+    monkeypatch.setattr(
+        environment, "requires", lambda name: ["torchvision>=0.21", "torch>=2.6", "numpy"]
+    )
+    finding = check_package("torch")
+    assert (
+        finding.ok == ok
+        and finding.found == installed
+        and finding.advice == 'pip install "torch>=2.6"'
+    )
+
+
+def test_minimum_without_installation(monkeypatch):
+    def nothing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(environment, "requires", nothing)
+    assert minimum("torch") == "0"
+
+
+def test_an_old_python(monkeypatch):
+    monkeypatch.setattr(environment.sys, "version_info", (3, 10, 2))
+    assert not check_python().ok
+
+
+def test_a_full_disk(tmp_path):
+    finding = check_disk(tmp_path, need=1e9)
+    assert not finding.ok and "free at least" in finding.advice
+
+
+def test_examine_turns_an_error_into_a_finding():
+    def check(x):
+        return Finding("sum", True, str(x + 1))
+
+    assert examine("sum", check, 1).found == "2"
+    assert examine("sum", check, "1", advice="give a number") == Finding(
+        "sum",
+        False,
+        short(TypeError('can only concatenate str (not "int") to str')),
+        "give a number",
+    )
+
+
+def test_the_report_prints_in_the_terminal_and_in_a_notebook():
+    report = Report(
+        [Finding("a", True, "fine", "not shown"), Finding("bb", False, "x | y", "mend it")]
+    )
+    assert not report.ok and Report(report[:1]).ok and Report().ok
+    assert str(report).splitlines() == [
+        "     what  found  what to do",
+        "ok   a     fine",
+        "FIX  bb    x | y  mend it",
+    ]
+    assert report._repr_markdown_().splitlines()[2:] == [
+        "| ok | a | fine |  |",
+        "| FIX | bb | x \\| y | mend it |",
+    ]
+    assert str(Report()).split() == ["what", "found", "what", "to", "do"]
+
+
+def test_available_devices_with_the_best_first(monkeypatch):
+    machine(monkeypatch, cuda=2, mps=True)
+    assert list(available_devices().items()) == [("cuda", 2), ("mps", 1), ("cpu", 1)]
+    machine(monkeypatch)
+    assert available_devices() == {"cpu": 1}
