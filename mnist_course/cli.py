@@ -289,8 +289,8 @@ def export_command(
     "Write weights for other programs, with what they must know to use them, and check that the file answers as the network does."
     from mnist_course import export
     from mnist_course.data import load_mnist, normalize
+    from mnist_course.engine.predict import look
     from mnist_course.model import load_pretrained
-    from mnist_course.predict import look
 
     kind, path = export_format(args), Path(args.file)
     model = export.load_model(args.model, bare=True) if args.model else load_pretrained()

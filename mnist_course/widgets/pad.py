@@ -22,8 +22,9 @@ from torch import nn
 
 from ..base import asset
 from ..data import load_mnist
+from ..engine.predict import load_reference
 from ..model import Net
-from ..predict import load_familiar, predict
+from ..predict import predict
 
 # %% ../../nbs/workshop/pad.ipynb #3d4b728e
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js"\n', re.M)
@@ -241,14 +242,14 @@ def half_weights(
 
 def familiar_bytes(
     model: nn.Module,
-) -> bytes:  # float32, little endian: the means, the whitening row by row, the recipe; nothing for other weights than the course's
+) -> bytes:  # float32, little endian: the means, the whitening row by row, the coefficients; nothing for other weights than the course's
     "How digits look to a network, as the browser reads it: `cnn.js` doubts with it what looks otherwise."
-    familiar = load_familiar()
-    if not familiar.fits(model):
+    familiar = load_reference()
+    if not familiar.belong_to(model):
         return b""
     return b"".join(
         part.numpy().astype("<f4").tobytes()
-        for part in (familiar.means, familiar.whitening, familiar.recipe)
+        for part in (familiar.means, familiar.whitening, familiar.coefficients)
     )
 
 

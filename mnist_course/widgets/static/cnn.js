@@ -93,19 +93,19 @@ function linear(layer, input) {
 
 const MAPS = 128 // of conv3
 
-/** mnist_course.predict.Familiar from float32, little endian: ten means, the whitening row by row, the recipe. null for an empty buffer. */
-export function readFamiliar(buffer) {
+/** mnist_course.engine.predict.ReferenceStatistics from float32, little endian: ten means, the whitening row by row, the coefficients. null for an empty buffer. */
+export function readReference(buffer) {
   if (!buffer || !buffer.byteLength) return null
   const wanted = 4 * (10 * MAPS + MAPS * MAPS + 3)
   if (buffer.byteLength !== wanted) throw new Error(`expected ${wanted} bytes that say how digits look, got ${buffer.byteLength}`)
   const view = new DataView(buffer)
   const take = (start, count) => Float32Array.from({length: count}, (_, i) => view.getFloat32(4 * (start + i), true))
-  return {means: take(0, 10 * MAPS), whitening: take(10 * MAPS, MAPS * MAPS), recipe: take((10 + MAPS) * MAPS, 3)}
+  return {means: take(0, 10 * MAPS), whitening: take(10 * MAPS, MAPS * MAPS), coefficients: take((10 + MAPS) * MAPS, 3)}
 }
 
-/** How unlike the training digits a picture is, from what Network.look gives; 1 is the limit, null where nobody knows. */
-export function strangenessOf(seen, familiar) {
-  if (!familiar) return null
+/** The OOD score: how unlike the training digits a picture is, from what Network.look gives; 1 is the limit, null where nobody knows. */
+export function oodScoreOf(seen, reference) {
+  if (!reference) return null
   const {shape: [, rows, columns], data} = seen.activations.conv3
   const area = rows * columns
   const fires = Float32Array.from({length: MAPS}, (_, c) => data.subarray(c * area, (c + 1) * area).reduce((sum, value) => sum + value, 0) / area)
@@ -113,14 +113,14 @@ export function strangenessOf(seen, familiar) {
   for (let digit = 0; digit < 10; digit++) {
     const whitened = new Float64Array(MAPS)
     for (let i = 0; i < MAPS; i++) {
-      const off = fires[i] - familiar.means[digit * MAPS + i]
-      for (let j = 0; j < MAPS; j++) whitened[j] += off * familiar.whitening[i * MAPS + j]
+      const off = fires[i] - reference.means[digit * MAPS + i]
+      for (let j = 0; j < MAPS; j++) whitened[j] += off * reference.whitening[i * MAPS + j]
     }
     nearest = Math.min(nearest, Math.hypot(...whitened))
   }
   const highest = Math.max(...seen.logits)
   const energy = -highest - Math.log(seen.logits.reduce((sum, logit) => sum + Math.exp(logit - highest), 0))
-  return familiar.recipe[0] * nearest + familiar.recipe[1] * energy + familiar.recipe[2]
+  return reference.coefficients[0] * nearest + reference.coefficients[1] * energy + reference.coefficients[2]
 }
 
 export class Network {

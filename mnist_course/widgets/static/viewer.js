@@ -1,6 +1,6 @@
 // Draw a digit and watch every layer: the network runs in the browser, with the weights that it is given.
 
-import {Network, readFamiliar, strangenessOf} from "./cnn.js"
+import {Network, readReference, oodScoreOf} from "./cnn.js"
 import {h, paint} from "./common.js"
 import {judge, prepare} from "./prepare.js"
 import {render as renderPad} from "./pad.js"
@@ -45,7 +45,7 @@ export function render({model, el}) {
     return view?.byteLength ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : null
   }
   const network = new Network(buffer("weights"))
-  const familiar = readFamiliar(buffer("familiar"))
+  const reference = readReference(buffer("familiar"))
   const side = model.get("side")
   const page = h("canvas", {class: "mc-map", role: "img", style: "max-width: 140px"})
   const pageWords = h("figcaption", {}, "what the network gets")
@@ -73,7 +73,7 @@ export function render({model, el}) {
       canvas.setAttribute("aria-label", words.textContent)
     }
     model.set("milliseconds", milliseconds)
-    model.set("answer", image?.byteLength ? judge(seen.probabilities, small, strangenessOf(seen, familiar)) : {})
+    model.set("answer", image?.byteLength ? judge(seen.probabilities, small, oodScoreOf(seen, reference)) : {})
     model.save_changes()
   }
 
