@@ -14,22 +14,8 @@ from PIL import Image
 from torch import nn
 
 from .data import normalize
-from mnist_course.engine.predict import (
-    CONTRAST,
-    ImageLike,
-    Prediction,
-    ReferenceStatistics,
-    check_choices,
-    check_output,
-    frame_of,
-    grain_of,
-    is_unevenly_lit,
-    judge,
-    lit_paper,
-    look,
-    reference_for,
-    to_gray,
-)
+from .engine import predict as engine
+from .engine.predict import ImageLike, Prediction, ReferenceStatistics, look, to_gray
 
 _all_ = ["Prediction"]
 LEVEL = 0.2  # ink above this belongs to the digit
@@ -42,17 +28,17 @@ def to_ink(
 ) -> np.ndarray:  # (H, W), 0 (paper) to 1 (ink)
     "How much ink each pixel has. Paper is the median of the frame, or `lit_paper` in uneven light."
     low, high = float(gray.min()), float(gray.max())
-    if high - low < CONTRAST:
+    if high - low < engine.CONTRAST:
         return np.zeros_like(gray)
-    paper: float | np.ndarray = float(np.median(np.concatenate(frame_of(gray))))
+    paper: float | np.ndarray = float(np.median(np.concatenate(engine.frame_of(gray))))
     light = paper > (low + high) / 2
-    if is_unevenly_lit(gray) and not even:
-        paper = lit_paper(gray) if light else 1 - lit_paper(1 - gray)
+    if engine.is_unevenly_lit(gray) and not even:
+        paper = engine.lit_paper(gray) if light else 1 - engine.lit_paper(1 - gray)
     ink = paper - gray if light else gray - paper
-    if ink.max() < CONTRAST:
+    if ink.max() < engine.CONTRAST:
         return np.zeros_like(gray)
     ink = ink / ink.max()
-    return np.where(ink < grain_of(ink), 0, ink).clip(0, 1)
+    return np.where(ink < engine.grain_of(ink), 0, ink).clip(0, 1)
 
 # %% ../nbs/10_your_digits.ipynb #de8c2e3a
 def crop(ink: np.ndarray) -> np.ndarray:
@@ -98,7 +84,7 @@ def steps(
     skip: str | Collection[str] = (),  # some of STEPS, to see what they are good for
 ) -> dict[str, np.ndarray]:  # the image after each step; the last is uint8 (28, 28)
     "What prepare does, one image a step. Raises ValueError for a step that does not exist."
-    skip = check_choices(skip, STEPS)
+    skip = engine.check_choices(skip, STEPS)
     gray = to_gray(image)
     ink = gray if "ink" in skip else to_ink(gray, even="light" in skip)
     cropped = ink if "crop" in skip else crop(ink)
@@ -132,8 +118,8 @@ def predict(
     """
     page = torch.from_numpy(steps(image)["centered"])  # uint8 (28, 28)
     seen = look(model, normalize(page[None]))
-    check_output(seen["output"])
+    engine.check_output(seen["output"])
     probabilities = seen["output"].softmax(1)[0].tolist()  # exp of log-probabilities sums to 1
-    reference = reference or reference_for(model)
+    reference = reference or engine.reference_for(model)
     ood_score = reference.ood_score(seen).item() if reference else None
-    return judge(probabilities, page.double().mean().item() / 255, ood_score)
+    return engine.judge(probabilities, page.double().mean().item() / 255, ood_score)
