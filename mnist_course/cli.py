@@ -326,8 +326,8 @@ def _export(parser: argparse.ArgumentParser) -> None:
     def run(args: argparse.Namespace) -> int:
         from mnist_course import export
         from mnist_course.data import load_mnist, normalize
+        from mnist_course.engine.predict import look
         from mnist_course.model import load_pretrained
-        from mnist_course.predict import look
 
         kind = _export_format(args)
         path = Path(args.file)

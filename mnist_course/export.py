@@ -31,9 +31,15 @@ from torch import nn
 from . import __version__
 from .base import write_atomically
 from .data import MEAN, STD, DigitDataset, normalize
+from mnist_course.engine.predict import (
+    expected_calibration_error,
+    judge,
+    load_reference,
+    look,
+    reliability,
+)
 from .model import Net
 from .plotting import accuracy_interval, worst_mistakes
-from .predict import expected_calibration_error, judge, load_familiar, look, reliability
 from .training import check_same_network
 
 # %% ../nbs/14_ship_it.ipynb #8c9d04de
@@ -287,8 +293,8 @@ def signals_of(
 ) -> Signals:
     "What a monitor would note of answers that are there already."
     ink = images.double().mean((1, 2)) / 255
-    known = load_familiar().fits(model)
-    strange = load_familiar().strangeness(seen).tolist() if known else [None] * len(images)
+    known = load_reference().belong_to(model)
+    strange = load_reference().ood_score(seen).tolist() if known else [None] * len(images)
     columns = (seen["output"].softmax(1).tolist(), ink.tolist(), strange)
     read = [judge(*row) for row in zip(*columns, strict=True)]
     columns = (

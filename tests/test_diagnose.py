@@ -12,7 +12,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from mnist_course.data import BatchLoader, DigitDataset, make_loaders, normalize
-from mnist_course.diagnose import ADVICE, Clue, Diagnosis, diagnose
+from mnist_course.diagnose import Clue, Diagnosis, diagnose
+from mnist_course.engine.diagnose import REMEDIES
 from mnist_course.environment import seed_everything
 from mnist_course.model import Net, load_pretrained
 from mnist_course.training import DivergedError, History, fit, test, train
@@ -620,6 +621,6 @@ def test_the_report_reads_well_as_text_and_as_markdown():
 
 
 def test_every_fault_has_advice():
-    assert all(len(words) > 15 for words in ADVICE.values())
+    assert all(len(words) > 15 for words in REMEDIES.values())
     with pytest.raises(KeyError):
         _ = Clue("x", "FIX", "y", "no such fault").advice

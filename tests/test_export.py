@@ -21,6 +21,7 @@ from mnist_course.base import asset
 from mnist_course.cli import main
 from mnist_course.data import DigitDataset, normalize
 from mnist_course.engine.foreign import foreign_digits, non_digits
+from mnist_course.engine.predict import look
 from mnist_course.export import (
     PREPROCESSING,
     STORED,
@@ -47,7 +48,7 @@ from mnist_course.export import (
 )
 from mnist_course.making.recorded import browser_answers, measure_pictures, write_card
 from mnist_course.model import Net, load_pretrained
-from mnist_course.predict import look, predict
+from mnist_course.predict import predict
 from mnist_course.training import load_weights, save_weights
 
 by_stored = pytest.mark.parametrize("stored", STORED)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from mnist_course.data import DigitDataset, normalize
+from mnist_course.engine.interpret import find_layer, unit_value
 from mnist_course.environment import seed_everything
 from mnist_course.interpret import (
     INK,
@@ -17,16 +18,10 @@ from mnist_course.interpret import (
     embed,
     excite,
     feature_maps,
-    find_layer,
     grad_cam,
-    middle_value,
-    neighbours,
     occlusion,
     pca,
     pick,
-    plot_embedding,
-    plot_feature_maps,
-    plot_heat,
     saliency,
     watch_layers,
 )
@@ -50,7 +45,7 @@ def scores_of(net: Net, x: torch.Tensor) -> torch.Tensor:
 
 
 def scores_from(net: Net, maps: torch.Tensor) -> torch.Tensor:
-    "The ten scores, from conv4's maps behind their ReLU."
+    "The ten scores, from conv4's maps after their ReLU."
     return net.fc2(F.relu(net.fc1(F.max_pool2d(maps, 2).flatten(1))))
 
 
@@ -115,7 +110,7 @@ def test_hooks_of_others_stay():
     theirs.remove()
 
 
-def test_looking_behind_the_relu_changes_no_answer(net, digits):
+def test_looking_after_the_relu_changes_no_answer(net, digits):
     with torch.no_grad(), watch_layers(net, "conv1", "conv4", relu=True) as seen:
         answer = net(digits)
     steps = trace(net, digits)
@@ -191,7 +186,7 @@ def test_only_the_receptive_field_is_inked(net, layer, field):
 
 def test_the_unit_rises_and_pixels_stay_pixels(net):
     def value(image, layer, unit):
-        return middle_value(feature_maps(net, image)[layer], unit)
+        return unit_value(feature_maps(net, image)[layer], unit)
 
     for layer, unit in (("conv2", 3), ("conv4", 200), ("fc1", 2), (SCORES, 7)):
         before, after = excite(net, layer, unit, steps=0), excite(net, layer, unit, steps=25)
@@ -343,7 +338,7 @@ def test_grad_cam_at_other_layers(net, digits):
 def test_grad_cam_refuses_layers_without_maps_or_without_a_relu(net, digits):
     with pytest.raises(
         ValueError,
-        match=r"needs a layer that gives maps, with a ReLU behind it; fc1 gives \(6, 50\)",
+        match=r"needs a layer that gives maps, with a ReLU after it; fc1 gives \(6, 50\)",
     ):
         grad_cam(net, digits, layer="fc1")
     with pytest.raises(ValueError, match="there is no layer 'conv9'"):
@@ -359,7 +354,7 @@ def test_grad_cam_refuses_layers_without_maps_or_without_a_relu(net, digits):
 
     seed_everything(0)
     model = Linear()
-    with pytest.raises(ValueError, match="with a ReLU behind it; conv4 gives"):
+    with pytest.raises(ValueError, match="with a ReLU after it; conv4 gives"):
         grad_cam(model, digits)
     assert hooks(model) == hooks(net) == 0
 
@@ -473,83 +468,3 @@ def test_pca_names_what_it_cannot_use(points, k):
 def test_pca_of_one_point_many_times():
     with pytest.raises(ValueError, match="all points are the same"):
         pca(torch.ones(5, 3))
-
-
-def test_neighbours_are_the_nearest_and_in_order():
-    queries, bank = torch.randn(7, 4), torch.randn(30, 4)
-    distances, places = neighbours(queries, bank, 6)
-    assert distances.shape == places.shape == (7, 6)
-    for i, query in enumerate(queries):
-        expected = sorted((float((query - row).norm()), j) for j, row in enumerate(bank))[:6]
-        assert_close(
-            distances[i], torch.tensor([distance for distance, _ in expected]), rtol=1e-4, atol=1e-4
-        )
-        assert places[i].tolist() == [j for _, j in expected]
-    assert neighbours(bank[:2], bank, 1)[1].tolist() == [[0], [1]]
-
-
-@pytest.mark.parametrize(
-    ("queries", "bank", "k"),
-    [((4,), (9, 4), 1), ((2, 4), (9, 5), 1), ((2, 4), (9, 4), 0), ((2, 4), (9, 4), 10)],
-)
-def test_neighbours_name_what_they_cannot_use(queries, bank, k):
-    with pytest.raises(
-        ValueError, match=r"queries \(Q, D\), a bank \(N, D\) and k from 1 to N are needed"
-    ):
-        neighbours(torch.zeros(queries), torch.zeros(bank), k)
-
-
-# --- figures
-
-
-def test_figures_say_what_they_show(net, digits, sample):
-    maps = plot_feature_maps(feature_maps(net, digits[4:5]), 5)
-    assert (
-        "conv3: 128 maps of 10 x 10" in maps.description
-        and "The 5 strongest maps of each layer" in maps.description
-    )
-    heat = torch.zeros(2, 28, 28)
-    heat[0, 3, 5] = -2.5
-    both = plot_heat(digits[:2], heat, ["first", "second"])
-    assert (
-        "first: -2.5 at row 3, column 5" in both.description
-        and "second: 0 everywhere" in both.description
-    )
-    points = torch.tensor([[0.0, 0.0], [2.0, 2.0], [9.0, 9.0], [1.0, 0.0]])
-    said = plot_embedding(points, torch.tensor([3, 3, 8, 5])).description
-    assert (
-        "4 digits" in said
-        and "3 at (1.0, 1.0)" in said
-        and "Nearest to each other: 3 and 5." in said
-    )
-    for figure in (maps, both, plot_heat(digits[:3], torch.rand(3, 8, 8), sees=(14, 2), columns=2)):
-        assert figure.png().startswith(b"\x89PNG")
-
-
-def test_a_number_is_drawn_where_it_looks(digits):
-    figure = plot_heat(digits[:1], torch.rand(1, 8, 8), sees=(14, 2))
-    left, right, bottom, top = figure.axes[0].images[0].get_extent()
-    assert (left, right, bottom, top) == (
-        5.5,
-        21.5,
-        21.5,
-        5.5,
-    )  # the first number looks at pixels 0 to 13: middle 6.5, and it is 2 wide
-    figure = plot_heat(digits[:1], torch.rand(1, 7, 7))
-    assert figure.axes[0].images[0].get_extent() == [-0.5, 27.5, 27.5, -0.5]
-
-
-def test_figures_name_what_they_cannot_draw(digits):
-    with pytest.raises(ValueError, match="no maps"):
-        plot_feature_maps({"fc1": torch.zeros(50)})
-    for images, heats, titles in (
-        (digits[:2], torch.zeros(3, 28, 28), ()),
-        (digits[:0], torch.zeros(0, 28, 28), ()),
-        (digits, torch.zeros(6, 8, 8), ["a"]),
-    ):
-        with pytest.raises(ValueError, match="needed are N images"):
-            plot_heat(images, heats, titles)
-    with pytest.raises(ValueError, match="heats hold NaN"):
-        plot_heat(digits[:1], torch.full((1, 8, 8), torch.nan))
-    with pytest.raises(ValueError, match=r"coordinates must be \(N, 2\)"):
-        plot_embedding(torch.zeros(4, 3), torch.zeros(4))

@@ -109,21 +109,23 @@ def test_record_run_writes_settings_and_goes_on(tmp_path, monkeypatch, small):
     )
 
 
-def test_record_familiar_writes_what_load_familiar_reads(tmp_path, monkeypatch, sample):
+def test_record_familiar_writes_what_load_reference_reads(tmp_path, monkeypatch, sample):
     from safetensors.torch import load_file
 
-    from mnist_course.predict import Familiar, look
+    from mnist_course.engine.predict import ReferenceStatistics, look
 
     small = DigitDataset(sample[0].images[:1500], sample[0].labels[:1500], "small sample")
     monkeypatch.setattr(record, "load_mnist", lambda source: (small, small))
     monkeypatch.setattr(record, "asset", lambda *parts: tmp_path / parts[-1])
     record.record_familiar()
-    familiar = Familiar(**load_file(tmp_path / "familiar.safetensors"))
+    reference = ReferenceStatistics(**load_file(tmp_path / "reference.safetensors"))
     net = record.load_pretrained()
-    assert familiar.fits(net) and (tmp_path / "familiar.safetensors").stat().st_size < 100_000
-    strange = familiar.strangeness(look(net, normalize(sample[1].images[:500])))
+    assert (
+        reference.belong_to(net) and (tmp_path / "reference.safetensors").stat().st_size < 100_000
+    )
+    strange = reference.ood_score(look(net, normalize(sample[1].images[:500])))
     assert (
         (strange < 1).double().mean()
         > 0.95
-        > (familiar.strangeness(look(net, torch.randn(100, 1, 28, 28))) < 1).double().mean()
+        > (reference.ood_score(look(net, torch.randn(100, 1, 28, 28))) < 1).double().mean()
     )

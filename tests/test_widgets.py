@@ -9,9 +9,10 @@ import torch
 
 from mnist_course.data import normalize
 from mnist_course.engine.foreign import foreign_digits, non_digits
+from mnist_course.engine.predict import load_reference, look
 from mnist_course.model import Net, load_pretrained
 from mnist_course.plotting import predictions, worst_mistakes
-from mnist_course.predict import load_familiar, look, predict, steps
+from mnist_course.predict import predict, steps
 from mnist_course.widgets.bundle import bundle
 from mnist_course.widgets.explorer import _familiar_bytes, half_weights, write_drawing_page
 from mnist_course.widgets.pad import SIDE, DrawingPad, Drawings
@@ -67,7 +68,7 @@ def test_both_sides_prepare_a_drawing_in_the_same_way(open_page):
         f" return texts.map((text) => Array.from(prepare(bytes(text), {SIDE}, {SIDE}))) }}",
         [as_text(drawing) for drawing in drawings],
     )
-    ours = [steps(drawing)["centred"].astype(int) for drawing in drawings]
+    ours = [steps(drawing)["centered"].astype(int) for drawing in drawings]
     off = [
         int(np.abs(np.array(a).reshape(28, 28) - b).max())
         for a, b in zip(theirs, ours, strict=True)
@@ -98,7 +99,7 @@ def test_both_sides_prepare_photographs_and_squared_paper_in_the_same_way(open_p
             " return texts.map((text) => Array.from(prepare(bytes(text), height, width))) }",
             [[as_text(picture) for picture in some], *some[0].shape],
         )
-        ours = [steps(picture)["centred"].astype(int) for picture in some]
+        ours = [steps(picture)["centered"].astype(int) for picture in some]
         off += [
             int(np.abs(np.array(a).reshape(28, 28) - b).max())
             for a, b in zip(theirs, ours, strict=True)
@@ -106,29 +107,29 @@ def test_both_sides_prepare_photographs_and_squared_paper_in_the_same_way(open_p
     assert max(off) <= 2 and off.count(0) >= 0.5 * len(off), off
 
 
-def test_both_sides_find_the_same_things_strange(open_page):
-    pictures = [steps(p.image)["centred"] for p in foreign_digits(50) + non_digits(50)]
+def test_both_sides_find_the_same_things_out_of_distribution(open_page):
+    pictures = [steps(p.image)["centered"] for p in foreign_digits(50) + non_digits(50)]
     answers = open_page().evaluate(
-        f"async (texts) => {{ {DECODE} const {{Network, readFamiliar, strangenessOf}} = await import('./cnn.js');"
+        f"async (texts) => {{ {DECODE} const {{Network, readReference, oodScoreOf}} = await import('./cnn.js');"
         " const {judge} = await import('./prepare.js'); const get = async (name) => (await fetch(name)).arrayBuffer();"
-        " const network = new Network(await get('./net.f16')); const familiar = readFamiliar(await get('./familiar.f32'));"
+        " const network = new Network(await get('./net.f16')); const reference = readReference(await get('./familiar.f32'));"
         " return texts.map((text) => { const page = bytes(text); const seen = network.look(page);"
-        " const answer = judge(seen.probabilities, page, strangenessOf(seen, familiar)); return [answer.strangeness, answer.message] }) }",
+        " const answer = judge(seen.probabilities, page, oodScoreOf(seen, reference)); return [answer.ood_score, answer.message] }) }",
         [as_text(picture) for picture in pictures],
     )
     net = load_pretrained()
-    ours = load_familiar().strangeness(look(net, normalize(torch.tensor(np.stack(pictures)))))
-    theirs = torch.tensor([strangeness for strangeness, _ in answers])
+    ours = load_reference().ood_score(look(net, normalize(torch.tensor(np.stack(pictures)))))
+    theirs = torch.tensor([score for score, _ in answers])
     assert (ours - theirs).abs().max() < 0.02  # the weights travelled in half precision
-    assert {bool(strange > 1) for strange in ours} == {True, False}
+    assert {bool(score > 1) for score in ours} == {True, False}
     kinds = [
         message.split()[0] for _, message in answers if message.split()[0] in ("blank:", "unlike")
     ]
     assert set(kinds) == {"blank:", "unlike"}
     said = {
         message.split(";")[0]
-        for (_, message), strange in zip(answers, ours, strict=True)
-        if strange > 1.05 and "blank" not in message
+        for (_, message), score in zip(answers, ours, strict=True)
+        if score > 1.05 and "blank" not in message
     }
     assert said == {"unlike the digits it learned from"}
 
@@ -352,10 +353,10 @@ def test_what_is_familiar_travels_with_the_courses_weights_only(open_page):
     assert len(_familiar_bytes(load_pretrained())) == 4 * (10 * 128 + 128 * 128 + 3)
     assert _familiar_bytes(Net()) == b""
     found = open_page().evaluate(
-        "async () => { const {readFamiliar, strangenessOf} = await import('./cnn.js'); const {judge} = await import('./prepare.js');"
-        " let words = ''; try { readFamiliar(new ArrayBuffer(8)) } catch (error) { words = error.message }"
+        "async () => { const {readReference, oodScoreOf} = await import('./cnn.js'); const {judge} = await import('./prepare.js');"
+        " let words = ''; try { readReference(new ArrayBuffer(8)) } catch (error) { words = error.message }"
         " const sure = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]; const page = new Uint8Array(784).fill(30);"
-        " return [readFamiliar(new ArrayBuffer(0)), strangenessOf({}, null), words, judge(sure, page).message, judge(sure, page, 2).message] }"
+        " return [readReference(new ArrayBuffer(0)), oodScoreOf({}, null), words, judge(sure, page).message, judge(sure, page, 2).message, judge(sure, page, 2).reason] }"
     )
     words = "expected 70668 bytes that say how digits look, got 8"
     assert found == [
@@ -364,6 +365,7 @@ def test_what_is_familiar_travels_with_the_courses_weights_only(open_page):
         words,
         "0 (100.0%)",
         "unlike the digits it learned from; the nearest is 0",
+        "out of distribution",
     ]
 
 

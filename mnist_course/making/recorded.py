@@ -32,6 +32,7 @@ from mnist_course.data import (
     split,
 )
 from ..engine.foreign import foreign_digits, non_digits
+from ..engine.predict import class_distance, class_statistics, look
 from ..environment import default_device, seed_everything
 from mnist_course.export import (
     STORED,
@@ -47,7 +48,7 @@ from mnist_course.export import (
     table,
 )
 from ..model import Net, load_pretrained
-from ..predict import class_distance, class_statistics, look, predict
+from ..predict import predict
 from ..training import RECIPES, fit, save_weights, test, versions
 from ..zoo import NETWORKS, VARIANTS, Plan, draw, random_affine, train_plan
 
@@ -156,7 +157,7 @@ def record_weights(
 def record_familiar(
     seed: int = 0,  # of how the digits are moved
 ) -> None:
-    "Write weights/familiar.safetensors for the weights that are there, from the sample's training digits."
+    "Write weights/reference.safetensors for the weights that are there, from the sample's training digits."
     from safetensors.torch import save
 
     seed_everything(seed)
@@ -177,14 +178,14 @@ def record_familiar(
         )
     )
     score = weights[0] * measures[0](moved) + weights[1] * measures[1](moved) + weights[2]
-    recipe = torch.stack(weights) / score.quantile(0.99)
+    coefficients = torch.stack(weights) / score.quantile(0.99)
     made = {
         "means": means,
         "whitening": whitening.contiguous(),
-        "recipe": recipe,
-        "answer": model.fc2.weight.detach(),
+        "coefficients": coefficients,
+        "fc2_weight": model.fc2.weight.detach(),
     }
-    write_atomically(asset("weights", "familiar.safetensors"), save(made))
+    write_atomically(asset("weights", "reference.safetensors"), save(made))
 
 # %% ../../nbs/workshop/recorded.ipynb #1b23f82e
 def add_run(

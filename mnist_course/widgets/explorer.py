@@ -11,8 +11,8 @@ from pathlib import Path
 import traitlets
 from torch import nn
 
+from ..engine.predict import load_reference
 from ..model import Net, load_pretrained
-from ..predict import load_familiar
 from .bundle import bundle, sample_digits, synced_bytes, write_widget_page
 from .pad import DrawingPad
 
@@ -38,12 +38,12 @@ def _familiar_bytes(
 ) -> bytes:  # float32, little endian: means, whitening, recipe; empty for others' weights
     """How digits look to a network, as the browser reads it: `cnn.js` doubts with it what looks
     otherwise."""
-    familiar = load_familiar()
-    if not familiar.fits(model):
+    reference = load_reference()
+    if not reference.belong_to(model):
         return b""
     return b"".join(
         part.numpy().astype("<f4").tobytes()
-        for part in (familiar.means, familiar.whitening, familiar.recipe)
+        for part in (reference.means, reference.whitening, reference.coefficients)
     )
 
 
@@ -70,8 +70,6 @@ def write_drawing_page(
 ) -> list[Path]:  # the files
     """Write the page on which anyone can draw a digit. It needs a server, but no other host and no
     kernel."""
-    from mnist_course.model import load_pretrained
-
     model = model or load_pretrained()
     return write_widget_page(
         folder,

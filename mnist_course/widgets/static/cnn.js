@@ -147,10 +147,10 @@ function linear(layer, input) {
 const MAPS = 128 // of conv3
 
 /**
- * mnist_course.predict.Familiar from float32, little endian: ten means, the whitening row by row,
- * the recipe. null for an empty buffer.
+ * mnist_course.engine.predict.ReferenceStatistics from float32, little endian: ten means, the
+ * whitening row by row, the coefficients. null for an empty buffer.
  */
-export function readFamiliar(buffer) {
+export function readReference(buffer) {
   if (!buffer?.byteLength) return null
   const wanted = 4 * (10 * MAPS + MAPS * MAPS + 3)
   if (buffer.byteLength !== wanted)
@@ -161,16 +161,16 @@ export function readFamiliar(buffer) {
   return {
     means: take(0, 10 * MAPS),
     whitening: take(10 * MAPS, MAPS * MAPS),
-    recipe: take((10 + MAPS) * MAPS, 3),
+    coefficients: take((10 + MAPS) * MAPS, 3),
   }
 }
 
 /**
- * How unlike the training digits a picture is, from what Network.look gives; 1 is the limit,
- * null where nobody knows.
+ * The OOD score: how unlike the training digits a picture is, from what Network.look gives; 1 is
+ * the limit, null where nobody knows.
  */
-export function strangenessOf(seen, familiar) {
-  if (!familiar) return null
+export function oodScoreOf(seen, reference) {
+  if (!reference) return null
   const {
     shape: [, rows, columns],
     data,
@@ -184,15 +184,19 @@ export function strangenessOf(seen, familiar) {
   for (let digit = 0; digit < 10; digit++) {
     const whitened = new Float64Array(MAPS)
     for (let i = 0; i < MAPS; i++) {
-      const off = fires[i] - familiar.means[digit * MAPS + i]
-      for (let j = 0; j < MAPS; j++) whitened[j] += off * familiar.whitening[i * MAPS + j]
+      const off = fires[i] - reference.means[digit * MAPS + i]
+      for (let j = 0; j < MAPS; j++) whitened[j] += off * reference.whitening[i * MAPS + j]
     }
     nearest = Math.min(nearest, Math.hypot(...whitened))
   }
   const highest = Math.max(...seen.logits)
   const energy =
     -highest - Math.log(seen.logits.reduce((sum, logit) => sum + Math.exp(logit - highest), 0))
-  return familiar.recipe[0] * nearest + familiar.recipe[1] * energy + familiar.recipe[2]
+  return (
+    reference.coefficients[0] * nearest +
+    reference.coefficients[1] * energy +
+    reference.coefficients[2]
+  )
 }
 
 export class Network {

@@ -212,7 +212,7 @@ function transpose(bytes, rows, columns) {
 }
 
 /** Resize so that the longer side has `size` pixels; the darkest ink becomes 255. */
-export function fit(box, size = 20) {
+export function resize(box, size = 20) {
   const scale = size / Math.max(box.height, box.width)
   const width = Math.max(1, roundEven(box.width * scale))
   const height = Math.max(1, roundEven(box.height * scale))
@@ -228,8 +228,8 @@ export function fit(box, size = 20) {
   return {data: small.map((value) => roundEven(value * (255 / most))), height, width}
 }
 
-/** Put the digit on empty paper, its centre of mass on the middle pixel, as far as it fits. */
-export function centre(small, size = 28) {
+/** Put the digit on empty paper, its center of mass on the middle pixel, as far as it fits. */
+export function center(small, size = 28) {
   const {data, height, width} = small
   let [mass, y, x] = [0, 0, 0]
   data.forEach((value, i) => {
@@ -251,35 +251,43 @@ export function prepare(bytes, height, width) {
   const grey = new Float32Array(bytes.length)
   for (let i = 0; i < grey.length; i++) grey[i] = bytes[i] / 255
   const box = crop(toInk(grey, height, width), height, width)
-  return centre(fit(box))
+  return center(resize(box))
 }
 
 /**
- * An answer in words, or a doubt with its reason, as mnist_course.predict.judge.
- * strangeness: null where nobody knows.
+ * An answer in words, or a doubt with its reason, as mnist_course.engine.predict.judge.
+ * oodScore: null where unknown.
  */
-export function judge(probabilities, page, strangeness = null) {
+export function judge(probabilities, page, oodScore = null) {
   const order = probabilities
     .map((_, digit) => digit)
     .sort((a, b) => probabilities[b] - probabilities[a])
   const [label, second] = order
-  const share = page.reduce((sum, byte) => sum + byte, 0) / (255 * page.length)
-  const whole = (digit) => `${digit} (${roundEven(100 * probabilities[digit])}%)`
-  let doubt = ""
-  if (share === 0) doubt = "blank: there is no ink on this paper"
-  else if (share > MOST_INK)
-    doubt = `too much ink for a digit: ${roundEven(100 * share)}% of the picture`
-  else if (strangeness !== null && strangeness > 1)
-    doubt = `unlike the digits it learned from; the nearest is ${label}`
-  else if (probabilities[label] < SURE)
-    doubt = `not sure: perhaps ${whole(label)}, or ${whole(second)}`
-  const message = doubt || `${label} (${(100 * probabilities[label]).toFixed(1)}%)`
+  const ink = page.reduce((sum, byte) => sum + byte, 0) / (255 * page.length)
+  const whole = (value) => `${roundEven(100 * value)}%`
+  let reason = ""
+  let message = `${label} (${(100 * probabilities[label]).toFixed(1)}%)`
+  if (ink === 0) {
+    reason = "blank"
+    message = "blank: there is no ink on this paper"
+  } else if (ink > MOST_INK) {
+    reason = "too much ink"
+    message = `too much ink for a digit: ${whole(ink)} of the picture`
+  } else if (oodScore !== null && oodScore > 1) {
+    reason = "out of distribution"
+    message = `unlike the digits it learned from; the nearest is ${label}`
+  } else if (probabilities[label] < SURE) {
+    const both = [label, second].map((digit) => `${digit} (${whole(probabilities[digit])})`)
+    reason = "unsure"
+    message = `not sure: perhaps ${both[0]}, or ${both[1]}`
+  }
   return {
     label,
     probability: probabilities[label],
     probabilities,
-    is_digit: !doubt,
+    is_digit: !reason,
+    reason,
     message,
-    strangeness,
+    ood_score: oodScore,
   }
 }

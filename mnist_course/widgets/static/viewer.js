@@ -1,7 +1,7 @@
 // Draw a digit and watch every layer: the network runs in the browser, with the weights that it is
 // given.
 
-import {Network, readFamiliar, strangenessOf} from "./cnn.js"
+import {Network, readReference, oodScoreOf} from "./cnn.js"
 import {h, paint} from "./common.js"
 import {judge, prepare} from "./prepare.js"
 import {render as renderPad} from "./pad.js"
@@ -48,7 +48,7 @@ export function render({model, el}) {
       : null
   }
   const network = new Network(buffer("weights"))
-  const familiar = readFamiliar(buffer("familiar"))
+  const reference = readReference(buffer("familiar"))
   const side = model.get("side")
   const page = h("canvas", {class: "mc-map", role: "img", style: "max-width: 140px"})
   const pageWords = h("figcaption", {}, "what the network gets")
@@ -84,7 +84,7 @@ export function render({model, el}) {
     model.set("milliseconds", milliseconds)
     model.set(
       "answer",
-      image?.byteLength ? judge(seen.probabilities, small, strangenessOf(seen, familiar)) : {},
+      image?.byteLength ? judge(seen.probabilities, small, oodScoreOf(seen, reference)) : {},
     )
     model.save_changes()
   }

@@ -1,0 +1,202 @@
+"What lesson 10 needs besides the steps: paper in bad light, calibration, the OOD score, answers and doubts."
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from torch import nn
+
+from mnist_course.data import load_mnist, normalize
+from mnist_course.engine.predict import (
+    class_distance,
+    class_statistics,
+    expected_calibration_error,
+    fit_temperature,
+    judge,
+    lit_paper,
+    load_reference,
+    look,
+    plot_reliability,
+    reliability,
+)
+from mnist_course.model import Net, load_pretrained
+
+
+@pytest.fixture(scope="module")
+def net():
+    return load_pretrained()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_mnist(source="sample")[1]
+
+
+class Fixed(nn.Module):
+    "Answers with the same numbers always."
+
+    def __init__(self, *numbers):
+        super().__init__()
+        self.numbers = torch.tensor([numbers])
+
+    def forward(self, x):
+        return self.numbers
+
+
+# --- paper
+
+
+def in_bad_light(image: Image.Image, factor: float) -> np.ndarray:
+    "Light that falls from 1 at the left to `factor` at the right; 0..1."
+    light = np.linspace(1, factor, image.width)
+    return (np.asarray(image) * light).round().astype(np.uint8) / 255
+
+
+def test_paper_is_what_is_there_without_ink():
+    light = in_bad_light(Image.new("L", (200, 200), 240), 0.6)
+    drawn = Image.new("L", (200, 200), 240)
+    points = [(60, 40), (140, 40), (90, 170)]
+    ImageDraw.Draw(drawn).line(points, fill=30, width=14, joint="curve")
+    page = in_bad_light(drawn, 0.6)
+    off = np.abs(lit_paper(page) - light)
+    assert (
+        off[:, 40:160].max() < 0.05 and off.max() < 0.1
+    )  # at the dark edge it takes the light from further inside
+    assert (
+        lit_paper(np.full((3, 70), 0.5)).shape == (3, 70)
+        and (lit_paper(np.full((1, 1), 0.5)) == 0.5).all()
+    )
+
+
+# --- calibration
+
+
+def test_reliability_by_hand():
+    probabilities = torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.68, 0.32], [0.05, 0.95], [1.0, 0.0]])
+    labels = torch.tensor([0, 1, 0, 1, 0])
+    confidence, accuracy, count = reliability(probabilities, labels, bins=5)
+    assert (
+        count.tolist() == [0, 0, 0, 3, 2]
+        and np.isnan(confidence[:3]).all()
+        and np.isnan(accuracy[:3]).all()
+    )
+    np.testing.assert_allclose(confidence[3:], [0.66, 0.975], atol=1e-6)
+    np.testing.assert_allclose(accuracy[3:], [2 / 3, 1])
+    expected = (3 * abs(2 / 3 - 0.66) + 2 * 0.025) / 5
+    assert expected_calibration_error(probabilities, labels, bins=5) == pytest.approx(
+        expected, abs=1e-6
+    )
+
+
+def drawn(n: int, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    "Logits of a network that is too sure by this factor, and labels drawn from what it should have said."
+    torch.manual_seed(0)
+    logits = torch.randn(n, 10) * 2
+    return logits * temperature, torch.multinomial(logits.softmax(1), 1)[:, 0]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_is_found_again(temperature):
+    logits, labels = drawn(20_000, temperature)
+    found = fit_temperature(logits, labels)
+    assert found == pytest.approx(temperature, rel=0.05)
+    assert fit_temperature(logits.log_softmax(1), labels) == pytest.approx(found, rel=1e-4)
+    assert expected_calibration_error((logits / found).softmax(1), labels) < 0.02
+    loss = [
+        nn.functional.cross_entropy(logits / t, labels) for t in (found * 0.97, found, found * 1.03)
+    ]
+    assert loss[1] == min(loss)
+
+
+def test_the_temperature_of_what_is_known_by_heart_is_very_low():
+    logits = torch.eye(10) * 5
+    assert fit_temperature(logits, torch.arange(10)) < 0.2  # where the loss is 0 in float64
+    assert fit_temperature(logits, (torch.arange(10) + 1) % 10) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("measure", [reliability, expected_calibration_error, fit_temperature])
+def test_calibration_needs_labels_for_its_digits(measure):
+    for scores, labels in (
+        (torch.zeros(0, 10), torch.zeros(0).long()),
+        (torch.zeros(3, 10), torch.zeros(2).long()),
+    ):
+        with pytest.raises(ValueError, match="needs"):
+            measure(scores, labels)
+
+
+def test_the_plot_of_reliability_says_what_it_shows():
+    logits, labels = drawn(500, 2.0)
+    figure = plot_reliability(
+        {"boasts": logits.softmax(1), "helped": (logits / 2).softmax(1)}, labels
+    )
+    assert (
+        len(figure.axes) == 2
+        and len(plot_reliability({str(i): logits.softmax(1) for i in range(3)}, labels).axes) == 3
+    )
+    assert figure.axes[0].get_xlabel() == "confidence"
+    error = expected_calibration_error(logits.softmax(1), labels)
+    assert (
+        f"boasts, expected calibration error {error:.1%}" in figure.description
+        and "helped" in figure.description
+    )
+
+
+# --- the OOD score
+
+
+def test_distance_is_counted_in_the_digits_own_spread():
+    torch.manual_seed(0)
+    labels = torch.arange(10).repeat(400)
+    spread = torch.tensor([0.1, 5.0, 1.0])
+    z = torch.randn(4000, 3) * spread + 100 * torch.nn.functional.one_hot(labels, 10)[:, :3]
+    means, whitening = class_statistics(z, labels, shrinkage=0)
+    away = means[3:4] + torch.tensor([[0.5, 0, 0], [0, 5.0, 0], [0, 0, 0]])
+    torch.testing.assert_close(
+        class_distance(away, means[3:4], whitening),
+        torch.tensor([5.0, 1.0, 0.0]),
+        rtol=0.1,
+        atol=0.01,
+    )
+
+
+def test_what_ships_belongs_to_the_weights_that_ship(net):
+    reference = load_reference()
+    assert reference.belong_to(net) and reference.belong_to(load_pretrained().to(torch.bfloat16))
+    assert not reference.belong_to(Net()) and not reference.belong_to(Fixed(*range(10)))
+
+
+def test_the_limit_refuses_one_true_digit_in_a_hundred(net, digits):
+    share = (load_reference().ood_score(look(net, normalize(digits.images))) > 1).double().mean()
+    assert 0.005 < share < 0.015
+
+
+def test_judge_gives_the_first_reason():
+    sure, unsure = [0.99] + [0.01 / 9] * 9, [0.5, 0.4] + [0.1 / 8] * 8
+    assert "blank" in judge(sure, 0, 2.0).message and judge(sure, 0, 2.0).reason == "blank"
+    full = judge(sure, 0.4, 2.0)
+    assert "too much ink" in full.message and full.reason == "too much ink"
+    assert judge(unsure, 0.1, 2.0).reason == "out of distribution"
+    assert judge(unsure, 0.1, 0.5).reason == "unsure" and judge(sure, 0.1, 0.5).reason == ""
+    assert judge(unsure, 0.1, 2.0).message == "unlike the digits it learned from; the nearest is 0"
+    assert (
+        "not sure" in judge(unsure, 0.1, 0.5).message
+        and judge(sure, 0.1, 1.0).is_digit
+        and judge(sure, 0.1).ood_score is None
+    )
+
+
+def test_look_leaves_the_model_as_it_was(net, digits):
+    model = load_pretrained().train()
+    seen = look(model, normalize(digits.images[:3]))
+    assert {name: tuple(part.shape) for name, part in seen.items()} == {
+        "output": (3, 10),
+        "conv3": (3, 128),
+        "fc1": (3, 50),
+        "fc2": (3, 10),
+    }
+    assert model.training and not any(part._forward_hooks for part in model.modules())
+    torch.testing.assert_close(seen["fc2"].log_softmax(1), seen["output"])
+    with pytest.raises(ValueError, match="Net expects"):
+        look(model, torch.zeros(1, 1, 5, 5))
+    assert model.training and not any(part._forward_hooks for part in model.modules())
+    assert set(look(Fixed(*range(10)), torch.zeros(1, 1, 28, 28))) == {"output"}
