@@ -11,7 +11,7 @@ import yaml
 from helpers import ROOT, packages_after
 from IPython.core.inputtransformer2 import TransformerManager
 
-from mnist_course.making.colab import COLAB_BRANCH, badges, binder_url, colab_url, write_colab
+from mnist_course.making.colab import _BRANCH, badges, binder_url, colab_url, write_colab
 from mnist_course.making.repository import settings
 from mnist_course.teaching.notebooks import code_cells, lessons, read_notebook
 
@@ -31,7 +31,7 @@ def test_badges_point_to_files_that_exist(edition):
     known = settings()
     for path in LESSONS:
         colab = urlsplit(colab_url(path.name)).path.split("/")
-        assert colab[1:6] == ["github", known["user"], known["repo"], "blob", COLAB_BRANCH]
+        assert colab[1:6] == ["github", known["user"], known["repo"], "blob", _BRANCH]
         assert (edition / unquote("/".join(colab[6:]))).is_file()
         folder, name = parse_qs(urlsplit(binder_url(path.name)).query)["labpath"][0].split("/")
         assert folder == "my_course" and name in {lesson.name for lesson in LESSONS}
@@ -58,8 +58,8 @@ def test_the_workflow_makes_the_branch_that_the_badges_point_to():
     push = jobs["colab"]["steps"][-1]
     assert made[0].split()[-1] == upload["path"]
     assert download["path"] == push["working-directory"]
-    assert f"--initial-branch={COLAB_BRANCH}\n" in push["run"]
-    assert push["run"].splitlines()[-1].split()[-1] == COLAB_BRANCH
+    assert f"--initial-branch={_BRANCH}\n" in push["run"]
+    assert push["run"].splitlines()[-1].split()[-1] == _BRANCH
 
 
 def test_badges_are_pictures_of_our_own():

@@ -10,8 +10,8 @@ from PIL import Image
 import mnist_course.making.readme as readme
 from mnist_course.making.__main__ import main
 from mnist_course.making.readme import (
+    _CURVES,
     _DOUBTED,
-    CURVES,
     PAGE,
     _draw_three,
     _with_words,
@@ -48,7 +48,7 @@ def test_pictures_carry_their_words(tmp_path):
 
 
 def test_the_curves_are_todays():
-    assert _words_of(picture_file(CURVES)) == curves().description, (
+    assert _words_of(picture_file(_CURVES)) == curves().description, (
         "python -m mnist_course.making notebooks index"
     )
 
@@ -56,16 +56,16 @@ def test_the_curves_are_todays():
 def test_the_curves_are_written_only_when_they_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(readme, "picture_file", lambda name: tmp_path / name)
     readme.write_curves()
-    first = (tmp_path / CURVES).stat()
+    first = (tmp_path / _CURVES).stat()
     readme.write_curves()
-    assert (tmp_path / CURVES).stat() == first
-    (tmp_path / CURVES).write_bytes(_with_words((tmp_path / CURVES).read_bytes(), "old"))
+    assert (tmp_path / _CURVES).stat() == first
+    (tmp_path / _CURVES).write_bytes(_with_words((tmp_path / _CURVES).read_bytes(), "old"))
     readme.write_curves()
-    assert _words_of(tmp_path / CURVES) == curves().description
+    assert _words_of(tmp_path / _CURVES) == curves().description
 
 
 def test_pictures_are_small_and_can_be_put_into_a_table():
-    for name in (CURVES, PAGE):
+    for name in (_CURVES, PAGE):
         assert picture_file(name).stat().st_size < 40_000 and not re.search(
             r"[\[\]|\n]", _words_of(picture_file(name))
         )

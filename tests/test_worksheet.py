@@ -3,9 +3,11 @@
 import re
 
 import pytest
+from helpers import ROOT
 
 from mnist_course.checks import exercises
 from mnist_course.cli import main
+from mnist_course.teaching.notebooks import read_notebook
 from mnist_course.teaching.worksheet import write_sheet
 
 
@@ -59,3 +61,13 @@ def test_the_sheet_prints_well(tmp_path, chromium, violations):
     assert violations(page) == []
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     page.close()
+
+
+def test_the_page_for_instructors_shows_todays_card(tmp_path):
+    write_sheet(tmp_path / "sheet.md", ["03"])
+    card = "### " + (tmp_path / "sheet.md").read_text("utf-8").split("\n### ")[1]
+    cells = read_notebook(ROOT / "nbs" / "instructors" / "sheet.ipynb")["cells"]
+    said = ["".join(out["text"]) for cell in cells for out in cell.get("outputs", [])]
+    assert [text.strip() for text in said] == [card.strip()], (
+        "run it again: python -m mnist_course.making notebooks instructors/sheet"
+    )

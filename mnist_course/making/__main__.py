@@ -58,9 +58,9 @@ def _readme(parser: argparse.ArgumentParser) -> None:
     "Take the README's photograph of the page to draw on again. It needs Chromium."
 
     def run(args: argparse.Namespace) -> None:
-        from mnist_course.making.readme import PAGE, photograph, picture_file
+        from mnist_course.making.readme import PAGE, photograph_page, picture_file
 
-        picture_file(PAGE).write_bytes(photograph())
+        picture_file(PAGE).write_bytes(photograph_page())
         print(f"written: {picture_file(PAGE)}")
 
     parser.set_defaults(run=run)
