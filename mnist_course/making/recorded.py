@@ -50,7 +50,8 @@ from mnist_course.export import (
 from ..model import Net, load_pretrained
 from ..predict import class_distance, class_statistics, look, predict
 from ..training import RECIPES, fit, save_weights, test, versions
-from ..zoo import NETWORKS, VARIANTS, Plan, draw, random_affine, train_plan
+from ..zoo import NETWORKS, VARIANTS, Plan, random_affine, train_plan
+from ..engine.zoo import random_subset
 
 # %% ../../nbs/workshop/recorded.ipynb #1ce3b886
 def stratified(
@@ -262,7 +263,7 @@ def record_ablations(
     "Every variant of lesson 12 with one seed, on a validation split: writes runs/ablations.json, run by run."
     path = asset("runs", "ablations.json")
     pool, validation = split(load_mnist(data)[0])
-    few, validation = draw(pool, digits, seed), draw(validation, held_out)
+    few, validation = random_subset(pool, digits, seed), random_subset(validation, held_out)
     for name, plan in VARIANTS.items():
         if already_recorded(path, name, seed):
             continue

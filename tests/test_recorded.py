@@ -1,6 +1,7 @@
 """How the files that ship with the package are made, and what those files are."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 import mnist_course.making.recorded as record
 from mnist_course.base import asset
 from mnist_course.data import DigitDataset, normalize, read_idx
-from mnist_course.making.recorded import random_affine, record_sample, stratified, write_idx
+from mnist_course.engine.zoo import Plan, SmallNet, random_subset
+from mnist_course.making.recorded import record_sample, stratified, write_idx
 from mnist_course.training import History
 
 FULL = torch.tensor(
@@ -53,33 +55,6 @@ def test_record_sample_writes_what_load_sample_reads(tmp_path, monkeypatch, samp
     record_sample()
     written = read_idx(tmp_path / "sample" / "t10k-labels-idx1-ubyte.gz")
     assert torch.equal(written.long(), sample[1].labels)
-
-
-def test_random_affine_moves_digits_a_little(small):
-    x = torch.stack([small[0][i][0] for i in range(64)])
-    torch.manual_seed(0)
-    moved = random_affine(x)
-    assert moved.shape == x.shape and not torch.equal(moved, x)
-    assert moved.min() >= x.min() - 1e-4 and moved.max() <= x.max() + 1e-4
-    ink, before = (moved - x.min()).sum((1, 2, 3)), (x - x.min()).sum((1, 2, 3))
-    assert (
-        (ink / before - 1).abs() < 0.35
-    ).all()  # a change of size by at most a tenth changes the area by at most 21 %, and edges blur
-    assert torch.allclose(random_affine(x, degrees=0, scale=0, shift=0), x, atol=1e-4)
-
-
-def test_a_pure_shift_shifts():
-    x = torch.zeros(1, 1, 28, 28)
-    x[0, 0, 14, 14] = 1
-    places = set()
-    for seed in range(20):
-        torch.manual_seed(seed)
-        moved = random_affine(x, degrees=0, scale=0, shift=3)
-        places.add(divmod(int(moved.argmax()), 28))
-        assert moved.sum() == pytest.approx(1, abs=1e-4)
-    assert len(places) > 5 and all(
-        abs(row - 14) <= 3 and abs(column - 14) <= 3 for row, column in places
-    )
 
 
 def test_shipped_weights_say_how_they_were_made():
@@ -127,3 +102,40 @@ def test_record_familiar_writes_what_load_familiar_reads(tmp_path, monkeypatch, 
         > 0.95
         > (familiar.strangeness(look(net, torch.randn(100, 1, 28, 28))) < 1).double().mean()
     )
+
+
+def test_runs_are_recorded_one_by_one(tmp_path, monkeypatch, sample, capsys):
+    quick = Plan(partial(SmallNet, ((4,), (8,))), epochs=1, lr=0.1)
+    digits = random_subset(sample[0], 512)
+    monkeypatch.setattr(record, "asset", lambda *parts: tmp_path.joinpath(parts[-1]))
+    monkeypatch.setattr(record, "load_mnist", lambda data: (digits, random_subset(digits, 50)))
+    monkeypatch.setattr(record, "VARIANTS", {"baseline": quick, "other": quick})
+    monkeypatch.setattr(record, "NETWORKS", {"linear": quick})
+    record.record_ablations(3, digits=64, held_out=40)
+    runs = json.loads((tmp_path / "ablations.json").read_text())["runs"]
+    assert [(r["name"], r["seed"], r["trained_on"], r["tested_on"]) for r in runs] == [
+        ("baseline", 3, 64, 40),
+        ("other", 3, 64, 40),
+    ]
+    assert {"accuracy", "loss", "parameters", "seconds", "core_seconds", "made_with"} <= set(
+        runs[0]
+    ) and "torch" in runs[0]["made_with"]
+    capsys.readouterr()
+    record.record_ablations(3, digits=64, held_out=40)
+    assert (
+        capsys.readouterr().out.count(
+            "recorded already; to do it again, take that run out of ablations.json"
+        )
+        == 2
+    )
+    record.record_networks("linear", 1, validate=True)
+    assert not (tmp_path / "networks.json").exists()
+    record.record_networks("linear", 1)
+    assert json.loads((tmp_path / "networks.json").read_text())["runs"][0]["tested_on"] == 50
+    before = (tmp_path / "networks.json").read_bytes()
+    capsys.readouterr()
+    record.record_networks("linear", 1)
+    assert (tmp_path / "networks.json").read_bytes() == before
+    assert capsys.readouterr().out.startswith("linear, seed 1: recorded already")
+    with pytest.raises(ValueError, match="the network must be one of linear, got 'nothing'"):
+        record.record_networks("nothing", 0)
