@@ -20,7 +20,7 @@ from torch import nn
 from mnist_course.engine.zoo import (  # noqa: F401 (some are for other rooms)
     Interval,
     Plan,
-    Run,
+    RecordedRun,
     SmallNet,
     by_seed,
     conv_block,
@@ -129,7 +129,7 @@ def interval(
 
 # %% ../nbs/12_better.ipynb #fa6dbcad
 def paired(
-    runs: Sequence[Run],  # recorded ones
+    runs: Sequence[RecordedRun],  # recorded ones
     name: str,
     baseline: str = "baseline",
     level: float = 0.95,
