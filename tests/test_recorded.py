@@ -1,6 +1,7 @@
 """How the files that ship with the package are made, and what those files are."""
 
 import json
+import shutil
 from functools import partial
 
 import pytest
@@ -11,8 +12,20 @@ from hypothesis import strategies as st
 import mnist_course.making.recorded as record
 from mnist_course.base import asset
 from mnist_course.data import DigitDataset, normalize, read_idx
+from mnist_course.engine.export import fingerprint, rebuilt
+from mnist_course.engine.foreign import foreign_digits, non_digits
 from mnist_course.engine.zoo import Plan, SmallNet, random_subset
-from mnist_course.making.recorded import record_sample, stratified, write_idx
+from mnist_course.export import pack, unpack
+from mnist_course.making.recorded import (
+    browser_answers,
+    measure_pictures,
+    record_sample,
+    stratified,
+    write_card,
+    write_idx,
+)
+from mnist_course.model import Net, load_pretrained
+from mnist_course.predict import look
 from mnist_course.training import History
 
 FULL = torch.tensor(
@@ -139,3 +152,92 @@ def test_runs_are_recorded_one_by_one(tmp_path, monkeypatch, sample, capsys):
     assert capsys.readouterr().out.startswith("linear, seed 1: recorded already")
     with pytest.raises(ValueError, match="the network must be one of linear, got 'nothing'"):
         record.record_networks("nothing", 0)
+
+
+# ---- the card
+
+
+@pytest.fixture(scope="module")
+def net() -> Net:
+    return load_pretrained()
+
+
+def test_pictures_from_elsewhere(net):
+    kinds = ("pen", "printed")
+    found = measure_pictures(net, foreign_digits(40, seed=3, kinds=kinds))
+    assert found.keys() == set(kinds) and all(
+        row["pictures"] == 20 and row["right"] >= 17 for row in found.values()
+    )
+    others = measure_pictures(net, non_digits(25, seed=3))
+    assert all(
+        row["right"] == 0 and 0 <= row["taken_for_a_digit"] <= row["pictures"] == 5
+        for row in others.values()
+    )
+
+
+@pytest.fixture(scope="module")
+def facts() -> dict:
+    return json.loads(asset("weights", "measured.json").read_text("utf-8"))
+
+
+def test_the_card_belongs_to_the_weights(net, facts):
+    assert facts["weights"]["fingerprint"] == fingerprint(net.state_dict()), (
+        "the weights are new: python -m mnist_course.making record card"
+    )
+    assert (
+        facts["trained"] == json.loads(asset("weights", "net.json").read_text("utf-8"))["settings"]
+    ), "python -m mnist_course.making record card"
+
+
+def test_the_card_is_made_from_the_measurements(facts):
+    text = asset("weights", "README.md").read_text("utf-8")
+    assert text == write_card(facts), "python -m mnist_course.making record card"
+    assert facts["weights"]["fingerprint"] in text and facts["trained"]["recipe"] in text
+
+
+def test_the_measurements_are_of_the_full_test_set(facts):
+    assert facts["test"]["total"] == 10_000 and facts["test"]["accuracy"] >= 0.996
+    assert (
+        facts["test"]["accuracy"]
+        == json.loads(asset("weights", "net.json").read_text("utf-8"))["test_acc"][-1]
+    )
+    rows = {row["stored"]: row for row in facts["formats"]}
+    assert (
+        rows.keys() == {"float32", "float16", "int8", "onnx"}
+        and rows["int8"]["bytes"] < 0.26 * rows["float32"]["bytes"]
+    )
+    assert all(abs(row["right"] - facts["test"]["right"]) <= 5 for row in rows.values())
+    assert facts["browser"]["digits"] == facts["browser"]["same_answer"] == 10_000
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+def test_the_browsers_network_gives_torchs_answers(net, sample):
+    images = sample[1].images[:20]
+    theirs, times = browser_answers(net, images)
+    ours = look(net, normalize(images))["output"].exp()
+    torch.testing.assert_close(theirs, ours, rtol=0, atol=2e-3)
+    half = look(rebuilt(net, unpack(pack(net, "float16"))), normalize(images))["output"].exp()
+    torch.testing.assert_close(theirs, half, rtol=0, atol=1e-5)
+    assert len(times) == 20
+
+
+def test_record_card(tmp_path, monkeypatch, sample, facts):
+    few = DigitDataset(sample[1].images[:40], sample[1].labels[:40])
+    for name in ("net.json", "net.safetensors"):
+        shutil.copy(asset("weights", name), tmp_path / name)
+    monkeypatch.setattr(record, "load_mnist", lambda data: (few, few))
+    monkeypatch.setattr(record, "asset", lambda *parts: tmp_path / parts[-1])
+    monkeypatch.setattr(record, "_measure_formats", lambda model, test_set: facts["formats"])
+    monkeypatch.setattr(record, "_measure_browser", lambda model, test_set: facts["browser"])
+    record.record_card(n=10)
+    found = json.loads((tmp_path / "measured.json").read_text("utf-8"))
+    assert found["test"]["total"] == 40 and found["weights"] == facts["weights"]
+    assert record.write_card(found) == (tmp_path / "README.md").read_text("utf-8")
+    record.record_card(times=True)
+    again = json.loads((tmp_path / "measured.json").read_text("utf-8"))
+    assert again["test"] == found["test"] and again["latency"] != found["latency"]
+    (tmp_path / "measured.json").write_text(
+        json.dumps({**found, "weights": {"fingerprint": "another"}})
+    )
+    with pytest.raises(ValueError, match="about other weights: make the whole card"):
+        record.record_card(times=True)
