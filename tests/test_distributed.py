@@ -1,6 +1,5 @@
 """Several processes train one model: really started by torchrun, compared with one process, and killed."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from torch import nn
 
 import mnist_course.data
 from mnist_course import training
-from mnist_course.base import asset
+from mnist_course.base import CourseError
 from mnist_course.cli import main
 from mnist_course.data import BatchLoader, DigitDataset
 from mnist_course.distributed import (
@@ -25,9 +24,6 @@ from mnist_course.distributed import (
     Team,
     fit_together,
     is_lost,
-    ring_seconds,
-    step_seconds,
-    time_steps,
 )
 from mnist_course.model import Net
 from mnist_course.training import History, make_recipe
@@ -176,7 +172,7 @@ def test_what_is_asked_wrongly_is_told_once_and_nothing_is_written(tmp_path):
 
 
 class Small(nn.Module):
-    "Two layers, in double precision; the first can rest, as in lesson 13."
+    "Two layers, in double precision; the first can be frozen for a while, as in lesson 13."
 
     def __init__(self):
         super().__init__()
@@ -396,57 +392,14 @@ def test_a_team_of_one_starts_nothing():
 
 
 def test_errors_of_the_connection_are_told_from_others():
+    assert issubclass(LostError, CourseError) and issubclass(LostError, RuntimeError)
+    assert is_lost(LostError("gone"))
     assert is_lost(RuntimeError("[pair.cc:545] Read error [127.0.0.1]:1: Connection reset by peer"))
     assert is_lost(RuntimeError("Timed out waiting 5000ms for recv operation to complete"))
     assert (
         not is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
         and not is_lost(ValueError("gloo"))
         and not is_lost(None)
-    )
-
-
-def test_a_ring_adds_up_and_its_time_is_that_of_its_messages():
-    n, size = 5, 20
-    held = [
-        [rank * size + i for i in range(size)] for rank in range(n)
-    ]  # each process's numbers, in n pieces of 4
-    right, piece, messages = [sum(column) for column in zip(*held, strict=True)], size // n, 0
-    for turn in range(2 * (n - 1)):
-        for rank in range(
-            n
-        ):  # all at once in truth: no process sends what it gets in the same turn
-            k = (rank - turn) % n if turn < n - 1 else (rank + 1 - (turn - n + 1)) % n
-            for i in range(k * piece, k * piece + piece):
-                held[(rank + 1) % n][i] = held[rank][i] + (
-                    held[(rank + 1) % n][i] if turn < n - 1 else 0
-                )
-        messages += 1
-    assert held == [right] * n
-    assert ring_seconds(n, 4 * size, 10, 0.5) == pytest.approx(messages * (4 * piece / 10 + 0.5))
-    assert ring_seconds(1, 4 * size, 10, 0.5) == 0
-    with pytest.raises(ValueError, match="at least 1"):
-        ring_seconds(0, 1, 1, 1)
-    assert (
-        step_seconds(4, 10, 1.0, 0.25, 1e9, 0.0, 0) == 3.25
-    )  # who has most digits, three, decides
-
-
-def test_steps_are_timed_and_the_record_is_whole(capsys):
-    found = time_steps((4,), 2)
-    assert json.loads(capsys.readouterr().out) == found
-    ((steps,),) = [row["marks"] for row in found["batches"]]
-    assert len(steps) == 2 and all(
-        len(points) == 5 and points == sorted(points) for points in steps
-    )
-    record = json.loads(asset("runs", "processes.json").read_text("utf-8"))
-    assert {(row["processes"], row["threads"]) for row in record["rows"]} == {
-        (1, 1),
-        (1, 2),
-        (2, 1),
-    }
-    assert (
-        all(len(row["trace"]) == row["processes"] for row in record["rows"])
-        and {"processor", "torch"} <= record["machine"].keys()
     )
 
 

@@ -5,8 +5,6 @@ import json
 import math
 import os
 import re
-import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -16,46 +14,32 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-import mnist_course.export as export
-from mnist_course.base import asset
 from mnist_course.cli import main
 from mnist_course.data import DigitDataset, normalize
-from mnist_course.engine.foreign import foreign_digits, non_digits
-from mnist_course.engine.predict import look
+from mnist_course.engine.export import PREPROCESSING, STORED, describe_model, rebuilt
 from mnist_course.export import (
-    PREPROCESSING,
-    STORED,
     Drift,
     Signals,
-    card,
     dequantize,
     drift,
     fingerprint,
     largest_difference,
-    largest_gap,
-    latency,
     load_model,
-    measure,
     pack,
-    percentile,
     quantize,
     read_about,
     save_model,
-    save_onnx,
     signals,
-    stored_as,
     unpack,
 )
-from mnist_course.making.recorded import browser_answers, measure_pictures, write_card
 from mnist_course.model import Net, load_pretrained
-from mnist_course.predict import predict
 from mnist_course.training import load_weights, save_weights
 
 by_stored = pytest.mark.parametrize("stored", STORED)
 
 
 class Pocket(nn.Module):
-    "A small network with batch norm, whose count of batches is a whole number."
+    "A small network with batch norm, whose count of batches is a q number."
 
     def __init__(self):
         super().__init__()
@@ -81,14 +65,11 @@ def digits(sample) -> DigitDataset:
     return DigitDataset(sample[1].images[:300], sample[1].labels[:300], "300 digits")
 
 
-# ---- files
-
-
 @by_stored
 def test_a_network_comes_back_as_it_was_stored(net, digits, tmp_path, stored):
     path, before = tmp_path / "net.safetensors", fingerprint(net.state_dict())
     about = save_model(path, net, stored, accuracy=0.9965, trained="by hand")
-    again, expected = load_model(path), stored_as(net, stored)
+    again, expected = load_model(path), rebuilt(net, unpack(pack(net, stored)))
     assert all(
         torch.equal(a, b)
         for a, b in zip(again.state_dict().values(), expected.state_dict().values(), strict=True)
@@ -220,7 +201,7 @@ def test_missing_and_additional_tensors(net, tmp_path):
         {"x": torch.ones(1)},
     ):
         tensors = packed | change
-        about = export.describe_model(net, {"stored": "int8", "fingerprint": fingerprint(tensors)})
+        about = describe_model(net, {"stored": "int8", "fingerprint": fingerprint(tensors)})
         save_file(tensors, path, {"about": json.dumps(about)})
         with pytest.raises(
             ValueError,
@@ -262,49 +243,31 @@ def test_a_failed_write_leaves_the_old_file(net, tmp_path, monkeypatch):
     assert path.read_bytes() == old and len(list(tmp_path.iterdir())) == 1
 
 
-def test_fingerprint():
-    a = {"x": torch.ones(2, 3), "y": torch.zeros(2)}
-    assert (
-        fingerprint(a)
-        == fingerprint(dict(reversed(a.items())))
-        == fingerprint({"x": torch.ones(3, 2).T, "y": torch.zeros(2)})
-    )
-    others = [
-        {"x": torch.ones(3, 2), "y": torch.zeros(2)},
-        {"x": torch.ones(2, 3).half(), "y": torch.zeros(2)},
-        {"z": a["x"], "y": a["y"]},
-    ]
-    assert len({fingerprint(other) for other in (a, *others, {"x": a["x"]})}) == 5
-
-
-# ---- quantization
-
-
 @given(st.integers(2, 8), st.integers(0, 2**31), st.floats(1e-6, 1e4))
 def test_no_weight_is_off_by_more_than_half_a_step(bits, seed, size):
     weight = torch.randn(3, 2, 3, generator=torch.Generator().manual_seed(seed)) * size
-    whole, step = quantize(weight, bits)
+    q, scale = quantize(weight, bits)
     top = 2 ** (bits - 1) - 1
-    assert whole.dtype == torch.int8 and whole.shape == weight.shape and step.shape == (3,)
-    assert (whole.flatten(1).abs().amax(1) == top).all()  # each channel uses its whole range
-    assert ((dequantize(whole, step) - weight).abs() <= step[:, None, None] * 0.5001).all()
-    again, same = quantize(dequantize(whole, step), bits)
-    assert torch.equal(again, whole) and torch.allclose(same, step)
+    assert q.dtype == torch.int8 and q.shape == weight.shape and scale.shape == (3,)
+    assert (q.flatten(1).abs().amax(1) == top).all()  # each channel uses its whole range
+    assert ((dequantize(q, scale) - weight).abs() <= scale[:, None, None] * 0.5001).all()
+    again, same = quantize(dequantize(q, scale), bits)
+    assert torch.equal(again, q) and torch.allclose(same, scale)
 
 
 def test_torch_rounds_the_same_way():
     weight = torch.randn(6, 4, 3, 3)
-    whole, step = quantize(weight)
+    q, scale = quantize(weight)
     theirs = torch.fake_quantize_per_channel_affine(
-        weight, step, torch.zeros(6, dtype=torch.int32), 0, -127, 127
+        weight, scale, torch.zeros(6, dtype=torch.int32), 0, -127, 127
     )
-    torch.testing.assert_close(theirs, dequantize(whole, step))
+    torch.testing.assert_close(theirs, dequantize(q, scale))
 
 
 def test_channels_of_zeros_and_odd_input():
-    whole, step = quantize(torch.tensor([[0.0, 0.0], [2.0, -1.0]]))
-    assert whole.tolist() == [[0, 0], [127, -64]] and step[0] == 1
-    assert dequantize(whole, step)[0].tolist() == [0, 0]
+    q, scale = quantize(torch.tensor([[0.0, 0.0], [2.0, -1.0]]))
+    assert q.tolist() == [[0, 0], [127, -64]] and scale[0] == 1
+    assert dequantize(q, scale)[0].tolist() == [0, 0]
     for weight, bits, message in (
         (torch.ones(3), 8, "two axes or more"),
         (torch.tensor([[math.nan]]), 8, "finite"),
@@ -313,7 +276,7 @@ def test_channels_of_zeros_and_odd_input():
     ):
         with pytest.raises(ValueError, match=message):
             quantize(weight, bits)
-    with pytest.raises(ValueError, match="needs 2 steps"):
+    with pytest.raises(ValueError, match="needs 2 scales"):
         dequantize(torch.ones(2, 3, dtype=torch.int8), torch.ones(3))
 
 
@@ -323,144 +286,6 @@ def test_pack_and_unpack_are_inverse_for_float32(net):
         torch.equal(back[k], v) for k, v in net.state_dict().items()
     )
     assert {t.dtype for t in pack(net, "int8").values()} == {torch.int8, torch.float32}
-
-
-# ---- measurements
-
-
-def test_measure_counts_what_can_be_counted(net, digits):
-    found = measure(net, digits)
-    answers = look(net, normalize(digits.images))["output"].argmax(1)
-    right = answers == digits.labels
-    assert (
-        found["right"] == right.sum()
-        and found["total"] == 300
-        and found["low"] < found["accuracy"] <= found["high"] + 1e-9
-    )
-    assert sum(part["total"] for part in found["per_digit"].values()) == 300 and list(
-        found["per_digit"]
-    ) == list("0123456789")
-    assert sum(part["right"] for part in found["per_digit"].values()) == found["right"]
-    assert sum(row["digits"] for row in found["calibration"]["table"]) == 300
-    assert found["calibration"]["error"] == pytest.approx(
-        sum(
-            abs(row["confidence"] - row["accuracy"]) * row["digits"]
-            for row in found["calibration"]["table"]
-        )
-        / 300
-    )
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    text = card(found)
-    assert f"{found['right']} of 300 right" in text and text.count("\n| ") >= 14
-
-
-def test_measure_takes_other_networks_and_few_digits(digits):
-    torch.manual_seed(0)
-    model = Pocket()
-    found = measure(model, digits)
-    assert (
-        0 < found["right"] < 300
-        and len(found["taken_for"]) == 5
-        and len(found["surest_mistakes"]) == 5
-        and model.training
-    )
-    assert [m["times"] for m in found["taken_for"]] == sorted(
-        (m["times"] for m in found["taken_for"]), reverse=True
-    )
-    only = DigitDataset(digits.images[:1], digits.labels[:1])
-    assert list(measure(model, only)["per_digit"]) == [str(int(digits.labels[0]))]
-    with pytest.raises(ValueError, match="no digit"):
-        measure(model, DigitDataset(digits.images[:0], digits.labels[:0]))
-
-
-def test_pictures_from_elsewhere(net):
-    kinds = ("pen", "printed")
-    found = measure_pictures(net, foreign_digits(40, seed=3, kinds=kinds))
-    assert found.keys() == set(kinds) and all(
-        row["pictures"] == 20 and row["right"] >= 17 for row in found.values()
-    )
-    others = measure_pictures(net, non_digits(25, seed=3))
-    assert all(
-        row["right"] == 0 and 0 <= row["taken_for_a_digit"] <= row["pictures"] == 5
-        for row in others.values()
-    )
-
-
-# ---- latency
-
-
-@given(st.lists(st.floats(0, 1e3), min_size=1, max_size=50), st.floats(0.01, 1))
-def test_percentile_is_the_nearest_rank(values, share):
-    found = percentile(values, share)
-    n = len(values)
-    assert found in values and sum(v <= found for v in values) >= share * n - 1e-9
-    assert sum(v < found for v in values) < share * n
-    assert found == np.percentile(values, 100 * share, method="inverted_cdf")
-
-
-def test_percentile_of_nothing():
-    for values, share in (([], 0.5), ([1.0], 0), ([1.0], 95)):
-        with pytest.raises(ValueError, match="percentile needs"):
-            percentile(values, share)
-
-
-def test_latency_leaves_the_warm_up_out(monkeypatch):
-    now, calls = [0.0], []
-
-    def slow(x):
-        calls.append(len(x))
-        now[0] += 1.0 if len(calls) == 1 else 0.004 if len(calls) == 13 else 0.002
-        return x
-
-    monkeypatch.setattr(export.time, "perf_counter", lambda: now[0])
-    found = latency(slow, torch.zeros(2, 1, 28, 28), times=10, warm_up=3)
-    assert len(calls) == 13 and len(found.milliseconds) == 10
-    assert (found.first, found.median, found.p95) == pytest.approx((1000, 2, 4))
-    assert found.digits_per_second == pytest.approx(1000) and str(found).startswith(
-        "2 digits a call: median 2.00 ms, p95 4.00 ms"
-    )
-
-
-def test_latency_of_nothing(net):
-    for x, times, warm_up in (
-        (torch.zeros(0, 1, 28, 28), 3, 1),
-        (torch.zeros(1, 1, 28, 28), 0, 1),
-        (torch.zeros(1, 1, 28, 28), 3, -1),
-    ):
-        with pytest.raises(ValueError, match="latency needs"):
-            latency(net, x, times, warm_up)
-
-
-# ---- drift
-
-
-def test_signals_are_those_of_predict(net, digits):
-    seen = signals(net, digits.images[:40])
-    for i in range(0, 40, 8):
-        one = signals(net, digits.images[i : i + 1])
-        assert (seen.answer[i], seen.doubtful[i]) == (one.answer[0], one.doubtful[0])
-        assert seen.probability[i] == pytest.approx(one.probability[0], abs=1e-4)
-    assert len(seen) == 40 and seen.ink[0] == pytest.approx(
-        digits.images[0].double().mean().item() / 255
-    )
-    assert signals(net, torch.zeros(2, 28, 28, dtype=torch.uint8)).doubtful.all()
-    with pytest.raises(ValueError, match="no picture"):
-        signals(net, digits.images[:0])
-
-
-def test_largest_gap():
-    a, b = np.array([1.0, 2, 3]), np.array([1.0, 2, 3, 4])
-    assert (
-        largest_gap(a, a) == 0
-        and largest_gap(a, a + 10) == 1
-        and largest_gap(a, b) == pytest.approx(0.25)
-    )
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=40), rng.normal(0.3, 1.2, 60)
-    points = np.concatenate([x, y])
-    assert largest_gap(x, y) == pytest.approx(
-        max(abs((x <= p).mean() - (y <= p).mean()) for p in points)
-    )
 
 
 def made(rng, n: int, ink: float = 0.12, sure: float = 0.9, doubt: float = 0.02) -> Signals:
@@ -509,57 +334,6 @@ def test_a_scanner_that_fades_rings(net, sample):
     assert faded["ink"].alarm and faded["ink"].now < 0.6 * faded["ink"].usual
 
 
-# ---- ONNX
-
-
-@pytest.fixture(scope="module")
-def onnx_file(net, tmp_path_factory):
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(
-            package, reason=f"{package} is not installed: pip install 'mnist_course[onnx]'"
-        )
-    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
-    save_onnx(path, net, accuracy=0.9965)
-    return path
-
-
-def test_onnx_gives_torchs_answers(net, digits, onnx_file):
-    other = export.OnnxNetwork(onnx_file)
-    for n in (1, 2, 7):
-        x = normalize(digits.images[:n])
-        torch.testing.assert_close(other(x), net(x).detach(), rtol=1e-4, atol=1e-4)
-    assert other.about["preprocessing"] == PREPROCESSING and other.about["accuracy"] == 0.9965
-    assert largest_difference(net, other, normalize(digits.images[:50])) < 1e-4
-    assert predict(other, digits.images[0]).label == digits.labels[0]
-    assert latency(other, normalize(digits.images[:1]), 3, 1).median > 0
-
-
-def test_onnx_files_of_others(tmp_path, onnx_file):
-    (tmp_path / "a.onnx").write_bytes(b"seven")
-    with pytest.raises(ValueError, match="is not an ONNX file, or is damaged"):
-        export.OnnxNetwork(tmp_path / "a.onnx")
-    with pytest.raises(FileNotFoundError, match="there is no file"):
-        export.OnnxNetwork(tmp_path / "b.onnx")
-
-
-@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_what_onnx_needs_is_said(net, tmp_path, monkeypatch, capsys, package):
-    for name in ("onnx", "onnxruntime", "onnxscript"):
-        monkeypatch.setitem(
-            sys.modules, name, None if name == package else export
-        )  # None: not there
-    with pytest.raises(
-        ImportError, match=rf"ONNX needs the package {package}: pip install 'mnist_course\[onnx\]'"
-    ):
-        save_onnx(tmp_path / "a.onnx", net)
-    assert main(["export", str(tmp_path / "a.onnx")]) == 2
-    assert f"mnist-course: ONNX needs the package {package}" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-# ---- the command
-
-
 @pytest.mark.parametrize(
     ("kind", "size"), [("safetensors", 2_374_000), ("float16", 1_187_000), ("int8", 598_000)]
 )
@@ -597,13 +371,6 @@ def test_export_of_ones_own_weights(tmp_path, capsys):
     assert torch.equal(load_model(tmp_path / "out.safetensors").fc2.bias, mine.fc2.bias)
 
 
-def test_export_to_onnx(tmp_path, capsys, onnx_file):
-    assert main(["export", str(tmp_path / "digits.onnx")]) == 0
-    assert "digits.onnx: onnx, " in capsys.readouterr().out and [
-        p.name for p in tmp_path.iterdir()
-    ] == ["digits.onnx"]
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -631,75 +398,3 @@ def test_export_asked_wrongly(tmp_path, monkeypatch, capsys, words, message):
     said = capsys.readouterr().err
     assert message in said and said.startswith("mnist-course: ") and len(said.splitlines()) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "notes.safetensors"}
-
-
-# ---- the card
-
-
-@pytest.fixture(scope="module")
-def facts() -> dict:
-    return json.loads(asset("weights", "measured.json").read_text("utf-8"))
-
-
-def test_the_card_belongs_to_the_weights(net, facts):
-    assert facts["weights"]["fingerprint"] == fingerprint(net.state_dict()), (
-        "the weights are new: mnist-course record card"
-    )
-    assert (
-        facts["trained"] == json.loads(asset("weights", "net.json").read_text("utf-8"))["settings"]
-    ), "mnist-course record card"
-
-
-def test_the_card_is_made_from_the_measurements(facts):
-    text = asset("weights", "README.md").read_text("utf-8")
-    assert text == write_card(facts), "mnist-course record card"
-    assert facts["weights"]["fingerprint"] in text and facts["trained"]["recipe"] in text
-
-
-def test_the_measurements_are_of_the_full_test_set(facts, net, digits):
-    assert facts["test"]["total"] == 10_000 and facts["test"]["accuracy"] >= 0.996
-    assert (
-        facts["test"]["accuracy"]
-        == json.loads(asset("weights", "net.json").read_text("utf-8"))["test_acc"][-1]
-    )
-    rows = {row["stored"]: row for row in facts["formats"]}
-    assert (
-        rows.keys() == {"float32", "float16", "int8", "onnx"}
-        and rows["int8"]["bytes"] < 0.26 * rows["float32"]["bytes"]
-    )
-    assert all(abs(row["right"] - facts["test"]["right"]) <= 5 for row in rows.values())
-    assert facts["browser"]["digits"] == facts["browser"]["same_answer"] == 10_000
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
-def test_the_browsers_network_gives_torchs_answers(net, digits):
-    theirs, times = browser_answers(net, digits.images[:20])
-    ours = look(net, normalize(digits.images[:20]))["output"].exp()
-    torch.testing.assert_close(theirs, ours, rtol=0, atol=2e-3)
-    half = look(stored_as(net, "float16"), normalize(digits.images[:20]))["output"].exp()
-    torch.testing.assert_close(theirs, half, rtol=0, atol=1e-5)
-    assert len(times) == 20
-
-
-def test_record_card(tmp_path, monkeypatch, digits, facts):
-    import mnist_course.making.recorded as record
-
-    few = DigitDataset(digits.images[:40], digits.labels[:40])
-    for name in ("net.json", "net.safetensors"):
-        shutil.copy(asset("weights", name), tmp_path / name)
-    monkeypatch.setattr(record, "load_mnist", lambda data: (few, few))
-    monkeypatch.setattr(record, "asset", lambda *parts: tmp_path / parts[-1])
-    monkeypatch.setattr(record, "measure_formats", lambda model, test_set: facts["formats"])
-    monkeypatch.setattr(record, "measure_browser", lambda model, test_set: facts["browser"])
-    record.record_card(n=10)
-    found = json.loads((tmp_path / "measured.json").read_text("utf-8"))
-    assert found["test"]["total"] == 40 and found["weights"] == facts["weights"]
-    assert record.write_card(found) == (tmp_path / "README.md").read_text("utf-8")
-    record.record_card(times=True)
-    again = json.loads((tmp_path / "measured.json").read_text("utf-8"))
-    assert again["test"] == found["test"] and again["latency"] != found["latency"]
-    (tmp_path / "measured.json").write_text(
-        json.dumps({**found, "weights": {"fingerprint": "another"}})
-    )
-    with pytest.raises(ValueError, match="about other weights: make the whole card"):
-        record.record_card(times=True)

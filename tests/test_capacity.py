@@ -1,0 +1,87 @@
+"What lessons take from a server: measured, recorded, and multiplied for a class."
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import mnist_course.making.capacity as capacity
+from mnist_course.base import asset
+from mnist_course.making.capacity import (
+    longest_wait,
+    measure_lesson,
+    memory_needed,
+    taken_by,
+)
+from mnist_course.teaching.notebooks import code_cells
+
+FOUND = json.loads(asset("runs", "capacity.json").read_text("utf-8"))
+
+
+def test_a_process_is_seen_with_its_children_and_a_dead_one_is_nothing():
+    held = "x = bytearray(150_000_000); print(1, flush=True); input()"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {held!r}])"
+    with subprocess.Popen(
+        [os.sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        taken = taken_by(process.pid)
+        process.communicate(b"\n")
+    assert 150 < taken.own < 300 and taken.cpu > 0
+    assert taken_by(process.pid).own == 0
+
+
+def test_measure_sees_what_a_lesson_takes(monkeypatch, tmp_path):
+    cells = ["x = bytearray(200_000_000)", "del x", "1 / 0", "sum(i for i in range(10_000_000))"]
+    notebook = json.dumps({"cells": [{"cell_type": "code", "source": cell} for cell in cells]})
+    (tmp_path / "00_small.ipynb").write_text(notebook)
+
+    def write(folder):
+        folder.mkdir(parents=True)
+        (folder / "00_small.ipynb").write_text(notebook)
+
+    monkeypatch.setattr(capacity, "write_course", write)
+    use = measure_lesson(tmp_path / "00_small.ipynb", learners=2, every=0.02)
+    assert code_cells(tmp_path / "00_small.ipynb") == cells
+    assert (
+        use.errors == 2
+        and len(use.peak)
+        == len(use.rest)
+        == len(use.cpu)
+        == len(use.longest)
+        == len(use.seconds)
+        == 2
+    )
+    assert all(peak > rest for peak, rest in zip(use.peak, use.rest, strict=True))
+    assert all(0.1 < longest <= cpu for longest, cpu in zip(use.longest, use.cpu, strict=True))
+    assert max(use.peak) < use.together <= sum(use.peak) + use.shared + 1
+
+
+def test_the_record_is_of_whole_lessons():
+    assert {use["lesson"][:2] for use in FOUND["alone"]} >= {f"{i:02}" for i in range(12)}
+    assert not any(use["errors"] for use in FOUND["alone"] + FOUND["crowded"])
+    assert {"processor", "cores", "memory_gb", "torch"} <= FOUND["machine"].keys()
+
+
+def test_memory_and_waits_are_what_the_page_says():
+    thirty, sixty, one = (memory_needed(FOUND, n) for n in (30, 60, 1))
+    assert sixty - thirty == pytest.approx(30 / 29 * (thirty - one))
+    assert (
+        memory_needed(FOUND, 30, open_kernels=1) < thirty < memory_needed(FOUND, 30, open_kernels=3)
+    )
+    assert longest_wait(FOUND, 30, 8) == pytest.approx(longest_wait(FOUND, 60, 16))
+    assert longest_wait(FOUND, 1, 8) == max(max(use["longest"]) for use in FOUND["alone"])
+    for wrong in ({"learners": 0}, {"learners": 3, "open_kernels": 0}):
+        with pytest.raises(ValueError, match="at least one learner"):
+            memory_needed(FOUND, **wrong)
+
+
+def test_the_most_that_a_process_held_is_not_forgotten():
+    code = "from mnist_course.making.capacity import peak_memory; before = peak_memory(); x = bytearray(300_000_000); "
+    code += "del x; print(peak_memory() - before)"
+    grown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert 250e6 < int(grown) < 400e6

@@ -1,0 +1,133 @@
+"The forward pass that is sooner and the same, and what a machine can do: the parts of the fast recipe."
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import mnist_course.engine.fast as fast
+from mnist_course.data import BatchLoader, normalize
+from mnist_course.engine.fast import (
+    ahead,
+    fast_log_probs,
+    fast_weights,
+    faster_precision,
+    forward_macs,
+    matmul_rate,
+    phase,
+    plot_parts,
+    step_macs,
+    where_time_goes,
+)
+from mnist_course.model import Net
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Net()
+
+
+@pytest.fixture
+def x(small):
+    return normalize(small[0].images[:16])
+
+
+def test_pooling_before_relu_changes_nothing(net, x):
+    torch.testing.assert_close(fast_log_probs(net, x), net(x))
+    fast_log_probs(net, x)[:, 3].sum().backward()
+    slopes = [p.grad.clone() for p in net.parameters()]
+    net.zero_grad()
+    net(x)[:, 3].sum().backward()
+    for name, (p, slope) in zip(
+        [n for n, _ in net.named_parameters()],
+        zip(net.parameters(), slopes, strict=True),
+        strict=True,
+    ):
+        torch.testing.assert_close(p.grad, slope, msg=lambda said, name=name: f"{name}: {said}")
+
+
+def test_fast_weights_have_kaimings_spread(net):
+    fast_weights(net)
+    for layer, inputs in ((net.conv1, 9), (net.conv4, 128 * 9)):
+        assert (
+            layer.weight.std().item() == pytest.approx(math.sqrt(2 / inputs), rel=0.15)
+            and not layer.bias.any()
+        )
+    cells = net.fc1.weight.detach().view(50, 256, 4, 4)
+    assert cells[:, :, 1:3, 1:3].std().item() == pytest.approx(math.sqrt(2 / 1024), rel=0.05)
+    assert (cells != 0).sum() <= 50 * 256 * 4
+
+
+@pytest.mark.parametrize(
+    ("frozen", "names"),
+    [(0, []), (1, ["conv1"]), (2, ["conv1", "conv2"]), (3, ["conv1", "conv2", "conv3"])],
+)
+def test_frozen_layers_have_no_gradient_and_change_nothing_else(net, x, frozen, names):
+    torch.testing.assert_close(fast_log_probs(net, x, frozen), net(x))
+    fast_log_probs(net, x, frozen)[:, 0].sum().backward()
+    assert {n.split(".")[0] for n, p in net.named_parameters() if p.grad is None} == set(names)
+    assert all(p.requires_grad for p in net.parameters())
+    with torch.no_grad():
+        assert not fast_log_probs(net, x, frozen).requires_grad
+
+
+def test_step_macs_by_hand():
+    macs = forward_macs()
+    assert step_macs() == 3 * sum(macs) - macs[0]  # nobody asks for the pixels' slope
+    assert step_macs(frozen=2) == 3 * sum(macs) - 2 * macs[0] - 2 * macs[1] - macs[2]
+    assert step_macs(20, 3) < step_macs(20) < step_macs(28) / 3 + 1e6
+
+
+def test_the_plan_goes_one_way():
+    plans = [phase(i / 100) for i in range(100)]
+    assert plans[0] == (20, 0) and plans[-1] == (28, 3) and plans == sorted(plans)
+
+
+def test_matmul_rate(monkeypatch):
+    assert 1e8 < matmul_rate(size=256, rounds=3) < 1e15
+    with pytest.raises(ValueError, match="precision must be one of"):
+        matmul_rate("float8")
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (4.0, "float32")]
+)
+def test_the_faster_precision_is_measured(monkeypatch, bfloat16, chosen):
+    seconds = {None: 1.0, torch.bfloat16: bfloat16}
+    monkeypatch.setattr(fast, "timed", lambda job: seconds[job.args[0]])
+    faster_precision.cache_clear()
+    assert faster_precision("cpu") == chosen
+    faster_precision.cache_clear()
+
+
+def test_measuring_draws_no_random_numbers():
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    faster_precision.cache_clear()
+    assert faster_precision("cpu") in ("float32", "bfloat16")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_where_time_goes_sums_to_one(net, x, small):
+    def job():
+        F.nll_loss(net(x), small[0].labels[:16]).backward()
+
+    shares = where_time_goes(job)
+    assert sum(shares.values()) == pytest.approx(1) and list(shares.values()) == sorted(
+        shares.values(), reverse=True
+    )
+    assert (
+        shares["convolutions, backward"] > 0.2
+        and shares["convolutions, forward"] > 0.1
+        and shares["max pooling"] > 0
+    )
+    assert "convolutions, backward" in plot_parts(shares, "a step").description
+
+
+def test_ahead_gives_the_same_batches(small):
+    loader = BatchLoader(small[0], 100)
+    for (x, y), (u, v) in zip(loader, ahead(loader, "cpu"), strict=True):
+        assert torch.equal(x, u) and torch.equal(y, v)
+    assert list(ahead([], "cpu")) == []

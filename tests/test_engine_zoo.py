@@ -1,0 +1,249 @@
+"""Plans, small networks, Student's factor and the figures of lesson 12."""
+
+import dataclasses
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from mnist_course.data import BatchLoader, DigitDataset, normalize
+from mnist_course.engine.zoo import (
+    Interval,
+    LinearNet,
+    Plan,
+    SmallNet,
+    decay_groups,
+    fold_norms,
+    frontier,
+    plot_frontier,
+    plot_intervals,
+    random_flip,
+    random_subset,
+    smoothed_loss,
+    student_t,
+    train_plan,
+)
+from mnist_course.training import DivergedError
+from mnist_course.training import test as score
+from mnist_course.zoo import BetterNet
+
+
+def count(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.fixture(scope="module")
+def digits(sample) -> DigitDataset:
+    return random_subset(sample[0], 512)
+
+
+quick = Plan(partial(SmallNet, ((4,), (8,))), epochs=1, lr=0.1)
+
+
+@pytest.mark.parametrize("model", [BetterNet(2), SmallNet(((2,),))], ids=["better", "small"])
+def test_networks_say_what_they_expect(model):
+    with pytest.raises(ValueError, match="expects"):
+        model(torch.zeros(1, 28, 28, 1))
+
+
+@pytest.mark.parametrize("widths", [(), ((),), ((0,),), ((2,),) * 5])
+def test_small_net_refuses_other_widths(widths):
+    with pytest.raises(ValueError, match="groups of channels"):
+        SmallNet(widths)
+
+
+@pytest.mark.parametrize("more", [{}, {"gap": True}, {"residual": True}])
+def test_folded_norms_leave_answers_as_they_were_and_no_trace(digits, more):
+    torch.manual_seed(0)
+    model, x = BetterNet(width=4, batch_norm=True, **more), normalize(digits.images[:64])
+    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.weight, 0.5, 2)
+        nn.init.normal_(norm.bias)
+    model(x)  # the statistics are no longer 0 and 1
+    before = model.eval()(x)
+    folded = fold_norms(model)
+    torch.testing.assert_close(folded(x), before, rtol=1e-4, atol=1e-4)
+    assert [p.shape for p in folded.state_dict().values()] == [
+        p.shape for p in BetterNet(width=4, **more).state_dict().values()
+    ]
+    plain = BetterNet(width=4).eval()
+    said = plain(x)
+    assert torch.equal(fold_norms(plain)(x), said)
+
+
+def test_norms_in_training_mode_are_not_folded():
+    with pytest.raises(AssertionError, match="eval"):
+        fold_norms(BetterNet(width=2, batch_norm=True))
+
+
+def test_random_flip_mirrors_about_half(digits):
+    x = normalize(digits.images)
+    torch.manual_seed(0)
+    flipped = random_flip(x)
+    same, mirrored = (flipped == x).flatten(1).all(1), (flipped == x.flip(3)).flatten(1).all(1)
+    assert (same | mirrored).all() and 0.4 < same.double().mean() < 0.6
+
+
+@given(st.floats(0, 0.9), st.integers(1, 20))
+@settings(deadline=None, max_examples=25)
+def test_smoothed_loss_is_torchs(smoothing, n):
+    logits, y = torch.randn(n, 10), torch.randint(0, 10, (n,))
+    expected = F.cross_entropy(logits, y, label_smoothing=smoothing)
+    torch.testing.assert_close(
+        smoothed_loss(logits.log_softmax(1), y, smoothing), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_smoothed_loss_refuses_labels_that_are_none():
+    with pytest.raises(ValueError, match="between 0 and 9"):
+        smoothed_loss(torch.zeros(2, 10), torch.tensor([1, 10]))
+
+
+def test_only_weights_decay():
+    model = SmallNet()
+    weights, others = decay_groups(model, 0.1)
+    assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    assert {p.ndim for p in weights["params"]} == {2, 4} and {p.ndim for p in others["params"]} == {
+        1
+    }
+    assert sum(p.numel() for group in (weights, others) for p in group["params"]) == count(model)
+    model.fc.weight.requires_grad_(False)
+    assert (
+        sum(p.numel() for group in decay_groups(model, 0.1) for p in group["params"])
+        == count(model) - 160
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"smoothing": 1.0},
+        {"ema_decay": 1.0},
+        {"weight_decay": -1},
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"lr": 0},
+        {"ema_decay": -0.1},
+    ],
+    ids=str,
+)
+def test_plans_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match="must"):
+        Plan(LinearNet, **wrong)
+
+
+def test_a_plan_trains_and_one_seed_gives_one_network(digits):
+    plan = Plan(LinearNet, epochs=3, batch_size=32, lr=0.02)
+    first, second, other = (
+        train_plan(plan, digits, 1),
+        train_plan(plan, digits, 1),
+        train_plan(plan, digits, 2),
+    )
+    assert not first.training
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)
+    )
+    assert not torch.equal(first.fc.weight, other.fc.weight)
+    assert score(first, BatchLoader(digits, 256))[1] > 0.8
+
+
+def test_averaged_weights_come_with_their_statistics(digits):
+    plan = dataclasses.replace(quick, ema_decay=0.9, epochs=3)
+    plain, averaged = (
+        train_plan(dataclasses.replace(plan, ema_decay=0.0), digits),
+        train_plan(plan, digits),
+    )
+    assert type(averaged) is SmallNet and not averaged.training
+    assert not torch.equal(plain.fc.weight, averaged.fc.weight)
+    norm = averaged.features[1]
+    assert not torch.equal(norm.running_var, torch.ones(4)) and not torch.equal(
+        norm.running_var, plain.features[1].running_var
+    )
+
+
+def test_augmentation_is_given_every_batch(digits):
+    seen = []
+    train_plan(
+        dataclasses.replace(quick, transform=lambda x: seen.append(len(x)) or x, batch_size=200),
+        digits,
+    )
+    assert seen == [200, 200, 112]
+
+
+def test_a_run_that_diverges_says_so(digits):
+    with pytest.raises(DivergedError, match="learning rate"):
+        train_plan(dataclasses.replace(Plan(partial(BetterNet, width=2)), lr=1e30), digits)
+    with pytest.raises(ValueError, match="no digits"):
+        train_plan(quick, DigitDataset(digits.images[:0], digits.labels[:0]))
+    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16"):
+        train_plan(quick, digits, precision="half")
+
+
+def test_a_plan_in_bfloat16_learns_the_same_but_for_rounding(digits):
+    one, other = (train_plan(quick, digits, 0, precision) for precision in ("float32", "bfloat16"))
+    assert all(p.dtype == torch.float32 for p in other.parameters())
+    assert not torch.equal(one.fc.weight, other.fc.weight)
+    torch.testing.assert_close(one.fc.weight, other.fc.weight, rtol=0, atol=0.05)
+
+
+def test_a_random_subset(digits):
+    few = random_subset(digits, 100, seed=3)
+    assert len(few) == 100 and torch.equal(few.images, random_subset(digits, 100, seed=3).images)
+    assert not torch.equal(few.images, random_subset(digits, 100, seed=4).images)
+    assert len(random_subset(digits, 512)) == 512
+    for n in (0, 513):
+        with pytest.raises(ValueError, match="between 1 and 512"):
+            random_subset(digits, n)
+
+
+@pytest.mark.parametrize(  # from the tables of Student's t, two-sided
+    ("df", "level", "t"),
+    [
+        (1, 0.95, 12.706),
+        (4, 0.95, 2.776),
+        (9, 0.95, 2.262),
+        (4, 0.99, 4.604),
+        (30, 0.9, 1.697),
+        (10_000, 0.95, 1.960),
+    ],
+)
+def test_student_t_is_the_tables(df, level, t):
+    assert student_t(df, level) == pytest.approx(t, abs=2e-3)
+
+
+@pytest.mark.parametrize("args", [(0,), (4, 0), (4, 1)])
+def test_student_t_refuses(args):
+    with pytest.raises(ValueError, match="df must be"):
+        student_t(*args)
+
+
+def test_frontier():
+    points = {
+        "a": (10, 0.5),
+        "b": (20, 0.9),
+        "c": (30, 0.8),
+        "d": (40, 0.95),
+        "e": (20, 0.7),
+        "f": (50, 0.95),
+    }
+    assert frontier(points) == ["a", "b", "d"]
+    assert frontier({}) == []
+
+
+def test_pictures_say_what_they_show():
+    told = plot_intervals(
+        {"a": Interval(0.01, 0.005, 0.015), "b": Interval(-0.01, -0.02, 0.0)}
+    ).description
+    assert "a +1.00 (+0.50 to +1.50); b -1.00 (-2.00 to +0.00)" in told
+    figure = plot_frontier(
+        {"linear": (7850, [0.92, 0.93]), "perfect": (9000, [1.0])}, {"mine": (100, [0.5])}
+    )
+    assert (
+        "mine: 100 parameters, 50.00 % wrong; linear: 7,850 parameters, 7.50 % wrong"
+        in figure.description
+        and figure.png()
+    )
