@@ -60,8 +60,8 @@ def whole_number(
     value: SupportsIndex,  # an int, or NumPy's or torch's
     least: int | None = None,  # None: any whole number will do
 ) -> int:
-    """A whole number as an int. Raises TypeError when the value isn't one, such as 3.0, and ValueError when it's below
-    `least`; both name the argument."""
+    """A whole number as an int. Raises TypeError when the value isn't one, such as 3.0, and
+    ValueError when it's below `least`; both name the argument."""
     wanted = "a whole number" if least is None else f"a whole number of at least {least}"
     try:
         number = int(index(value))  # index keeps True as it is
@@ -90,7 +90,8 @@ def asset(
 
 
 def clone() -> Path | None:
-    "The root of the repository, with nbs/ and settings.ini; None where the package was installed from a wheel."
+    """The root of the repository, with nbs/ and settings.ini; None where the package was
+    installed from a wheel."""
     root = asset().parent
     return (
         root
@@ -100,8 +101,9 @@ def clone() -> Path | None:
 
 # %% ../nbs/workshop/base.ipynb #956b2d95
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write under a temporary name beside `path`, then rename: a reader sees the old file or the new one, never half of one.
-    Raises OSError, naming the file, when the disk is full or the folder cannot be written."""
+    """Write under a temporary name beside `path`, then rename: a reader sees the old file or the
+    new one, never half of one. Raises OSError, naming the file, when the disk is full or the
+    folder cannot be written."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
@@ -159,7 +161,8 @@ def markdown_table(
 
 # %% ../nbs/workshop/base.ipynb #31c8fb23
 def this_machine() -> dict[str, str | int | float]:
-    "What a measurement should say about where it was made: processor, cores, memory in GB, system, versions."
+    """What a measurement should say about where it was made: processor, cores, memory in GB,
+    system, versions."""
     import psutil
 
     name = platform.processor() or platform.machine()
@@ -209,8 +212,8 @@ def find_files(
     root: str | Path,  # a folder in torchvision's layout, or the one that holds the four files
     dataset: str = "MNIST",
 ) -> dict[str, Path]:  # stem -> file; where both are there, the gz
-    """The files in root/DATASET/raw, root/raw or root, gzipped or not: those of the first folder that has one of the
-    four. Empty when none of them has."""
+    """The files in root/DATASET/raw, root/raw or root, gzipped or not: those of the first folder
+    that has one of the four. Empty when none of them has."""
     root = Path(root).expanduser().absolute()
     for folder in (root / dataset / "raw", root / "raw", root):
         if folder.name == "raw" and folder.parent.name in MD5.keys() - {dataset}:
@@ -248,7 +251,8 @@ def check_md5(
 
 
 def _check_unpacked(path: Path) -> None:
-    "Raises DataError unless an unpacked file has the header, the length and the labels that its name promises."
+    """Raises DataError unless an unpacked file has the header, the length and the labels that
+    its name promises."""
     part = "train" if path.name in FILES["train"] else "test"
     labels = path.name == FILES[part][1]
     shape = (SIZES[part],) if labels else (SIZES[part], 28, 28)
@@ -296,7 +300,8 @@ def describe_files(
 
 
 def describe_source() -> str:
-    "Which data `load_mnist()` will use, found out without a download. Raises DataError when that data is damaged."
+    """Which data `load_mnist()` will use, found out without a download. Raises DataError when
+    that data is damaged."""
     asked = os.environ.get("MNIST_COURSE_DATA") or None
     if asked == "sample":
         return "the sample, as MNIST_COURSE_DATA asks"

@@ -34,7 +34,8 @@ def starts(
     kernel_size: int,  # pixels of the kernel along the same direction
     stride: int = 1,  # pixels from one place to the next
 ) -> range:
-    "Where a kernel can start so that it does not hang over the edge: as many places as the map has pixels."
+    """Where a kernel can start so that it does not hang over the edge: as many places as the map
+    has pixels."""
     return range(0, size - kernel_size + 1, stride)
 
 # %% ../nbs/02_convolution.ipynb #a29f8b11
@@ -45,10 +46,11 @@ def conv2d_loops(
     stride: int = 1,  # pixels from one place to the next
     padding: int = 0,  # pixels of zeros added on each side
 ) -> torch.Tensor:  # (N, O, rows, columns): one map for each kernel
-    """Cross-correlation as in torch.nn.functional.conv2d, place by place: to be read, not to be used in a hurry.
+    """Cross-correlation as in torch.nn.functional.conv2d, place by place: to be read, not to be
+    used in a hurry.
 
-    Raises ValueError when the shapes, dtypes or settings do not fit together, and TypeError for what is no tensor or no whole number.
-    """
+    Raises ValueError when the shapes, dtypes or settings do not fit together, and TypeError for
+    what is no tensor or no whole number."""
     check_conv2d(x, weight, bias, stride, padding)
     x = F.pad(x, [padding] * 4)
     kh, kw = weight.shape[2:]
@@ -69,11 +71,12 @@ def conv2d_unfold(
     stride: int = 1,  # pixels from one place to the next
     padding: int = 0,  # pixels of zeros added on each side
 ) -> torch.Tensor:  # (N, O, rows, columns): one map for each kernel
-    """Cross-correlation as in torch.nn.functional.conv2d, as one matrix product: kernels as rows, patches as columns.
+    """Cross-correlation as in torch.nn.functional.conv2d, as one matrix product: kernels as rows,
+    patches as columns.
 
-    Raises ValueError when the shapes, dtypes or settings do not fit together. Method: Chellapilla, Puri and Simard,
-    "High performance convolutional neural networks for document processing", 2006.
-    """
+    Raises ValueError when the shapes, dtypes or settings do not fit together. Method:
+    Chellapilla, Puri and Simard, "High performance convolutional neural networks for document
+    processing", 2006."""
     check_conv2d(x, weight, bias, stride, padding)
     patches = F.unfold(
         x, weight.shape[2:], padding=padding, stride=stride
@@ -96,11 +99,11 @@ def max_pool2d(
     kernel_size: int,  # width and height of a block, in pixels
     stride: int | None = None,  # pixels from one block to the next; None: kernel_size
 ) -> torch.Tensor:  # (N, C, rows, columns)
-    """The largest number of each block, as in torch.nn.functional.max_pool2d. A block that hangs over the edge is left out.
+    """The largest number of each block, as in torch.nn.functional.max_pool2d. A block that hangs
+    over the edge is left out.
 
-    Raises ValueError when x is not 4-D, a setting is below 1, or a block does not fit into the image, and TypeError for
-    what is no tensor or no whole number.
-    """
+    Raises ValueError when x is not 4-D, a setting is below 1, or a block does not fit into the
+    image, and TypeError for what is no tensor or no whole number."""
     stride = kernel_size if stride is None else stride
     check_pool2d(x, kernel_size, stride)
     blocks = x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride)

@@ -25,11 +25,11 @@ _all_ = [DataError, download]
 def read_idx(
     path: str | Path,  # an IDX file of unsigned bytes, gzipped or not
 ) -> torch.Tensor:  # uint8, in the shape that the header states
-    """Read an IDX file: two zero bytes, the type (8 is uint8), the number of dimensions, each size as a big-endian
-    32-bit number, then the values. Raises DataError when the header or the length is not right.
+    """Read an IDX file: two zero bytes, the type (8 is uint8), the number of dimensions, each size
+    as a big-endian 32-bit number, then the values. Raises DataError when the header or the length
+    is not right.
 
-    Format: http://yann.lecun.com/exdb/mnist
-    """
+    Format: http://yann.lecun.com/exdb/mnist"""
     raw = read_raw(path)
     start = 4 + 4 * raw[3]
     shape = struct.unpack(f">{raw[3]}I", raw[4:start])
@@ -53,9 +53,11 @@ def normalize(
 
 # %% ../nbs/01_data.ipynb #6ef6d525
 class DigitDataset(Dataset[tuple[torch.Tensor, int]]):
-    """Images held once, as uint8, and their labels. Item i is (float32 (1, 28, 28) normalized, int label).
+    """Images held once, as uint8, and their labels. Item i is (float32 (1, 28, 28) normalized, int
+    label).
 
-    Raises DataError when images and labels do not fit together, or a label is not a whole number from 0 to 9."""
+    Raises DataError when images and labels do not fit together, or a label is not a whole number
+    from 0 to 9."""
 
     def __init__(
         self,
@@ -77,7 +79,8 @@ class DigitDataset(Dataset[tuple[torch.Tensor, int]]):
 # %% ../nbs/01_data.ipynb #e3131a82
 @dataclass(eq=False)
 class BatchLoader:
-    "Goes through a DigitDataset in batches (x float32 (B, 1, 28, 28), y int64 (B,)), each made by indexing."
+    """Goes through a DigitDataset in batches (x float32 (B, 1, 28, 28), y int64 (B,)), each made
+    by indexing."""
 
     dataset: DigitDataset
     batch_size: int = 64  # the last batch may hold fewer
@@ -117,7 +120,8 @@ def split(
     fraction: float = 1 / 6,  # how much goes into the second part
     seed: int = 0,
 ) -> tuple[DigitDataset, DigitDataset]:  # for example a training and a validation set
-    "Split a dataset in two, at random and digit by digit (stratified). Raises ValueError unless 0 < fraction < 1."
+    """Split a dataset in two, at random and digit by digit (stratified). Raises ValueError
+    unless 0 < fraction < 1."""
     if not 0 < real_number("fraction", fraction) < 1:
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
     generator = torch.Generator().manual_seed(seed)
@@ -138,9 +142,10 @@ def load_mnist(
 ) -> tuple[DigitDataset, DigitDataset]:  # train, test
     """MNIST as two datasets with .images uint8 (N, 28, 28), .labels int64 (N,) and .source.
 
-    Looks in `root`; in the folder that the environment variable MNIST_COURSE_DATA names ("sample" asks for the sample);
-    in the user's cache; then downloads into that cache; then falls back on the sample, with a warning. Raises DataError when
-    files are missing or damaged, or a download that was asked for fails; ValueError for an unknown dataset or source."""
+    Looks in `root`; in the folder that the environment variable MNIST_COURSE_DATA names
+    ("sample" asks for the sample); in the user's cache; then downloads into that cache; then
+    falls back on the sample, with a warning. Raises DataError when files are missing or damaged,
+    or a download that was asked for fails; ValueError for an unknown dataset or source."""
     files = data_files(root, dataset, source)
     said = describe_files(files, dataset)
     train, test = (

@@ -21,10 +21,12 @@ _all_ = [Finding, Report, doctor, examine]
 def seed_everything(
     seed: int = 0,  # a whole number from 0 to 2**32 - 1
 ) -> None:
-    """Start the random numbers of Python, NumPy and torch (the CPU, and every CUDA and MPS device) from `seed`.
+    """Start the random numbers of Python, NumPy and torch (the CPU, and every CUDA and MPS device)
+    from `seed`.
 
-    With the same seed, machine, versions and number of threads, a run gives the same numbers again.
-    Raises TypeError when seed isn't a whole number, and ValueError when it's out of range."""
+    With the same seed, machine, versions and number of threads, a run gives the same numbers
+    again. Raises TypeError when seed isn't a whole number, and ValueError when it's out of
+    range."""
     seed = whole_number("seed", seed)
     if not 0 <= seed < 2**32:  # NumPy takes no others
         raise ValueError(f"seed must lie between 0 and 2**32 - 1, got {seed}")
@@ -44,7 +46,8 @@ def default_device(
 ) -> "torch.device":
     """The device to compute on: CUDA where there is one, then Apple's MPS, then the CPU.
 
-    Raises ValueError when the device that was asked for isn't on this machine, and TypeError for what names no device."""
+    Raises ValueError when the device that was asked for isn't on this machine, and TypeError for
+    what names no device."""
     import torch
 
     available = available_devices()  # such as {"cuda": 2, "cpu": 1}

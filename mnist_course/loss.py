@@ -18,11 +18,12 @@ def softmax(
     x: torch.Tensor,  # scores, floats of any shape
     dim: int = 1,  # the dimension that holds the classes
 ) -> torch.Tensor:  # probabilities from 0 to 1 that sum to 1 along dim; shape and dtype of x
-    """exp(x) / sum(exp(x)), computed after the largest score is subtracted, so that exp cannot overflow.
+    """exp(x) / sum(exp(x)), computed after the largest score is subtracted, so that exp cannot
+    overflow.
 
-    A score of -inf gets the probability 0. As in torch, nan, +inf, or nothing but -inf along dim gives nan.
-    Raises ValueError for other dtypes than floats and for a dim that is not there, TypeError for what is no tensor. Source: Goodfellow et al., section 4.1.
-    """
+    A score of -inf gets the probability 0. As in torch, nan, +inf, or nothing but -inf along dim
+    gives nan. Raises ValueError for other dtypes than floats and for a dim that is not there,
+    TypeError for what is no tensor. Source: Goodfellow et al., section 4.1."""
     check_scores(x, dim)
     powers = (x - x.detach().amax(dim, keepdim=True)).exp()  # the largest is exp(0) = 1
     return powers / powers.sum(dim, keepdim=True)
@@ -32,11 +33,12 @@ def log_softmax(
     x: torch.Tensor,  # scores, floats of any shape
     dim: int = 1,  # the dimension that holds the classes
 ) -> torch.Tensor:  # log-probabilities, at most 0; shape and dtype of x
-    """x - log(sum(exp(x))), computed after the largest score is subtracted: exact where log(softmax(x)) would give -inf.
+    """x - log(sum(exp(x))), computed after the largest score is subtracted: exact where
+    log(softmax(x)) would give -inf.
 
     A score of -inf gets -inf. As in torch, nan, +inf, or nothing but -inf along dim gives nan.
-    Raises ValueError for other dtypes than floats and for a dim that is not there, TypeError for what is no tensor. Source: Blanchard, Higham and Higham, 2021.
-    """
+    Raises ValueError for other dtypes than floats and for a dim that is not there, TypeError for
+    what is no tensor. Source: Blanchard, Higham and Higham, 2021."""
     check_scores(x, dim)
     shifted = x - x.detach().amax(dim, keepdim=True)
     return shifted - shifted.exp().sum(dim, keepdim=True).log()
@@ -47,11 +49,12 @@ def nll_loss(
     target: torch.Tensor,  # int64 (N,): the right class of each row
     reduction: str = "mean",  # or "sum", or "none" for a loss per row
 ) -> torch.Tensor:  # nats: one number, or (N,) for "none"
-    """Negative log-likelihood: minus the log-probability of the right class. Where that is -inf, the loss is inf.
+    """Negative log-likelihood: minus the log-probability of the right class. Where that is -inf,
+    the loss is inf.
 
-    Raises ValueError when shapes, dtypes, labels or reduction do not fit, when log_probs are not log-probabilities (so it reads
-    their values, for which a GPU has to wait), and for the mean of no rows; TypeError for what is no tensor. Source: Goodfellow et al., section 5.5.
-    """
+    Raises ValueError when shapes, dtypes, labels or reduction do not fit, when log_probs are not
+    log-probabilities (so it reads their values, for which a GPU has to wait), and for the mean
+    of no rows; TypeError for what is no tensor. Source: Goodfellow et al., section 5.5."""
     check_log_probs(log_probs)
     check_target(log_probs, target)
     if reduction not in ("mean", "sum", "none"):
@@ -68,10 +71,11 @@ def cross_entropy(
     logits: torch.Tensor,  # (N, C): scores as they leave the last layer
     target: torch.Tensor,  # int64 (N,): the right class of each row
 ) -> torch.Tensor:  # nats: the mean over the batch, one number
-    """nll_loss(log_softmax(logits, dim=1), target). Raises ValueError when shapes, dtypes or labels do not fit.
+    """nll_loss(log_softmax(logits, dim=1), target). Raises ValueError when shapes, dtypes or labels
+    do not fit.
 
-    Takes logits. Log-probabilities give the same number; probabilities give a wrong one, and nothing can warn you.
-    """
+    Takes logits. Log-probabilities give the same number; probabilities give a wrong one, and
+    nothing can warn you."""
     return nll_loss(log_softmax(logits, dim=1), target)
 
 # %% ../nbs/05_loss.ipynb #efd99566
@@ -80,11 +84,11 @@ def numerical_gradient(
     x: torch.Tensor,  # float64, of any shape: where to measure
     eps: float = 1e-6,  # the step to each side
 ) -> torch.Tensor:  # the slope of f for each number of x; shape of x
-    """Central differences, (f(x + eps) - f(x - eps)) / (2 eps), one number of x at a time: 2 * x.numel() calls of f.
+    """Central differences, (f(x + eps) - f(x - eps)) / (2 eps), one number of x at a time: 2 *
+    x.numel() calls of f. At a kink, such as relu at 0, the result is between the two slopes.
 
-    Raises ValueError when x is not float64 (in float32 the rounding drowns the slope), when eps is not positive, and when f gives more
-    than one number; TypeError when x is no tensor. At a kink, such as relu at 0, the result is between the two slopes.
-    """
+    Raises ValueError when x is not float64 (in float32 the rounding drowns the slope), when eps is
+    not positive, and when f gives more than one number; TypeError when x is no tensor."""
     check_float64(x)
     if not real_number("eps", eps) > 0:
         raise ValueError(f"eps must be positive, got {eps}")
@@ -106,17 +110,19 @@ def check_gradient(
     x: torch.Tensor,  # float64, of any shape; best away from kinks
     eps: float = 1e-6,  # the step of the central differences
 ) -> float:  # the largest relative difference; below 1e-5 is good, above 1e-3 or nan is a mistake
-    """Compare autograd's gradient with central differences: |a - n| / max(|a|, |n|), the largest over the numbers of x.
+    """Compare autograd's gradient with central differences: |a - n| / max(|a|, |n|), the largest
+    over the numbers of x.
 
-    Slopes below a hundredth of the largest are measured against that hundredth, since rounding blurs them.
-    Raises ValueError as numerical_gradient does, and when the result of f is cut off from autograd.
-    """
+    Slopes below a hundredth of the largest are measured against that hundredth, since rounding
+    blurs them. Raises ValueError as numerical_gradient does, and when the result of f is cut off
+    from autograd."""
     numerical = numerical_gradient(f, x, eps)
     x = x.detach().clone().requires_grad_()
     value = f(x)
     if not isinstance(value, torch.Tensor) or not value.requires_grad:
         raise ValueError(
-            "the result of f is cut off from autograd: look for detach(), item(), numpy() or no_grad() in it"
+            "the result of f is cut off from autograd: "
+            "look for detach(), item(), numpy() or no_grad() in it"
         )
     (automatic,) = torch.autograd.grad(value, x, materialize_grads=True)
     size = torch.maximum(automatic.abs(), numerical.abs())

@@ -19,8 +19,8 @@ def check_input(
     x: torch.Tensor,  # what someone wants to feed to Net
     dtype: torch.dtype = torch.float32,  # of the network's weights
 ) -> None:
-    """Raises ValueError, naming what Net expects, when x is not a batch of normalized digits, and TypeError when it is
-    no tensor. N = 0 is a batch too."""
+    """Raises ValueError, naming what Net expects, when x is not a batch of normalized digits,
+    and TypeError when it is no tensor. N = 0 is a batch too."""
     got = ""
     if not isinstance(x, torch.Tensor):
         got = f"a {type(x).__name__}, not a tensor"
@@ -34,7 +34,8 @@ def check_input(
 
 # %% ../nbs/04_network.ipynb #5419d324
 class Net(nn.Module):
-    "Four convolutions and two linear layers: (N, 1, 28, 28) -> log-probabilities (N, 10), 593,200 parameters."
+    """Four convolutions and two linear layers: (N, 1, 28, 28) -> log-probabilities (N, 10),
+    593,200 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,8 +61,8 @@ class Net(nn.Module):
 def load_pretrained() -> Net:
     """The checkpoint that ships with the course, in eval mode, on the CPU.
 
-    How it was trained stands in weights/net.json, beside the weights: recipe, seed, and accuracy after every epoch.
-    """
+    How it was trained stands in weights/net.json, beside the weights: recipe, seed, and accuracy
+    after every epoch."""
     from safetensors.torch import load_file
 
     model = Net()
@@ -73,12 +74,12 @@ def trace(
     model: nn.Module,
     x: torch.Tensor,  # one batch
 ) -> dict[str, torch.Tensor]:  # "input", "conv1", "conv1.relu", ..., "fc2.log_softmax"
-    """A copy of every tensor on the way from input to output, by name, in the order of computing. A function's result is
-    named after the layer that it follows: "conv2.max_pool2d" is the pooling after conv2.
+    """A copy of every tensor on the way from input to output, by name, in the order of computing. A
+    function's result is named after the layer that it follows: "conv2.max_pool2d" is the pooling
+    after conv2.
 
-    The model runs once, without gradients, in the mode (train or eval) it is in. Raises TypeError when x is no tensor,
-    and what the model raises.
-    """
+    The model runs once, without gradients, in the mode (train or eval) it is in. Raises
+    TypeError when x is no tensor, and what the model raises."""
     check_type("x", x, torch.Tensor)
     start = x.detach().clone()
     with torch.no_grad():

@@ -18,15 +18,16 @@ def check_conv2d(
     stride: int,
     padding: int,
 ) -> None:
-    """Raises ValueError, with the shapes in question, for input that doesn't fit together, and TypeError, with the
-    argument's name, for what is no tensor or no whole number."""
+    """Raises ValueError, with the shapes in question, for input that doesn't fit together, and
+    TypeError, with the argument's name, for what is no tensor or no whole number."""
     check_type("x", x, torch.Tensor)
     check_type("weight", weight, torch.Tensor)
     whole_number("stride", stride, least=1)
     whole_number("padding", padding, least=0)
     if x.ndim != 4 or weight.ndim != 4:
         raise ValueError(
-            f"x must be (N, C, H, W) and weight (O, C, kh, kw), got {tuple(x.shape)} and {tuple(weight.shape)}"
+            "x must be (N, C, H, W) and weight (O, C, kh, kw), "
+            f"got {tuple(x.shape)} and {tuple(weight.shape)}"
         )
     if not x.is_floating_point() or x.dtype != weight.dtype:
         raise ValueError(
@@ -38,7 +39,8 @@ def check_conv2d(
         check_type("bias", bias, torch.Tensor)
         if bias.shape != weight.shape[:1] or bias.dtype != x.dtype:
             raise ValueError(
-                f"bias must be {x.dtype} ({len(weight)},), one number a kernel, got {bias.dtype} {tuple(bias.shape)}"
+                f"bias must be {x.dtype} ({len(weight)},), one number a kernel, "
+                f"got {bias.dtype} {tuple(bias.shape)}"
             )
     h, w = x.shape[2:]
     kh, kw = weight.shape[2:]
@@ -53,8 +55,8 @@ def check_pool2d(
     kernel_size: int,
     stride: int,
 ) -> None:
-    """Raises ValueError when blocks of kernel_size x kernel_size don't fit x, and TypeError, with the argument's name, for
-    what is no tensor or no whole number."""
+    """Raises ValueError when blocks of kernel_size x kernel_size don't fit x, and TypeError,
+    with the argument's name, for what is no tensor or no whole number."""
     check_type("x", x, torch.Tensor)
     whole_number("kernel_size", kernel_size, least=1)
     whole_number("stride", stride, least=1)

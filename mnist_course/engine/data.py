@@ -45,7 +45,8 @@ def check_digits(
     images: torch.Tensor,  # should be uint8 (N, 28, 28)
     labels: torch.Tensor,  # should be whole numbers from 0 to 9 (N,)
 ) -> None:
-    "Raises TypeError when one of the two isn't a tensor, and DataError when they don't fit together."
+    """Raises TypeError when one of the two isn't a tensor, and DataError when they don't fit
+    together."""
     check_type("images", images, torch.Tensor)
     check_type("labels", labels, torch.Tensor)
     if images.dtype != torch.uint8 or images.ndim != 3:
@@ -63,8 +64,9 @@ def check_digits(
 def read_raw(
     path: str | Path,  # an IDX file of unsigned bytes, gzipped or not
 ) -> bytes:  # the header and the values
-    """The bytes of an IDX file, unpacked. Raises DataError when the packing is damaged, when the bytes aren't IDX, or when
-    the file ends inside its header, and OSError when there's no such file."""
+    """The bytes of an IDX file, unpacked. Raises DataError when the packing is damaged, when the
+    bytes aren't IDX, or when the file ends inside its header, and OSError when there's no such
+    file."""
     path = Path(path)
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
@@ -93,7 +95,8 @@ MIRRORS = {
 
 
 def _ask(url: str, seconds: float) -> Future[bool]:
-    "Ask in the background whether an address has its file. The answer is an OSError where nobody answers."
+    """Ask in the background whether an address has its file. The answer is an OSError where
+    nobody answers."""
     import pooch
 
     answer: Future[bool] = Future()
@@ -113,7 +116,8 @@ def _reachable(
     urls: list[str],  # where the same file may be had
     seconds: float,  # how long to wait for a first answer
 ) -> list[str]:
-    "The addresses worth trying, first those that said that they have the file. Empty when none answers in time."
+    """The addresses worth trying, first those that said that they have the file. Empty when none
+    answers in time."""
     asked = {_ask(url, seconds): url for url in urls}
     deadline = time.monotonic() + seconds
     waiting = set(asked)
@@ -165,7 +169,8 @@ def _wanted(
     folder: Path,  # DATASET/raw
     dataset: str,
 ) -> dict[str, str]:  # name -> MD5 sum
-    "The gz files to fetch: damaged ones, and those that are missing unless the unpacked file is there."
+    """The gz files to fetch: damaged ones, and those that are missing unless the unpacked file
+    is there."""
     wanted = {}
     for stem, md5 in zip(STEMS, MD5[dataset], strict=True):
         path = folder / f"{stem}.gz"
@@ -180,8 +185,9 @@ def download(
     dataset: str = "MNIST",
     timeout: float = 20,  # seconds without an answer
 ) -> Path:  # the root
-    """Download what is missing or damaged into root/DATASET/raw. Safe when several processes start at once: one
-    downloads, the others wait. Raises DataError when no mirror answers or the folder can't be written."""
+    """Download what is missing or damaged into root/DATASET/raw. Safe when several processes
+    start at once: one downloads, the others wait. Raises DataError when no mirror answers or the
+    folder can't be written."""
     import filelock
 
     root = Path(root).expanduser() if root else cache_folder()
@@ -212,17 +218,19 @@ _failed: dict[str, str] = {}  # dataset -> why its download failed
 
 
 def _sample_files(dataset: str) -> dict[str, Path]:
-    "The files of the sample that ships with the package. Raises DataError for other datasets than MNIST."
+    """The files of the sample that ships with the package. Raises DataError for other datasets
+    than MNIST."""
     if dataset != "MNIST":
         raise DataError(
-            f'the sample holds MNIST only; for {dataset} use source="download", or give its folder as root'
+            f'the sample holds MNIST only; for {dataset} use source="download", '
+            "or give its folder as root"
         )
     return find_files(asset("sample"))
 
 
 def _cached_files(dataset: str) -> dict[str, Path]:
-    """The files in the user's cache, after a download of what is missing. Where the download fails, a DataError, or
-    MNIST's sample with a warning."""
+    """The files in the user's cache, after a download of what is missing. Where the download
+    fails, a DataError, or MNIST's sample with a warning."""
     found = find_files(cache_folder(), dataset)
     if set(found) != set(STEMS):
         for path in found.values():
@@ -243,9 +251,12 @@ def _cached_files(dataset: str) -> dict[str, Path]:
 
 def _warn_of_the_sample(error: DataError) -> None:
     "Tell whoever called load_mnist, in one line, that they got the sample, and why."
-    more = 'for all 70,000, load_mnist(source="download") online, or name their folder in MNIST_COURSE_DATA'
-    text = f"Using the sample, 10,000 + 2,000 digits: {str(error)[:180]}; {more}."
-    warnings.warn(text, CourseWarning, stacklevel=5)  # past data_files and load_mnist
+    warnings.warn(
+        f"Using the sample, 10,000 + 2,000 digits: {str(error)[:180]}; for all 70,000, "
+        'load_mnist(source="download") online, or name their folder in MNIST_COURSE_DATA.',
+        CourseWarning,
+        stacklevel=5,  # past data_files and load_mnist
+    )
 
 # %% ../../nbs/engine/01_data.ipynb #db34dedb
 def data_files(
@@ -253,8 +264,9 @@ def data_files(
     dataset: str = "MNIST",
     source: str = "auto",
 ) -> dict[str, Path]:  # stem -> file
-    """The four files that `load_mnist` reads, checked. Looks in `root`, in the folder or for the sample that
-    MNIST_COURSE_DATA names, and in the user's cache; downloads into that cache; falls back on the sample, with a warning.
+    """The four files that `load_mnist` reads, checked. Looks in `root`, in the folder or for the
+    sample that MNIST_COURSE_DATA names, and in the user's cache; downloads into that cache; falls
+    back on the sample, with a warning.
 
     Raises what load_mnist raises."""
     if dataset not in tuple(MD5):

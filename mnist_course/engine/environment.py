@@ -105,7 +105,8 @@ def _version_numbers(
 def check_package(
     name: str,  # the package, as it is imported and installed
 ) -> Finding:
-    "An installed package and its version; ok when it's at least the oldest that the course works with."
+    """An installed package and its version; ok when it's at least the oldest that the course
+    works with."""
     try:
         found = version(name)
     except PackageNotFoundError:
@@ -116,7 +117,8 @@ def check_package(
 
 # %% ../../nbs/engine/00_start_here.ipynb #2b8f25ae
 def available_devices() -> dict[str, int]:
-    "How many devices of each kind this machine has, the best kind first: cuda, mps, cpu. Kinds that it lacks are left out."
+    """How many devices of each kind this machine has, the best kind first: cuda, mps, cpu. Kinds
+    that it lacks are left out."""
     import torch
 
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -126,7 +128,8 @@ def available_devices() -> dict[str, int]:
 
 
 def check_device() -> Finding:
-    "The device that the lessons compute on, after it has added four ones. Raises whatever torch raises when it can't."
+    """The device that the lessons compute on, after it has added four ones. Raises whatever
+    torch raises when it can't."""
     import torch
 
     device = next(iter(available_devices()))
@@ -147,7 +150,8 @@ def check_files() -> Finding:
 
 
 def check_data() -> Finding:
-    "Which digits `load_mnist()` would use, looked up without a download. Raises DataError when they're damaged."
+    """Which digits `load_mnist()` would use, looked up without a download. Raises DataError when
+    they're damaged."""
     return Finding("data", True, describe_source())
 
 
@@ -172,7 +176,8 @@ def check_writable(
 def doctor(
     folder: str | Path = ".",  # the folder that you work in
 ) -> Report:
-    "Look at everything that the lessons need: a table with what to do about each line marked FIX. Never raises."
+    """Look at everything that the lessons need: a table with what to do about each line marked
+    FIX. Never raises."""
     packages = ("torch", "torchvision", "matplotlib", "jupyterlab")
     again = "pip install --force-reinstall "
     asked = os.environ.get("MNIST_COURSE_DATA")

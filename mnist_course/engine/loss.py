@@ -16,7 +16,8 @@ def _refusal(
     wanted: str,  # such as "x must be a tensor of floats"
     advice: str = "",
 ) -> Exception:
-    "The error that says what was wanted and what came: a TypeError when that is no tensor, else a ValueError."
+    """The error that says what was wanted and what came: a TypeError when that is no tensor,
+    else a ValueError."""
     if isinstance(value, torch.Tensor):
         return ValueError(f"{wanted}, got {value.dtype}{advice}")
     return TypeError(f"{wanted}, got {type(value).__name__}{advice}")
@@ -26,13 +27,15 @@ def check_scores(
     x: torch.Tensor,  # what someone wants the softmax of
     dim: int = 1,
 ) -> None:
-    "Raises ValueError, saying what to do, when x holds no floats or nothing along dim, and TypeError when it is no tensor."
+    """Raises ValueError, saying what to do, when x holds no floats or nothing along dim, and
+    TypeError when it is no tensor."""
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         advice = ": torch.tensor(...).float() makes one"
         raise _refusal(x, "x must hold scores, a tensor of floats", advice)
     if not -x.ndim <= whole_number("dim", dim) < x.ndim:
         raise ValueError(
-            f"shape {tuple(x.shape)} has no dim={dim}: the scores of one digit, (10,), become a batch with x[None]"
+            f"shape {tuple(x.shape)} has no dim={dim}: the scores of one digit, (10,), "
+            "become a batch with x[None]"
         )
     if not x.shape[dim]:
         raise ValueError(f"shape {tuple(x.shape)} holds no scores along dim={dim}")
@@ -42,7 +45,8 @@ def check_target(
     log_probs: torch.Tensor,  # (N, C)
     target: torch.Tensor,  # what someone gives as the labels
 ) -> None:
-    "Raises ValueError unless target holds a class number from 0 to C - 1 for each row, and TypeError when it is no tensor."
+    """Raises ValueError unless target holds a class number from 0 to C - 1 for each row, and
+    TypeError when it is no tensor."""
     if not isinstance(target, torch.Tensor) or target.dtype != torch.int64:
         advice = ": whole numbers become int64 with target.long()"
         raise _refusal(target, "target must be a tensor of int64 class numbers", advice)
@@ -58,7 +62,8 @@ def check_target(
 def check_log_probs(
     log_probs: torch.Tensor,  # what someone gives as log-probabilities
 ) -> None:
-    "Raises ValueError, naming the likely cause, unless exp(log_probs) sums to 1 in each row, and TypeError when it is no tensor. Lets nan pass."
+    """Raises ValueError, naming the likely cause, unless exp(log_probs) sums to 1 in each row,
+    and TypeError when it is no tensor. Lets nan pass."""
     wanted = "log_probs must be floats (N, C), a row for each digit"
     if not isinstance(log_probs, torch.Tensor):
         raise _refusal(log_probs, wanted)
@@ -80,6 +85,7 @@ def check_log_probs(
 
 # %% ../../nbs/engine/05_loss.ipynb #32540164
 def check_float64(x: torch.Tensor) -> None:
-    "Raises ValueError when x isn't float64, in which slopes can be measured, and TypeError when it is no tensor."
+    """Raises ValueError when x isn't float64, in which slopes can be measured, and TypeError
+    when it is no tensor."""
     if not isinstance(x, torch.Tensor) or x.dtype != torch.float64:
         raise _refusal(x, "x must be float64", ": x.double() makes it so")
