@@ -21,7 +21,7 @@ _all_ = ["Clue", "Diagnosis"]
 
 # %% ../nbs/11_bug_museum.ipynb #800b0717
 def check_labels_fit(case: Case) -> Clue:
-    "FIX 'shuffled labels' unless mean images of one half of the digits name most of the other half."
+    "FIX 'shuffled labels' unless mean images of one half of the digits name the other half."
     x, y = case.x.float().flatten(1), case.y
     half = len(y) // 2
     kinds = y[:half].unique()

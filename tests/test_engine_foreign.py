@@ -9,7 +9,7 @@ from mnist_course.engine.foreign import (
     _SIDE,
     _WAYS,
     CLEAN_KINDS,
-    KINDS,
+    DIGIT_KINDS,
     NON_DIGIT_KINDS,
     _curve,
     _draw_lines,
@@ -42,7 +42,7 @@ def test_every_kind_and_digit_has_its_share():
     digits = foreign_digits(200)
     counts = {
         kind: [sum(p.label == digit for p in digits if p.kind == kind) for digit in range(10)]
-        for kind in KINDS
+        for kind in DIGIT_KINDS
     }
     assert set(map(tuple, counts.values())) == {(2,) * 10}
     assert all(p.image.shape == (_SIDE, _SIDE) and p.image.dtype == np.uint8 for p in digits)
@@ -81,7 +81,7 @@ def test_a_pen_is_as_wide_as_it_says():
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DIGIT_KINDS)
 def test_digits_from_elsewhere_are_read(net, kind):
     digits = foreign_digits(50, seed=9, kinds=[kind])
     said = look(net, torch.cat([prepare(p.image) for p in digits]))["output"].argmax(1)

@@ -17,7 +17,7 @@ from torch import nn
 from mnist_course.data import load_mnist, normalize
 from mnist_course.engine.predict import ReferenceStatistics, load_reference
 from mnist_course.model import Net, load_pretrained
-from mnist_course.predict import STEPS, center, crop, predict, prepare, resize, steps, to_ink
+from mnist_course.predict import STEP_NAMES, center, crop, predict, prepare, resize, steps, to_ink
 
 
 @pytest.fixture(scope="module")
@@ -448,7 +448,7 @@ def test_a_step_can_be_left_out():
         (260, 240), Image.Transform.AFFINE, (1, 0, -50, 0, 1, -20), fillcolor=255
     )
     whole = steps(image)
-    for step in STEPS:
+    for step in STEP_NAMES:
         assert steps(image, skip={step})["centered"].shape == (28, 28)
     assert (
         steps(image, skip="ink")["ink"].mean() > 0.5

@@ -72,7 +72,7 @@ def verdict(check: str, fault: str, found: bool, seen: str) -> Clue:
 
 # %% ../../nbs/engine/11_bug_museum.ipynb #8bb5531a
 class Diagnosis(list[Clue]):
-    "The clues of a diagnosis, causes before consequences. Prints as text, and as a table in a notebook."
+    "Clues, causes before consequences. Prints as text, and as a table in a notebook."
 
     @property
     def faults(self) -> list[str]:

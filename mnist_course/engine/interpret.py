@@ -263,7 +263,7 @@ def plot_heat(
     columns: int = 5,
     sees: tuple[float, float] | None = None,  # (field, jump) in pixels: where each number looks
 ) -> DescribedFigure:
-    """Maps over the outlines of their digits, each on a scale of its own, whose end is in the title.
+    """Maps over the outlines of their digits, each on its own scale, whose end is in the title.
 
     Without `sees`, a map is stretched over its image. Raises ValueError for other shapes.
     """

@@ -276,8 +276,8 @@ def look(
     model: nn.Module,
     x: torch.Tensor,  # float32 (N, 1, 28, 28), normalized
 ) -> dict[str, torch.Tensor]:
-    """What a model says of N digits, and what a Net makes of them on the way: "output" (N, 10); of a
-    Net also "conv3", each map's mean (N, 128), "fc1" (N, 50) and the logits, "fc2" (N, 10).
+    """What a model says of N digits, "output" (N, 10), and what a Net makes of them on the way:
+    "conv3", each map's mean (N, 128), "fc1" (N, 50) and the logits, "fc2" (N, 10).
 
     All on the CPU, in float32. The model is left as it was.
     """
@@ -306,8 +306,8 @@ def reliability(
     labels: torch.Tensor,  # int64 (N,)
     bins: int = 10,  # of equal width, from 0 to 1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Confidence (the mean of the highest probability), accuracy (the fraction of right answers) and
-    the number of digits in each bin, each (bins,); NaN in a bin without digits.
+    """Confidence (the mean of the highest probability), accuracy (the fraction of right answers)
+    and the number of digits in each bin, each (bins,); NaN in a bin without digits.
 
     Raises ValueError for other shapes, and without digits or bins.
     """
