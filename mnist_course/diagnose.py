@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from .optim import keep_random, smooth
+from .engine.optim import keep_random, smooth
 from .training import COLUMNS, History
 
 # %% ../nbs/11_bug_museum.ipynb #5cd255ab

@@ -21,9 +21,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from .arithmetic import conv2d_macs, linear_macs
+from .engine.optim import check_settings
 from .figure import BLUE, DescribedFigure
 from .model import Net
-from .optim import check_settings, sgd_direction
+from .optim import sgd_direction
 from .training import PRECISIONS, Recipe, check_labels, kaiming_weights
 
 # %% ../nbs/13_faster.ipynb #a03d9e15
