@@ -26,7 +26,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from .engine.optim import keep_random, smooth
-from .training import COLUMNS, History
+from .engine.training import COLUMNS
+from .training import History
 
 # %% ../nbs/11_bug_museum.ipynb #5cd255ab
 ADVICE = {

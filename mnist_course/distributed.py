@@ -30,18 +30,22 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DistributedDataParallel
 
 from .base import asset, short, write_json
+from .engine.optim import random_states
+from mnist_course.engine.training import (
+    Run,
+    check_request,
+    first_history,
+    forward_loss,
+    restore,
+    run_settings,
+)
 from .environment import default_device
 from .model import Net
 from mnist_course.training import (
     DivergedError,
     History,
     Recipe,
-    check_request,
-    first_history,
     fit,
-    forward_loss,
-    random_states,
-    restore,
     run_epochs,
     seed_recipe,
     train,
@@ -349,6 +353,7 @@ def fit_together(
     settings: dict | None = None,
 ) -> History:  # the same in every process
     "`fit` for a team. A run that n processes began can be gone on with by any other number."
+    recipe = replace(recipe, precision=precision)
     if team.size == 1:
         return fit(
             model,
@@ -357,35 +362,21 @@ def fit_together(
             recipe=recipe,
             checkpoint=checkpoint,
             resume=resume,
-            precision=precision,
             settings=settings,
         )
-    shared, settings = (
-        team.share(model, recipe.forward),
-        {**(settings or {}), "precision": precision},
-    )
+    shared = team.share(model, recipe.forward_pass)
     recipe = replace(recipe, forward=shared.train_forward)
     team.every(lambda: check_request(shared, loaders[0], recipe, epochs))
+    made_with = run_settings(recipe, loaders[0], settings)
     history = team.agree(
-        lambda: first_history(
-            checkpoint if resume else None, model, loaders[0], recipe, epochs, settings
-        )
+        lambda: first_history(checkpoint, resume, model, loaders[0], recipe, epochs, made_with)
     )
     parts = {"model": model, "optimizer": recipe.optimizer} | (
         {"scheduler": recipe.scheduler} if recipe.scheduler is not None else {}
     )
     start_alike(team, parts, loaders[0])
-    run_epochs(
-        shared,
-        loaders,
-        recipe,
-        history,
-        epochs,
-        checkpoint if team.first else None,
-        precision,
-        progress=team.first,
-    )
-    return history
+    written = checkpoint if team.first else None
+    return run_epochs(Run(shared, *loaders, recipe, epochs, history, written, team.first))
 
 # %% ../nbs/workshop/distributed.ipynb #a1d5c008
 MARKS = (
@@ -421,6 +412,7 @@ def time_steps(
             note()
             return result
 
+        recipe = Recipe(recipe.optimizer, forward=noted)
         model.register_forward_hook(note)
         recipe.optimizer.register_step_pre_hook(note)
         recipe.optimizer.register_step_post_hook(note)
@@ -430,7 +422,7 @@ def time_steps(
         ) -> tuple[list, float]:  # [process][step][point in time]; seconds of one core for a step
             marks.clear()
             start = time.process_time()
-            train(shared, [batch] * (steps + 3), recipe.optimizer, progress=False, forward=noted)
+            train(shared, [batch] * (steps + 3), recipe=recipe, progress=False)
             work = (time.process_time() - start) / (steps + 3)
             return team.collect(marks[3:]), sum(team.collect(work))  # the first steps warm up
 

@@ -31,10 +31,10 @@ from torch import nn
 from . import __version__
 from .base import write_atomically
 from .data import MEAN, STD, DigitDataset, normalize
+from .engine.training import check_same_network
 from .model import Net
 from .plotting import accuracy_interval, worst_mistakes
 from .predict import expected_calibration_error, judge, load_familiar, look, reliability
-from .training import check_same_network
 
 # %% ../nbs/14_ship_it.ipynb #8c9d04de
 FORMAT = "mnist_course weights 1"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPERATIONS', 'SHAPES', 'SHARE', 'REST', 'SMALL', 'wait_for_gpu', 'fair_seconds', 'where_time_goes', 'plot_parts',
            'forward_macs', 'step_macs', 'matmul_rate', 'middle', 'fast_log_probs', 'fast_weights', 'faster_precision',
-           'orthogonal', 'Muon', 'plan', 'FastForward', 'fast_recipe', 'ahead']
+           'orthogonal', 'Muon', 'plan', 'FastForward', 'fast_start', 'check_net', 'fast_recipe', 'ahead']
 
 # %% ../nbs/13_faster.ipynb #52e0c7d4
 import functools
@@ -22,10 +22,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from .arithmetic import conv2d_macs, linear_macs
 from .engine.optim import check_settings
+from .engine.training import PRECISIONS, check_labels
 from .figure import BLUE, DescribedFigure
 from .model import Net
 from .optim import sgd_direction
-from .training import PRECISIONS, Recipe, check_labels, kaiming_weights
+from .training import Recipe, kaiming_weights, register_recipe
 
 # %% ../nbs/13_faster.ipynb #a03d9e15
 def wait_for_gpu() -> None:
@@ -313,18 +314,30 @@ class FastForward:
         )  # the softmax of log-probabilities is what it was
 
 # %% ../nbs/13_faster.ipynb #92a4d7e5
+def fast_start(model: nn.Module) -> None:
+    "The initial weights of the fast recipe, in the layout it computes in. Raises ValueError for a network other than Net."
+    check_net(model).to(memory_format=torch.channels_last)
+    fast_weights(model)
+
+
+def check_net(model: nn.Module) -> Net:
+    "The same model. Raises ValueError for a network other than Net: the plan is made for its layers."
+    if not isinstance(model, Net):
+        raise ValueError(
+            f'the fast recipe is made for Net, got a {type(model).__name__}: recipe="one-cycle" takes any network'
+        )
+    return model
+
+
+@register_recipe("fast", batch_size=128, initialize=fast_start)
 def fast_recipe(
-    model: nn.Module,  # a Net; gets new initial weights
+    model: nn.Module,  # a Net; its weights stay as they are: `fast_start` draws those to begin with
     steps: int,  # batches an epoch, meant for batches of 128
     epochs: int = 1,
 ) -> Recipe:
     """The recipe of lesson 13: a share of the digits, one cycle of Muon, small pictures first, early layers at rest when they have found their kernels,
     in the precision that is faster here. Raises ValueError for a network other than Net: the plan is made for its layers."""
-    if not isinstance(model, Net):
-        raise ValueError(
-            f'the fast recipe is made for Net, got a {type(model).__name__}: recipe="one-cycle" takes any network'
-        )
-    fast_weights(model.to(memory_format=torch.channels_last))
+    model = check_net(model).to(memory_format=torch.channels_last)
     matrices = [model.conv2.weight, model.conv3.weight, model.conv4.weight, model.fc1.weight]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
     optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}], momentum=0.8)
@@ -339,6 +352,7 @@ def fast_recipe(
         FastForward(schedule),
         SHARE,
         faster_precision(next(model.parameters()).device.type),
+        epochs=epochs,
     )
 
 # %% ../nbs/13_faster.ipynb #f19c7b52

@@ -25,10 +25,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .base import asset
 from .data import BatchLoader, DigitDataset
+from .engine.training import check_labels, diverged, forward_loss
 from .environment import default_device, seed_everything
 from .figure import BLUE, ORANGE, DescribedFigure
 from .model import check_input
-from .training import ADVICE, DivergedError, check_labels, forward_loss, kaiming_weights
+from .training import kaiming_weights
 
 # %% ../nbs/12_better.ipynb #01e8c067
 def draw(
@@ -223,7 +224,7 @@ def train_step(
     log_probs, y, _ = forward_loss(model, x, y, precision)
     loss = smoothed_loss(log_probs.float(), y, smoothing)
     if not math.isfinite(loss.item()):
-        raise DivergedError(f"the loss is {loss.item()}. {ADVICE}")
+        raise diverged(f"the loss is {loss.item()}")
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -42,8 +42,6 @@ from mnist_course.zoo import (
     train_plan,
 )  # fmt: skip
 
-test.__test__ = False
-
 
 def count(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from ..base import asset, this_machine, write_json
 from ..data import BatchLoader, DigitDataset, load_mnist
+from ..engine.training import PRECISIONS
 from ..environment import seed_everything
 from mnist_course.fast import (
     ahead,
@@ -36,7 +37,7 @@ from mnist_course.fast import (
     wait_for_gpu,
 )
 from ..model import Net
-from ..training import PRECISIONS, History, make_recipe, test, train
+from ..training import History, Recipe, initial_weights, make_recipe, test, train
 
 # %% ../../nbs/workshop/benchmark.ipynb #4c6fd18a
 def machine() -> dict:
@@ -72,12 +73,11 @@ def fast_run(
     "The fast recipe, in batches of 128, from fresh weights to the end."
     seed_everything(seed)
     model, loader = Net().to(device), BatchLoader(digits, 128, shuffle=True)
+    initial_weights("fast", model)
     recipe = make_recipe("fast", model, len(loader), 1)
     batches = islice(ahead(loader, device), recipe.steps(len(loader)))
     start = time.perf_counter()
-    train(
-        model, batches, recipe.optimizer, recipe.scheduler, recipe.precision, False, recipe.forward
-    )
+    train(model, batches, recipe=recipe, progress=False)
     wait_for_gpu()
     return time.perf_counter() - start, model
 
@@ -153,7 +153,9 @@ def step_job(digits: DigitDataset, batches: int, change: int, precision: str) ->
     "64 times `batches` digits of training with the first `change` of the changes, as a job to time. Each call goes on with the same network."
     torch.manual_seed(0)
     model, size = Net(), 128 if change >= 4 else 64
-    recipe = make_recipe("fast" if change >= 7 else "seed", model, 400, 20)
+    name = "fast" if change >= 7 else "seed"
+    initial_weights(name, model)
+    recipe = make_recipe(name, model, 400, 20)
     if change >= 7:
         recipe.optimizer.dtype = PRECISIONS[precision]
     model.to(memory_format=torch.channels_last if change >= 2 else torch.contiguous_format)
@@ -176,15 +178,9 @@ def step_job(digits: DigitDataset, batches: int, change: int, precision: str) ->
             )
         return log_probs, y, torch.nn.functional.nll_loss(log_probs.float(), y)
 
-    return lambda: train(
-        model,
-        islice(loader, 64 * batches // size),
-        recipe.optimizer,
-        None,
-        precision,
-        False,
-        forward,
-    )
+    plain = Recipe(recipe.optimizer, forward=forward, precision=precision)  # one learning rate
+    part = 64 * batches // size
+    return lambda: train(model, islice(loader, part), recipe=plain, progress=False)
 
 
 CHANGES = (  # each on top of those before it
@@ -356,11 +352,11 @@ def part_compile(data: tuple[DigitDataset, DigitDataset], rounds: int, quick: bo
 def gpu_steps(digits: DigitDataset, size: int, precision: str, steps: int) -> Callable[[], None]:
     "So many training steps of the seed's recipe on a GPU, with digits that lie there already, as a job to time."
     model = Net().to("cuda")
-    optimizer = make_recipe("seed", model, 400, 20).optimizer
+    recipe = Recipe(make_recipe("seed", model, 400, 20).optimizer, precision=precision)
     loader = BatchLoader(
         DigitDataset(digits.images.to("cuda"), digits.labels.to("cuda")), size, shuffle=True
     )
-    return lambda: train(model, islice(loader, steps), optimizer, None, precision, False)
+    return lambda: train(model, islice(loader, steps), recipe=recipe, progress=False)
 
 
 def part_gpu(data: tuple[DigitDataset, DigitDataset], rounds: int, quick: bool) -> dict:

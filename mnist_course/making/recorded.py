@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -49,7 +50,14 @@ from mnist_course.export import (
 )
 from ..model import Net, load_pretrained
 from ..predict import class_distance, class_statistics, look, predict
-from ..training import RECIPES, fit, save_weights, test, versions
+from mnist_course.training import (
+    fit,
+    initial_weights,
+    make_recipe,
+    save_weights,
+    test,
+    versions,
+)
 from ..zoo import NETWORKS, VARIANTS, Plan, draw, random_affine, train_plan
 
 # %% ../../nbs/workshop/recorded.ipynb #1ce3b886
@@ -101,7 +109,7 @@ def record_run(
     train_set, test_set = load_mnist(data)
     loaders = make_loaders(train_set, test_set)
     model = Net().to(default_device(), memory_format=torch.channels_last)
-    recipe = RECIPES["seed"](model, len(loaders[0]), epochs)
+    recipe = make_recipe("seed", model, len(loaders[0]), epochs)
     settings = {
         "recipe": "seed",
         "seed": seed,
@@ -112,11 +120,15 @@ def record_run(
     }
     settings["data"] = f"MNIST, {len(train_set):,} + {len(test_set):,}"
     checkpoint = Path("runs") / f"reference-{seed}-{precision}.pt"
-    optimizer, scheduler = recipe.optimizer, recipe.scheduler
     history = fit(
-        model, *loaders, optimizer, scheduler, epochs, recipe.step_every,
-        checkpoint=checkpoint, resume=checkpoint.exists(), precision=precision, settings=settings,
-    )  # fmt: skip
+        model,
+        *loaders,
+        epochs=epochs,
+        recipe=replace(recipe, precision=precision),
+        checkpoint=checkpoint,
+        resume=True,
+        settings=settings,
+    )
     history.save(asset("runs", f"seed-{seed}-{precision}.json"))
 
 # %% ../../nbs/workshop/recorded.ipynb #f0568637
@@ -131,17 +143,10 @@ def record_weights(
     train_set, test_set = load_mnist(data)
     train_loader = BatchLoader(train_set, 64, shuffle=True, transform=random_affine)
     model = Net().to(default_device(), memory_format=torch.channels_last)
-    recipe = RECIPES["one-cycle"](model, len(train_loader), epochs)
-    history = fit(
-        model,
-        train_loader,
-        BatchLoader(test_set, 1000),
-        recipe.optimizer,
-        recipe.scheduler,
-        epochs,
-        "batch",
-        precision=precision,
-    )
+    initial_weights("one-cycle", model)
+    recipe = make_recipe("one-cycle", model, len(train_loader), epochs)
+    recipe = replace(recipe, precision=precision)
+    history = fit(model, train_loader, BatchLoader(test_set, 1000), epochs=epochs, recipe=recipe)
     history.settings = {
         "recipe": "one-cycle with random_affine",
         "seed": seed,
