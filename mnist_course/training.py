@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['train', 'test', 'seed_recipe', 'kaiming_weights', 'one_cycle_recipe', 'run_epochs', 'fit', 'RECIPES', 'DivergedError',
-           'History', 'Recipe', 'initial_weights', 'load_checkpoint', 'load_weights', 'make_recipe', 'register_recipe',
-           'save_checkpoint', 'save_weights', 'versions']
+           'History', 'Recipe', 'initial_weights', 'load_checkpoint', 'load_weights', 'make_recipe', 'save_checkpoint',
+           'save_weights', 'versions']
 
 # %% ../nbs/07_training.ipynb #acba0a09
 from pathlib import Path
@@ -42,16 +42,14 @@ from mnist_course.engine.training import (  # noqa: F401 (some are for other roo
 )
 
 _all_ = ["RECIPES", "DivergedError", "History", "Recipe", "initial_weights", "load_checkpoint"]
-_all_ += ["load_weights", "make_recipe", "register_recipe", "save_checkpoint", "save_weights"]
-_all_ += ["versions"]
+_all_ += ["load_weights", "make_recipe", "save_checkpoint", "save_weights", "versions"]
 
 # %% ../nbs/07_training.ipynb #adca9be4
 def train(
     model: nn.Module,  # gives log-probabilities (N, classes), or what loss_fn takes
     loader: Batches,
     optimizer: torch.optim.Optimizer | None = None,  # or a recipe
-    batch_scheduler: Scheduler
-    | None = None,  # stepped after each BATCH; one for epochs goes to `fit`
+    batch_scheduler: Scheduler | None = None,  # stepped after each BATCH, not epoch
     loss_fn: LossFn = F.nll_loss,
     progress: bool = True,  # a live bar, where somebody is looking
     recipe: Recipe | None = None,  # in place of optimizer and schedule
@@ -87,8 +85,9 @@ def test(
     with evaluating(model):
         for x, y in loader:
             scores, y, loss = forward_loss(model, x, y, precision, loss_fn)
-            check_not_negative(loss.item(), loss_fn)
-            average.add(loss.item(), scores, y)
+            value = loss.item()
+            check_not_negative(value, loss_fn)
+            average.add(value, scores, y)
     return average.result()
 
 

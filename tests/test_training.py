@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-from training_runs import Interrupt, curves, few, run, small_net
+from training_runs import Interrupt, curves, few, run, small_net, values
 
 import mnist_course.engine.training as engine
+from mnist_course.base import CourseError
 from mnist_course.data import BatchLoader, DigitDataset
 from mnist_course.environment import seed_everything
 from mnist_course.model import Net
@@ -18,7 +19,10 @@ from mnist_course.training import (
     History,
     Recipe,
     fit,
+    initial_weights,
+    make_recipe,
     one_cycle_recipe,
+    register_recipe,
     seed_recipe,
     test,
     train,
@@ -212,7 +216,166 @@ def test_no_bar_where_nobody_looks(digits, capsys, monkeypatch):
     assert "train" in out and out.endswith("\r") and not out.split("\r")[-2].strip() and not err
 
 
+# models that do not give log-probabilities
+
+
+def blobs(n: int = 300) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    "Batches of points in four classes, by the signs of two numbers: not pictures, and soon learned."
+    x = torch.randn(n, 6, generator=torch.Generator().manual_seed(0))
+    y = 2 * (x[:, 0] > 0).long() + (x[:, 1] > 0).long()
+    return list(zip(x.split(32), y.split(32), strict=True))
+
+
+def net_with(*end: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 4), *end)
+
+
+@pytest.mark.parametrize("end", [(), (nn.Softmax(dim=1),)], ids=["logits", "probabilities"])
+@pytest.mark.parametrize("loss_fn", [nn.functional.nll_loss, nn.NLLLoss()])
+def test_a_negative_loss_is_refused_with_words(end, loss_fn):
+    model, batches = net_with(*end), blobs()
+    parts = model, batches, torch.optim.Adam(model.parameters(), 1e-2)
+    with pytest.raises(ValueError, match=r"log_softmax\(dim=1\), or pass loss_fn=F.cross_entropy"):
+        fit(parts[0], batches, *parts[1:], loss_fn=loss_fn, epochs=3, progress=False)
+    with pytest.raises(ValueError, match="the loss is negative"):
+        train(*parts, loss_fn=loss_fn)
+    with pytest.raises(ValueError, match="the loss is negative"):
+        test(model, batches, loss_fn)
+
+
+@pytest.mark.parametrize("loss_fn", [nn.functional.cross_entropy, nn.CrossEntropyLoss()])
+def test_a_model_that_gives_logits_learns_with_a_loss_of_its_own(loss_fn):
+    model, batches = net_with(), blobs()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    history = fit(model, batches, batches, optimizer, epochs=8, loss_fn=loss_fn, progress=False)
+    assert history.test_acc[-1] > 0.9 and history.train_loss[-1] < 0.5 * history.train_loss[0]
+    loss, accuracy = train(model, batches, optimizer, loss_fn=loss_fn)
+    assert test(model, batches, loss_fn)[0] < loss and accuracy > 0.9
+
+
+def test_a_loss_that_may_be_negative_is_let_through():
+    model, batches = net_with(), blobs()
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+    loss, _ = train(model, batches, optimizer, loss_fn=lambda scores, y: scores.mean() - 5)
+    assert loss < -4
+
+
+def test_rounding_below_zero_is_let_through():
+    nearly = torch.log(torch.eye(4)[torch.tensor([0, 1])] + 1e-6)  # p + a little, as people write
+    model = nn.Sequential(nn.Identity(), nn.ParameterList([torch.zeros(1)]))
+    model.forward = lambda x: nearly
+    assert test(model, [(torch.zeros(2, 1), torch.tensor([0, 1]))])[1] == 1
+
+
+def test_pytest_does_not_take_test_for_a_test():
+    assert test.__test__ is False  # and this file imports it under its own name
+
+
 # recipes
+
+
+@pytest.mark.parametrize("name", ["seed", "one-cycle"])
+def test_a_recipe_leaves_the_weights_alone(name):
+    model = small_net()
+    before = values(model)
+    make_recipe(name, model, 10, 2)
+    assert values(model) == before
+    initial_weights(name, model)
+    assert (values(model) == before) == (name == "seed")
+
+
+def test_training_goes_on_from_the_weights_that_are_there(digits):
+    model, loader, tests, *rest = run(digits, epochs=3)
+    trained = fit(model, loader, tests, *rest, progress=False).test_loss[-1]
+    on = fit(model, loader, tests, recipe="one-cycle", progress=False)
+    assert on.train_loss[0] < 1.2 * trained and on.settings["recipe"] == "one-cycle"
+
+
+def test_a_recipe_can_be_registered_under_a_name(digits, monkeypatch):
+    monkeypatch.setattr(engine, "RECIPES", dict(engine.RECIPES))
+
+    @register_recipe("adam", epochs=2, initialize=lambda model: nn.init.zeros_(model[1].bias))
+    def adam(model, steps, epochs):
+        return Recipe(torch.optim.Adam(model.parameters(), lr=1e-3))
+
+    model, loader, tests, *_ = run(digits)
+    history = fit(model, loader, tests, recipe="adam", progress=False)
+    assert len(history) == 2 and history.settings["recipe"] == "adam"
+    initial_weights("adam", model)
+    assert not model[1].bias.any()
+
+
+def test_an_unknown_recipe_says_which_there_are_and_how_to_get_fast(digits, monkeypatch):
+    monkeypatch.setattr(engine, "RECIPES", {"seed": engine.RECIPES["seed"]})
+    model, loader, tests, *_ = run(digits, recipe="seed")
+    for ask in (
+        lambda: make_recipe("fast", model, 1, 1),
+        lambda: fit(model, loader, tests, recipe="fast"),
+    ):
+        with pytest.raises(ValueError, match=r"one of seed, got 'fast'; import mnist_course\.fast"):
+            ask()
+    with pytest.raises(ValueError, match=r"one of seed, got 'slow'$"):
+        initial_weights("slow", model)
+
+
+def test_a_recipe_refuses_settings_that_make_no_sense():
+    optimizer = torch.optim.SGD(small_net().parameters(), lr=0.1)
+    for wrong, message in (
+        ({"step_every": "day"}, 'step_every must be "epoch" or "batch", got \'day\''),
+        ({"fraction": 0}, "fraction must be above 0 and at most 1, got 0"),
+        ({"fraction": 1.5}, "got 1.5"),
+        ({"precision": "half"}, "precision must be one of"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Recipe(optimizer, **wrong)
+
+
+def test_a_fraction_of_the_batches_and_a_forward_pass_of_its_own(digits):
+    model, loader, tests, optimizer, *_ = run(digits)
+    seen = []
+
+    def forward(model, x, y, precision):
+        seen.append(len(y))
+        scores = model(x)
+        return scores, y, nn.functional.nll_loss(scores, y) - 10  # its own business: no check
+
+    recipe = Recipe(optimizer, forward=forward, fraction=0.4, epochs=1)
+    history = fit(model, loader, tests, recipe=recipe, progress=False)
+    assert seen == [64, 64] and len(history) == 1 and history.train_loss[0] < -5
+
+
+# two clocks, two names
+
+
+def test_a_scheduler_for_epochs_is_no_scheduler_for_batches(digits):
+    model, loader, _, optimizer, *_ = run(digits)
+    steps = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.1)
+    with pytest.raises(TypeError, match="scheduler"):
+        train(model, loader, optimizer, scheduler=steps)
+    train(model, loader, optimizer, batch_scheduler=steps)  # five batches
+    assert steps.last_epoch == 5 and optimizer.param_groups[0]["lr"] == pytest.approx(
+        0.05 / 25 / 100
+    )
+
+
+def test_train_leaves_the_epochs_clock_to_fit(digits):
+    model, loader, tests, *_ = run(digits)
+    recipe = seed_recipe(model)
+    train(model, loader, recipe=recipe)
+    assert recipe.scheduler.last_epoch == 0
+    fit(model, loader, tests, recipe=recipe, epochs=2, progress=False)
+    assert recipe.scheduler.last_epoch == 2
+
+
+def test_an_optimizer_or_a_recipe(digits):
+    model, loader, tests, optimizer, *_ = run(digits)
+    recipe = Recipe(optimizer)
+    for wrong in ({}, {"optimizer": optimizer, "recipe": recipe}):
+        with pytest.raises(ValueError, match="give an optimizer or a recipe"):
+            train(model, loader, **wrong)
+        with pytest.raises(ValueError, match="give an optimizer or a recipe"):
+            fit(model, loader, tests, **wrong)
 
 
 def test_seed_recipe():
@@ -248,6 +411,56 @@ def test_one_cycle_peaks_and_ends_near_zero():
 
 
 # runs
+
+
+def test_a_run_is_not_written_over_another(digits, tmp_path):
+    path = tmp_path / "run.pt"
+    fit(*run(digits, epochs=2), checkpoint=path, progress=False)
+    for content in (path.read_bytes(), b"my diary"):  # a run, or anything else
+        path.write_bytes(content)
+        args = run(digits, epochs=1)
+        before = values(args[0])
+        with pytest.raises(ValueError, match=r"resume=True, or give another file \(or delete"):
+            fit(*args, checkpoint=path, progress=False)
+        assert path.read_bytes() == content and values(args[0]) == before
+
+
+def test_going_on_with_a_lower_learning_rate(digits, tmp_path):
+    path = tmp_path / "run.pt"
+
+    def parts(lr):
+        model, loader, tests, *_ = run(digits, recipe="seed")
+        return model, loader, tests, torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+
+    first = fit(*parts(0.1), epochs=2, checkpoint=path, progress=False, settings={"note": "fast"})
+    with pytest.raises(ValueError, match=r"lr \(group 0\): 0.1, .*resume=\"weights\""):
+        fit(*parts(0.01), epochs=3, checkpoint=path, resume=True)
+    slow = {"epochs": 3, "checkpoint": path, "progress": False, "settings": {"note": "slow"}}
+    on = fit(*(args := parts(0.01)), resume="weights", **slow)
+    assert on.lr == [0.1, 0.1, 0.01] and on.train_loss[:2] == first.train_loss
+    assert on.train_loss[2] < first.train_loss[0] and on.settings["note"] == "slow"
+    again = parts(0.01)  # and what was written is a run that goes on exactly
+    fit(*again, resume=True, **(slow | {"epochs": 4}))
+    fit(*args, epochs=4, resume=True, checkpoint=path, progress=False)
+    assert torch.equal(args[0][1].weight, again[0][1].weight)
+
+
+def test_going_on_with_another_optimizer_and_a_schedule_for_the_rest(digits, tmp_path):
+    fit(*run(digits, epochs=2), checkpoint=tmp_path / "run.pt", progress=False)
+    model, loader, tests, *_ = run(digits, seed=3, recipe="seed")
+    told = {"checkpoint": tmp_path / "run.pt", "progress": False}
+    with pytest.raises(ValueError, match="another network"):
+        other = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(1))
+        fit(other, loader, tests, recipe="seed", epochs=3, resume="weights", **told)
+    on = fit(model, loader, tests, recipe="one-cycle", epochs=3, resume="weights", **told)
+    assert len(on) == 3 and on.lr[2] == pytest.approx(0.05 / 25)  # one cycle for the third epoch
+    adam = torch.optim.Adam(model.parameters())
+    assert len(fit(model, loader, tests, adam, epochs=4, resume="weights", **told)) == 4
+
+
+def test_an_unknown_way_to_resume(digits, tmp_path):
+    with pytest.raises(ValueError, match="resume must be False, True or \"weights\", got 'all'"):
+        fit(*run(digits), checkpoint=tmp_path / "run.pt", resume="all")
 
 
 def test_same_seed_same_numbers(digits):
@@ -331,6 +544,7 @@ def test_divergence_stops_with_advice_and_history(digits):
             progress=False,
         )
     assert isinstance(caught.value.history, History) and len(caught.value.history) == 0
+    assert isinstance(caught.value, CourseError) and isinstance(caught.value, RuntimeError)
 
 
 def test_a_finished_run_gives_its_history_and_weights(digits, tmp_path, capsys):
