@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,29 +22,22 @@ if TYPE_CHECKING:
     from mnist_course.training import History
 
 # %% ../nbs/workshop/cli.ipynb #3026559b
-@dataclass(frozen=True)
-class _RecipeFacts:
-    "What the command line knows of a recipe without importing torch."
-
-    epochs: int
-    batch_size: int
-    says: str
-
-
-_RECIPES = {
-    "seed": _RecipeFacts(20, 64, "SGD with StepLR, as in the original script"),
-    "one-cycle": _RecipeFacts(1, 64, "lesson 07"),
-    "fast": _RecipeFacts(1, 128, "lesson 13"),
+_RECIPES = {  # known before torch is loaded
+    "seed": "SGD with StepLR, as in the original script",
+    "one-cycle": "lesson 07",
+    "fast": "lesson 13",
 }
 _OPTIONS = ("recipe", "epochs", "data", "seed", "device", "precision", "batch_size")
 
 
 def _new_settings(args: argparse.Namespace) -> dict[str, Any]:
     "The run's settings: the given options, with defaults for the rest. Raises ValueError for impossible ones."
+    from mnist_course.engine.training import registered_recipe
+
     settings = {name: getattr(args, name) for name in _OPTIONS}
     settings["recipe"] = settings["recipe"] or "seed"
-    facts = _RECIPES[settings["recipe"]]
-    defaults = {"epochs": facts.epochs, "batch_size": facts.batch_size, "seed": 0}
+    recipe = registered_recipe(settings["recipe"])
+    defaults = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "seed": 0}
     settings |= {name: value for name, value in defaults.items() if settings[name] is None}
     if settings["epochs"] < 1 or settings["batch_size"] < 1:
         raise ValueError("--epochs and --batch-size must be at least 1")
@@ -111,9 +103,11 @@ def _same_data(
 def _say_results(folder: Path, history: "History", test_size: int) -> None:
     "Write the curves; print the final accuracy, the curves in a sentence, and where everything is."
     from mnist_course.base import write_atomically
-    from mnist_course.plotting import plot_history, reference_runs
+    from mnist_course.engine.training import registered_recipe
+    from mnist_course.plotting import plot_history
 
-    curves = plot_history(history, reference_runs() if history.settings["recipe"] == "seed" else ())
+    has_reference = registered_recipe(history.settings["recipe"]).has_reference
+    curves = plot_history(history, None if has_reference else ())
     write_atomically(folder / "curves.png", curves.png())
     right = round(history.test_acc[-1] * test_size)
     print(
@@ -133,7 +127,7 @@ def _train_run(team: "Team", folder: Path, settings: dict[str, Any], resume: boo
     from mnist_course.distributed import fit_together
     from mnist_course.environment import seed_everything
     from mnist_course.model import Net
-    from mnist_course.training import make_recipe, save_weights, versions
+    from mnist_course.training import initial_weights, make_recipe, save_weights, versions
 
     device = team.every(lambda: team.device(settings["device"]))
     seed_everything(settings["seed"])
@@ -151,6 +145,7 @@ def _train_run(team: "Team", folder: Path, settings: dict[str, Any], resume: boo
         f"data: {train_set.source}, {len(train_set):,} training and {len(test_set):,} test digits\ndevice: {place}\n"
     )
     print(seed_summary(ledger(model)) + "\n")
+    initial_weights(settings["recipe"], model)
     recipe = team.every(
         lambda: make_recipe(settings["recipe"], model, len(loaders[0]), settings["epochs"])
     )
@@ -169,7 +164,8 @@ def _train_run(team: "Team", folder: Path, settings: dict[str, Any], resume: boo
         settings["precision"],
     )
     if len(history) and team.first:
-        history.settings = {**settings, **several, **versions(model)}
+        data_set = {"dataset": history.settings["dataset"]}
+        history.settings = {**settings, **data_set, **several, **versions(model)}
         history.save(folder / "history.json")
         save_weights(folder / "model.safetensors", model)
         _say_results(folder, history, len(test_set))
@@ -178,7 +174,7 @@ def _train_run(team: "Team", folder: Path, settings: dict[str, Any], resume: boo
 # %% ../nbs/workshop/cli.ipynb #5ff1e17c
 def _train(parser: argparse.ArgumentParser) -> None:
     "Train the course's network and write model, history and plot into the run's folder."
-    known = "; ".join(f"{name}: {facts.says}" for name, facts in _RECIPES.items())
+    known = "; ".join(f"{name}: {says}" for name, says in _RECIPES.items())
     parser.add_argument("--recipe", choices=list(_RECIPES), help=f"{known} (default: seed)")
     parser.add_argument(
         "--epochs", type=int, help="in all (default: 20 for seed, 1 for the others)"
@@ -201,6 +197,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "In several processes: torchrun --nproc-per-node 2 -m mnist_course train, and the same options."
 
     def run(args: argparse.Namespace) -> int:
+        import mnist_course.fast  # noqa: F401 (it registers its recipe)
         from mnist_course.distributed import LostError, Team
         from mnist_course.training import DivergedError
 

@@ -27,17 +27,22 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DistributedDataParallel
 
 from .base import CourseError, short
+from .engine.optim import random_states
+from mnist_course.engine.training import (
+    Loader,
+    Run,
+    check_request,
+    first_history,
+    forward_loss,
+    restore,
+    run_settings,
+)
 from .environment import default_device
 from mnist_course.training import (
     DivergedError,
     History,
     Recipe,
-    check_request,
-    first_history,
     fit,
-    forward_loss,
-    random_states,
-    restore,
     run_epochs,
 )
 
@@ -330,9 +335,7 @@ def _start_alike(
 def fit_together(
     team: Team,
     model: nn.Module,  # on the team's device; not yet shared
-    loaders: tuple[
-        _Batches, _Batches
-    ],  # training and test: whole batches, the same in every process
+    loaders: tuple[Loader, Loader],  # training and test: whole batches, the same in every process
     recipe: Recipe,
     epochs: int,
     checkpoint: str | Path,  # written by the first process
@@ -350,20 +353,19 @@ def fit_together(
             recipe=recipe,
             checkpoint=checkpoint,
             resume=resume,
-            precision=precision,
             settings=settings,
         )
-    shared = team.share(model, recipe.forward)
+    shared = team.share(model, recipe.forward_pass)
     assert isinstance(shared, Shared)
     recipe = replace(recipe, forward=shared.train_forward)
     team.every(lambda: check_request(shared, loaders[0], recipe, epochs))
-    old = checkpoint if resume else None
-    said = {**(settings or {}), "precision": precision}
-    history = team.agree(lambda: first_history(old, model, loaders[0], recipe, epochs, said))
+    made_with = run_settings(recipe, loaders[0], settings)
+    history = team.agree(
+        lambda: first_history(checkpoint, resume, model, loaders[0], recipe, epochs, made_with)
+    )
     parts: dict[str, Any] = {"model": model, "optimizer": recipe.optimizer}
     if recipe.scheduler is not None:
         parts["scheduler"] = recipe.scheduler
     _start_alike(team, parts, loaders[0])
     written = checkpoint if team.first else None
-    run_epochs(shared, loaders, recipe, history, epochs, written, precision, progress=team.first)
-    return history
+    return run_epochs(Run(shared, *loaders, recipe, epochs, history, written, team.first))

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .arithmetic import evaluating
 from .data import DigitDataset
 from .engine import interpret as engine
+from .engine.arithmetic import evaluating
 from .engine.interpret import INK, PAPER, SCORES, pick
 
 _all_ = ["INK", "PAPER", "SCORES", "pick"]

@@ -73,8 +73,22 @@ def test_pooling_with_and_without_ceil_mode_is_torchs(data):
 def test_output_size_names_the_number_that_makes_no_sense(name):
     with pytest.raises(ValueError, match=f"^{name} must be at least"):
         output_size(**({"size": 28, "kernel_size": 3} | {name: -1}))
-    with pytest.raises(TypeError):
-        output_size(**({"size": 28, "kernel_size": 3} | {name: 2.5}))
+    for value in (2.5, 3.0, "3", None):
+        with pytest.raises(TypeError, match=f"^{name} must be a whole number, got {value!r}$"):
+            output_size(**({"size": 28, "kernel_size": 3} | {name: value}))
+
+
+def test_the_other_counts_name_the_number_too():
+    for wrong, named in (
+        (lambda: conv2d_params("3", 4, 3), "in_channels must be a whole number, got '3'"),
+        (lambda: conv2d_params(3, 4, (3, 2.0)), "width must be a whole number, got 2.0"),
+        (lambda: conv2d_macs(1, 4, 3, 2.5), "height must be a whole number"),
+        (lambda: linear_params(10, None), "out_features must be a whole number, got None"),
+    ):
+        with pytest.raises(TypeError, match=named):
+            wrong()
+    with pytest.raises(ValueError, match=r"one number, or \(height, width\), got \(3, 3, 3\)"):
+        conv2d_params(1, 1, (3, 3, 3))
 
 
 # --- parameters and MACs

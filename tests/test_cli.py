@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 import torch
@@ -138,7 +139,7 @@ def test_divergence_is_told(capsys, monkeypatch):
         optimizer = torch.optim.SGD(model.parameters(), lr=1e6)
         return training.Recipe(optimizer, None, "epoch")
 
-    monkeypatch.setitem(training.RECIPES, "seed", hot)
+    monkeypatch.setitem(training.RECIPES, "seed", replace(training.RECIPES["seed"], make=hot))
     assert main(["train", "--out", "run"]) == 1
     assert "learning rate ten times smaller" in capsys.readouterr().err
 

@@ -20,8 +20,6 @@ from mnist_course.training import DivergedError, History, fit, test, train
 
 SEEDS = (0, 1, 2)
 by_seed = pytest.mark.parametrize("seed", SEEDS)
-once = test  # pytest would collect a function of this name
-del test
 
 
 class Pocket(nn.Module):
@@ -165,7 +163,7 @@ def parts(sample):
     )
 
 
-def run(parts, seed, make=Pocket, lr=0.03, epochs=3, step=train, look=once, **options):
+def run(parts, seed, make=Pocket, lr=0.03, epochs=3, step=train, look=test, **options):
     "A short run: everything that a learner has in hand afterwards."
     seed_everything(seed)
     model = make()
@@ -325,7 +323,7 @@ def test_verbose_is_the_one_that_leaves_no_trace():
 @pytest.mark.parametrize("make", [Pocket, Dropping, norm_net, linear_net])
 def test_a_healthy_run_raises_no_alarm(parts, seed, make):
     model, loader, history, more = run(parts, seed, make, lr=0.01 if make is linear_net else 0.03)
-    found = diagnose(model, loader, history, **more, train=train, test=once)
+    found = diagnose(model, loader, history, **more, train=train, test=test)
     assert found.ok and found.faults == [], found
     assert (
         diagnose(model, loader, history).ok
@@ -340,7 +338,7 @@ def test_a_fresh_network_of_the_course_raises_no_alarm(parts, seed):
     model = Net()
     loader = BatchLoader(parts[0], 64, shuffle=True)
     assert diagnose(
-        model, loader, test_loader=BatchLoader(parts[1], 1000), train=train, test=once
+        model, loader, test_loader=BatchLoader(parts[1], 1000), train=train, test=test
     ).ok
 
 
@@ -356,7 +354,7 @@ def test_the_network_that_ships_raises_no_alarm(sample):
 def test_a_run_that_is_long_over_raises_no_alarm(small):
     "After many epochs the loss is nearly 0, and one hard batch may have a gradient far longer than the others."
     model, loader, history, more = run(small, 0, epochs=25)
-    found = diagnose(model, loader, history, **more, train=train, test=once)
+    found = diagnose(model, loader, history, **more, train=train, test=test)
     assert found.ok and history.train_loss[-1] < 0.05, found
 
 
@@ -448,7 +446,7 @@ def test_a_loop_that_breaks_is_no_fault_of_the_run(parts):
 def test_a_tester_that_looks_at_another_model(parts):
     other = Pocket()
     assert diagnose(
-        Pocket(), BatchLoader(parts[0], 64), test=lambda m, b: once(other, b)
+        Pocket(), BatchLoader(parts[0], 64), test=lambda m, b: test(other, b)
     ).faults == ["another model"]
 
 
@@ -486,7 +484,7 @@ def test_nothing_is_changed(parts, training):
         np.random.get_state()[1].copy(),
         generator.get_state(),
     ]
-    found = diagnose(model, loader, history, **more, train=train, test=once)
+    found = diagnose(model, loader, history, **more, train=train, test=test)
     assert len(found) > 15
     assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
     assert (np.random.get_state()[1] == states[2]).all() and torch.equal(

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import mnist_course.data
+import mnist_course.fast
 from mnist_course import training
 from mnist_course.base import CourseError
 from mnist_course.cli import main
@@ -26,7 +27,7 @@ from mnist_course.distributed import (
     is_lost,
 )
 from mnist_course.model import Net
-from mnist_course.training import History, make_recipe
+from mnist_course.training import History, initial_weights, make_recipe
 
 ROOT = Path(__file__).parent.parent
 DIGITS = (
@@ -37,18 +38,19 @@ DIGITS = (
 # what torchrun starts: the command line, with few digits, and with one process that is killed in epoch 2 if DIES names it
 PROGRAM = f"""
 import os, signal, sys, threading
-import mnist_course.data as data, mnist_course.training as training
+import mnist_course.data as data
 from mnist_course.cli import main
+from mnist_course.engine.training import Run
 
-sample, real = data.load_mnist(source="sample"), training.fit_epoch
+sample, real = data.load_mnist(source="sample"), Run.start_epoch
 few = tuple(data.DigitDataset(part.images[:n], part.labels[:n], "few") for part, n in zip(sample, {DIGITS}, strict=True))
 
-def fit_epoch(model, loaders, recipe, history, *rest):
-    if len(history) == 1 and os.environ["RANK"] == os.environ.get("DIES"):
+def start_epoch(run):
+    if len(run.history) == 1 and os.environ["RANK"] == os.environ.get("DIES"):
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
-    return real(model, loaders, recipe, history, *rest)
+    return real(run)
 
-data.load_mnist, training.fit_epoch = lambda *args, **options: few, fit_epoch
+data.load_mnist, Run.start_epoch = lambda *args, **options: few, start_epoch
 sys.exit(main())
 """
 
@@ -213,11 +215,12 @@ def trained(team: Team, net: type, count: int, batch: int, change: str = "") -> 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     shared, results = team.share(model, exact_loss), []
     forward = exact_loss if team.size == 1 else shared.train_forward
+    recipe = training.Recipe(optimizer, forward=forward)
     for epoch in range(3):
         next(model.children()).requires_grad_(change != "frozen" or not epoch)
         model.resting = change == "resting" and epoch > 0
         results += [
-            *training.train(shared, loader, optimizer, progress=False, forward=forward),
+            *training.train(shared, loader, recipe=recipe, progress=False),
             *training.test(shared, tests),
         ]
     return results, {name: value.clone() for name, value in shared.state_dict().items()}
@@ -247,6 +250,7 @@ def fast(team: Team, checkpoint: Path) -> tuple[list, dict]:
     with patch.object(
         torch.Tensor, "float", torch.Tensor.double
     ):  # the recipe computes its loss in float32
+        initial_weights("fast", model)
         recipe = make_recipe("fast", model, 5, 3)
         history = fit_together(
             team, model, tuple(loaders), recipe, 3, checkpoint, precision="float32"

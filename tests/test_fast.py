@@ -28,7 +28,14 @@ from mnist_course.fast import (
     orthogonal,
 )
 from mnist_course.model import Net
-from mnist_course.training import RECIPES, fit, load_weights, make_recipe, save_weights
+from mnist_course.training import (
+    RECIPES,
+    fit,
+    initial_weights,
+    load_weights,
+    make_recipe,
+    save_weights,
+)
 
 
 @pytest.fixture
@@ -142,13 +149,14 @@ def run(small, seed=0, epochs=1, **more):
     seed_everything(seed)
     model = Net()
     loaders = make_loaders(*small, batch_size=16)
+    initial_weights("fast", model)
     return model, fit(model, *loaders, recipe="fast", epochs=epochs, progress=False, **more)
 
 
 def test_fit_takes_the_name_and_gives_an_ordinary_net(small, tmp_path, no_bfloat16):
     model, history = run(small)
     assert (
-        history.settings == {"recipe": "fast", "precision": "float32"}
+        history.settings == {"recipe": "fast", "precision": "float32", "dataset": "DigitDataset"}
         and history.test_acc[-1] > 0.15
     )
     save_weights(tmp_path / "net.safetensors", model)
@@ -179,6 +187,7 @@ def test_resuming_gives_the_same_numbers(small, tmp_path, no_bfloat16, monkeypat
     stops = Stops(small[0], 16)
     seed_everything(0)
     model = Net()
+    initial_weights("fast", model)
     tests = BatchLoader(small[1], 1000)
     fit(model, stops, tests, recipe="fast", epochs=2, progress=False, checkpoint=tmp_path / "c.pt")
     seed_everything(5)
@@ -225,6 +234,8 @@ def test_what_the_recipe_refuses(small):
         ValueError, match="recipe must be one of seed, one-cycle, fast, got 'quick'"
     ):
         fit(other, *loaders, recipe="quick")
+    with pytest.raises(ValueError, match="made for Net"):
+        initial_weights("fast", other)
     with pytest.raises(
         ValueError, match=r"an optimizer or a recipe \(seed, one-cycle, fast\), and not both"
     ):

@@ -152,6 +152,19 @@ def test_wrong_settings_are_named(settings, named):
         SGD([nn.Parameter(torch.zeros(1))], **settings)
 
 
+def test_settings_of_another_kind_are_named():
+    w = nn.Parameter(torch.zeros(1))
+    for wrong in ({"lr": "0.1"}, {"lr": 0.1, "momentum": None}, {"lr": 0.1, "weight_decay": True}):
+        name, value = list(wrong.items())[-1]
+        with pytest.raises(TypeError, match=f"^{name} must be a number, got {value!r}$"):
+            SGD([w], **wrong)
+    with pytest.raises(TypeError, match="step_size must be a number, got '3'"):
+        StepLR(SGD([w], lr=1), "3")
+    with pytest.raises(TypeError, match="gamma must be a number"):
+        StepLR(SGD([w], lr=1), 3, gamma="0.1")
+    assert SGD([w], lr=np.float32(0.1)).param_groups[0]["lr"] == np.float32(0.1)
+
+
 def test_wrong_parameters():
     w = nn.Parameter(torch.zeros(1))
     parameters = small_net().parameters()

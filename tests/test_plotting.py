@@ -8,20 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mnist_course.data import DigitDataset
-from mnist_course.model import Net
+from mnist_course.data import DigitDataset, make_loaders
 from mnist_course.plotting import (
     accuracy_interval,
     confusion_matrix,
-    describe_confusion,
-    plot_confusion,
     plot_history,
     plot_mistakes,
-    predictions,
     reference_runs,
     worst_mistakes,
 )
-from mnist_course.training import History
+from mnist_course.training import History, fit
 
 
 def history(n: int = 3) -> History:
@@ -74,10 +70,38 @@ def test_the_band_spans_the_reference_runs():
     band = plot_history(history(2), [low, high]).axes[0].collections[0].get_paths()[0].get_extents()
     assert (band.y0, band.y1) == (min(low.train_loss), max(high.train_loss))
     assert (band.x0, band.x1) == (1, 3)
-    assert (
-        len(plot_history(history()).axes[0].collections) == 1
-    )  # the recorded runs, when nothing is said
     assert len(plot_history(history(), ()).axes[0].collections) == 0
+
+
+def bands(run: History) -> int:
+    return len(plot_history(run).axes[0].collections)
+
+
+@pytest.mark.parametrize(
+    ("settings", "drawn"),
+    [
+        ({"dataset": "MNIST"}, 1),
+        ({}, 1),
+        ({"recipe": "seed", "seed": 0}, 1),  # of the version before, which was MNIST's
+        ({"dataset": "FashionMNIST"}, 0),
+        ({"dataset": "TensorDataset"}, 0),
+    ],
+)
+def test_the_recorded_band_is_mnists(settings, drawn):
+    run = history()
+    run.settings = settings
+    assert bands(run) == drawn
+
+
+def test_fit_notes_what_the_run_was_on(small):
+    def run_on(source: str) -> History:
+        loaders = make_loaders(*(DigitDataset(d.images[:64], d.labels[:64], source) for d in small))
+        model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return fit(model, *loaders, optimizer, epochs=1, progress=False)
+
+    assert bands(run_on("full MNIST from ~/mnist")) == bands(run_on("part of MNIST sample")) == 1
+    assert bands(run_on("full FashionMNIST from ~/fashion")) == bands(run_on("memory")) == 0
 
 
 @pytest.mark.parametrize(("n", "said"), [(1, "Four points after 1 epoch."), (3, "over 3 epochs.")])
@@ -110,20 +134,6 @@ def test_confusion_matrix_refuses_other_shapes():
         confusion_matrix(torch.zeros(3).long(), torch.zeros(2).long())
 
 
-def test_describe_confusion():
-    matrix = confusion_matrix(torch.tensor([4, 4, 4, 7, 1]), torch.tensor([9, 9, 4, 2, 1]))
-    assert (
-        describe_confusion(matrix)
-        == "Confusion matrix: 2 of 5 right. Most common mistakes: 4 taken for 9: 2; 7 taken for 2: 1."
-    )
-    assert (
-        describe_confusion(torch.eye(10).long()) == "Confusion matrix: 10 of 10 right. No mistake."
-    )
-    figure = plot_confusion(matrix)
-    assert figure.description == describe_confusion(matrix)
-    assert [text.get_text() for text in figure.axes[0].texts].count("2") == 1
-
-
 @given(st.integers(1, 20_000), st.floats(0, 1))
 def test_accuracy_interval_holds_the_rate(total, share):
     correct = round(share * total)
@@ -145,16 +155,6 @@ def test_accuracy_interval_is_wilsons():
 def test_accuracy_interval_errors(correct, total):
     with pytest.raises(ValueError, match="between 0 and total"):
         accuracy_interval(correct, total)
-
-
-def test_predictions_leave_the_model_as_it_was(small):
-    model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
-    assert torch.equal(predictions(model, small[1]), predictions(model, small[1]))  # no dropout
-    assert model.training
-    model[1].eval()  # one layer frozen: it stays so
-    predictions(model, small[1])
-    assert [module.training for module in model] == [True, False, True, True]
-    assert predictions(Net().eval(), small[1]).shape == (200, 10)
 
 
 def test_worst_mistakes_are_sorted_and_wrong(sample):

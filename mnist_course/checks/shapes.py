@@ -217,12 +217,9 @@ def _judge_small_net(net: object, rng: random.Random) -> None:
         dear = max(rows, key=lambda row: row.params)
         words = f"It has {rows.params:,} parameters, {dear.params:,} of them in {dear.name}."
         raise Wrong(words, "dear_linear" if dear.kind == "Linear" else "dear_convolution")
-    seen = (
-        min(maps[-1].receptive_field)
-        if isinstance(maps[-1].receptive_field, tuple)
-        else maps[-1].receptive_field
-    )
-    if seen < 28:
+    field = maps[-1].receptive_field
+    seen = min(field) if isinstance(field, tuple) else field
+    if seen is not None and seen < 28:
         raise Wrong(
             f"A number of {maps[-1].name}, the last convolution, sees {seen} of 28 pixels.",
             "short_sighted",

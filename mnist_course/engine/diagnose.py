@@ -22,8 +22,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..base import markdown_table
-from ..optim import keep_random, smooth
-from ..training import COLUMNS, History
+from .optim import keep_random
+from .training import COLUMNS
+from ..optim import smooth
+from ..training import History
 
 # %% ../../nbs/engine/11_bug_museum.ipynb #a2b81068
 REMEDIES = {  # fault -> what to try

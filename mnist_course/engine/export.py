@@ -39,9 +39,9 @@ from mnist_course.engine.predict import (
     look,
     reliability,
 )
+from .training import check_same_network
 from ..model import Net
 from ..plotting import accuracy_interval, worst_mistakes
-from ..training import check_same_network
 
 Tensors = Mapping[str, torch.Tensor]
 Numbers = np.ndarray[Any, np.dtype[Any]]

@@ -13,16 +13,17 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from ..arithmetic import conv2d_macs, linear_macs
+from .training import PRECISIONS, check_labels
 from ..figure import BLUE, DescribedFigure
 from ..model import Net
-from ..training import PRECISIONS, Recipe, check_labels, kaiming_weights
+from ..training import Recipe, kaiming_weights
 
 # %% ../../nbs/engine/13_faster.ipynb #f9fce405
 def wait_for_gpu() -> None:
@@ -211,14 +212,14 @@ class FastForward:
     crop: Callable[[torch.Tensor, int], torch.Tensor]  # images and a side -> their middle
 
     def __call__(
-        self, model: Net, x: torch.Tensor, y: torch.Tensor, precision: str
+        self, model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, precision: str
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         device = next(model.parameters()).device
         side, frozen = phase(self.schedule.last_epoch / self.schedule.total_steps)
         x = self.crop(x, side).to(device, non_blocking=True)
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32"):
-            log_probs = fast_log_probs(model, x, frozen).float()
+            log_probs = fast_log_probs(cast(Net, model), x, frozen).float()
         check_labels(y, 10)
         y = y.to(device, torch.int64, non_blocking=True)
         # cross_entropy takes a softmax, and that of log-probabilities changes nothing
@@ -230,6 +231,7 @@ class FastRecipe(Recipe):
     "A recipe for Muon, whose products of matrices are computed in the recipe's precision."
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         muon: Any = self.optimizer
         muon.dtype = PRECISIONS[self.precision]
 

@@ -27,10 +27,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..base import asset
 from ..data import BatchLoader, DigitDataset
+from .training import check_labels
 from ..environment import default_device, seed_everything
 from ..figure import BLUE, ORANGE, DescribedFigure
 from ..model import check_input
-from ..training import check_labels, forward_loss, kaiming_weights, train
+from ..training import Recipe, forward_loss, kaiming_weights, train
 
 # %% ../../nbs/engine/12_better.ipynb #24f26991
 def random_subset(
@@ -215,8 +216,9 @@ def train_plan(
         log_probs, y, _ = forward_loss(model, x, y, precision)
         return log_probs, y, smoothed_loss(log_probs.float(), y, plan.smoothing)
 
+    recipe = Recipe(optimizer, schedule, "batch", forward, precision=precision)
     for _ in range(plan.epochs):
-        train(model, loader, optimizer, schedule, precision, progress=False, forward=forward)
+        train(model, loader, recipe=recipe, progress=False)
     return plan.finish(trained.eval())
 
 # %% ../../nbs/engine/12_better.ipynb #06f5697a

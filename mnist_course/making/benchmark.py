@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -35,15 +35,15 @@ from mnist_course.engine.fast import (
     step_macs,
     timed,
 )
+from ..engine.training import PRECISIONS, forward_loss
 from ..environment import seed_everything
 from ..fast import center_crop, fair_seconds
 from .capacity import peak_memory
 from ..model import Net
 from mnist_course.training import (
-    PRECISIONS,
     History,
     Recipe,
-    forward_loss,
+    initial_weights,
     make_recipe,
     seed_recipe,
     test,
@@ -71,9 +71,7 @@ def _first(digits: DigitDataset, n: int) -> DigitDataset:
 
 def _train(model: torch.nn.Module, batches: Iterable, recipe: Recipe) -> None:
     "Train on some batches as a recipe has it."
-    schedule = recipe.scheduler if recipe.step_every == "batch" else None
-    parts = recipe.optimizer, schedule, recipe.precision
-    train(model, batches, *parts, progress=False, forward=recipe.forward)
+    train(model, batches, recipe=recipe, progress=False)
 
 
 def _elsewhere(
@@ -103,6 +101,7 @@ def _fast_run(
     seed_everything(seed)
     model = Net().to(device)
     loader = BatchLoader(digits, 128, shuffle=True)
+    initial_weights("fast", model)
     recipe = make_recipe("fast", model, len(loader), 1)
     batches = islice(ahead(loader, device), recipe.steps(len(loader)))
     return timed(lambda: _train(model, batches, recipe)), model
@@ -217,19 +216,21 @@ def _steps(digits: DigitDataset, batches: int, setup: _Setup) -> Callable[[], ob
     "64 times `batches` digits of training, as a job to time. Each call goes on with the same network."
     torch.manual_seed(0)
     model = Net()
-    recipe = make_recipe("fast" if setup.muon else "seed", model, 400, 20)
+    name = "fast" if setup.muon else "seed"
+    initial_weights(name, model)
+    recipe = make_recipe(name, model, 400, 20)
     model.to(memory_format=setup.layout)
     loader_of = BatchLoader if setup.in_memory else DataLoader
     loader = loader_of(digits, setup.batch_size, shuffle=True)
 
     def forward(
-        model: Net, x: torch.Tensor, y: torch.Tensor, precision: str
+        model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, precision: str
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         x = center_crop(x, setup.side)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             if setup.pool_first:
                 x = x.contiguous(memory_format=torch.channels_last)
-                log_probs = fast_log_probs(model, x, setup.frozen)
+                log_probs = fast_log_probs(cast(Net, model), x, setup.frozen)
             else:
                 log_probs = model(x)
         return log_probs, y, torch.nn.functional.nll_loss(log_probs.float(), y)

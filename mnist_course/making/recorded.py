@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ from ..model import Net, load_pretrained
 from ..predict import predict
 from mnist_course.training import (
     fit,
+    initial_weights,
     one_cycle_recipe,
     save_weights,
     seed_recipe,
@@ -127,11 +129,10 @@ def record_run(
     history = fit(
         model,
         *make_loaders(train_set, test_set),
-        recipe=seed_recipe(model),
+        recipe=replace(seed_recipe(model), precision=precision),
         epochs=epochs,
         checkpoint=checkpoint,
-        resume=checkpoint.exists(),
-        precision=precision,
+        resume=True,
         settings=settings,
     )
     history.save(asset("runs", f"seed-{seed}-{precision}.json"))
@@ -148,11 +149,10 @@ def record_weights(
     train_set, test_set = load_mnist(data)
     train_loader = BatchLoader(train_set, 64, shuffle=True, transform=random_affine)
     model = _new_net()
+    initial_weights("one-cycle", model)
     recipe = one_cycle_recipe(model, len(train_loader), epochs)
-    test_loader = BatchLoader(test_set, 1000)
-    history = fit(
-        model, train_loader, test_loader, recipe=recipe, epochs=epochs, precision=precision
-    )
+    recipe = replace(recipe, precision=precision)
+    history = fit(model, train_loader, BatchLoader(test_set, 1000), recipe=recipe, epochs=epochs)
     history.settings = _settings("one-cycle with random_affine", seed, epochs, precision, model)
     save_weights(asset("weights", "net.safetensors"), model)
     history.save(asset("weights", "net.json"))
@@ -211,8 +211,9 @@ def _add_run(
     import filelock
 
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
-        others = [old for old in _recorded_runs(path) if _which(old) != _which(run)]
-        write_json(path, {"about": about, "runs": sorted([*others, run], key=_which)})
+        runs = [old for old in _recorded_runs(path) if _which(old) != _which(run)]
+        runs.append(run)
+        write_json(path, {"about": about, "runs": sorted(runs, key=_which)})
 
 
 def _already_recorded(path: Path, name: str, seed: int) -> bool:
