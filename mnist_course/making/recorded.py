@@ -213,7 +213,8 @@ def _add_run(
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
         runs = [old for old in _recorded_runs(path) if _which(old) != _which(run)]
         runs.append(run)
-        write_json(path, {"about": about, "runs": sorted(runs, key=_which)})
+        runs.sort(key=_which)
+        write_json(path, {"about": about, "runs": runs})
 
 
 def _already_recorded(path: Path, name: str, seed: int) -> bool:
