@@ -19,17 +19,14 @@ from .base import CourseWarning
 # %% ../nbs/workshop/progress.ipynb #251c85b0
 MANIFEST = ".mnist_course.json"  # `mnist-course start` puts one into the learner's folder
 FILE = "progress.jsonl"
-SESSION: list[
-    dict[str, Any]
-] = []  # the events of a process that runs outside of a learner's folder
+# the events of a process that runs outside of a learner's folder
+SESSION: list[dict[str, Any]] = []
 
 
 def progress_file(
-    folder: str
-    | Path
-    | None = None,  # None: MNIST_COURSE_PROGRESS, or the learner's folder that we are in
+    folder: str | Path | None = None,  # None: MNIST_COURSE_PROGRESS, or the folder that we are in
 ) -> Path | None:
-    "Where progress is kept; None outside of a learner's folder, where it lasts as long as the process."
+    "Where progress is kept: in a learner's folder, or one above; else None, and it lasts as long as the process."
     if folder is not None:
         return Path(folder) / FILE
     if named := os.environ.get("MNIST_COURSE_PROGRESS"):
@@ -69,9 +66,7 @@ def events(folder: str | Path | None = None) -> list[dict[str, Any]]:
             event = json.loads(line)
         except ValueError:
             continue
-        if isinstance(event, dict) and all(
-            isinstance(event.get(key), str) for key in ("id", "kind")
-        ):
+        if isinstance(event, dict) and isinstance(event.get("id"), str) and "kind" in event:
             found.append(event)
     return found + (SESSION if folder is None else [])
 

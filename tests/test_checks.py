@@ -325,6 +325,20 @@ def test_messages_show_the_smallest_failing_case_and_the_learners_own_line(lay):
     )
 
 
+def test_an_import_is_never_cut_short(lay, tmp_path, monkeypatch):
+    "It takes longer than the limit, and that is not the answer's fault."
+    (tmp_path / "slow_to_load.py").write_text("import time\n\ntime.sleep(0.5)\nHALF = 2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    lay("99.half", "Half", 1, 1, cases=lambda rng: [(2,)], time_limit=0.1)(lambda n: n // 2)
+
+    def half(n):
+        import slow_to_load
+
+        return n // slow_to_load.HALF
+
+    assert check("99.half", half)
+
+
 def test_fresh_inputs_each_time_and_the_same_ones_on_demand(lay):
     seen = []
     lay("99.fresh", "Fresh", 1, 1, cases=lambda rng: [(rng.random(),)])(lambda x: x)

@@ -6,8 +6,8 @@
 __all__ = ['exercises', 'check', 'audit', 'COURSE', 'Audit', 'Exercise', 'Progress', 'Registry', 'Result', 'Wrong', 'exercise',
            'mistake', 'progress', 'run_check']
 
-# %% ../../nbs/workshop/checks.ipynb #c65d1763
-from collections.abc import Iterable, Iterator
+# %% ../../nbs/workshop/checks.ipynb #b090c738
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 # each of these registers the exercises of a lesson
@@ -55,7 +55,7 @@ _all_ = [
     run_check,
 ]
 
-# %% ../../nbs/workshop/checks.ipynb #c827dd2c
+# %% ../../nbs/workshop/checks.ipynb #3c12622d
 def exercises() -> Iterator[Exercise]:
     "Every exercise, in the order of the lessons and, within one, of its answers' notebook."
     return COURSE.exercises()
@@ -72,6 +72,6 @@ def check(
     return COURSE.check(exercise_id, answer, seed)
 
 
-def audit(id: str, seeds: Iterable[int] = range(3)) -> Audit:
+def audit(id: str, seeds: Sequence[int] = range(3)) -> Audit:
     "Check an exercise's solution and each of its misconceptions, with several seeds. Nothing of it is kept as progress."
     return COURSE.audit(id, seeds)

@@ -60,7 +60,7 @@ _NOT_THEIRS = [
 
 
 def _is_theirs(filename: str) -> bool:
-    "Was a file or cell written by the learner, and not by us, by the makers of a package, or by those of Python?"
+    "True for a file or cell of the learner's: not ours, not a package's, not Python's own."
     path = Path(filename).resolve()
     return not any(path.is_relative_to(place) for place in _NOT_THEIRS)
 
@@ -86,6 +86,16 @@ def home_of(answer: Any) -> str | None:
     "The file or cell where a function was written; None for anything else."
     code = getattr(getattr(answer, "__wrapped__", answer), "__code__", None)
     return code.co_filename if code else None
+
+
+def _is_importing(thread: threading.Thread) -> bool:
+    "True while a thread is inside an import, such as the one that torch makes at an optimizer's first step."
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _stop(thread: threading.Thread) -> None:
@@ -119,6 +129,10 @@ def limited(
         try:
             thread.start()
             thread.join(seconds)
+            while _is_importing(thread):  # cut short, it would leave half a module behind
+                thread.join(0.1)
+                if not _is_importing(thread):
+                    thread.join(seconds)
             if thread.is_alive():
                 run.timed_out = True
                 frame = sys._current_frames().get(thread.ident or 0)
