@@ -6,6 +6,7 @@
 __all__ = ['Piece', 'Slide', 'slides_of', 'write_slides']
 
 # %% ../../nbs/workshop/slides.ipynb #0c3be198
+import ast
 import copy
 import json
 import math
@@ -90,6 +91,21 @@ def _prose_lines(block: str) -> float:
 _LEFT_OUT = ("guess(", "calibration(")  # cells for the learner's own page
 
 
+def _without_calls(code: str, names: tuple[str, ...]) -> str:
+    "Code without its statements that are calls of these functions, on however many lines."
+    lines = code.splitlines()
+    python = "\n".join("" if line.startswith(("%", "!")) else line for line in lines)
+    try:
+        body = ast.parse(python).body
+    except SyntaxError:  # a magic in the middle of a block: the cell is shown as it is
+        return code
+    for node in reversed(body):
+        call = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in names:
+            del lines[node.lineno - 1 : node.end_lineno]
+    return "\n".join(lines).strip("\n")
+
+
 def _shown_code(
     cell: dict,
 ) -> dict | None:  # None: this cell has no place on a slide
@@ -98,20 +114,12 @@ def _shown_code(
     marks = [mark.split()[:1] for mark in directives(source)]
     if any([hidden] in marks for hidden in (*HIDDEN, "eval:")) or source.startswith(_LEFT_OUT):
         return None
-    checked = re.search(r"^check\(", source, re.M)
-    kept = [
-        line
-        for line in without_directives(source).splitlines()
-        if not re.match(r'(check|reveal)\("', line)
-    ]
-    code = "\n".join(kept).strip("\n")
+    code = _without_calls(without_directives(source), ("check", "reveal"))
     if cell["metadata"].get("jupyter", {}).get("source_hidden"):
         code = ""
-    outputs = (
-        []
-        if checked
-        else [output for output in cell["outputs"] if output["output_type"] != "error"]
-    )
+    outputs = [output for output in cell["outputs"] if output["output_type"] != "error"]
+    if re.search(r"^check\(", source, re.M):  # not attempted yet, says the check
+        outputs = []
     if not outputs and all(re.match(r"(import|from) |\)|\s|$", line) for line in code.splitlines()):
         return None  # nothing, or imports only
     return {**cell, "source": code, "outputs": outputs}
