@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['IMPORT', 'EXPORT', 'SIDE', 'dependencies', 'bundle', 'synced_bytes', 'sample_digits', 'Drawings', 'DrawingPad',
-           'half_weights', 'familiar_bytes', 'ActivationViewer', 'write_widget_page', 'write_page']
+           'half_weights', 'reference_bytes', 'ActivationViewer', 'write_widget_page', 'write_page']
 
 # %% ../../nbs/workshop/pad.ipynb #e383810d
 import io
@@ -240,16 +240,16 @@ def half_weights(
     )
 
 
-def familiar_bytes(
+def reference_bytes(
     model: nn.Module,
 ) -> bytes:  # float32, little endian: the means, the whitening row by row, the coefficients; nothing for other weights than the course's
     "How digits look to a network, as the browser reads it: `cnn.js` doubts with it what looks otherwise."
-    familiar = load_reference()
-    if not familiar.belong_to(model):
+    reference = load_reference()
+    if not reference.belong_to(model):
         return b""
     return b"".join(
         part.numpy().astype("<f4").tobytes()
-        for part in (familiar.means, familiar.whitening, familiar.coefficients)
+        for part in (reference.means, reference.whitening, reference.coefficients)
     )
 
 
@@ -258,7 +258,7 @@ class ActivationViewer(DrawingPad):
 
     _esm = bundle("viewer")
     weights = synced_bytes()
-    familiar = synced_bytes()  # empty: nobody knows how digits look to this network
+    reference = synced_bytes()  # empty: nobody knows how digits look to this network
     milliseconds = traitlets.Float(0).tag(sync=True)  # for one look: preparation and network
 
     def __init__(
@@ -266,7 +266,7 @@ class ActivationViewer(DrawingPad):
         model: nn.Module,  # a Net; the viewer takes its weights as they are now
         **options,
     ):
-        super().__init__(weights=half_weights(model), familiar=familiar_bytes(model), **options)
+        super().__init__(weights=half_weights(model), reference=reference_bytes(model), **options)
 
 # %% ../../nbs/workshop/pad.ipynb #2c665072
 def write_widget_page(
@@ -306,7 +306,7 @@ def write_page(
         "try_it",
         {
             "net.f16": half_weights(model),
-            "familiar.f32": familiar_bytes(model),
+            "reference.f32": reference_bytes(model),
             "samples.bin": sample_digits(),
         },
         title="Draw a digit",

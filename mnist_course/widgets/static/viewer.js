@@ -45,7 +45,7 @@ export function render({model, el}) {
     return view?.byteLength ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : null
   }
   const network = new Network(buffer("weights"))
-  const reference = readReference(buffer("familiar"))
+  const reference = readReference(buffer("reference"))
   const side = model.get("side")
   const page = h("canvas", {class: "mc-map", role: "img", style: "max-width: 140px"})
   const pageWords = h("figcaption", {}, "what the network gets")
