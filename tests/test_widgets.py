@@ -14,7 +14,7 @@ from mnist_course.model import Net, load_pretrained
 from mnist_course.plotting import predictions, worst_mistakes
 from mnist_course.predict import predict, steps
 from mnist_course.widgets.bundle import bundle
-from mnist_course.widgets.explorer import _familiar_bytes, half_weights, write_drawing_page
+from mnist_course.widgets.explorer import _reference_bytes, half_weights, write_drawing_page
 from mnist_course.widgets.pad import SIDE, DrawingPad, Drawings
 
 
@@ -112,7 +112,7 @@ def test_both_sides_find_the_same_things_out_of_distribution(open_page):
     answers = open_page().evaluate(
         f"async (texts) => {{ {DECODE} const {{Network, readReference, oodScoreOf}} = await import('./cnn.js');"
         " const {judge} = await import('./prepare.js'); const get = async (name) => (await fetch(name)).arrayBuffer();"
-        " const network = new Network(await get('./net.f16')); const reference = readReference(await get('./familiar.f32'));"
+        " const network = new Network(await get('./net.f16')); const reference = readReference(await get('./reference.f32'));"
         " return texts.map((text) => { const page = bytes(text); const seen = network.look(page);"
         " const answer = judge(seen.probabilities, page, oodScoreOf(seen, reference)); return [answer.ood_score, answer.message] }) }",
         [as_text(picture) for picture in pictures],
@@ -349,9 +349,9 @@ def test_the_viewer_shows_the_courses_network_only():
         half_weights(torch.nn.Linear(2, 2))
 
 
-def test_what_is_familiar_travels_with_the_courses_weights_only(open_page):
-    assert len(_familiar_bytes(load_pretrained())) == 4 * (10 * 128 + 128 * 128 + 3)
-    assert _familiar_bytes(Net()) == b""
+def test_the_reference_statistics_travel_with_the_courses_weights_only(open_page):
+    assert len(_reference_bytes(load_pretrained())) == 4 * (10 * 128 + 128 * 128 + 3)
+    assert _reference_bytes(Net()) == b""
     found = open_page().evaluate(
         "async () => { const {readReference, oodScoreOf} = await import('./cnn.js'); const {judge} = await import('./prepare.js');"
         " let words = ''; try { readReference(new ArrayBuffer(8)) } catch (error) { words = error.message }"

@@ -33,7 +33,7 @@ def half_weights(
     )
 
 
-def _familiar_bytes(
+def _reference_bytes(
     model: nn.Module,
 ) -> bytes:  # float32, little endian: means, whitening, recipe; empty for others' weights
     """How digits look to a network, as the browser reads it: `cnn.js` doubts with it what looks
@@ -53,7 +53,7 @@ class ActivationViewer(DrawingPad):
 
     _esm = bundle("viewer")
     weights = synced_bytes()
-    familiar = synced_bytes()  # empty: nobody knows how digits look to this network
+    reference = synced_bytes()  # empty: nobody knows how digits look to this network
     milliseconds = traitlets.Float(0).tag(sync=True)  # for one look: preparation and network
 
     def __init__(
@@ -61,7 +61,7 @@ class ActivationViewer(DrawingPad):
         model: nn.Module,  # a Net; the viewer takes its weights as they are now
         **options,
     ):
-        super().__init__(weights=half_weights(model), familiar=_familiar_bytes(model), **options)
+        super().__init__(weights=half_weights(model), reference=_reference_bytes(model), **options)
 
 # %% ../../nbs/workshop/explorer.ipynb #d052d8d9
 def write_drawing_page(
@@ -76,7 +76,7 @@ def write_drawing_page(
         "try_it",
         {
             "net.f16": half_weights(model),
-            "familiar.f32": _familiar_bytes(model),
+            "reference.f32": _reference_bytes(model),
             "samples.bin": sample_digits(),
         },
         title="Draw a digit",

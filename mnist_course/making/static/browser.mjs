@@ -1,6 +1,6 @@
 // Runs the network of the page "Draw a digit" in Node.js: reads net.f16 and pages beside it, prints JSON.
-import { readFileSync } from "node:fs"
-import { Network } from "./cnn.mjs"
+import {readFileSync} from "node:fs"
+import {Network} from "./cnn.mjs"
 
 function read(name) {
   const content = readFileSync(name)
@@ -16,4 +16,4 @@ for (let i = 0; i < pages.length; i += 784) {
   probabilities.push(network.look(pages.subarray(i, i + 784)).probabilities)
   milliseconds.push(performance.now() - start)
 }
-console.log(JSON.stringify({ probabilities, milliseconds }))
+console.log(JSON.stringify({probabilities, milliseconds}))

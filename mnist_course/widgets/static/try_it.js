@@ -13,10 +13,10 @@ async function bytes(name) {
 /** Put the viewer into an element; the model, so that a page can watch its values. */
 export async function start(el) {
   try {
-    const [weights, familiar, samples] = await Promise.all(
-      ["net.f16", "familiar.f32", "samples.bin"].map(bytes),
+    const [weights, reference, samples] = await Promise.all(
+      ["net.f16", "reference.f32", "samples.bin"].map(bytes),
     )
-    const model = new PageModel({side: 280, weights, familiar, samples, answer: {}, image: null})
+    const model = new PageModel({side: 280, weights, reference, samples, answer: {}, image: null})
     el.replaceChildren()
     render({model, el})
     return model

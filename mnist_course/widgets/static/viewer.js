@@ -48,7 +48,7 @@ export function render({model, el}) {
       : null
   }
   const network = new Network(buffer("weights"))
-  const reference = readReference(buffer("familiar"))
+  const reference = readReference(buffer("reference"))
   const side = model.get("side")
   const page = h("canvas", {class: "mc-map", role: "img", style: "max-width: 140px"})
   const pageWords = h("figcaption", {}, "what the network gets")
