@@ -11,7 +11,7 @@ COPY settings.ini setup.py pyproject.toml constraints.txt README.md LICENSE MANI
 COPY mnist_course /src/mnist_course
 COPY nbs /src/nbs
 RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
-        --constraint /src/constraints.txt /src "jupyterhub==${JUPYTERHUB}" \
+        --constraint /src/constraints.txt "/src[course]" "jupyterhub==${JUPYTERHUB}" \
     && rm -r /src
 
 # The full MNIST, once for everybody, in a folder that nobody can change.

@@ -97,18 +97,25 @@ setup(
     },
     install_requires=settings["requirements"].split(),
     extras_require={
+        "course": settings[
+            "course_requirements"
+        ].split(),  # the lessons: JupyterLab, the widgets, what teachers use
         "onnx": settings["onnx_requirements"].split(),
-        "dev": [  # the tests build the site, and export to ONNX
+        "dev": [  # the tests run the lessons, build the site, and export to ONNX
+            *settings["course_requirements"].split(),
             *settings["dev_requirements"].split(),
             *settings["docs_requirements"].split(),
             *settings["onnx_requirements"].split(),
         ],
         "docs": [
-            one
-            for one in settings["dev_requirements"].split()
-            if one.startswith(("nbdev", "execnb", "fastcore", "ghapi"))
-        ]
-        + settings["docs_requirements"].split(),
+            *settings["course_requirements"].split(),
+            *(
+                one
+                for one in settings["dev_requirements"].split()
+                if one.startswith(("nbdev", "execnb", "fastcore", "ghapi"))
+            ),
+            *settings["docs_requirements"].split(),
+        ],
     },
     entry_points={"console_scripts": settings["console_scripts"].split()},
     cmdclass={"build_py": BuildWithLessons},

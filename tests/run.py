@@ -1,4 +1,6 @@
-"""Run everything that CI runs, in the order of cost, and say how long each step took: python tests/run.py"""
+"""Run everything that CI runs, in the order of cost, and say how long each step took: python tests/run.py
+
+Or only some steps, by their names: python tests/run.py lint quick"""
 
 import os
 import subprocess
@@ -18,17 +20,22 @@ ENVIRONMENT = {
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
 }
 
-STEPS = [
-    ("lint", [BIN / "ruff", "check", "."]),
-    ("format", [BIN / "ruff", "format", "--check", "."]),
-    ("spelling", [BIN / "typos"]),
-    ("types", [BIN / "mypy"]),
-    ("notebooks", [BIN / "nbdev_test", "--n_workers", WORKERS]),
-    (
-        "tests",
-        [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadfile"],
-    ),  # the tests of a file share what they made
-]
+# the tests of a file share what they made, so they go to one worker
+TESTS = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadfile"]
+
+STEPS = {  # what CI runs
+    "lint": [BIN / "ruff", "check", "."],
+    "format": [BIN / "ruff", "format", "--check", "."],
+    "spelling": [BIN / "typos"],
+    "types": [BIN / "mypy"],
+    "notebooks": [BIN / "nbdev_test", "--n_workers", WORKERS],
+    "tests": TESTS,
+}
+
+PARTS = {  # what is run by its name only
+    "quick": [*TESTS, "-m", "not slow"],
+    "coverage": [*TESTS, "--cov", "--cov-report=term:skip-covered"],
+}
 
 
 def run(name: str, command: list) -> bool:
@@ -46,6 +53,6 @@ def run(name: str, command: list) -> bool:
 
 
 if __name__ == "__main__":
-    failed = [name for name, command in STEPS if not run(name, command)]
+    failed = [name for name in sys.argv[1:] or STEPS if not run(name, (STEPS | PARTS)[name])]
     print(f"failed: {', '.join(failed)}" if failed else "everything passed")
     sys.exit(1 if failed else 0)

@@ -57,14 +57,9 @@ def badges(
 
 # %% ../../nbs/workshop/colab.ipynb #c509ca5b
 _COLAB_HAS = {  # or doesn't need
-    "torch",
-    "torchvision",
-    "numpy",
-    "matplotlib",
-    "pillow",
-    "jupyterlab",
-    "ipywidgets",
-    "ipython",
+    *("torch", "torchvision", "numpy", "matplotlib", "pillow", "requests", "traitlets"),
+    *("jupyterlab", "ipykernel", "ipywidgets", "ipython", "nbformat", "nbconvert"),
+    *("mistune", "latex2mathml"),
 }
 
 _NOTE = (
