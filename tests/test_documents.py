@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mnist_course.checks import REGISTRY, check, exercises, mistake
+from mnist_course.checks import COURSE, check, exercises, mistake
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -90,7 +90,7 @@ def test_the_misconception_of_the_guide_is_found_by_its_name(monkeypatch):
     example = next(text for kind, text in BLOCKS if kind == "python")
     space: dict = {"mistake": mistake}
     list(exercises())  # the answers are imported
-    item = REGISTRY["03.same_padding"]
+    item = COURSE["03.same_padding"]
     before = dict(item.misconceptions), dict(item.reasons)
     try:
         exec("\n".join(line.removeprefix("   ") for line in example.splitlines()), space)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import packages_after
+from helpers import packages_after
 
 ROOT = Path(__file__).parent.parent
 MAKE = shutil.which("make")
