@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .engine.diagnose import Case, Clue, Diagnosis, examination, run_checks, verdict
+from .engine.diagnose import Clue, Diagnosis, Setup, examination, run_checks, verdict
 from .training import History
 
 _all_ = ["Clue", "Diagnosis"]
 
 # %% ../nbs/11_bug_museum.ipynb #800b0717
-def check_labels_fit(case: Case) -> Clue:
+def check_labels_fit(case: Setup) -> Clue:
     "FIX 'shuffled labels' unless mean images of one half of the digits name the other half."
     x, y = case.x.float().flatten(1), case.y
     half = len(y) // 2
@@ -34,7 +34,7 @@ def check_labels_fit(case: Case) -> Clue:
     return verdict("labels fit", "shuffled labels", right < 2 * chance, seen)
 
 # %% ../nbs/11_bug_museum.ipynb #4e6b17e8
-def check_one_batch(case: Case) -> Clue:
+def check_one_batch(case: Setup) -> Clue:
     "FIX 'cannot learn' unless 16 digits are memorized: half of the loss, in 200 steps of Adam."
     model = case.fresh_model().train()
     for module in model.modules():

@@ -241,7 +241,7 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory):
     "JupyterLab in a learner's folder, as `mnist-course start` makes it: its address, token and folder."
-    from mnist_course.teaching.folder import QUIET, write_course
+    from mnist_course.teaching.folder import _QUIET, write_course
 
     folder, home = tmp_path_factory.mktemp("my_course"), tmp_path_factory.mktemp("home")
     write_course(folder)
@@ -263,7 +263,7 @@ def lab_server(tmp_path_factory):
         "--no-browser",
         f"--port={port}",
         "--ServerApp.port_retries=0",
-        *QUIET,
+        *_QUIET,
     ]
     command += [
         "--LabApp.expose_app_in_browser=True",

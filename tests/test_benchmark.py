@@ -10,19 +10,19 @@ import mnist_course.making.benchmark as benchmark
 from mnist_course.base import asset
 from mnist_course.data import DigitDataset
 from mnist_course.making.benchmark import (
-    MEASUREMENTS,
-    epochs_to,
+    _MEASUREMENTS,
+    _epochs_to,
+    _time_steps,
     record_processes,
     ring_seconds,
     run_bench,
     say_bench,
     step_seconds,
-    time_steps,
 )
 
 
 def test_epochs_of_the_recorded_runs():
-    assert epochs_to(0.99) == [3, 4, 3, 3, 3]
+    assert _epochs_to(0.99) == [3, 4, 3, 3, 3]
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def tiny(small, monkeypatch):
 
 def test_the_bench_writes_part_by_part_and_goes_on(tiny, tmp_path, monkeypatch):
     calls = []
-    for name in MEASUREMENTS:
+    for name in _MEASUREMENTS:
         monkeypatch.setitem(
-            MEASUREMENTS,
+            _MEASUREMENTS,
             name,
             lambda data, rounds, quick, name=name: calls.append(name) or {"over": 1},
         )
@@ -65,7 +65,7 @@ def test_the_bench_writes_part_by_part_and_goes_on(tiny, tmp_path, monkeypatch):
     run_bench(path, ["memory"], again=True)
     assert calls[3:] == ["memory"] and json.loads(path.read_text()).keys() == found.keys()
     run_bench(path, again=True, rounds=1, provisional=True)
-    assert calls[4:] == list(MEASUREMENTS) and json.loads(path.read_text())["provisional"]
+    assert calls[4:] == list(_MEASUREMENTS) and json.loads(path.read_text())["provisional"]
     run_bench(path, again=True)
     assert not json.loads(path.read_text())["provisional"]  # nothing of the old file is left
     path.write_text(json.dumps(found | {"machine": {"processor": "abacus"}}))
@@ -76,13 +76,13 @@ def test_the_bench_writes_part_by_part_and_goes_on(tiny, tmp_path, monkeypatch):
 
 
 def test_parts_measure_something(tiny):
-    training = MEASUREMENTS["training"](tiny, 1, True)
+    training = _MEASUREMENTS["training"](tiny, 1, True)
     assert (
         training["ratio"] > 1 and training["seed_estimated"] and len(training["fast_accuracy"]) == 1
     )
-    throughput = MEASUREMENTS["throughput"](tiny, 1, True)["float32"]
+    throughput = _MEASUREMENTS["throughput"](tiny, 1, True)["float32"]
     assert throughput["share"]["28"] == throughput["steps"]["28"] / throughput["matmul"] > 0
-    batches = MEASUREMENTS["batches"](tiny, 1, True)
+    batches = _MEASUREMENTS["batches"](tiny, 1, True)
     assert (
         batches["train_ms"].keys() < batches["test_ms"].keys()
         and min(batches["train_ms"].values()) > 0
@@ -105,7 +105,7 @@ def bench():
 
 
 def test_the_file_that_ships_is_whole(bench):
-    assert set(MEASUREMENTS) <= set(bench)
+    assert set(_MEASUREMENTS) <= set(bench)
     assert (
         len(bench["training"]["fast_seconds"])
         == len(bench["training"]["fast_accuracy"])
@@ -138,7 +138,7 @@ def test_the_gpus_file_is_measured_and_said():
 def test_the_files_that_ship_are_measured(bench):
     "With enough rounds, on a machine that did nothing else."
     assert not bench["provisional"], "make bench ARGS=--again, on a quiet machine"
-    assert all(bench[name]["rounds"] >= 5 for name in MEASUREMENTS)
+    assert all(bench[name]["rounds"] >= 5 for name in _MEASUREMENTS)
     assert (bench["training"]["digits"], bench["training"]["unseen"]) == (60_000, 10_000) and bench[
         "machine"
     ]["threads"] == 2
@@ -174,7 +174,7 @@ def test_a_ring_adds_up_and_its_time_is_that_of_its_messages():
 
 
 def test_steps_are_timed_and_the_record_is_whole(capsys):
-    found = time_steps((4,), 2)
+    found = _time_steps((4,), 2)
     assert json.loads(capsys.readouterr().out) == found
     ((steps,),) = [row["marks"] for row in found["batches"]]
     assert len(steps) == 2 and all(
@@ -209,7 +209,7 @@ def test_each_change_keeps_those_before_it(tiny):
 def test_a_record_of_processes_is_made_of_all_runs(tmp_path, monkeypatch):
     "Two runs of each way, two steps, in processes of which the second is a second late."
 
-    def start(processes, threads, code):
+    def start(processes, threads, *words):
         steps = [[10 * n + moment for moment in (0.0, 1.0, 2.0, 4.0, 5.0)] for n in range(2)]
         late = [[moment + 1 for moment in step] for step in steps]
         marks = [steps, late][:processes]

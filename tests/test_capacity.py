@@ -10,10 +10,10 @@ import pytest
 import mnist_course.making.capacity as capacity
 from mnist_course.base import asset
 from mnist_course.making.capacity import (
+    _measure_lesson,
+    _taken_by,
     longest_wait,
-    measure_lesson,
     memory_needed,
-    taken_by,
 )
 from mnist_course.teaching.notebooks import code_cells
 
@@ -27,10 +27,10 @@ def test_a_process_is_seen_with_its_children_and_a_dead_one_is_nothing():
         [os.sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         process.stdout.readline()
-        taken = taken_by(process.pid)
+        taken = _taken_by(process.pid)
         process.communicate(b"\n")
     assert 150 < taken.own < 300 and taken.cpu > 0
-    assert taken_by(process.pid).own == 0
+    assert _taken_by(process.pid).own == 0
 
 
 def test_measure_sees_what_a_lesson_takes(monkeypatch, tmp_path):
@@ -43,7 +43,7 @@ def test_measure_sees_what_a_lesson_takes(monkeypatch, tmp_path):
         (folder / "00_small.ipynb").write_text(notebook)
 
     monkeypatch.setattr(capacity, "write_course", write)
-    use = measure_lesson(tmp_path / "00_small.ipynb", learners=2, every=0.02)
+    use = _measure_lesson(tmp_path / "00_small.ipynb", learners=2, every=0.02)
     assert code_cells(tmp_path / "00_small.ipynb") == cells
     assert (
         use.errors == 2

@@ -16,9 +16,9 @@ from mnist_course.engine.zoo import (
     LinearNet,
     Plan,
     SmallNet,
+    _frontier,
     decay_groups,
     fold_norms,
-    frontier,
     plot_frontier,
     plot_intervals,
     random_flip,
@@ -230,8 +230,8 @@ def test_frontier():
         "e": (20, 0.7),
         "f": (50, 0.95),
     }
-    assert frontier(points) == ["a", "b", "d"]
-    assert frontier({}) == []
+    assert _frontier(points) == ["a", "b", "d"]
+    assert _frontier({}) == []
 
 
 def test_pictures_say_what_they_show():

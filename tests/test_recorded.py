@@ -17,12 +17,12 @@ from mnist_course.engine.foreign import foreign_digits, non_digits
 from mnist_course.engine.zoo import Plan, SmallNet, random_subset
 from mnist_course.export import pack, unpack
 from mnist_course.making.recorded import (
-    browser_answers,
-    measure_pictures,
+    _browser_answers,
+    _measure_pictures,
+    _stratified,
+    _write_card,
+    _write_idx,
     record_sample,
-    stratified,
-    write_card,
-    write_idx,
 )
 from mnist_course.model import Net, load_pretrained
 from mnist_course.predict import look
@@ -37,7 +37,7 @@ FULL = torch.tensor(
 def test_stratified_keeps_the_shares(labels, share):
     labels = torch.tensor(labels)
     n = round(share * len(labels))
-    index = stratified(labels, n)
+    index = _stratified(labels, n)
     assert (
         len(index) == n
         and len(set(index.tolist())) == n
@@ -57,7 +57,7 @@ def test_the_sample_has_the_full_sets_shares(sample):
 def test_write_idx_is_read_back_and_has_no_date(tmp_path):
     values = torch.arange(24, dtype=torch.uint8).reshape(2, 3, 4)
     for name in ("a.gz", "b.gz"):
-        write_idx(tmp_path / name, values)
+        _write_idx(tmp_path / name, values)
     assert torch.equal(read_idx(tmp_path / "a.gz"), values)
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
 
@@ -166,11 +166,11 @@ def net() -> Net:
 
 def test_pictures_from_elsewhere(net):
     kinds = ("pen", "printed")
-    found = measure_pictures(net, foreign_digits(40, seed=3, kinds=kinds))
+    found = _measure_pictures(net, foreign_digits(40, seed=3, kinds=kinds))
     assert found.keys() == set(kinds) and all(
         row["pictures"] == 20 and row["right"] >= 17 for row in found.values()
     )
-    others = measure_pictures(net, non_digits(25, seed=3))
+    others = _measure_pictures(net, non_digits(25, seed=3))
     assert all(
         row["right"] == 0 and 0 <= row["taken_for_a_digit"] <= row["pictures"] == 5
         for row in others.values()
@@ -193,7 +193,7 @@ def test_the_card_belongs_to_the_weights(net, facts):
 
 def test_the_card_is_made_from_the_measurements(facts):
     text = asset("weights", "README.md").read_text("utf-8")
-    assert text == write_card(facts), "python -m mnist_course.making record card"
+    assert text == _write_card(facts), "python -m mnist_course.making record card"
     assert facts["weights"]["fingerprint"] in text and facts["trained"]["recipe"] in text
 
 
@@ -215,7 +215,7 @@ def test_the_measurements_are_of_the_full_test_set(facts):
 @pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
 def test_the_browsers_network_gives_torchs_answers(net, sample):
     images = sample[1].images[:20]
-    theirs, times = browser_answers(net, images)
+    theirs, times = _browser_answers(net, images)
     ours = look(net, normalize(images))["output"].exp()
     torch.testing.assert_close(theirs, ours, rtol=0, atol=2e-3)
     half = look(rebuilt(net, unpack(pack(net, "float16"))), normalize(images))["output"].exp()
@@ -234,7 +234,7 @@ def test_record_card(tmp_path, monkeypatch, sample, facts):
     record.record_card(n=10)
     found = json.loads((tmp_path / "measured.json").read_text("utf-8"))
     assert found["test"]["total"] == 40 and found["weights"] == facts["weights"]
-    assert record.write_card(found) == (tmp_path / "README.md").read_text("utf-8")
+    assert record._write_card(found) == (tmp_path / "README.md").read_text("utf-8")
     record.record_card(times=True)
     again = json.loads((tmp_path / "measured.json").read_text("utf-8"))
     assert again["test"] == found["test"] and again["latency"] != found["latency"]

@@ -15,7 +15,7 @@ from mnist_course.plotting import predictions, worst_mistakes
 from mnist_course.predict import predict, steps
 from mnist_course.widgets.bundle import bundle
 from mnist_course.widgets.explorer import _reference_bytes, half_weights, write_drawing_page
-from mnist_course.widgets.pad import SIDE, DrawingPad, Drawings
+from mnist_course.widgets.pad import _SIDE, DrawingPad, Drawings
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def site(tmp_path_factory, serve):
     return serve(folder)
 
 
-def strokes(rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
+def strokes(rng: np.random.Generator, side: int = _SIDE) -> np.ndarray:
     "A drawing: a few thick lines with soft edges. uint8 (side, side)."
     ys, xs = np.mgrid[:side, :side]
     ink = np.zeros((side, side))
@@ -56,16 +56,16 @@ def test_both_sides_prepare_a_drawing_in_the_same_way(open_page):
     rng = np.random.default_rng(0)
     drawings = [strokes(rng) for _ in range(60)]
     drawings += [
-        np.zeros((SIDE, SIDE), np.uint8),
-        np.full((SIDE, SIDE), 255, np.uint8),
+        np.zeros((_SIDE, _SIDE), np.uint8),
+        np.full((_SIDE, _SIDE), 255, np.uint8),
         255 - drawings[0],
     ]
-    lone = np.zeros((SIDE, SIDE), np.uint8)
+    lone = np.zeros((_SIDE, _SIDE), np.uint8)
     lone[0, 279] = 255
     drawings += [lone, (drawings[1] // 8).astype(np.uint8)]
     theirs = open_page().evaluate(
         f"async (texts) => {{ {DECODE} const {{prepare}} = await import('./prepare.js');"
-        f" return texts.map((text) => Array.from(prepare(bytes(text), {SIDE}, {SIDE}))) }}",
+        f" return texts.map((text) => Array.from(prepare(bytes(text), {_SIDE}, {_SIDE}))) }}",
         [as_text(drawing) for drawing in drawings],
     )
     ours = [steps(drawing)["centered"].astype(int) for drawing in drawings]
@@ -84,7 +84,7 @@ def test_both_sides_prepare_photographs_and_squared_paper_in_the_same_way(open_p
             60, kinds=["photograph", "squared paper", "printed", "low resolution"]
         )
     ]
-    pictures += [p.image for p in non_digits(40) if p.image.shape == (SIDE, SIDE)]
+    pictures += [p.image for p in non_digits(40) if p.image.shape == (_SIDE, _SIDE)]
     pictures += [
         255 - p.image for p in foreign_digits(10, kinds=["photograph"])
     ]  # uneven light on dark paper
@@ -391,7 +391,7 @@ def test_ink_in_the_right_place_turns_the_answer(sample):
     before = pad.array
     assert pad.answer["label"] == 4
     for (x0, y0), (x1, y1), answer in (((110, 60), (190, 80), 9), ((155, 170), (150, 240), 4)):
-        ys, xs = np.mgrid[:SIDE, :SIDE]
+        ys, xs = np.mgrid[:_SIDE, :_SIDE]
         along = np.clip(
             ((xs - x0) * (x1 - x0) + (ys - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2),
             0,

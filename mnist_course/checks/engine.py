@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from .compare import difference, kind_of, show, unboxed
-from .sandbox import Run, home_of, limited, line_of
+from .sandbox import Outcome, home_of, limited, line_of
 from ..progress import record
 
 _T = TypeVar("_T")
@@ -400,7 +400,7 @@ def _failure(
     return Result(item.id, "failed", _joined(words, evidence), misconception, evidence)
 
 
-def _broken(item: Exercise, run: Run, evidence: str = "") -> Result:
+def _broken(item: Exercise, run: Outcome, evidence: str = "") -> Result:
     "The result for an answer that raised, or did not end."
     if run.timed_out:
         words = f"Your code was still running after {item.time_limit:g} s"
@@ -501,7 +501,7 @@ def _check_function(item: Exercise, answer: Callable[..., Any], seed: int) -> Re
         if got.error and not expected.error:
             if known:
                 return _failure(item, "", f"{where}\n{again}", known, run.printed)
-            raised = Run(error=got.error, line=line_of(got.error, home))
+            raised = Outcome(error=got.error, line=line_of(got.error, home))
             return _broken(item, raised, f"{where}\n{again}")
         words, values = _wrong_case(item, expected, got)
         return _failure(item, words, _joined(where, values, again), known, run.printed)

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'COLUMNS', 'Forward', 'MakeRecipe', 'RECIPES', 'R', 'CHECKPOINT_FORMAT', 'Loader', 'Stateful',
            'Scheduler', 'check_labels', 'forward_loss', 'check_not_negative', 'Average', 'bar', 'History',
-           'DivergedError', 'diverged', 'Recipe', 'RegisteredRecipe', 'register_recipe', 'registered_recipe',
-           'make_recipe', 'initial_weights', 'choose_recipe', 'check_same_network', 'save_checkpoint',
-           'read_checkpoint', 'restore', 'load_checkpoint', 'save_weights', 'load_weights', 'run_settings',
-           'check_request', 'first_history', 'Run', 'prepare_run', 'versions']
+           'DivergedError', 'Recipe', 'RegisteredRecipe', 'register_recipe', 'registered_recipe', 'make_recipe',
+           'initial_weights', 'choose_recipe', 'check_same_network', 'save_checkpoint', 'read_checkpoint', 'restore',
+           'load_checkpoint', 'save_weights', 'load_weights', 'run_settings', 'check_request', 'first_history', 'Run',
+           'prepare_run', 'versions']
 
 # %% ../../nbs/engine/07_training.ipynb #fe7cd760
 import copy
@@ -214,7 +214,7 @@ class DivergedError(CourseError, RuntimeError):
     history: History | None = None
 
 
-def diverged(what: str) -> DivergedError:  # what: "the loss is nan at batch 3", say
+def _diverged(what: str) -> DivergedError:  # what: "the loss is nan at batch 3", say
     "The error to raise when a loss isn't finite: what happened, and what to try."
     advice = "Try a learning rate ten times smaller; check that the images are normalized; start again from fresh weights or a checkpoint"
     return DivergedError(f"{what}. {advice}")
@@ -268,7 +268,7 @@ class Recipe:
         "Raises DivergedError for a training loss that isn't finite, and ValueError for one that can't be."
         if not math.isfinite(value):
             lr = self.optimizer.param_groups[0]["lr"]
-            raise diverged(f"the loss is {value} at batch {batch} with learning rate {lr:g}")
+            raise _diverged(f"the loss is {value} at batch {batch} with learning rate {lr:g}")
         if self.forward is None:
             check_not_negative(value, self.loss_fn)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RecordedRun', 'random_subset', 'random_flip', 'decay_groups', 'smoothed_loss', 'LinearNet', 'conv_block', 'SmallNet',
            'fold_norms', 'Plan', 'train_plan', 'variants', 'networks', 'recorded', 'by_seed', 'Interval', 'student_t',
-           'plot_intervals', 'frontier', 'plot_frontier']
+           'plot_intervals', 'plot_frontier']
 
 # %% ../../nbs/engine/12_better.ipynb #1d83adc0
 import json
@@ -375,7 +375,7 @@ def _label(ax: Axes, points: Mapping[str, tuple[float, float]]) -> None:
                 label.remove()
 
 
-def frontier(
+def _frontier(
     points: Mapping[str, tuple[int, float]],  # name -> parameters, accuracy
 ) -> list[str]:
     "The names that no other beats with as few parameters and as high an accuracy, the smallest first."
@@ -409,7 +409,7 @@ def plot_frontier(
         color = ORANGE if name in own else BLUE
         ax.scatter([n], [wrong(points[name][1])], 36, color, alpha=0.7)
         ax.scatter([n] * len(accuracies), [wrong(a) for a in accuracies], 9, color, alpha=0.7)
-    best = frontier(points)
+    best = _frontier(points)
     line = [(points[name][0], wrong(points[name][1])) for name in best]
     ax.plot(*zip(*line, strict=True), color="0.5", linewidth=1, zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="wrong digits (%)", xmargin=0.1)
