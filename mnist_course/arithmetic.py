@@ -47,9 +47,7 @@ def output_size(
     if ceil_mode and last * stride >= size + padding:  # it would start after the last pixel
         last -= 1
     if last < 0:
-        raise ValueError(
-            f"a kernel that reaches over {reach} pixels does not fit into {size} + 2 * {padding}"
-        )
+        raise ValueError(f"a kernel over {reach} pixels does not fit into {size} + 2 * {padding}")
     return last + 1
 
 # %% ../nbs/03_shapes.ipynb #06f74a70

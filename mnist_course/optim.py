@@ -66,9 +66,8 @@ class SGD(Optimizer):
     def step(self) -> None:  # type: ignore[override]  # torch's takes a closure, too
         "Move every parameter that has a gradient."
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    p.add_(sgd_direction(p, group, self.state[p]), alpha=-group["lr"])
+            for p in (p for p in group["params"] if p.grad is not None):
+                p.add_(sgd_direction(p, group, self.state[p]), alpha=-group["lr"])
 
 # %% ../nbs/06_sgd.ipynb #990559c6
 class StepLR(LRScheduler):
