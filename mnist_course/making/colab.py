@@ -62,9 +62,16 @@ _COLAB_HAS = {  # or doesn't need
     "numpy",
     "matplotlib",
     "pillow",
+    "requests",
     "jupyterlab",
+    "ipykernel",
     "ipywidgets",
     "ipython",
+    "traitlets",
+    "nbformat",
+    "nbconvert",
+    "mistune",
+    "latex2mathml",
 }
 
 _NOTE = (

@@ -6,6 +6,7 @@
 __all__ = ['QUIET', 'write_course', 'lab_command', 'open_lab']
 
 # %% ../../nbs/workshop/folder.ipynb #4a582ea9
+import contextlib
 import hashlib
 import json
 import os
@@ -85,6 +86,7 @@ def write_course(
 QUIET = (
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.news_url=None",
+    "--ServerApp.answer_yes=True",  # one Ctrl-C is enough
 )
 
 
@@ -109,8 +111,15 @@ def open_lab(
     folder: str | Path,
     extra: Sequence[str] = (),  # further options for JupyterLab
 ) -> int:  # JupyterLab's exit status
-    "Start JupyterLab in `folder`, and stay until it is stopped with Ctrl-C."
-    try:
-        return subprocess.run(lab_command(extra=extra), cwd=folder).returncode
-    except KeyboardInterrupt:
-        return 0
+    "Start JupyterLab in `folder`; Ctrl-C stops it. It takes the place of this process, so that nothing but JupyterLab stays in memory."
+    command = lab_command(extra=extra)
+    if os.name == "posix":
+        os.chdir(folder)
+        os.execv(command[0], command)
+    # on Windows the terminal would not wait for a process that took the place of another
+    with subprocess.Popen(command, cwd=folder) as lab:
+        while True:
+            with contextlib.suppress(
+                KeyboardInterrupt
+            ):  # JupyterLab hears it too, and ends by itself
+                return lab.wait()
