@@ -56,7 +56,8 @@ def _old_settings(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         asked = getattr(args, name)
         if asked is None or asked == settings[name]:
             continue
-        # where the data is and the device may change; the number of epochs too, unless the schedule was made for it
+        # where the data is and the device may change;
+        # the number of epochs too, unless the schedule was made for it
         if name in ("data", "device") or (name == "epochs" and settings["recipe"] == "seed"):
             settings[name] = asked
         else:

@@ -264,13 +264,15 @@ class Recipe:
         "One batch through the model: what it gives (N, classes), the labels on its device, and the mean loss."
         return self.forward_pass(model, x, y, self.precision)
 
-    def check_loss(self, value: float, batch: int) -> None:
-        "Raises DivergedError for a training loss that isn't finite, and ValueError for one that can't be."
+    def loss_value(self, loss: torch.Tensor, batch: int) -> float:
+        "A training loss as a number. Raises DivergedError unless it is finite, and ValueError for one that can't be."
+        value = loss.item()  # waits for a GPU to finish, so once a batch
         if not math.isfinite(value):
             lr = self.optimizer.param_groups[0]["lr"]
             raise _diverged(f"the loss is {value} at batch {batch} with learning rate {lr:g}")
         if self.forward is None:
             check_not_negative(value, self.loss_fn)
+        return value
 
     def tick(self, clock: str) -> None:  # "epoch" or "batch"
         "Step the scheduler, if this is the clock it follows."
@@ -425,15 +427,13 @@ def _check_same(
     there: dict[str, Any],  # name -> value, from the file
     here: dict[str, Any],
     path: str | Path,
+    advice: str = "Resume with the same, or start a new file",
 ) -> None:
     "Raises ValueError for the first name that both have with different values."
     for name in here:
         if name in there and there[name] != here[name]:
             change = f"{name}: {there[name]}, and now it is {here[name]}"
-            raise ValueError(
-                f"{path} was written with {change}. Resume with the same, take over only its weights "
-                'with resume="weights", or start a new file'
-            )
+            raise ValueError(f"{path} was written with {change}. {advice}")
 
 # %% ../../nbs/engine/07_training.ipynb #cfcf5667
 CHECKPOINT_FORMAT = "mnist_course checkpoint 1"
@@ -652,9 +652,13 @@ def first_history(
     if resume == "weights":
         history = load_checkpoint(checkpoint, model)
     else:
-        there = read_checkpoint(checkpoint)["history"]["settings"]
-        asked = {name: value for name, value in settings.items() if name != "dataset"}
-        _check_same(there, asked, checkpoint)  # a loader may hide its data set
+        contents = read_checkpoint(checkpoint)
+        check_same_network(model, contents["model"], checkpoint)
+        here = _made_with(recipe.optimizer, recipe.scheduler, train_loader)
+        here |= {name: value for name, value in settings.items() if name != "dataset"}
+        there = contents["made_with"] | contents["history"]["settings"]
+        advice = 'Resume with the same, take over only its weights with resume="weights", or start a new file'
+        _check_same(there, here, checkpoint, advice)  # a loader may hide its data set
         parts = recipe.optimizer, recipe.scheduler
         history = load_checkpoint(checkpoint, model, *parts, train_loader)
     history.settings |= settings

@@ -95,7 +95,8 @@ def curves() -> DescribedFigure:
 
 def write_curves() -> None:
     "Write the picture of the curves, unless the one that is there shows the same."
-    path, figure = picture_file(_CURVES), curves()
+    path = picture_file(_CURVES)
+    figure = curves()
     if not path.exists() or _words_of(path) != figure.description:
         path.write_bytes(_with_words(figure.png(), figure.description))
 

@@ -116,9 +116,8 @@ def open_lab(
     if os.name == "posix":
         os.chdir(folder)
         os.execv(command[0], command)
-    with subprocess.Popen(
-        command, cwd=folder
-    ) as lab:  # on Windows the terminal would not wait for a process that took the place
+    # on Windows the terminal would not wait for a process that took the place of another
+    with subprocess.Popen(command, cwd=folder) as lab:
         while True:
             with contextlib.suppress(
                 KeyboardInterrupt

@@ -47,7 +47,8 @@ def units() -> list[Unit]:
     "All lessons, read off their cards. Raises ValueError for a lesson without one."
     found = []
     for path in lessons():
-        notebook, number = read_notebook(path), lesson_number(path)
+        notebook = read_notebook(path)
+        number = lesson_number(path)
         text = "\n".join(markdown_cells(notebook)[:3])
         card = re.search(r"^\| *(\d+) *\| *(\d) of 5 *\|([^|\n]*)\|([^|\n]*)\|", text, re.M)
         if card is None:

@@ -38,7 +38,7 @@ def _with_switched_diagrams(page: str) -> str:
 
 # %% ../../../nbs/workshop/site_polish.ipynb #eb5081b8
 _REPAIRS = (  # what smalldocs writes -> the same without its barrier
-    # a link that folds a section is a button to a screen reader; role=navigation makes a landmark of each
+    # a link that folds a section is a button to a screen reader, not a landmark
     (
         r'(<a [^>]*data-bs-toggle="collapse"[^>]*?)role="navigation"',
         r'\1role="button" href="#" onclick="return false;"',
