@@ -34,10 +34,12 @@ def output_size(
     dilation: int = 1,  # pixels from one tap of the kernel to the next
     ceil_mode: bool = False,  # of pooling: a last place may hang over the far edge
 ) -> int:
-    """Number of places where the kernel fits: floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1.
+    """Number of places where the kernel fits: floor((size + 2 padding - dilation (kernel_size - 1)
+    - 1) / stride) + 1.
 
-    Raises ValueError when it fits nowhere. The formula is in the documentation of torch.nn.Conv2d and in Dumoulin and
-    Visin, "A guide to convolution arithmetic for deep learning", 2016, arxiv.org/abs/1603.07285.
+    Raises ValueError when it fits nowhere. The formula is in the documentation of torch.nn.Conv2d
+    and in Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
+    arxiv.org/abs/1603.07285.
     """
     sizes = {"size": size, "kernel_size": kernel_size, "stride": stride}
     check_sizes(**sizes, padding=padding, dilation=dilation)
@@ -58,7 +60,8 @@ def conv2d_params(
     bias: bool = True,
     groups: int = 1,  # each group of outputs sees in_channels / groups inputs
 ) -> int:
-    "Numbers that a Conv2d learns: out * (in / groups) * height * width, and out biases. ValueError if groups do not divide."
+    """Numbers that a Conv2d learns: out * (in / groups) * height * width, and out biases.
+    ValueError if groups do not divide."""
     height, width = pair(kernel_size)
     check_sizes(in_channels=in_channels, out_channels=out_channels, groups=groups)
     check_sizes(height=height, width=width)
@@ -71,7 +74,8 @@ def conv2d_params(
 
 
 def linear_params(in_features: int, out_features: int, bias: bool = True) -> int:
-    "Numbers that a Linear learns: in * out, and out biases. Raises ValueError when a size is below 1."
+    """Numbers that a Linear learns: in * out, and out biases. Raises ValueError when a size is
+    below 1."""
     check_sizes(in_features=in_features, out_features=out_features)
     weights = in_features * out_features
     return weights + out_features if bias else weights
@@ -84,7 +88,8 @@ def conv2d_macs(
     output_size: Size,  # of the map that comes out
     groups: int = 1,
 ) -> int:
-    "Multiply-accumulate steps of a Conv2d for ONE image: each output number costs (in / groups) * height * width."
+    """Multiply-accumulate steps of a Conv2d for ONE image: each output number costs (in / groups) *
+    height * width."""
     height, width = pair(output_size)
     check_sizes(height=height, width=width)
     weights = conv2d_params(in_channels, out_channels, kernel_size, bias=False, groups=groups)
@@ -120,9 +125,9 @@ def ledger(
     model: nn.Module,  # Conv2d, Linear, pooling, normalization, activations, dropout, flatten; branches may join
     input_size: tuple[int, ...] = (1, 28, 28),  # of one image, without the batch
 ) -> Ledger:
-    """Account for every layer of a network, and for every function between layers that changes the shape: output shape,
-    parameters, multiply-accumulate steps for one image, receptive field. One image of zeros is sent through in eval mode;
-    the model stays as it was. Raises ValueError, naming the layer, when input_size does not fit, and NotImplementedError
-    for functions such as attention or transposed convolution, whose cost or view it has no rule for.
-    """
+    """Account for every layer of a network, and for every function between layers that changes the
+    shape: output shape, parameters, multiply-accumulate steps for one image, receptive field. One
+    image of zeros is sent through in eval mode; the model stays as it was. Raises ValueError,
+    naming the layer, when input_size does not fit, and NotImplementedError for functions such as
+    attention or transposed convolution, whose cost or view it has no rule for."""
     return build_ledger(model, input_size, Field())

@@ -31,7 +31,8 @@ _OPTIONS = ("recipe", "epochs", "data", "seed", "device", "precision", "batch_si
 
 
 def _new_settings(args: argparse.Namespace) -> dict[str, Any]:
-    "The run's settings: the given options, with defaults for the rest. Raises ValueError for impossible ones."
+    """The run's settings: the given options, with defaults for the rest. Raises ValueError for
+    impossible ones."""
     from mnist_course.engine.training import registered_recipe
 
     settings = {name: getattr(args, name) for name in _OPTIONS}
@@ -62,7 +63,8 @@ def _old_settings(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
             settings[name] = asked
         else:
             raise ValueError(
-                f"the run in {folder} was begun with {name} {settings[name]}: it cannot go on with {asked}"
+                f"the run in {folder} was begun with {name} {settings[name]}: it cannot go "
+                f"on with {asked}"
             )
     return settings
 
@@ -85,7 +87,8 @@ def _begin_run(args: argparse.Namespace, processes: int) -> tuple[Path, dict[str
     settings = _old_settings(folder, args) if args.resume else _new_settings(args)
     if settings["batch_size"] < processes:
         raise ValueError(
-            f"a batch of {settings['batch_size']} digits is too small for {processes} processes: each needs one"
+            f"a batch of {settings['batch_size']} digits is too small for {processes} "
+            "processes: each needs one"
         )
     return folder, settings
 
@@ -97,7 +100,8 @@ def _same_data(
     "Refuse to go on with another number of digits than the run began with: ValueError."
     if settings.setdefault("digits", digits) != digits:
         raise ValueError(
-            f"the run was begun with {settings['digits']} digits and the data now holds {digits}: give the same --data"
+            f"the run was begun with {settings['digits']} digits and the data now holds "
+            f"{digits}: give the same --data"
         )
 
 # %% ../nbs/workshop/cli.ipynb #0088af4a
@@ -112,11 +116,13 @@ def _say_results(folder: Path, history: "History", test_size: int) -> None:
     write_atomically(folder / "curves.png", curves.png())
     right = round(history.test_acc[-1] * test_size)
     print(
-        f"\ntest accuracy {history.test_acc[-1]:.2%}: {right:,} of {test_size:,} digits, after {len(history)} epochs, {sum(history.seconds):.0f} s"
+        f"\ntest accuracy {history.test_acc[-1]:.2%}: {right:,} of {test_size:,} digits, "
+        f"after {len(history)} epochs, {sum(history.seconds):.0f} s"
     )
     print(curves.description)
     print(
-        f"written to {folder}: model.safetensors, history.json, curves.png, checkpoint.pt (go on with --resume {folder})"
+        f"written to {folder}: model.safetensors, history.json, curves.png, checkpoint.pt "
+        f"(go on with --resume {folder})"
     )
 
 
@@ -143,7 +149,8 @@ def _train_run(team: "Team", folder: Path, settings: dict[str, Any], resume: boo
     several = {"processes": team.size} if team.size > 1 else {}
     place = f"{device.type} in {team.size} processes" if several else device
     print(
-        f"data: {train_set.source}, {len(train_set):,} training and {len(test_set):,} test digits\ndevice: {place}\n"
+        f"data: {train_set.source}, {len(train_set):,} training and {len(test_set):,} test "
+        f"digits\ndevice: {place}\n"
     )
     print(seed_summary(ledger(model)) + "\n")
     initial_weights(settings["recipe"], model)
@@ -182,7 +189,9 @@ def _train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data",
-        help='a folder with MNIST, or "sample" (default: MNIST_COURSE_DATA, cache, download, sample)',
+        help=(
+            'a folder with MNIST, or "sample" (default: MNIST_COURSE_DATA, cache, download, sample)'
+        ),
     )
     parser.add_argument("--seed", type=int, help="of all random numbers (default: 0)")
     parser.add_argument("--device", help="cuda, mps or cpu (default: the best one here)")
@@ -195,7 +204,10 @@ def _train(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", help="the folder of the run (default: a new one under runs/)")
     target.add_argument("--resume", metavar="FOLDER", help="go on with the run in this folder")
-    parser.epilog = "In several processes: torchrun --nproc-per-node 2 -m mnist_course train, and the same options."
+    parser.epilog = (
+        "In several processes: torchrun --nproc-per-node 2 -m mnist_course train, and the same "
+        "options."
+    )
 
     def run(args: argparse.Namespace) -> int:
         import mnist_course.fast  # noqa: F401 (it registers its recipe)
@@ -261,7 +273,8 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
 
 # %% ../nbs/workshop/cli.ipynb #d2f7b514
 def _predict(parser: argparse.ArgumentParser) -> None:
-    "Read digits from images. One that can't be read is reported, and the others are read all the same."
+    """Read digits from images. One that can't be read is reported, and the others are read all the
+    same."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG or JPEG, one digit each")
     parser.add_argument("--model", help="weights of your own: runs/.../model.safetensors")
 
@@ -290,7 +303,8 @@ _EXPORTS = {"safetensors": "float32", "float16": "float16", "int8": "int8", "onn
 
 
 def _export_format(args: argparse.Namespace) -> str:
-    "The format asked for, or the one that the file's ending names. Raises ValueError when they don't belong together."
+    """The format asked for, or the one that the file's ending names. Raises ValueError when they
+    don't belong together."""
     ending = Path(args.file).suffix.lower()
     kind = args.format or {".onnx": "onnx", ".safetensors": "safetensors"}.get(ending)
     if kind is None:
@@ -302,20 +316,25 @@ def _export_format(args: argparse.Namespace) -> str:
         raise ValueError(f"{args.file}: a file of the format {kind} should end in {wanted}")
     if args.model and Path(args.file).resolve() == Path(args.model).resolve():
         raise ValueError(
-            f"{args.file} would be written over the weights that it is made from: choose another name"
+            f"{args.file} would be written over the weights that it is made from: choose "
+            "another name"
         )
     return kind
 
 # %% ../nbs/workshop/cli.ipynb #7ceeea25
 def _export(parser: argparse.ArgumentParser) -> None:
-    "Write weights for other programs, with what they must know to use them, and check that the file answers as the network does."
+    """Write weights for other programs, with what they must know to use them, and check that the
+    file answers as the network does."""
     parser.add_argument(
         "file", metavar="FILE", help="to write, such as digits.safetensors or digits.onnx"
     )
     parser.add_argument(
         "--format",
         choices=list(_EXPORTS),
-        help="safetensors: float32; float16: half the size; int8: a quarter; onnx: for other languages (default: as FILE ends)",
+        help=(
+            "safetensors: float32; float16: half the size; int8: a quarter; onnx: for other "
+            "languages (default: as FILE ends)"
+        ),
     )
     parser.add_argument(
         "--model", help="weights of your own: runs/.../model.safetensors (default: those that ship)"
@@ -353,7 +372,8 @@ def _export(parser: argparse.ArgumentParser) -> None:
             draft.unlink(missing_ok=True)
         print(f"{path}: {kind}, {path.stat().st_size:,} bytes")
         print(
-            f"read back: {right[1]} of {len(x)} sample digits right, and the network itself {right[0]}; no probability is off by more than {apart:.2g}"
+            f"read back: {right[1]} of {len(x)} sample digits right, and the network "
+            f"itself {right[0]}; no probability is off by more than {apart:.2g}"
         )
         return 0
 
@@ -374,7 +394,8 @@ def _progress(parser: argparse.ArgumentParser) -> None:
         folder = Path(args.folder) if args.folder else here.parent if here else Path("my_course")
         if not (folder / MANIFEST).exists() and not (folder / FILE).exists():
             raise ValueError(
-                f"{folder} is no folder that `mnist-course start` has made: name the one that you work in"
+                f"{folder} is no folder that `mnist-course start` has made: name the one "
+                "that you work in"
             )
         print(progress(folder))
         return 0

@@ -57,7 +57,8 @@ class LostError(CourseError, RuntimeError):
 
 
 def is_lost(error: BaseException | None) -> bool:
-    "True for an error of the connection to the others. PyTorch has no class for that: gloo's are plain RuntimeErrors."
+    """True for an error of the connection to the others. PyTorch has no class for that: gloo's are
+    plain RuntimeErrors."""
     words = r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed? ?out|socket"
     if isinstance(error, LostError):
         return True
@@ -73,10 +74,12 @@ _PLACE = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}  #
 
 
 class Team:
-    """The processes that train one model together: `rank` is this one's number, from 0, and `size` says how many there are.
+    """The processes that train one model together: `rank` is this one's number, from 0, and `size`
+    says how many there are.
 
-    torchrun tells each process who it is. Without torchrun this is a team of one, for which nothing is started and nothing
-    changes. It is a context manager: inside, the others' prints are dropped; a connection that breaks leaves as LostError.
+    torchrun tells each process who it is. Without torchrun this is a team of one, for which nothing
+    is started and nothing changes. It is a context manager: inside, the others' prints are dropped;
+    a connection that breaks leaves as LostError.
     """
 
     def __init__(self, timeout: float = 300) -> None:  # seconds to wait for an answer
@@ -97,7 +100,8 @@ class Team:
             return self
         if not (dist.is_available() and dist.is_gloo_available()):
             raise ValueError(
-                "this PyTorch was built without gloo, over which processes speak: train with one process"
+                "this PyTorch was built without gloo, over which processes speak: train "
+                "with one process"
             )
         gpus = torch.cuda.is_available() and dist.is_nccl_available()
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=self.timeout)
@@ -132,7 +136,8 @@ class Team:
     def device(
         self, name: str | None = None
     ) -> torch.device:  # "cpu", "cuda", or None for the best that all have
-        "The device of this process. Raises ValueError where the team cannot work on what was asked for."
+        """The device of this process. Raises ValueError where the team cannot work on what was
+        asked for."""
         if self.size == 1:
             return default_device(name)
         gpus = torch.cuda.device_count() if dist.is_nccl_available() else 0
@@ -141,11 +146,13 @@ class Team:
             return torch.device("cpu")
         if name != "cuda":
             raise ValueError(
-                f"{self.size} processes work on cpu (over gloo) or on cuda (over NCCL, a GPU each), not on {name!r}"
+                f"{self.size} processes work on cpu (over gloo) or on cuda (over NCCL, a "
+                f"GPU each), not on {name!r}"
             )
         if gpus < self.local_size:
             raise ValueError(
-                f"{self.local_size} processes need {self.local_size} GPUs and {gpus} are here: fewer processes, or cpu"
+                f"{self.local_size} processes need {self.local_size} GPUs and {gpus} are "
+                "here: fewer processes, or cpu"
             )
         torch.cuda.set_device(self.local_rank)
         return torch.device("cuda", self.local_rank)
@@ -158,7 +165,8 @@ class Team:
         return values
 
     def every(self, work: Callable[[], _T]) -> _T:  # what `work` gives here
-        "Let each process do this. If one of them raises ValueError or OSError, all end, and the first says why."
+        """Let each process do this. If one of them raises ValueError or OSError, all end, and the
+        first says why."""
         if self.size == 1:
             return work()
         failure: Exception | None = None
@@ -192,7 +200,8 @@ class Team:
             for rank, other in enumerate(values):
                 if other != values[0]:
                     raise ValueError(
-                        f"{what} must be the same everywhere: {values[0]} in process 0 and {other} in process {rank}"
+                        f"{what} must be the same everywhere: {values[0]} in process 0 and "
+                        f"{other} in process {rank}"
                     )
 
         self.every(compare)
@@ -202,7 +211,8 @@ class Team:
         model: nn.Module,
         forward: _Forward = forward_loss,  # a recipe's forward pass
     ) -> "nn.Module | Shared":  # the same model for a team of one
-        "The model, with its work shared. Raises ValueError for layers that would not do the same as in one process."
+        """The model, with its work shared. Raises ValueError for layers that would not do the same
+        as in one process."""
         if self.size == 1:
             return model
         for layer in model.modules():
@@ -241,8 +251,9 @@ def _at_least_float32(x: torch.Tensor) -> torch.Tensor:
 
 
 class Shared(nn.Module):
-    """A model whose work a team shares: a whole batch goes in at every process, and answers for all of it come out.
-    As a module it answers; `train_forward` is the forward pass of training, as `train` takes it."""
+    """A model whose work a team shares: a whole batch goes in at every process, and answers for all
+    of it come out. As a module it answers; `train_forward` is the forward pass of training, as
+    `train` takes it."""
 
     def __init__(self, model: nn.Module, team: Team, forward: _Forward = forward_loss) -> None:
         super().__init__()
@@ -264,7 +275,8 @@ class Shared(nn.Module):
         y: torch.Tensor,  # (N,)
         precision: str,
     ) -> _Computed:  # for the whole batch: log-probabilities, labels, mean loss
-        "Compute this process's part; the mean over the batch is that of the parts' means, each weighted by its digits."
+        """Compute this process's part; the mean over the batch is that of the parts' means, each
+        weighted by its digits."""
         rank = self.team.rank
         parts = x.tensor_split(self.team.size)
         labels = y.tensor_split(self.team.size)
@@ -307,7 +319,8 @@ def _gather(
     means = torch.stack([rows[most, 0] for rows in got])
     if not torch.allclose(means, means[:1], rtol=0, atol=1e-5, equal_nan=True):
         raise RuntimeError(
-            "the processes work on different batches: something draws random numbers in one of them only"
+            "the processes work on different batches: something draws random numbers in "
+            "one of them only"
         )
     return [rows[:n] for rows, n in zip(got, sizes, strict=True)], [rows[most, 1] for rows in got]
 
@@ -317,7 +330,8 @@ def _start_alike(
     parts: dict[str, Any],  # model, optimizer, scheduler: what has a state_dict
     loader: _Batches,  # the training loader, for its random numbers
 ) -> None:
-    "Give everything that the first process starts from to the others: weights, states, random numbers."
+    """Give everything that the first process starts from to the others: weights, states, random
+    numbers."""
 
     def packed() -> bytes:
         states = {name: part.state_dict() for name, part in parts.items()}

@@ -50,10 +50,12 @@ def quantize(
     weight: torch.Tensor,  # float (out, ...): a row for each output
     bits: int = 8,  # 2 to 8
 ) -> tuple[torch.Tensor, torch.Tensor]:  # q, int8 of the same shape; scale, float32 (out,)
-    """Whole numbers for weights, symmetric around 0, with a scale for each output channel: its largest weight becomes
-    2**(bits - 1) - 1, or 127 for 8 bits. Raises ValueError for other bits, for one axis and for weights that are not finite.
+    """Whole numbers for weights, symmetric around 0, with a scale for each output channel: its
+    largest weight becomes 2**(bits - 1) - 1, or 127 for 8 bits. Raises ValueError for other bits,
+    for one axis and for weights that are not finite.
 
-    After Jacob et al., 2018, arxiv.org/abs/1712.05877."""
+    After Jacob et al., 2018, arxiv.org/abs/1712.05877.
+    """
     check_quantizable(weight, bits)
     top = 2 ** (bits - 1) - 1
     rows = weight.detach().float().flatten(1)  # (out, weights of one channel)
@@ -67,7 +69,8 @@ def dequantize(
     q: torch.Tensor,  # int8 (out, ...)
     scale: torch.Tensor,  # float32 (out,)
 ) -> torch.Tensor:  # float32 (out, ...)
-    "Weights again, each off by half a scale at most. Raises ValueError when there is not one scale for each row."
+    """Weights again, each off by half a scale at most. Raises ValueError when there is not one
+    scale for each row."""
     if scale.shape != q.shape[:1]:
         rows = f"{tuple(q.shape)} needs {len(q)} scales, one for each row"
         raise ValueError(f"{rows}, got {tuple(scale.shape)}")
@@ -78,7 +81,8 @@ def pack(
     model: nn.Module,
     stored: str = "float32",  # "float16" halves the file, "int8" leaves a quarter
 ) -> dict[str, torch.Tensor]:  # with int8, "fc1.weight.step" is the scale of "fc1.weight"
-    "A model's tensors in the form in which they are stored. Raises ValueError when some are not finite, or too large for float16."
+    """A model's tensors in the form in which they are stored. Raises ValueError when some are not
+    finite, or too large for float16."""
     packed = tensors_to_store(model, stored)
     for name, tensor in list(packed.items()):
         if stored == "int8" and tensor.is_floating_point() and tensor.ndim > 1:
@@ -105,8 +109,9 @@ def save_model(
     stored: str = "float32",  # or "float16", "int8"
     **facts: object,  # anything else that JSON can hold: accuracy=0.9965, trained="..."
 ) -> dict[str, Any]:  # what the file says about itself
-    """Write weights as safetensors, atomically, with what another program must know to use them: architecture, preprocessing,
-    classes, licence, versions and a fingerprint. Raises ValueError for weights or facts that cannot be stored."""
+    """Write weights as safetensors, atomically, with what another program must know to use them:
+    architecture, preprocessing, classes, licence, versions and a fingerprint. Raises ValueError for
+    weights or facts that cannot be stored."""
     packed = pack(model, stored)
     about = {**describe_model(model, facts), "stored": stored, "fingerprint": fingerprint(packed)}
     write_packed(path, packed, about)
@@ -118,8 +123,9 @@ def load_model(
     model: nn.Module | None = None,  # gets the weights; None: a new Net
     bare: bool = False,  # take a file that says nothing about itself for weights of that network
 ) -> nn.Module:  # in eval mode, on the CPU where it is new
-    """A network from a file, ready to answer. Nothing in the file is executed. Raises ValueError, with no model changed, when the
-    file is damaged, belongs to another network, or was trained on digits that were prepared in another way."""
+    """A network from a file, ready to answer. Nothing in the file is executed. Raises ValueError,
+    with no model changed, when the file is damaged, belongs to another network, or was trained on
+    digits that were prepared in another way."""
     packed, model = read_packed(path, model, bare)
     put_weights(model, unpack(packed), path)
     return model.eval()
@@ -133,12 +139,12 @@ def card(
     doubt = test["doubtful"]
     error = test["calibration"]["error"]
     return "\n\n".join([
-        f"{test['right']:,} of {test['total']:,} right: {with_interval(test)}, with a 95 % interval. Mean loss {test['loss']:.4f} nats.",
+        (f"{test['right']:,} of {test['total']:,} right: {with_interval(test)}, with a 95 % " f"interval. Mean loss {test['loss']:.4f} nats."),
         digits_table(test),
-        f"Calibration: where it says how sure it is, it is off by {error:.2%} on average (expected calibration error, 10 bins).",
+        (f"Calibration: where it says how sure it is, it is off by {error:.2%} on average " "(expected calibration error, 10 bins)."),
         calibration_table(test),
         f"Most common mistakes, and how often: {common}. Surest mistakes: {surest}.",
-        f"Of {test['total']:,} digits, {doubt['digits']:,} would be flagged as doubtful by `predict`; {doubt['wrong']:,} of those answers were wrong.",
+        (f"Of {test['total']:,} digits, {doubt['digits']:,} would be flagged as doubtful by " f"`predict`; {doubt['wrong']:,} of those answers were wrong."),
     ])  # fmt: skip
 
 # %% ../nbs/14_ship_it.ipynb #bd86ec09
@@ -147,9 +153,12 @@ def drift(
     now: Signals,  # from the last few hundred images
     chance: float = 1e-4,  # of a false alarm, in one look at one signal
 ) -> dict[str, Drift]:  # signal -> what became of it
-    """Compare images and answers with what they were. No right answer is needed. Raises ValueError for fewer than 50 images.
+    """Compare images and answers with what they were. No right answer is needed. Raises ValueError
+    for fewer than 50 images.
 
-    The limit of ink and probability is Smirnov's; that of doubtful answers is the normal one for two fractions."""
+    The limit of ink and probability is Smirnov's; that of doubtful answers is the normal one for
+    two fractions.
+    """
     check_drift(usual, now, chance)
     return {
         "ink": compare_values(usual.ink, now.ink, chance),

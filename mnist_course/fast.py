@@ -47,7 +47,8 @@ def fair_seconds(
     jobs: Mapping[str, Callable[[], object]],  # what to time, by name
     rounds: int = 5,
 ) -> dict[str, float]:
-    "Median seconds of each job. Each runs once without a clock; then all take turns, so that a slow moment of the machine meets all of them."
+    """Median seconds of each job. Each runs once without a clock; then all take turns, so that a
+    slow moment of the machine meets all of them."""
     if rounds < 1 or not jobs:
         raise ValueError(
             f"fair_seconds needs at least one job and one round, got {len(jobs)} and {rounds}"
@@ -79,8 +80,9 @@ def orthogonal(
     rounds: int = 5,
     dtype: torch.dtype | None = None,  # to compute in; None: the matrix's own
 ) -> torch.Tensor:  # (rows, columns), in the matrix's own dtype
-    """Nearly U Vᵀ of the singular value decomposition U S Vᵀ: the same directions, all about equally long. Matrix products do it,
-    in Newton and Schulz's iteration with the coefficients of K. Jordan, 2024, kellerjordan.github.io/posts/muon."""
+    """Nearly U Vᵀ of the singular value decomposition U S Vᵀ: the same directions, all about
+    equally long. Matrix products do it, in Newton and Schulz's iteration with the coefficients of
+    K. Jordan, 2024, kellerjordan.github.io/posts/muon."""
     tall = matrix.shape[0] > matrix.shape[1]
     x: torch.Tensor = (matrix / (matrix.norm() + 1e-7)).to(dtype or matrix.dtype)
     x = x.T if tall else x
@@ -92,8 +94,9 @@ def orthogonal(
 
 # %% ../nbs/13_faster.ipynb #7c3d9e50
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum; in groups with orthogonal=True the step of each tensor, as a matrix with a row for each output, is made orthogonal.
-    After K. Jordan and others, 2024. Raises ValueError for a learning rate or a momentum that cannot be."""
+    """Nesterov momentum; in groups with orthogonal=True the step of each tensor, as a matrix with a
+    row for each output, is made orthogonal. After K. Jordan and others, 2024. Raises ValueError for
+    a learning rate or a momentum that cannot be."""
 
     def __init__(
         self,
@@ -119,15 +122,18 @@ class Muon(torch.optim.Optimizer):
 
 # %% ../nbs/13_faster.ipynb #92a4d7e5
 def _fast_start(model: nn.Module) -> None:
-    "The initial weights of the fast recipe, in the layout it computes in. Raises ValueError for a network other than Net."
+    """The initial weights of the fast recipe, in the layout it computes in. Raises ValueError for a
+    network other than Net."""
     fast_weights(_check_net(model).to(memory_format=torch.channels_last))
 
 
 def _check_net(model: nn.Module) -> Net:
-    "The same model. Raises ValueError for a network other than Net: the plan is made for its layers."
+    """The same model. Raises ValueError for a network other than Net: the plan is made for its
+    layers."""
     if not isinstance(model, Net):
         raise ValueError(
-            f'the fast recipe is made for Net, got a {type(model).__name__}: recipe="one-cycle" takes any network'
+            f"the fast recipe is made for Net, got a {type(model).__name__}: "
+            'recipe="one-cycle" takes any network'
         )
     return model
 
@@ -138,8 +144,9 @@ def fast_recipe(
     steps: int,  # batches an epoch, meant for batches of 128
     epochs: int = 1,
 ) -> FastRecipe:
-    """The recipe of lesson 13: a fraction of the digits, one cycle of Muon, small images first, early layers frozen when they have found their kernels,
-    in the precision that is faster here. Raises ValueError for a network other than Net: the timetable is made for its layers."""
+    """The recipe of lesson 13: a fraction of the digits, one cycle of Muon, small images first,
+    early layers frozen when they have found their kernels, in the precision that is faster here.
+    Raises ValueError for a network other than Net: the timetable is made for its layers."""
     model = _check_net(model).to(memory_format=torch.channels_last)
     matrices = [model.conv2.weight, model.conv3.weight, model.conv4.weight, model.fc1.weight]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]

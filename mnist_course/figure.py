@@ -35,7 +35,8 @@ _STYLE: dict[Any, Any] = {
 
 # %% ../nbs/workshop/figure.ipynb #a07e1c28
 class DescribedFigure(Figure):
-    "A matplotlib figure, in inches and on white paper, with a sentence that says what it shows: its alt text."
+    """A matplotlib figure, in inches and on white paper, with a sentence that says what it shows:
+    its alt text."""
 
     def __init__(self, width: float = 6.4, height: float = 3.2) -> None:
         super().__init__(figsize=(width, height), layout="constrained", facecolor="white")
@@ -47,7 +48,8 @@ class DescribedFigure(Figure):
             return super().subplots(*args, **kwargs)
 
     def describe(self, sentence: str) -> "DescribedFigure":
-        "Set the sentence and give the figure back, so that a cell can end with it. Raises ValueError when it is empty."
+        """Set the sentence and give the figure back, so that a cell can end with it. Raises
+        ValueError when it is empty."""
         if not sentence.strip():
             raise ValueError("a figure needs a sentence that says what it shows")
         self.description = sentence
@@ -94,7 +96,8 @@ def pixels(
     images: torch.Tensor,  # or a NumPy array: any numbers, on any device
     name: str,  # of what they are, for the message
 ) -> torch.Tensor:  # float32 on the CPU
-    "Numbers ready to draw. Raises ValueError when some are NaN or infinite: they would be drawn as holes."
+    """Numbers ready to draw. Raises ValueError when some are NaN or infinite: they would be drawn
+    as holes."""
     images = torch.as_tensor(images).detach().cpu().float()
     if not images.isfinite().all():
         raise ValueError(f"{name} hold NaN or infinite values")
@@ -106,11 +109,13 @@ def show_digits(
     titles: Sequence[object] = (),  # N of them: labels, say
     columns: int = 10,
 ) -> DescribedFigure:
-    "Digits in rows, white ink on black paper as MNIST has them. Raises ValueError for other shapes and for NaN."
+    """Digits in rows, white ink on black paper as MNIST has them. Raises ValueError for other
+    shapes and for NaN."""
     images = pixels(images, "images")
     if images.ndim not in (3, 4) or not len(images) or (images.ndim == 4 and images.shape[1] != 1):
         raise ValueError(
-            f"images must be (N, 28, 28) or (N, 1, 28, 28) with at least one image, got {tuple(images.shape)}"
+            "images must be (N, 28, 28) or (N, 1, 28, 28) with at least one image, got "
+            f"{tuple(images.shape)}"
         )
     titles = [t.item() if isinstance(t, torch.Tensor) else t for t in titles]
     scale = {"cmap": "gray", "vmin": images.min().item(), "vmax": images.max().item()}
@@ -130,7 +135,8 @@ def show_maps(
     columns: int = 8,
     name: str = "map",  # what each of them is, for the description
 ) -> DescribedFigure:
-    """Feature maps or kernels on one color scale: purple-blue-yellow from 0 up, or orange-white-purple around 0.
+    """Feature maps or kernels on one color scale: purple-blue-yellow from 0 up, or
+    orange-white-purple around 0.
 
     Raises ValueError for other shapes and for NaN.
     """

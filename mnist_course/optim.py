@@ -30,9 +30,9 @@ def sgd_direction(
     group: dict[str, Any],  # settings: "momentum", "nesterov", "weight_decay"
     state: dict[str, Any],  # of this parameter: its velocity is kept here, in "momentum_buffer"
 ) -> torch.Tensor:  # like p: what lr is multiplied with
-    """Gradient g = p.grad + weight_decay p; velocity v = momentum v + g, from v = g at the first step; the direction is v,
-    or g + momentum v with Nesterov. After Sutskever et al., 2013, as torch.optim.SGD writes it.
-    """
+    """Gradient g = p.grad + weight_decay p; velocity v = momentum v + g, from v = g at the first
+    step; the direction is v, or g + momentum v with Nesterov. After Sutskever et al., 2013, as
+    torch.optim.SGD writes it."""
     g = p.grad
     assert g is not None  # a parameter without a gradient takes no step
     momentum = group["momentum"]
@@ -45,9 +45,11 @@ def sgd_direction(
 
 # %% ../nbs/06_sgd.ipynb #acee22e1
 class SGD(Optimizer):
-    """Stochastic gradient descent: p = p - lr * direction. Gives the same numbers as torch.optim.SGD.
+    """Stochastic gradient descent: p = p - lr * direction. Gives the same numbers as
+    torch.optim.SGD.
 
-    Raises ValueError for lr <= 0, momentum outside [0, 1), nesterov without momentum, weight_decay < 0, no parameters.
+    Raises ValueError for lr <= 0, momentum outside [0, 1), nesterov without momentum, weight_decay
+    < 0, no parameters.
     """
 
     def __init__(
@@ -71,7 +73,8 @@ class SGD(Optimizer):
 
 # %% ../nbs/06_sgd.ipynb #990559c6
 class StepLR(LRScheduler):
-    """After every `step_size` calls of `step`, the learning rate is multiplied by gamma. As torch.optim.lr_scheduler.StepLR.
+    """After every `step_size` calls of `step`, the learning rate is multiplied by gamma. As
+    torch.optim.lr_scheduler.StepLR.
 
     Raises ValueError for step_size < 1 and gamma <= 0.
     """

@@ -35,7 +35,8 @@ _all_ = ["plot_confusion", "plot_mistakes", "predictions"]
 def reference_runs(
     folder: str | Path | None = None,  # None: the runs that ship with the course
 ) -> list[History]:  # in the order of their seeds
-    "The recorded runs of the original script's recipe; `settings` says how each was made. Made by `mnist-course record run`."
+    """The recorded runs of the original script's recipe; `settings` says how each was made. Made by
+    `mnist-course record run`."""
     runs = [History.load(path) for path in Path(folder or asset("runs")).glob("seed-*.json")]
     return sorted(runs, key=lambda run: run.settings["seed"])
 
@@ -45,8 +46,9 @@ def plot_history(
     reference: Sequence[History]
     | None = None,  # drawn as a band; (): none; None: the recorded runs
 ) -> DescribedFigure:
-    """The original script's 2x2 grid: losses above, accuracies below, training left, test right. Without a `reference` the
-    recorded runs are drawn as a band, if the run was on MNIST. Raises ValueError without an epoch."""
+    """The original script's 2x2 grid: losses above, accuracies below, training left, test right.
+    Without a `reference` the recorded runs are drawn as a band, if the run was on MNIST. Raises
+    ValueError without an epoch."""
     if not len(history):
         raise ValueError("the history is empty: not one epoch was finished")
     if reference is None:
@@ -70,13 +72,15 @@ def accuracy_interval(
     total: int,  # out of how many
     z: float = 1.96,  # standard deviations to either side: 1.96 covers 95%
 ) -> tuple[float, float]:  # low, high, from 0 to 1
-    """Wilson's score interval: the true accuracies that fit the count. Raises ValueError for impossible counts.
+    """Wilson's score interval: the true accuracies that fit the count. Raises ValueError for
+    impossible counts.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """
     if not 0 <= correct <= total or total < 1:
         raise ValueError(
-            f"correct must lie between 0 and total, and total be at least 1; got {correct} of {total}"
+            f"correct must lie between 0 and total, and total be at least 1; got {correct} "
+            f"of {total}"
         )
     rate = correct / total
     weight = z * z / total
@@ -93,7 +97,8 @@ def confusion_matrix(
     "Count how often each digit was taken for each. Raises ValueError when the shapes differ."
     if labels.shape != answers.shape or labels.ndim != 1:
         raise ValueError(
-            f"labels and answers must both be (N,), got {tuple(labels.shape)} and {tuple(answers.shape)}"
+            f"labels and answers must both be (N,), got {tuple(labels.shape)} and "
+            f"{tuple(answers.shape)}"
         )
     counts = torch.bincount(labels * classes + answers, minlength=classes**2)
     return counts.reshape(classes, classes)

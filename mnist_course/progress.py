@@ -26,7 +26,8 @@ SESSION: list[dict[str, Any]] = []
 def progress_file(
     folder: str | Path | None = None,  # None: MNIST_COURSE_PROGRESS, or the folder that we are in
 ) -> Path | None:
-    "Where progress is kept: in a learner's folder, or one above; else None, and it lasts as long as the process."
+    """Where progress is kept: in a learner's folder, or one above; else None, and it lasts as long
+    as the process."""
     if folder is not None:
         return Path(folder) / FILE
     if named := os.environ.get("MNIST_COURSE_PROGRESS"):
@@ -37,7 +38,8 @@ def progress_file(
 
 
 def append(event: dict[str, Any]) -> None:
-    "Add one event. If the folder isn't writable, the event lasts as long as the process, with a CourseWarning; nothing raises."
+    """Add one event. If the folder isn't writable, the event lasts as long as the process, with a
+    CourseWarning; nothing raises."""
     from filelock import FileLock
 
     event = {**event, "time": round(time.time())}
@@ -105,7 +107,8 @@ class Note:
 
 
 def _listed(part: Any) -> Any:
-    "What JSON can hold in place of a value that it can't: lists for a tensor or an array, text for the rest."
+    """What JSON can hold in place of a value that it can't: lists for a tensor or an array, text
+    for the rest."""
     return part.tolist() if hasattr(part, "tolist") else str(part)
 
 
@@ -114,10 +117,12 @@ def guess(
     value: Any = ...,  # what you expect: a number, a word, or several in a list
     sure: Any = ...,  # from 0 to 1: would you bet on it?
 ) -> Note:
-    "Record a prediction, and how sure you are of it, before the cell that shows the answer. The last one before it counts."
+    """Record a prediction, and how sure you are of it, before the cell that shows the answer. The
+    last one before it counts."""
     if value is ... or sure is ...:
         return Note(
-            f"{id}: no guess yet. Put your answer, and how sure you are from 0 to 1, in place of the dots."
+            f"{id}: no guess yet. Put your answer, and how sure you are from 0 to 1, in "
+            "place of the dots."
         )
     try:
         chance = float(sure)
@@ -125,7 +130,8 @@ def guess(
         chance = -1
     if not 0 <= chance <= 1:
         return Note(
-            f"{id}: sure={sure!r} is no probability. Give a number from 0 (a blind guess) to 1 (certain)."
+            f"{id}: sure={sure!r} is no probability. Give a number from 0 (a blind guess) "
+            "to 1 (certain)."
         )
     kept = json.loads(json.dumps(value, default=_listed))
     append({"kind": "guess", "id": id, "value": kept, "sure": chance})
@@ -148,7 +154,8 @@ def reveal(
 
 
 def calibration(lesson: str = "") -> Note:  # such as "03"; empty: all lessons
-    "How sure you were beside how often you were right, over the guesses of a lesson. Each question counts once, by its first answer."
+    """How sure you were beside how often you were right, over the guesses of a lesson. Each
+    question counts once, by its first answer."""
     first: dict[str, dict[str, Any]] = {}
     for event in events():
         if event["kind"] == "reveal" and event["id"].startswith(lesson):
@@ -164,5 +171,6 @@ def calibration(lesson: str = "") -> Note:  # such as "03"; empty: all lessons
     else:
         verdict = "A little more doubt would pay."
     return Note(
-        f"{len(first)} guesses: you were {sure:.0%} sure on average, and {right:.0%} of them were right. {verdict}"
+        f"{len(first)} guesses: you were {sure:.0%} sure on average, and {right:.0%} of "
+        f"them were right. {verdict}"
     )

@@ -61,8 +61,9 @@ def train(
     progress: bool = True,  # a live bar, where somebody is looking
     recipe: Recipe | None = None,  # in place of optimizer and schedule
 ) -> tuple[float, float]:  # mean loss and accuracy per sample, while the model was changing
-    """One epoch, on the model's device. Raises DivergedError when the loss isn't finite, and ValueError for a loader without
-    a batch, for labels out of range, and for a negative loss, as logits give in place of log-probabilities."""
+    """One epoch, on the model's device. Raises DivergedError when the loss isn't finite, and
+    ValueError for a loader without a batch, for labels out of range, and for a negative loss, as
+    logits give in place of log-probabilities."""
     recipe = choose_recipe(recipe, optimizer, batch_scheduler, "batch", loss_fn)
     average = Average()
     model.train()
@@ -85,8 +86,8 @@ def test(
     loss_fn: LossFn = F.nll_loss,
     precision: str = "float32",  # or "bfloat16"
 ) -> tuple[float, float]:  # mean loss and accuracy per sample
-    """Loss and accuracy of the model as it is, in eval mode; afterwards each layer is back in the mode it was in.
-    Raises ValueError as `train` does."""
+    """Loss and accuracy of the model as it is, in eval mode; afterwards each layer is back in the
+    mode it was in. Raises ValueError as `train` does."""
     average = Average()
     with evaluating(model):
         for x, y in loader:
@@ -106,14 +107,16 @@ def seed_recipe(
     steps: int = 0,  # batches an epoch; not needed here
     epochs: int = 20,
 ) -> Recipe:
-    "The original script's recipe: SGD, lr 0.01, momentum 0.9; StepLR, a tenth of the learning rate after every 15 epochs."
+    """The original script's recipe: SGD, lr 0.01, momentum 0.9; StepLR, a tenth of the learning
+    rate after every 15 epochs."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=15, gamma=0.1)
     return Recipe(optimizer, schedule, "epoch", epochs=epochs)
 
 # %% ../nbs/07_training.ipynb #11f6d69a
 def kaiming_weights(model: nn.Module) -> None:
-    "New initial weights for convolutions and linear layers, as large as ReLU needs them, and no bias. He et al., 2015, arxiv.org/abs/1502.01852."
+    """New initial weights for convolutions and linear layers, as large as ReLU needs them, and no
+    bias. He et al., 2015, arxiv.org/abs/1502.01852."""
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -127,7 +130,8 @@ def one_cycle_recipe(
     steps: int,  # batches an epoch
     epochs: int = 1,
 ) -> Recipe:
-    """One cycle, for weights from `kaiming_weights`: Nesterov momentum, a learning rate that rises to 0.05 and falls to nothing.
+    """One cycle, for weights from `kaiming_weights`: Nesterov momentum, a learning rate that rises
+    to 0.05 and falls to nothing.
 
     After Smith, "Super-convergence", 2018, arxiv.org/abs/1708.07120.
     """
@@ -166,9 +170,10 @@ def fit(
     settings: dict[str, Any] | None = None,  # kept in the history, compared on resuming: a seed
     progress: bool = True,  # a live bar and a line an epoch
 ) -> History:
-    """Train and test for some epochs; Ctrl-C ends it early and gives the history so far. The weights are trained from where
-    they are, also under a recipe. Raises ValueError, with nothing trained, when parts or checkpoint don't fit or the
-    checkpoint exists and isn't resumed, and DivergedError, with the finished epochs in its `history`."""
+    """Train and test for some epochs; Ctrl-C ends it early and gives the history so far. The
+    weights are trained from where they are, also under a recipe. Raises ValueError, with nothing
+    trained, when parts or checkpoint don't fit or the checkpoint exists and isn't resumed, and
+    DivergedError, with the finished epochs in its `history`."""
     chosen = choose_recipe(recipe, optimizer, scheduler, step_every, loss_fn)
     parts = model, train_loader, test_loader, chosen, epochs, loss_fn
     return run_epochs(prepare_run(*parts, checkpoint, resume, settings, progress))

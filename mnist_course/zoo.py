@@ -48,7 +48,8 @@ def random_affine(
     shift: float = 2,  # pixels, at most
     shear: float = 0,  # pixels sideways for each pixel down, at most
 ) -> torch.Tensor:  # the same shape
-    "Turn, resize, slant and move each digit a little, each in its own way; what comes in from outside is paper."
+    """Turn, resize, slant and move each digit a little, each in its own way; what comes in from
+    outside is paper."""
     spread = torch.rand(4, len(x), device=x.device) * 2 - 1
     angle = spread[0] * degrees * torch.pi / 180
     size = 1 + spread[1] * scale
@@ -90,7 +91,8 @@ class Pair(nn.Module):
 
 # %% ../nbs/12_better.ipynb #e5ad1841
 class BetterNet(nn.Module):
-    "The architecture of `Net`, with parts to add: (N, 1, 28, 28) -> log-probabilities (N, 10). Without them, 593,200 parameters too."
+    """The architecture of `Net`, with parts to add: (N, 1, 28, 28) -> log-probabilities (N, 10).
+    Without them, 593,200 parameters too."""
 
     def __init__(
         self,
@@ -120,7 +122,8 @@ def interval(
     values: Sequence[float],  # one for each seed
     level: float = 0.95,
 ) -> Interval:
-    "Student's interval for the mean of a few values. Raises ValueError for fewer than two: one seed has no interval."
+    """Student's interval for the mean of a few values. Raises ValueError for fewer than two: one
+    seed has no interval."""
     n = len(values)
     if n < 2:
         raise ValueError(f"an interval needs at least two values, one for each seed; got {n}")
@@ -134,7 +137,8 @@ def paired(
     baseline: str = "baseline",
     level: float = 0.95,
 ) -> Interval:  # of the difference in accuracy
-    "Student's interval for what a variant adds to the baseline, seed by seed. Raises ValueError for fewer than two common seeds."
+    """Student's interval for what a variant adds to the baseline, seed by seed. Raises ValueError
+    for fewer than two common seeds."""
     ours, theirs = by_seed(runs, name), by_seed(runs, baseline)
     return interval([ours[seed] - theirs[seed] for seed in ours if seed in theirs], level)
 

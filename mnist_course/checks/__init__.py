@@ -66,12 +66,13 @@ def check(
     answer: Any = ...,  # a function or a value, whatever the exercise asks for
     seed: int | None = None,  # the same seed draws the same inputs; None: fresh ones
 ) -> Result:
-    """Run an exercise's check on an answer: `.status` is "passed", "failed" or "not attempted", `.misconception` the name of a
-    known mistake that behaves like the answer, `.message` what to do. Raises nothing, whatever the answer does.
-    """
+    """Run an exercise's check on an answer: `.status` is "passed", "failed" or "not attempted",
+    `.misconception` the name of a known mistake that behaves like the answer, `.message` what to
+    do. Raises nothing, whatever the answer does."""
     return COURSE.check(exercise_id, answer, seed)
 
 
 def audit(id: str, seeds: Sequence[int] = range(3)) -> Audit:
-    "Check an exercise's solution and each of its misconceptions, with several seeds. Nothing of it is kept as progress."
+    """Check an exercise's solution and each of its misconceptions, with several seeds. Nothing of
+    it is kept as progress."""
     return COURSE.audit(id, seeds)

@@ -57,7 +57,8 @@ def moved(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Ten
 # %% ../../nbs/answers/12_better.ipynb #e2dc5144
 @mistake(
     "12.moved",
-    "What leaves on one side comes back on the other. Where should it go, and what should come in instead?",
+    "What leaves on one side comes back on the other. Where should it go, and what should "
+    "come in instead?",
 )
 def wraps_around(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return torch.stack(
@@ -97,7 +98,10 @@ exercise(
     "by hand",
     answer=[0.91, 0.01, -(0.91 * math.log(0.91) + 0.09 * math.log(0.01))],
     rtol=2e-3,
-    hint="The ten targets sum to 1, and the label takes part in the spreading. The loss is lowest where the network gives each digit its target.",
+    hint=(
+        "The ten targets sum to 1, and the label takes part in the spreading. The loss is "
+        "lowest where the network gives each digit its target."
+    ),
     after="0.91, nine times 0.01, and a floor of 0.500: a loss of half a nat may be perfection.",
 )
 mistakes(
@@ -105,7 +109,10 @@ mistakes(
     {
         "others_only": (
             [0.9, 0.1 / 9, -(0.9 * math.log(0.9) + 0.1 * math.log(0.1 / 9))],
-            "You spread the tenth over the nine other digits. It is spread over all ten: what does the label get back?",
+            (
+                "You spread the tenth over the nine other digits. It is spread over all ten: "
+                "what does the label get back?"
+            ),
         ),
         "a_tenth_each": (
             [0.91, 0.1, 0.5003],
@@ -113,11 +120,17 @@ mistakes(
         ),
         "floor_is_zero": (
             [0.91, 0.01, 0.0],
-            "The targets are right. But a loss of 0 would need a probability of 1 for the label, and what would the other nine targets cost then?",
+            (
+                "The targets are right. But a loss of 0 would need a probability of 1 for the "
+                "label, and what would the other nine targets cost then?"
+            ),
         ),
         "label_only": (
             [0.91, 0.01, -0.91 * math.log(0.91)],
-            "That is the label's part of the loss. The nine others have a target too, and so a part.",
+            (
+                "That is the label's part of the loss. The nine others have a target too, and "
+                "so a part."
+            ),
         ),
         "one_of_nine": (
             [0.91, 0.01, -(0.91 * math.log(0.91) + 0.01 * math.log(0.01))],
@@ -125,7 +138,10 @@ mistakes(
         ),
         "in_bits": (
             [0.91, 0.01, -(0.91 * math.log2(0.91) + 0.09 * math.log2(0.01))],
-            "The floor is right in bits. The losses of this course are in nats, with the natural logarithm.",
+            (
+                "The floor is right in bits. The losses of this course are in nats, with the "
+                "natural logarithm."
+            ),
         ),
     },
 )
@@ -138,7 +154,10 @@ exercise(
     8,
     "by hand",
     answer=[594, 32, 110],
-    hint="Kernels: in times out times 9. Norms: what they learn for each channel. Linear: what the pooling leaves, times ten, and biases.",
+    hint=(
+        "Kernels: in times out times 9. Norms: what they learn for each channel. Linear: what "
+        "the pooling leaves, times ten, and biases."
+    ),
     after="736 numbers in all, fewer than a tenth of softmax regression's 7,850.",
 )
 mistakes(
@@ -146,7 +165,10 @@ mistakes(
     {
         "biases_too": (
             [610, 32, 110],
-            "Your convolutions have biases. Here the norms make them superfluous, and the card leaves them out.",
+            (
+                "Your convolutions have biases. Here the norms make them superfluous, and the "
+                "card leaves them out."
+            ),
         ),
         "statistics_too": (
             [594, 64, 110],
@@ -158,7 +180,10 @@ mistakes(
         ),
         "no_pooling": (
             [594, 32, 10 * 14 * 14 * 10 + 10],
-            "Your linear layer sees every place of every channel. What does global average pooling leave of a channel?",
+            (
+                "Your linear layer sees every place of every channel. What does global average "
+                "pooling leave of a channel?"
+            ),
         ),
         "linear_without_bias": (
             [594, 32, 100],
@@ -188,7 +213,10 @@ def _draw_states(rng: random.Random) -> list[Case]:
     12,
     "write",
     cases=_draw_states,
-    after="Weights and statistics move together, the counter counts, and nobody's tensors were touched.",
+    after=(
+        "Weights and statistics move together, the counter counts, and nobody's tensors were "
+        "touched."
+    ),
 )
 def averaged(average: _State, state: _State, keep: float) -> _State:
     return {
@@ -201,7 +229,8 @@ def averaged(average: _State, state: _State, keep: float) -> _State:
 # %% ../../nbs/answers/12_better.ipynb #ba80faad
 @mistake(
     "12.averaged",
-    "Your average keeps the small part of itself and takes the large part of the new state. Which of the two should be steady?",
+    "Your average keeps the small part of itself and takes the large part of the new "
+    "state. Which of the two should be steady?",
 )
 def turned_round(average: _State, state: _State, keep: float) -> _State:
     return averaged(average, state, 1 - keep)
@@ -216,7 +245,8 @@ def plain_mean(average: _State, state: _State, keep: float) -> _State:
 
 @mistake(
     "12.averaged",
-    "The weights are averaged, and the running statistics are those of the new state. To which weights do they belong?",
+    "The weights are averaged, and the running statistics are those of the new state. To "
+    "which weights do they belong?",
 )
 def statistics_left(average: _State, state: _State, keep: float) -> _State:
     moved = averaged(average, state, keep)
@@ -232,7 +262,8 @@ def counts_averaged(average: _State, state: _State, keep: float) -> _State:
 
 @mistake(
     "12.averaged",
-    "The numbers are right, and the old average was overwritten. A new dict with new tensors is asked for.",
+    "The numbers are right, and the old average was overwritten. A new dict with new "
+    "tensors is asked for.",
 )
 def in_place(average: _State, state: _State, keep: float) -> _State:
     for name, new in averaged(average, state, keep).items():
@@ -288,7 +319,8 @@ def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, flo
 # %% ../../nbs/answers/12_better.ipynb #90d778ce
 @mistake(
     "12.pair_interval",
-    "Far too wide: that is the interval for two groups without pairs. Take the differences first, then their spread.",
+    "Far too wide: that is the interval for two groups without pairs. Take the differences "
+    "first, then their spread.",
 )
 def not_paired(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     seeds = _common_seeds(variant, baseline)
@@ -299,7 +331,8 @@ def not_paired(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]
 
 @mistake(
     "12.pair_interval",
-    "That is where a single difference may lie. Their mean is known better: by which factor, with n of them?",
+    "That is where a single difference may lie. Their mean is known better: by which "
+    "factor, with n of them?",
 )
 def no_root(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     differences = _differences(variant, baseline)
@@ -308,7 +341,8 @@ def no_root(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
 
 @mistake(
     "12.pair_interval",
-    "You pair by the order in the dicts. The same seed should meet the same seed, and one without a partner stays out.",
+    "You pair by the order in the dicts. The same seed should meet the same seed, and one "
+    "without a partner stays out.",
 )
 def by_position(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     differences = [a - b for a, b in zip(variant.values(), baseline.values(), strict=False)]
@@ -334,15 +368,24 @@ _SUPPORTED = "134"
 _READINGS = {
     "best_mean_wins": (
         "1234",
-        "You go by the means for B and A. Their intervals overlap widely: may A's true mean be the higher one?",
+        (
+            "You go by the means for B and A. Their intervals overlap widely: may A's true "
+            "mean be the higher one?"
+        ),
     ),
     "zero_inside_is_no_effect": (
         "1345",
-        "In B's interval lies 0, and so does a whole point. Is that evidence for no difference, or no evidence?",
+        (
+            "In B's interval lies 0, and so does a whole point. Is that evidence for no "
+            "difference, or no evidence?"
+        ),
     ),
     "zero_inside_says_nothing": (
         "14",
-        "An interval around 0 does rule out something: everything outside it. How large may the difference that C makes be at most?",
+        (
+            "An interval around 0 does rule out something: everything outside it. How large "
+            "may the difference that C makes be at most?"
+        ),
     ),
     "only_gains_count": (
         "13",
@@ -366,7 +409,8 @@ def _judge_supported(made: object, rng: random.Random) -> None:
     known = next((name for name, (answer, _) in _READINGS.items() if said == answer), None)
     if said != _SUPPORTED:
         raise Wrong(
-            f"{sum((str(i) in said) == (str(i) in _SUPPORTED) for i in range(1, 6))} of the 5 sentences are judged right.",
+            f"{sum((str(i) in said) == (str(i) in _SUPPORTED) for i in range(1, 6))} of "
+            "the 5 sentences are judged right.",
             known,
         )
 

@@ -30,7 +30,10 @@ exercise(
     "by hand",
     answer=[18, 213 / 220],
     rtol=1e-3,
-    hint="The three accuracies sum to three times 0.95. For the second number, forget the batches and count.",
+    hint=(
+        "The three accuracies sum to three times 0.95. For the second number, forget the "
+        "batches and count."
+    ),
     after="0.98, 0.97 and 0.90 have the mean 0.95, and 213 of 220 is 0.968.",
 )
 mistakes(
@@ -38,19 +41,31 @@ mistakes(
     {
         "believed_the_history": (
             [18, 0.95],
-            "The 18 is right. But 0.95 is what the tester says: how many digits are there in all, and how many are right?",
+            (
+                "The 18 is right. But 0.95 is what the tester says: how many digits are there "
+                "in all, and how many are right?"
+            ),
         ),
         "counted_backwards": (
             [14, 0.95],
-            "Your third batch makes 0.95 a share of all 220 digits. That tester never looked at the digits, only at three accuracies.",
+            (
+                "Your third batch makes 0.95 a share of all 220 digits. That tester never "
+                "looked at the digits, only at three accuracies."
+            ),
         ),
         "only_the_last": (
             [18, 0.9],
-            "Your second number is the accuracy of the last batch. The accuracy of all three is asked for.",
+            (
+                "Your second number is the accuracy of the last batch. The accuracy of all "
+                "three is asked for."
+            ),
         ),
         "a_share_for_a_count": (
             [0.9, 213 / 220],
-            "The third accuracy is right, and so is the whole. How many of 20 digits is that share?",
+            (
+                "The third accuracy is right, and so is the whole. How many of 20 digits is "
+                "that share?"
+            ),
         ),
         "in_percent": (
             [18, 21300 / 220],
@@ -70,19 +85,31 @@ _SEEN = {
 _SLOPE_PAIRS = {
     "frozen_blocks": (
         "BCDA",
-        "You let the frozen layer stop what goes through it, and the cut only what it touches. Which of the two still hands slopes on?",
+        (
+            "You let the frozen layer stop what goes through it, and the cut only what it "
+            "touches. Which of the two still hands slopes on?"
+        ),
     ),
     "dead_or_zero": (
         "CBAD",
-        "The slope of a weight is what comes in times what comes back. In which of two faults is nothing coming in?",
+        (
+            "The slope of a weight is what comes in times what comes back. In which of two "
+            "faults is nothing coming in?"
+        ),
     ),
     "cuts_forward": (
         "CADB",
-        "Slopes begin at the loss. Which layers lie between the loss and the cut, and which lie beyond it?",
+        (
+            "Slopes begin at the loss. Which layers lie between the loss and the cut, and "
+            "which lie beyond it?"
+        ),
     ),
     "shut_or_cut": (
         "CDBA",
-        "A layer behind the cut works as always, and so has slopes. Does one whose ReLU gives nothing but 0?",
+        (
+            "A layer behind the cut works as always, and so has slopes. Does one whose ReLU "
+            "gives nothing but 0?"
+        ),
     ),
 }
 
@@ -90,7 +117,8 @@ _SLOPE_PAIRS = {
 def _judge_slopes_end(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
-            f'The answer should be a string of four letters, such as "ABCD"; this is {kind_of(made)}.'
+            'The answer should be a string of four letters, such as "ABCD"; this is '
+            f"{kind_of(made)}."
         )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if order == "4213":
@@ -102,7 +130,8 @@ def _judge_slopes_end(made: object, rng: random.Random) -> None:
         known = next((name for name, (answer, _) in _SLOPE_PAIRS.items() if order == answer), None)
         i = wrong[0]
         raise Wrong(
-            f"{4 - len(wrong)} of 4 are in their place. Picture {order[i]}, which you gave to fault {i + 1}, {_SEEN[order[i]]}. Can that be?",
+            f"{4 - len(wrong)} of 4 are in their place. Picture {order[i]}, which you gave "
+            f"to fault {i + 1}, {_SEEN[order[i]]}. Can that be?",
             known,
         )
 
@@ -115,12 +144,16 @@ exercise(
     "read a plot",
     answer=_SLOPES_END,
     judge=_judge_slopes_end,
-    after="Frozen layers let slopes through, a detach stops them, and a weight needs both: something that comes in, and something that comes back.",
+    after=(
+        "Frozen layers let slopes through, a detach stops them, and a weight needs both: "
+        "something that comes in, and something that comes back."
+    ),
 )
 mistakes("11.slopes_end", _SLOPE_PAIRS)
 mistake(
     "11.slopes_end",
-    "These are the faults of pictures A to D. The question goes the other way: which picture belongs to fault 1, to fault 2?",
+    "These are the faults of pictures A to D. The question goes the other way: which "
+    "picture belongs to fault 1, to fault 2?",
     "turned_round",
     "4213",
 )
@@ -291,7 +324,8 @@ def only_nan(model: nn.Module, x: torch.Tensor) -> str | None:
 # %% ../../nbs/answers/11_bug_museum.ipynb #2d4bcc46
 @mistake(
     "11.first_bad",
-    "The name is right, and your hooks are still there: they will run at every call from now on. What does register_forward_hook give back?",
+    "The name is right, and your hooks are still there: they will run at every call from "
+    "now on. What does register_forward_hook give back?",
 )
 def hooks_left(model: nn.Module, x: torch.Tensor) -> str | None:
     found: list[str] = []
@@ -312,7 +346,8 @@ def hooks_left(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "11.first_bad",
-    "You look at the weights. A layer with good weights can give a number that is not finite, and the task asks for its output.",
+    "You look at the weights. A layer with good weights can give a number that is not "
+    "finite, and the task asks for its output.",
 )
 def weights_instead(model: nn.Module, x: torch.Tensor) -> str | None:
     return next(
@@ -322,7 +357,8 @@ def weights_instead(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "11.first_bad",
-    "The name of the whole network is '', and its output is bad whenever one of its layers is. Which modules are layers?",
+    "The name of the whole network is '', and its output is bad whenever one of its layers "
+    "is. Which modules are layers?",
 )
 def containers_too(model: nn.Module, x: torch.Tensor) -> str | None:
     modules = dict(model.named_modules())
@@ -397,7 +433,10 @@ def _cases_of_testers(rng: random.Random) -> list[Case]:
     "design",
     cases=_cases_of_testers,
     run=_run_pins_accuracy,
-    after="Unequal batches, right and wrong in each, room for rounding: nothing in the drawer gets past it.",
+    after=(
+        "Unequal batches, right and wrong in each, room for rounding: nothing in the drawer "
+        "gets past it."
+    ),
 )
 def pins_accuracy(accuracy: _Tester) -> None:
     say = torch.eye(10).log_softmax(1)
@@ -423,7 +462,8 @@ def _batches_for_test(*rights: tuple[int, int]) -> list[tuple[torch.Tensor, torc
 
 @mistake(
     "11.pins_accuracy",
-    "For all that your examples can tell, there is one batch, or each is all right or all wrong. What could go wrong between two batches?",
+    "For all that your examples can tell, there is one batch, or each is all right or all "
+    "wrong. What could go wrong between two batches?",
 )
 def one_batch(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((4, 5))) - 0.8) < 1e-5
@@ -431,7 +471,8 @@ def one_batch(accuracy: _Tester) -> None:
 
 @mistake(
     "11.pins_accuracy",
-    "Your batches are of one size, and there the mean of their accuracies is right. When is it not?",
+    "Your batches are of one size, and there the mean of their accuracies is right. When "
+    "is it not?",
 )
 def equal_batches(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((4, 5), (2, 5))) - 0.6) < 1e-5
@@ -439,7 +480,8 @@ def equal_batches(accuracy: _Tester) -> None:
 
 @mistake(
     "11.pins_accuracy",
-    "In your example every digit is right, and many wrong testers say 1 as well. What does a good example contain?",
+    "In your example every digit is right, and many wrong testers say 1 as well. What does "
+    "a good example contain?",
 )
 def all_right(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((5, 5), (2, 2))) - 1) < 1e-5
@@ -447,7 +489,8 @@ def all_right(accuracy: _Tester) -> None:
 # %% ../../nbs/answers/11_bug_museum.ipynb #85370955
 @mistake(
     "11.pins_accuracy",
-    "You ask whether it is a share. Nearly every wrong tester gives one too: which share should it be?",
+    "You ask whether it is a share. Nearly every wrong tester gives one too: which share "
+    "should it be?",
 )
 def only_the_range(accuracy: _Tester) -> None:
     assert 0 <= accuracy(_batches_for_test((4, 5), (1, 2))) <= 1
@@ -455,7 +498,8 @@ def only_the_range(accuracy: _Tester) -> None:
 
 @mistake(
     "11.pins_accuracy",
-    "A right tester fails your test, because its last digit is rounded another way. How near is near enough?",
+    "A right tester fails your test, because its last digit is rounded another way. How "
+    "near is near enough?",
 )
 def to_the_last_digit(accuracy: _Tester) -> None:
     assert accuracy(_batches_for_test((4, 5), (1, 2))) == 5 / 7

@@ -22,7 +22,10 @@ exercise(
     5,
     "by hand",
     answer=[5, 0, 4],
-    hint="Write three rows below each other: six differences, what ReLU leaves of them, and the blocks of two.",
+    hint=(
+        "Write three rows below each other: six differences, what ReLU leaves of them, and the "
+        "blocks of two."
+    ),
     after="Eight pixels became three numbers: brighter to the right, and roughly where.",
 )
 mistakes(
@@ -38,7 +41,10 @@ mistakes(
         ),
         "kernel_turned": (
             [0, 5, 1],
-            "You subtracted the right pixel from the left one. The kernel lies on the row as it is printed, unturned.",
+            (
+                "You subtracted the right pixel from the left one. The kernel lies on the row "
+                "as it is printed, unturned."
+            ),
         ),
         "mean_pooled": (
             [3.5, 0, 2],
@@ -46,7 +52,10 @@ mistakes(
         ),
         "blocks_overlap": (
             [5, 2, 0, 0, 4],
-            "Your blocks step by one pixel. Where no stride is given, blocks touch and do not overlap.",
+            (
+                "Your blocks step by one pixel. Where no stride is given, blocks touch and do "
+                "not overlap."
+            ),
         ),
         "border_added": (
             [5, 2, 0, 4],
@@ -54,7 +63,10 @@ mistakes(
         ),
         "not_pooled": (
             [5, 2, 0, 0, 0, 4],
-            "Two of the three steps are done, and done well. What do the blocks of two make of this row?",
+            (
+                "Two of the three steps are done, and done well. What do the blocks of two "
+                "make of this row?"
+            ),
         ),
     },
 )
@@ -67,7 +79,10 @@ exercise(
     5,
     "by hand",
     answer=16,
-    hint="The place in row 0, column 1 covers four pixels of each channel. How many products is that, and what happens to them?",
+    hint=(
+        "The place in row 0, column 1 covers four pixels of each channel. How many products is "
+        "that, and what happens to them?"
+    ),
     after="Eight products, one sum, one bias.",
 )
 mistakes(
@@ -84,7 +99,10 @@ mistakes(
         ),
         "channels_apart": (
             [11, 8],
-            "Those are two numbers. One kernel makes one map, so the channels have to meet somewhere.",
+            (
+                "Those are two numbers. One kernel makes one map, so the channels have to meet "
+                "somewhere."
+            ),
         ),
         "kernel_turned": (
             9,
@@ -96,7 +114,10 @@ mistakes(
         ),
         "counted_from_one": (
             10,
-            "That is the first place of all. Rows and columns are counted from 0, as everywhere in Python.",
+            (
+                "That is the first place of all. Rows and columns are counted from 0, as "
+                "everywhere in Python."
+            ),
         ),
     },
 )
@@ -159,7 +180,9 @@ exercise(
     "design",
     answer=_RISING,
     judge=_judge_slant,
-    after="Slide it over the 7, with slide and show_beside, and see what it makes of the long stroke.",
+    after=(
+        "Slide it over the 7, with slide and show_beside, and see what it makes of the long stroke."
+    ),
 )
 mistakes(
     "02.slant",
@@ -178,11 +201,17 @@ mistakes(
         ),
         "finds_edges": (
             torch.tensor([[0.0, 1, 2], [-1, 0, 1], [-2, -1, 0]]),
-            "A thin stroke has paper on both sides, and what this kernel adds on one it takes away on the other.",
+            (
+                "A thin stroke has paper on both sides, and what this kernel adds on one it "
+                "takes away on the other."
+            ),
         ),
         "every_stroke": (
             torch.tensor([[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
-            "It answers to whatever passes through the middle. The four strokes differ in the other pixels.",
+            (
+                "It answers to whatever passes through the middle. The four strokes differ in "
+                "the other pixels."
+            ),
         ),
     },
 )
@@ -207,7 +236,8 @@ def mixes_channels(channels: int, size: int) -> torch.Tensor:
 
 @mistake(
     "02.pooling_weight",
-    "Each of your maps would be the mean of all channels. Map 0 should see channel 0 and nothing else.",
+    "Each of your maps would be the mean of all channels. Map 0 should see channel 0 and "
+    "nothing else.",
 )
 def mean_over_channels(channels: int, size: int) -> torch.Tensor:
     return torch.full((channels, channels, size, size), 1 / (channels * size**2))
@@ -215,7 +245,8 @@ def mean_over_channels(channels: int, size: int) -> torch.Tensor:
 
 @mistake(
     "02.pooling_weight",
-    "One sheet for each map is the idea. But conv2d wants kernels as deep as the stack of maps that comes in.",
+    "One sheet for each map is the idea. But conv2d wants kernels as deep as the stack of "
+    "maps that comes in.",
 )
 def depthwise(channels: int, size: int) -> torch.Tensor:
     return torch.full((channels, 1, size, size), 1 / size**2)
@@ -265,7 +296,8 @@ def _layers(rng: random.Random) -> list[Case]:
 
 
 def _slide(x: torch.Tensor, weight: torch.Tensor, kh: int, kw: int) -> torch.Tensor:
-    "The maps of a convolution without border and bias, where the kernel is taken to have kh rows and kw columns."
+    """The maps of a convolution without border and bias, where the kernel is taken to have kh rows
+    and kw columns."""
     rows, columns = x.shape[1] - kh + 1, x.shape[2] - kw + 1
     y = torch.zeros(len(weight), rows, columns)
     for i in range(rows):
@@ -284,7 +316,8 @@ def mended_conv(
 # %% ../../nbs/answers/02_convolution.ipynb #8277f90a
 @mistake(
     "02.mended_conv",
-    "All three faults are still there. Start with a kernel of 1 x 2: which of its two sizes are rows?",
+    "All three faults are still there. Start with a kernel of 1 x 2: which of its two "
+    "sizes are rows?",
 )
 def as_it_was(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
@@ -317,7 +350,8 @@ def kernel_on_its_side(
 
 @mistake(
     "02.mended_conv",
-    "Border and kernel are mended. PyTorch lines shapes up from the right: along which direction does (O,) lie?",
+    "Border and kernel are mended. PyTorch lines shapes up from the right: along which "
+    "direction does (O,) lie?",
 )
 def bias_along_the_columns(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
@@ -337,7 +371,8 @@ def border_on_one_side(
 
 @mistake(
     "02.mended_conv",
-    "F.pad takes two numbers for each direction, and you named three directions. Channels have no border.",
+    "F.pad takes two numbers for each direction, and you named three directions. Channels "
+    "have no border.",
 )
 def border_around_channels(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
@@ -347,7 +382,8 @@ def border_around_channels(
 
 @mistake(
     "02.mended_conv",
-    "Each ROW of a map gets a bias of its own. The bias should differ from map to map, and be the same all over one.",
+    "Each ROW of a map gets a bias of its own. The bias should differ from map to map, and "
+    "be the same all over one.",
 )
 def bias_along_the_rows(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0

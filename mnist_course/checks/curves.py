@@ -20,19 +20,31 @@ exercise(
     3,
     "read a plot",
     answer=[5, 8],
-    hint="Two epochs are asked for, read below the dots: first where the validation loss is lowest, then where the validation accuracy is highest.",
-    after="They are three epochs apart: loss also asks how sure the network was, accuracy only what it said.",
+    hint=(
+        "Two epochs are asked for, read below the dots: first where the validation loss is "
+        "lowest, then where the validation accuracy is highest."
+    ),
+    after=(
+        "They are three epochs apart: loss also asks how sure the network was, accuracy only "
+        "what it said."
+    ),
 )
 mistakes(
     "08.which_epochs",
     {
         "training_curves": (
             [10, 10],
-            "These are the best epochs for the digits that were studied. Which curve was measured on other ones?",
+            (
+                "These are the best epochs for the digits that were studied. Which curve was "
+                "measured on other ones?"
+            ),
         ),
         "training_loss": (
             [10, 8],
-            "The accuracy is read from the right curve. The loss is read from the one that can always fall on, by learning by heart.",
+            (
+                "The accuracy is read from the right curve. The loss is read from the one that "
+                "can always fall on, by learning by heart."
+            ),
         ),
         "training_accuracy": (
             [5, 10],
@@ -44,11 +56,17 @@ mistakes(
         ),
         "one_for_both": (
             [5, 5],
-            "You let the loss choose twice. Go along the accuracies by themselves: they go on for a while.",
+            (
+                "You let the loss choose twice. Go along the accuracies by themselves: they go "
+                "on for a while."
+            ),
         ),
         "values_read": (
             [0.45, 88],
-            "These are the heights of the two best dots. What was asked is the epoch below each of them.",
+            (
+                "These are the heights of the two best dots. What was asked is the epoch below "
+                "each of them."
+            ),
         ),
     },
 )
@@ -61,7 +79,10 @@ exercise(
     5,
     "by hand",
     answer=[0.75, 0.6],
-    hint="Both shares have the same number above the line. Below it stands once all that IS a 5, and once all that was CALLED a 5.",
+    hint=(
+        "Both shares have the same number above the line. Below it stands once all that IS a "
+        "5, and once all that was CALLED a 5."
+    ),
     after="Recall reads along the row, precision down the column.",
 )
 mistakes(
@@ -69,7 +90,10 @@ mistakes(
     {
         "swapped": (
             [0.6, 0.75],
-            "Both numbers are right and stand in each other's place. Which of the two sums is over digits that ARE a 5?",
+            (
+                "Both numbers are right and stand in each other's place. Which of the two sums "
+                "is over digits that ARE a 5?"
+            ),
         ),
         "out_of_all": (
             [0.2, 0.2],
@@ -77,11 +101,17 @@ mistakes(
         ),
         "row_twice": (
             [0.75, 0.75],
-            "The first is right. The second is about the answers that said 5: where in the table are all of those?",
+            (
+                "The first is right. The second is about the answers that said 5: where in the "
+                "table are all of those?"
+            ),
         ),
         "column_twice": (
             [0.6, 0.6],
-            "The second is right. The first is about the digits that are a 5: where in the table are all of those?",
+            (
+                "The second is right. The first is about the digits that are a 5: where in the "
+                "table are all of those?"
+            ),
         ),
         "share_of_mistakes": (
             [0.25, 0.4],
@@ -89,7 +119,10 @@ mistakes(
         ),
         "itself_left_out": (
             [3, 1.5],
-            "You divided by the mistakes alone. The 30 belong to the whole too, and no share is larger than 1.",
+            (
+                "You divided by the mistakes alone. The 30 belong to the whole too, and no "
+                "share is larger than 1."
+            ),
         ),
         "in_percent": (
             [75, 60],
@@ -106,27 +139,45 @@ exercise(
     6,
     "read a plot",
     answer="CD",
-    hint="Letters alone, in the order of the alphabet. In how many of all orders would the dots be parted as they are here?",
-    after="Five runs all on one side of five others: 2 of 252 orders. A single run outside the band: 2 of 6.",
+    hint=(
+        "Letters alone, in the order of the alphabet. In how many of all orders would the dots "
+        "be parted as they are here?"
+    ),
+    after=(
+        "Five runs all on one side of five others: 2 of 252 orders. A single run outside the "
+        "band: 2 of 6."
+    ),
 )
 mistakes(
     "08.more_than_luck",
     {
         "only_better": (
             "C",
-            "That one, yes. But the question is which recipes differ, and a recipe can also differ by being worse.",
+            (
+                "That one, yes. But the question is which recipes differ, and a recipe can "
+                "also differ by being worse."
+            ),
         ),
         "outside_the_band": (
             "ACD",
-            "You took what lies outside the band. Of six runs of one kind, how often is the newest the highest or the lowest?",
+            (
+                "You took what lies outside the band. Of six runs of one kind, how often is "
+                "the newest the highest or the lowest?"
+            ),
         ),
         "five_are_enough": (
             "BCD",
-            "Five runs make it possible to tell. Look at where the five dots of each recipe lie among those of the reference.",
+            (
+                "Five runs make it possible to tell. Look at where the five dots of each "
+                "recipe lie among those of the reference."
+            ),
         ),
         "everything_differs": (
             "ABCD",
-            "None of them has exactly the reference's mean, and no repetition of the reference would have it either.",
+            (
+                "None of them has exactly the reference's mean, and no repetition of the "
+                "reference would have it either."
+            ),
         ),
         "above_the_band": (
             "AC",
@@ -134,7 +185,10 @@ mistakes(
         ),
         "nothing_is_sure": (
             "",
-            "Luck cannot explain everything: some orders of ten dots are rare. Count how many orders there are.",
+            (
+                "Luck cannot explain everything: some orders of ten dots are rare. Count how "
+                "many orders there are."
+            ),
         ),
     },
 )
@@ -191,7 +245,8 @@ def commonest_mistake(
 # %% ../../nbs/answers/08_curves.ipynb #c8eeec72
 @mistake(
     "08.commonest_mistake",
-    "Two things are wrong in it, and both still are. Follow the seven digits of the first case through the loop, on paper.",
+    "Two things are wrong in it, and both still are. Follow the seven digits of the first "
+    "case through the loop, on paper.",
 )
 def as_given(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) -> tuple[int, int]:
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
@@ -225,7 +280,8 @@ def row_is_the_answer(
 
 @mistake(
     "08.commonest_mistake",
-    "A 3 taken for a 5 and a 5 taken for a 3 are two different mistakes. You counted them together.",
+    "A 3 taken for a 5 and a 5 taken for a 3 are two different mistakes. You counted them "
+    "together.",
 )
 def both_ways(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) -> tuple[int, int]:
     matrix = _mistake_counts(labels, answers, classes)
@@ -234,7 +290,8 @@ def both_ways(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) ->
 
 @mistake(
     "08.commonest_mistake",
-    "You took the digit with the most mistakes, then its commonest one. Another digit may make one mistake more often.",
+    "You took the digit with the most mistakes, then its commonest one. Another digit may "
+    "make one mistake more often.",
 )
 def hardest_digit_first(
     labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
@@ -268,7 +325,8 @@ def _recall_and_precision(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 @mistake(
     "08.f1_scores",
-    "That is the ordinary mean. A class that is always found and never right would still get a half.",
+    "That is the ordinary mean. A class that is always found and never right would still "
+    "get a half.",
 )
 def ordinary_mean(matrix: torch.Tensor) -> torch.Tensor:
     return torch.stack([part.nan_to_num(0) for part in _recall_and_precision(matrix)]).mean(0)
@@ -276,7 +334,8 @@ def ordinary_mean(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "08.f1_scores",
-    "You use the rows only: this says how many of a class were found, and not how many of the answers were right.",
+    "You use the rows only: this says how many of a class were found, and not how many of "
+    "the answers were right.",
 )
 def recall_alone(matrix: torch.Tensor) -> torch.Tensor:
     return _recall_and_precision(matrix)[0].nan_to_num(0)
@@ -284,7 +343,8 @@ def recall_alone(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "08.f1_scores",
-    "You use the columns only: this says how many of the answers were right, and not how many of a class were found.",
+    "You use the columns only: this says how many of the answers were right, and not how "
+    "many of a class were found.",
 )
 def precision_alone(matrix: torch.Tensor) -> torch.Tensor:
     return _recall_and_precision(matrix)[1].nan_to_num(0)
@@ -292,7 +352,8 @@ def precision_alone(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "08.f1_scores",
-    "Nearly. A right answer stands in the row and in the column, so below it is counted twice; above, only once.",
+    "Nearly. A right answer stands in the row and in the column, so below it is counted "
+    "twice; above, only once.",
 )
 def counted_once(matrix: torch.Tensor) -> torch.Tensor:
     right = matrix.diag().float()
@@ -301,7 +362,8 @@ def counted_once(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "08.f1_scores",
-    "Right where every answer was given at least once. An answer that was never given makes 0 / 0, which is no score.",
+    "Right where every answer was given at least once. An answer that was never given "
+    "makes 0 / 0, which is no score.",
 )
 def not_a_number(matrix: torch.Tensor) -> torch.Tensor:
     recall, precision = _recall_and_precision(matrix)
@@ -310,7 +372,8 @@ def not_a_number(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "08.f1_scores",
-    "That is one number for all classes together, the accuracy. Each class should get a score of its own.",
+    "That is one number for all classes together, the accuracy. Each class should get a "
+    "score of its own.",
 )
 def all_together(matrix: torch.Tensor) -> torch.Tensor:
     return matrix.diag().sum() / matrix.sum()

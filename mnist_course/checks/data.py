@@ -25,7 +25,10 @@ exercise(
     "by hand",
     answer=0.76,
     rtol=2e-3,
-    hint="How many digits did the network read right in each batch? Count them, before you divide by anything.",
+    hint=(
+        "How many digits did the network read right in each batch? Count them, before you "
+        "divide by anything."
+    ),
     after="76 digits of 100. The short batch, where it did worst, had been given twice its weight.",
 )
 mistakes(
@@ -33,11 +36,17 @@ mistakes(
     {
         "mean_of_batches": (
             0.70,
-            "That is what the program printed. The third batch has half the digits of the others, and as much say.",
+            (
+                "That is what the program printed. The third batch has half the digits of the "
+                "others, and as much say."
+            ),
         ),
         "last_batch_dropped": (
             0.85,
-            "You left the short batch out. Its 20 digits belong to the test set as much as the others.",
+            (
+                "You left the short batch out. Its 20 digits belong to the test set as much as "
+                "the others."
+            ),
         ),
         "all_batches_full": (
             76 / 120,
@@ -125,7 +134,8 @@ _SLIPS = {
 def _judge_honest_order(order: object, rng: random.Random) -> None:
     if not isinstance(order, str):
         raise Wrong(
-            f'A string of letters is asked for, such as "BAC", and this is a {type(order).__name__}.'
+            'A string of letters is asked for, such as "BAC", and this is a '
+            f"{type(order).__name__}."
         )
     lines = [letter for letter in order.upper() if not letter.isspace() and letter not in ",;-"]
     if unknown := [line for line in lines if line not in _NEEDS and line not in _SLIPS]:
@@ -141,7 +151,8 @@ def _judge_honest_order(order: object, rng: random.Random) -> None:
             known = "scaled_too_late" if missing == ["scaled pixels"] else "used_before_it_is_made"
             words = ", ".join(missing[:-1]) + " and " + missing[-1] if missing[1:] else missing[0]
             raise Wrong(
-                f"Line {line} needs {words}, and no line above it makes {'it' if len(missing) == 1 else 'them'}.",
+                f"Line {line} needs {words}, and no line above it makes "
+                f"{'it' if len(missing) == 1 else 'them'}.",
                 known,
             )
         made |= set(_NEEDS[line][1])
@@ -166,19 +177,31 @@ mistakes(
     {
         "chosen_by_test": (
             "CHGBAE",
-            "The digits that choose cannot also judge: the winner is the one that they happen to flatter.",
+            (
+                "The digits that choose cannot also judge: the winner is the one that they "
+                "happen to flatter."
+            ),
         ),
         "statistics_of_everything": (
             "CDGBFE",
-            "Here something about the test digits goes into training. Next year's digits will not be there to ask.",
+            (
+                "Here something about the test digits goes into training. Next year's digits "
+                "will not be there to ask."
+            ),
         ),
         "test_on_its_own": (
             "CHGIBFE",
-            "The same ink would become another input in testing than in training. One scale serves all parts.",
+            (
+                "The same ink would become another input in testing than in training. One "
+                "scale serves all parts."
+            ),
         ),
         "printed_where_chosen": (
             "CHGBFJ",
-            "The best of several is partly the luckiest, on the digits that chose it. Which part had no say so far?",
+            (
+                "The best of several is partly the luckiest, on the digits that chose it. "
+                "Which part had no say so far?"
+            ),
         ),
         "scaled_too_late": (
             "CHBGFE",
@@ -186,14 +209,18 @@ mistakes(
         ),
         "used_before_it_is_made": (
             "HCGBFE",
-            "Read the letters as a program, from the first to the last. A name can be used once it is made.",
+            (
+                "Read the letters as a program, from the first to the last. A name can be used "
+                "once it is made."
+            ),
         ),
     },
 )
 
 # %% ../../nbs/answers/01_data.ipynb #4ecde632
 def _idx_file(rng: random.Random, images: int, rows: int, columns: int) -> bytes:
-    "An IDX file of random pixels, from 128 up (Python prints smaller ones as letters), and all different in a small file."
+    """An IDX file of random pixels, from 128 up (Python prints smaller ones as letters), and all
+    different in a small file."""
     n = images * rows * columns
     pixels = (
         rng.sample(range(128, 256), n) if n <= 128 else [rng.randrange(128, 256) for _ in range(n)]
@@ -270,7 +297,8 @@ def column_first(raw: bytes, image: int, row: int, column: int) -> int:
 
 # %% ../../nbs/answers/01_data.ipynb #43d474e5
 def _marked(n: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
-    "Images whose first three pixels are black, white and the image's own number; and labels that go with them."
+    """Images whose first three pixels are black, white and the image's own number; and labels that
+    go with them."""
     images = torch.zeros(n, rows, columns, dtype=torch.uint8)
     images[:, 0, 1] = 255
     images[:, 0, 2] = torch.arange(n, dtype=torch.uint8)
@@ -339,7 +367,8 @@ def mended_batch(
 # %% ../../nbs/answers/01_data.ipynb #e1c5aab3
 @mistake(
     "01.mended_batch",
-    "All three faults are still there. Begin with the shape: what would PyTorch take the first 1 for?",
+    "All three faults are still there. Begin with the shape: what would PyTorch take the "
+    "first 1 for?",
 )
 def as_it_was(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int
@@ -352,7 +381,8 @@ def as_it_was(
 
 @mistake(
     "01.mended_batch",
-    "Pixels and shape are mended. Follow one image and its label through the shuffle: do they meet again?",
+    "Pixels and shape are mended. Follow one image and its label through the shuffle: do "
+    "they meet again?",
 )
 def shuffled_apart(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int
@@ -364,7 +394,8 @@ def shuffled_apart(
 
 @mistake(
     "01.mended_batch",
-    "Labels and shape are mended. MEAN and STD belong to pixels from 0 to 1: what do they meet here?",
+    "Labels and shape are mended. MEAN and STD belong to pixels from 0 to 1: what do they "
+    "meet here?",
 )
 def scaled_too_late(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int
@@ -387,7 +418,8 @@ def batch_of_one(
 
 @mistake(
     "01.mended_batch",
-    "Now image and label belong together, but the batch is always the same: the first ones of the set.",
+    "Now image and label belong together, but the batch is always the same: the first ones "
+    "of the set.",
 )
 def not_shuffled(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int
@@ -398,7 +430,8 @@ def not_shuffled(
 
 @mistake(
     "01.mended_batch",
-    "The channel stands at the end, where Pillow and NumPy have it. PyTorch looks for it elsewhere.",
+    "The channel stands at the end, where Pillow and NumPy have it. PyTorch looks for it "
+    "elsewhere.",
 )
 def channel_at_the_end(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int

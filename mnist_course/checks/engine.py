@@ -67,7 +67,8 @@ class Exercise:
 
 
 class Wrong(Exception):
-    "Raised by a judge: this answer is wrong, in these words, and (where it has one) by this misconception."
+    """Raised by a judge: this answer is wrong, in these words, and (where it has one) by this
+    misconception."""
 
     def __init__(self, message: str, misconception: str | None = None) -> None:
         super().__init__(message)
@@ -216,9 +217,9 @@ class Registry(dict[str, Exercise]):
         answer: Any = ...,  # a function or a value, whatever the exercise asks for
         seed: int | None = None,  # the same seed draws the same inputs; None: fresh ones
     ) -> Result:
-        """Run an exercise's check on an answer: `.status` is "passed", "failed" or "not attempted", `.misconception` the name of a
-        known mistake that behaves like the answer, `.message` what to do. Raises nothing, whatever the answer does.
-        """
+        """Run an exercise's check on an answer: `.status` is "passed", "failed" or "not attempted",
+        `.misconception` the name of a known mistake that behaves like the answer, `.message` what
+        to do. Raises nothing, whatever the answer does."""
         if not isinstance(exercise_id, str):
             words = 'An exercise is named by a string, such as "03.output_size".'
             return Result(str(exercise_id), "failed", words)
@@ -233,7 +234,8 @@ class Registry(dict[str, Exercise]):
         return result
 
     def audit(self, id: str, seeds: Sequence[int] = range(3)) -> "Audit":
-        "Check an exercise's solution and each of its misconceptions, with several seeds. Nothing of it is kept as progress."
+        """Check an exercise's solution and each of its misconceptions, with several seeds. Nothing
+        of it is kept as progress."""
         item = self[id]
         report = Audit()
         times = []
@@ -262,7 +264,8 @@ mistakes = COURSE.mistakes
 # %% ../../nbs/workshop/checks_engine.ipynb #ed2b9a02
 @contextlib.contextmanager
 def _fixed_randomness(seed: int) -> Iterator[None]:
-    "All random numbers start from a seed; afterwards they go on as if nothing had been, and so does torch's default dtype."
+    """All random numbers start from a seed; afterwards they go on as if nothing had been, and so
+    does torch's default dtype."""
     python_state = random.getstate()
     numpy_state = np.random.get_state()
     dtype = torch.get_default_dtype()
@@ -378,7 +381,8 @@ def _describe_call(item: Exercise, case: Case) -> str:
 
 
 def _same_again(item: Exercise, answer: Any, seed: int) -> str:
-    "How to check the same answer on the same inputs: by the name of the function that was handed in."
+    """How to check the same answer on the same inputs: by the name of the function that was handed
+    in."""
     name = getattr(answer, "__name__", "")
     name = name if isinstance(name, str) and name.isidentifier() else "your_answer"
     return f"the same inputs again: check({item.id!r}, {name}, seed={seed})"
@@ -539,7 +543,8 @@ def run_check(item: Exercise, answer: Any, seed: int) -> Result:
 
 # %% ../../nbs/workshop/checks_engine.ipynb #cf23b911
 class Audit(list[tuple[str, list[str], str]]):
-    "A row for each misconception: its name, the names under which the check found it, and what the learner is told."
+    """A row for each misconception: its name, the names under which the check found it, and what
+    the learner is told."""
 
     passed: bool = False  # the solution, with every seed
     seconds: float = 0.0  # CPU time of a check, the median: a busy machine does not change it

@@ -35,11 +35,17 @@ mistakes(
     {
         "only_the_part": (
             [3, math.inf, math.inf],
-            "That is the gain of the part alone. The learner of your network waits for the whole step.",
+            (
+                "That is the gain of the part alone. The learner of your network waits for the "
+                "whole step."
+            ),
         ),
         "percent_saved": (
             [0.4, 0.3, 0.6],
-            "These are the shares of the time that are saved. How many times as fast is a step that takes 60 ms in place of 100?",
+            (
+                "These are the shares of the time that are saved. How many times as fast is a "
+                "step that takes 60 ms in place of 100?"
+            ),
         ),
         "time_left": (
             [0.6, 0.7, 0.4],
@@ -51,14 +57,18 @@ mistakes(
         ),
         "milliseconds": (
             [60, 70, 40],
-            "These are the milliseconds of the new step, and right. The question is how many times as fast it is.",
+            (
+                "These are the milliseconds of the new step, and right. The question is how "
+                "many times as fast it is."
+            ),
         ),
     },
 )
 
 # %% ../../nbs/answers/13_faster.ipynb #37de81a0
 class Day:
-    "A machine with a clock: the first call of a job is slow, all get slower with the hours, and the calls in `busy` are slowed down by somebody else."
+    """A machine with a clock: the first call of a job is slow, all get slower with the hours, and
+    the calls in `busy` are slowed down by somebody else."""
 
     def __init__(self, costs: dict[str, float], busy: dict[int, float], drift: float) -> None:
         self.costs = costs
@@ -147,7 +157,8 @@ def _fair_times(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, list[float
 # %% ../../nbs/answers/13_faster.ipynb #19c3ad58
 @mistake(
     "13.fair_medians",
-    "The first call of each job is in your medians. It does things that later calls do not need: how can it be left out?",
+    "The first call of each job is in your medians. It does things that later calls do not "
+    "need: how can it be left out?",
 )
 def cold_start(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     times = _times(jobs, list(jobs) * rounds, clock)
@@ -156,7 +167,8 @@ def cold_start(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
 
 @mistake(
     "13.fair_medians",
-    "All rounds of one job run before the next one begins, and this machine gets slower meanwhile. In which order does a slow hour meet both?",
+    "All rounds of one job run before the next one begins, and this machine gets slower "
+    "meanwhile. In which order does a slow hour meet both?",
 )
 def one_after_the_other(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     order = [name for name in jobs for _ in range(rounds + 1)]
@@ -166,7 +178,8 @@ def one_after_the_other(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, fl
 
 @mistake(
     "13.fair_medians",
-    "One disturbed call pulls your number up. Which kind of middle does not care how far off the farthest one is?",
+    "One disturbed call pulls your number up. Which kind of middle does not care how far "
+    "off the farthest one is?",
 )
 def mean(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     return {
@@ -184,7 +197,8 @@ def best_of_all(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
 
 @mistake(
     "13.fair_medians",
-    "The first call of each job warms up and is not one of the rounds: of `rounds` counted calls, yours have one less.",
+    "The first call of each job warms up and is not one of the rounds: of `rounds` counted "
+    "calls, yours have one less.",
 )
 def warm_up_counts_as_a_round(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     return fair_medians(jobs, rounds - 1, clock)
@@ -202,15 +216,24 @@ _SWAPS = {
 _SWAP_MISTAKES = {
     "pooling_is_pooling": (
         "ABCE",
-        "You let every pooling change places with ReLU. For the mean it matters who is cut off before.",
+        (
+            "You let every pooling change places with ReLU. For the mean it matters who is cut "
+            "off before."
+        ),
     ),
     "all_of_max": (
         "ACDE",
-        "Max pooling may change places with what keeps the order of numbers. Does every factor keep it?",
+        (
+            "Max pooling may change places with what keeps the order of numbers. Does every "
+            "factor keep it?"
+        ),
     ),
     "only_the_lesson": (
         "A",
-        "The pair of the lesson is right, and there are more: ask of each whether the largest, or the mean, stays where it was.",
+        (
+            "The pair of the lesson is right, and there are more: ask of each whether the "
+            "largest, or the mean, stays where it was."
+        ),
     ),
     "order_only": (
         "AC",
@@ -218,7 +241,10 @@ _SWAP_MISTAKES = {
     ),
     "bias_is_harmless": (
         "ACEF",
-        "You let a bias change places with everything. What does ReLU do with a number that the bias would have saved?",
+        (
+            "You let a bias change places with everything. What does ReLU do with a number "
+            "that the bias would have saved?"
+        ),
     ),
 }
 
@@ -247,7 +273,10 @@ exercise(
     "predict",
     answer=_MAY_SWAP,
     judge=_judge_may_swap,
-    after="What keeps the order may change places with a maximum, what is linear with a mean. The factor of D would do, if it were positive.",
+    after=(
+        "What keeps the order may change places with a maximum, what is linear with a mean. "
+        "The factor of D would do, if it were positive."
+    ),
 )
 mistakes("13.may_swap", _SWAP_MISTAKES)
 
@@ -288,7 +317,8 @@ def one_cycle(step: int, low: float, high: float, top: int, last: int) -> float:
 # %% ../../nbs/answers/13_faster.ipynb #c42e07b6
 @mistake(
     "13.one_cycle",
-    "You go up and down in straight lines. Half a cosine meets them at both ends and in the middle, and nowhere else.",
+    "You go up and down in straight lines. Half a cosine meets them at both ends and in "
+    "the middle, and nowhere else.",
 )
 def straight_lines(step: int, low: float, high: float, top: int, last: int) -> float:
     return low + (high - low) * step / top if step <= top else high * (last - step) / (last - top)
@@ -296,7 +326,8 @@ def straight_lines(step: int, low: float, high: float, top: int, last: int) -> f
 
 @mistake(
     "13.one_cycle",
-    "Your rate comes back to where it began. It should end at 0, so that the last steps are very small ones.",
+    "Your rate comes back to where it began. It should end at 0, so that the last steps "
+    "are very small ones.",
 )
 def back_to_the_start(step: int, low: float, high: float, top: int, last: int) -> float:
     return (
@@ -328,7 +359,8 @@ def counts_from_zero(step: int, low: float, high: float, top: int, last: int) ->
 
 @mistake(
     "13.one_cycle",
-    "A whole cosine goes there and back again. From `low` to `high` it is half of one: which angle is that?",
+    "A whole cosine goes there and back again. From `low` to `high` it is half of one: "
+    "which angle is that?",
 )
 def whole_cosine(step: int, low: float, high: float, top: int, last: int) -> float:
     share = step / top if step <= top else (step - top) / (last - top)
@@ -343,15 +375,24 @@ exercise(
     10,
     "by hand",
     answer=[112, 83, 102],
-    hint="Make three columns for the four layers: forward, slope of the weights, slope of the input. Cross out what nobody asks for, and add up what is left.",
-    after="112, 83 and 102: rest at the beginning of a network saves twice, since nobody is left who asks for slopes.",
+    hint=(
+        "Make three columns for the four layers: forward, slope of the weights, slope of the "
+        "input. Cross out what nobody asks for, and add up what is left."
+    ),
+    after=(
+        "112, 83 and 102: rest at the beginning of a network saves twice, since nobody is left "
+        "who asks for slopes."
+    ),
 )
 mistakes(
     "13.step_cost",
     {
         "three_times_all": (
             [114, 83, 102],
-            "Three times the forward pass is a rule of thumb. Who would want the slope of the pixels, in the first case?",
+            (
+                "Three times the forward pass is a rule of thumb. Who would want the slope of "
+                "the pixels, in the first case?"
+            ),
         ),
         "resting_is_free": (
             [112, 71, 102],
@@ -359,19 +400,31 @@ mistakes(
         ),
         "weights_only": (
             [112, 90, 102],
-            "In the second case you ask the third layer for the slope of its input. Who would use it?",
+            (
+                "In the second case you ask the third layer for the slope of its input. Who "
+                "would use it?"
+            ),
         ),
         "no_way_through": (
             [112, 83, 83],
-            "In the third case something before the resting layers still learns. How do slopes get there?",
+            (
+                "In the third case something before the resting layers still learns. How do "
+                "slopes get there?"
+            ),
         ),
         "all_the_way_back": (
             [112, 102, 102],
-            "In the second case you send slopes through the layers at rest. Is there anybody behind them who waits for them?",
+            (
+                "In the second case you send slopes through the layers at rest. Is there "
+                "anybody behind them who waits for them?"
+            ),
         ),
         "twice_forward": (
             [76, 64, 64],
-            "Backward, a layer has two things to compute: the slope of its weights and the slope of its input.",
+            (
+                "Backward, a layer has two things to compute: the slope of its weights and the "
+                "slope of its input."
+            ),
         ),
     },
 )

@@ -26,7 +26,10 @@ exercise(
     "by hand",
     answer=37,
     hint="Where can the patch start in ONE row? Write the starting pixels down.",
-    after="It starts at 0, 4, 8, 12, 16 and 20: 6 x 6 covered images, and the one to compare them with.",
+    after=(
+        "It starts at 0, 4, 8, 12, 16 and 20: 6 x 6 covered images, and the one to compare "
+        "them with."
+    ),
 )
 mistakes(
     "09.occlusion_runs",
@@ -111,7 +114,8 @@ def mean_output(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 # %% ../../nbs/answers/09_inside.ipynb #f3017f93
 @mistake(
     "09.mean_output",
-    "The number is right, but the hook hangs on the layer for ever. register_forward_hook gives you something to take it away with.",
+    "The number is right, but the hook hangs on the layer for ever. register_forward_hook "
+    "gives you something to take it away with.",
 )
 def never_closed(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -124,7 +128,8 @@ def never_closed(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "09.mean_output",
-    "It closes when all goes well. When the model refuses x, the line that closes it is never reached.",
+    "It closes when all goes well. When the model refuses x, the line that closes it is "
+    "never reached.",
 )
 def open_after_an_error(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -149,7 +154,8 @@ def closed_too_early(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 # %% ../../nbs/answers/09_inside.ipynb #68793ffa
 @mistake(
     "09.mean_output",
-    "Your hook is gone, and so are those that somebody else had put there. Take away only your own.",
+    "Your hook is gone, and so are those that somebody else had put there. Take away only "
+    "your own.",
 )
 def everybodys_hooks(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -164,7 +170,8 @@ def everybodys_hooks(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "09.mean_output",
-    "The hook is closed, but the error is swallowed: whoever calls this gets an answer where the model gave none.",
+    "The hook is closed, but the error is swallowed: whoever calls this gets an answer "
+    "where the model gave none.",
 )
 def error_hidden(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -195,7 +202,8 @@ def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 # %% ../../nbs/answers/09_inside.ipynb #886dbc19
 @mistake(
     "09.cosine",
-    "These are inner products: twice as long a row gives twice as much. The length should not count.",
+    "These are inner products: twice as long a row gives twice as much. The length should "
+    "not count.",
 )
 def lengths_kept(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a @ b.T
@@ -220,7 +228,8 @@ def sums_for_lengths(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.cosine",
-    "Right, until a digit comes to which no unit answers: a row of zeros has length 0, and 0 / 0 is NaN.",
+    "Right, until a digit comes to which no unit answers: a row of zeros has length 0, and "
+    "0 / 0 is NaN.",
 )
 def divided_by_zero(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     a = a / a.square().sum(dim=1, keepdim=True).sqrt()
@@ -262,7 +271,8 @@ def _gradient_of(
 
 @mistake(
     "09.contrast",
-    "This asks only for the digit's log-probability, as a loss does. All ten digits move that one, and the rival was to be singled out.",
+    "This asks only for the digit's log-probability, as a loss does. All ten digits move "
+    "that one, and the rival was to be singled out.",
 )
 def rival_forgotten(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: y[:, digit].sum()).abs()
@@ -270,7 +280,8 @@ def rival_forgotten(model: nn.Module, images: torch.Tensor, digit: int, rival: i
 
 @mistake(
     "09.contrast",
-    "You compared probabilities. Where the network is sure they hardly move, whatever the pixels do.",
+    "You compared probabilities. Where the network is sure they hardly move, whatever the "
+    "pixels do.",
 )
 def after_softmax(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(
@@ -280,7 +291,8 @@ def after_softmax(model: nn.Module, images: torch.Tensor, digit: int, rival: int
 
 @mistake(
     "09.contrast",
-    "You took the sizes first and subtracted then. A pixel that helps both says nothing here; one that helps one and harms the other says most.",
+    "You took the sizes first and subtracted then. A pixel that helps both says nothing "
+    "here; one that helps one and harms the other says most.",
 )
 def sizes_subtracted(
     model: nn.Module, images: torch.Tensor, digit: int, rival: int
@@ -336,7 +348,8 @@ def for_it(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tenso
 
 @mistake(
     "09.against",
-    "You turned the finished map. By then the ReLU has thrown away everything that spoke against the digit.",
+    "You turned the finished map. By then the ReLU has thrown away everything that spoke "
+    "against the digit.",
 )
 def turned_last(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return -against(maps, -gradient, size)
@@ -362,7 +375,8 @@ def each_map_alone(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 
 @mistake(
     "09.against",
-    "A map's weight is the mean of its gradient over the places. With the sum, the heat depends on how many places there are.",
+    "A map's weight is the mean of its gradient over the places. With the sum, the heat "
+    "depends on how many places there are.",
 )
 def weights_by_sum(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     weights = -gradient.sum(dim=(1, 2), keepdim=True)
@@ -371,7 +385,8 @@ def weights_by_sum(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 
 @mistake(
     "09.against",
-    "The values are right, in the size of the layer's maps. They should be stretched to size x size.",
+    "The values are right, in the size of the layer's maps. They should be stretched to "
+    "size x size.",
 )
 def not_enlarged(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return against(maps, gradient, maps.shape[-1])

@@ -23,7 +23,10 @@ exercise(
     "by hand",
     answer=2 * math.log(2),
     rtol=4e-3,  # two places behind the point are enough
-    hint="One number of each row counts. Write down its surprise in nats, three times, and only then take a mean.",
+    hint=(
+        "One number of each row counts. Write down its surprise in nats, three times, and only "
+        "then take a mean."
+    ),
     after="1, 2 and 3 times ln 2: the mean of the surprises.",
 )
 mistakes(
@@ -31,31 +34,52 @@ mistakes(
     {
         "mean_of_the_shares": (
             -math.log(7 / 24),
-            "You took the mean of the shares, then its logarithm. The loss is a mean of surprises: first the logarithms.",
+            (
+                "You took the mean of the shares, then its logarithm. The loss is a mean of "
+                "surprises: first the logarithms."
+            ),
         ),
         "bits": (
             2.0,
-            "That is the surprise in bits, with the logarithm to base 2. The loss of this course counts nats.",
+            (
+                "That is the surprise in bits, with the logarithm to base 2. The loss of this "
+                "course counts nats."
+            ),
         ),
         "base_ten": (
             2 * math.log10(2),
-            "That is the logarithm to base 10, which many calculators call log. The natural one is asked for.",
+            (
+                "That is the logarithm to base 10, which many calculators call log. The "
+                "natural one is asked for."
+            ),
         ),
         "summed": (
             6 * math.log(2),
-            "These are the surprises of all three digits together. The loss is the mean for one digit.",
+            (
+                "These are the surprises of all three digits together. The loss is the mean "
+                "for one digit."
+            ),
         ),
         "mean_over_the_table": (
             27 / 12 * math.log(2),
-            "You took the mean over the whole table. Only the share that was given to the LABEL counts.",
+            (
+                "You took the mean over the whole table. Only the share that was given to the "
+                "LABEL counts."
+            ),
         ),
         "divided_by_all_shares": (
             6 / 12 * math.log(2),
-            "The right three surprises, divided by all twelve numbers of the table. How many surprises did you add?",
+            (
+                "The right three surprises, divided by all twelve numbers of the table. How "
+                "many surprises did you add?"
+            ),
         ),
         "best_guess": (
             math.log(2),
-            "You took the largest share of each row. That is how surprised the network would be if it were always right.",
+            (
+                "You took the largest share of each row. That is how surprised the network "
+                "would be if it were always right."
+            ),
         ),
         "minus_forgotten": (
             -2 * math.log(2),
@@ -77,7 +101,8 @@ def lead_for(share: float, classes: int) -> float:
 # %% ../../nbs/answers/05_loss.ipynb #01900c1f
 @mistake(
     "05.lead_for",
-    "This is right for two classes. With more of them, what the leader leaves is shared: how much does ONE rival get?",
+    "This is right for two classes. With more of them, what the leader leaves is shared: "
+    "how much does ONE rival get?",
 )
 def one_rival(share: float, classes: int) -> float:
     return math.log(share / (1 - share))
@@ -93,7 +118,8 @@ def counted_itself(share: float, classes: int) -> float:
 
 @mistake(
     "05.lead_for",
-    "You compared the share with an even one, 1/C. The lead is over a rival, whose share shrinks as the leader's grows.",
+    "You compared the share with an even one, 1/C. The lead is over a rival, whose share "
+    "shrinks as the leader's grows.",
 )
 def against_an_even_share(share: float, classes: int) -> float:
     return math.log(share * classes)
@@ -101,7 +127,8 @@ def against_an_even_share(share: float, classes: int) -> float:
 
 @mistake(
     "05.lead_for",
-    "That is the log-probability of the leader. A lead is a distance: what is the log-probability of a rival?",
+    "That is the log-probability of the leader. A lead is a distance: what is the "
+    "log-probability of a rival?",
 )
 def log_of_the_share(share: float, classes: int) -> float:
     return math.log(share)
@@ -144,7 +171,8 @@ _STORIES = {
 def _judge_five_faults(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
-            f'The answer should be a string of five letters, such as "ABCDE"; this is {kind_of(made)}.'
+            'The answer should be a string of five letters, such as "ABCDE"; this is '
+            f"{kind_of(made)}."
         )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if order == "".join(str(_FIVE_FAULTS.index(letter) + 1) for letter in "ABCDE"):
@@ -179,28 +207,46 @@ exercise(
     "read a plot",
     answer=_FIVE_FAULTS,
     judge=_judge_five_faults,
-    after="The beginning says how many outputs there are and in which unit the loss counts; the end says what the loss can reach.",
+    after=(
+        "The beginning says how many outputs there are and in which unit the loss counts; the "
+        "end says what the loss can reach."
+    ),
 )
 _FAULT_PAIRS = {
     "base_and_outputs": (
         "BEADC",
-        "Two of the curves begin above 2.3. Compute both beginnings: log2 of ten, and ln of a hundred.",
+        (
+            "Two of the curves begin above 2.3. Compute both beginnings: log2 of ten, and ln "
+            "of a hundred."
+        ),
     ),
     "twice_and_shuffled": (
         "EBDAC",
-        "One of two stubborn curves does not move at all. Which of the two faults leaves nothing to learn?",
+        (
+            "One of two stubborn curves does not move at all. Which of the two faults leaves "
+            "nothing to learn?"
+        ),
     ),
     "twice_and_probabilities": (
         "EBCDA",
-        "Both networks end in softmax. Only one of the two losses can be below zero: which takes no logarithm?",
+        (
+            "Both networks end in softmax. Only one of the two losses can be below zero: which "
+            "takes no logarithm?"
+        ),
     ),
     "shuffled_and_outputs": (
         "EDABC",
-        "Wrong labels do not make a fresh network worse than a blind guess: it never saw them. What does a hundred outputs change?",
+        (
+            "Wrong labels do not make a fresh network worse than a blind guess: it never saw "
+            "them. What does a hundred outputs change?"
+        ),
     ),
     "turned_round": (
         "32541",
-        "These are the faults of curves A to E. The question goes the other way: which curve belongs to fault 1, to fault 2?",
+        (
+            "These are the faults of curves A to E. The question goes the other way: which "
+            "curve belongs to fault 1, to fault 2?"
+        ),
     ),
 }
 mistakes("05.five_faults", _FAULT_PAIRS)
@@ -227,7 +273,8 @@ def logit_slopes(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 # %% ../../nbs/answers/05_loss.ipynb #66f5551f
 def _slopes(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    "The gradient of the mean cross-entropy with respect to the logits, from what softmax makes of them."
+    """The gradient of the mean cross-entropy with respect to the logits, from what softmax makes of
+    them."""
     slopes = shares.clone()
     slopes[range(len(target)), target] -= 1
     return slopes / len(target)
@@ -235,7 +282,8 @@ def _slopes(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "05.logit_slopes",
-    "The 1 is subtracted in EVERY row, in all columns that some digit of the batch has as its label.",
+    "The 1 is subtracted in EVERY row, in all columns that some digit of the batch has as "
+    "its label.",
 )
 def every_row_pays(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     slopes = logits.softmax(dim=1)
@@ -253,7 +301,8 @@ def sum_of_the_batch(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor
 
 @mistake(
     "05.logit_slopes",
-    "Large scores are safe now. Two faults are left, and a batch of two digits shows both: look at which numbers change.",
+    "Large scores are safe now. Two faults are left, and a batch of two digits shows both: "
+    "look at which numbers change.",
 )
 def only_softmax_mended(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     slopes = logits.softmax(dim=1)
@@ -263,7 +312,8 @@ def only_softmax_mended(logits: torch.Tensor, target: torch.Tensor) -> torch.Ten
 
 @mistake(
     "05.logit_slopes",
-    "You divided by all numbers of the table. The mean is over the digits' losses: how many are there?",
+    "You divided by all numbers of the table. The mean is over the digits' losses: how "
+    "many are there?",
 )
 def divided_by_all_numbers(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return logit_slopes(logits, target) / logits.shape[1]
@@ -271,7 +321,8 @@ def divided_by_all_numbers(logits: torch.Tensor, target: torch.Tensor) -> torch.
 
 @mistake(
     "05.logit_slopes",
-    "That is the direction of a step. The slope points uphill: the loss falls when the label's logit rises.",
+    "That is the direction of a step. The slope points uphill: the loss falls when the "
+    "label's logit rises.",
 )
 def pushed_the_wrong_way(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return -logit_slopes(logits, target)
@@ -288,7 +339,8 @@ def overflow_kept(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "05.logit_slopes",
-    "You subtract the largest score of the whole batch. For a row that lies far below it, every power is still 0.",
+    "You subtract the largest score of the whole batch. For a row that lies far below it, "
+    "every power is still 0.",
 )
 def one_largest_for_all(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     powers = (logits - logits.max()).exp()
@@ -356,7 +408,8 @@ def eps_to_each(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch
 
 @mistake(
     "05.smooth_loss",
-    "The label gave something away, and nobody has it: the shares of all classes should still add up to 1.",
+    "The label gave something away, and nobody has it: the shares of all classes should "
+    "still add up to 1.",
 )
 def only_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(logits, target, 1 - eps, 0).mean()
@@ -364,7 +417,8 @@ def only_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) -> to
 
 @mistake(
     "05.smooth_loss",
-    "You mixed the shares that the NETWORK gives with an even spread. It is the label that is softened.",
+    "You mixed the shares that the NETWORK gives with an even spread. It is the label that "
+    "is softened.",
 )
 def log_of_the_mixture(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     p = logits.softmax(dim=1)[range(len(target)), target]
@@ -373,7 +427,8 @@ def log_of_the_mixture(logits: torch.Tensor, target: torch.Tensor, eps: float) -
 
 @mistake(
     "05.smooth_loss",
-    "Here the label gets eps, and the rest is spread. With eps = 0 the label would not count at all.",
+    "Here the label gets eps, and the rest is spread. With eps = 0 the label would not "
+    "count at all.",
 )
 def eps_for_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(
@@ -383,7 +438,8 @@ def eps_for_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) ->
 
 @mistake(
     "05.smooth_loss",
-    "Right for one digit. For a batch it should be the mean of the digits' losses, and this is their sum.",
+    "Right for one digit. For a batch it should be the mean of the digits' losses, and "
+    "this is their sum.",
 )
 def batch_summed(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return smooth_loss(logits, target, eps) * len(target)
@@ -391,7 +447,8 @@ def batch_summed(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torc
 
 @mistake(
     "05.smooth_loss",
-    "Too small by the number of classes: over a row you add, and only over the digits you take a mean.",
+    "Too small by the number of classes: over a row you add, and only over the digits you "
+    "take a mean.",
 )
 def table_mean(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return smooth_loss(logits, target, eps) / logits.shape[1]
@@ -399,7 +456,8 @@ def table_mean(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.
 
 @mistake(
     "05.smooth_loss",
-    "Right while no share is lost. For scores that are far apart, softmax rounds a share to 0, and its logarithm is -inf.",
+    "Right while no share is lost. For scores that are far apart, softmax rounds a share "
+    "to 0, and its logarithm is -inf.",
 )
 def share_made_first(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     classes = logits.shape[1]

@@ -27,7 +27,10 @@ exercise(
     5,
     "by hand",
     answer=[126, 2, 3],
-    hint="One map fills 16 places of the row. How many whole maps come before this place, and how many places are left?",
+    hint=(
+        "One map fills 16 places of the row. How many whole maps come before this place, and "
+        "how many places are left?"
+    ),
     after="126 whole maps, then 2 whole rows, then 3 numbers come before it.",
 )
 mistakes(
@@ -39,19 +42,31 @@ mistakes(
         ),
         "one_place_early": (
             [126, 2, 2],
-            "Place 2,027 has 2,027 places BEFORE it, since the first is place 0. You looked one place too early.",
+            (
+                "Place 2,027 has 2,027 places BEFORE it, since the first is place 0. You "
+                "looked one place too early."
+            ),
         ),
         "column_first": (
             [126, 3, 2],
-            "Row and column have changed places. Which of the two changes from one number of the row to the next?",
+            (
+                "Row and column have changed places. Which of the two changes from one number "
+                "of the row to the next?"
+            ),
         ),
         "channels_last": (
             [235, 1, 3],
-            "So it would be if channels came last, with 256 numbers side by side for each spot. Here a map stays together.",
+            (
+                "So it would be if channels came last, with 256 numbers side by side for each "
+                "spot. Here a map stays together."
+            ),
         ),
         "place_in_the_map": (
             [126, 11, 11],
-            "The map is right, and 11 is the place within it. What are its row and its column, in a map 4 wide?",
+            (
+                "The map is right, and 11 is the place within it. What are its row and its "
+                "column, in a map 4 wide?"
+            ),
         ),
         "row_of_maps_dropped": (
             [506, 0, 3],
@@ -115,7 +130,8 @@ def _misplaced(order: str) -> str | None:
 def _judge_forward_order(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
-            f'The answer should be a string of seven letters, such as "ABCDEFG"; this is {kind_of(made)}.'
+            'The answer should be a string of seven letters, such as "ABCDEFG"; this is '
+            f"{kind_of(made)}."
         )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if sorted(order) != sorted(_STEPS):
@@ -132,7 +148,10 @@ def _judge_forward_order(made: object, rng: random.Random) -> None:
     if out.shape != right.shape:
         raise Wrong(f"Two digits came out as the shape {tuple(out.shape)}.", _misplaced(order))
     if not torch.allclose(out, right, atol=1e-5):
-        told = f"It runs, but exp of what comes out sums to {out[0].exp().sum():.2f} for the first digit."
+        told = (
+            f"It runs, but exp of what comes out sums to {out[0].exp().sum():.2f} for the "
+            "first digit."
+        )
         raise Wrong(told, _misplaced(order))
 
 
@@ -153,15 +172,24 @@ mistakes(
     {
         "pooled_too_late": (
             "EGBFCAD",
-            "With the pooling here, fc1 gets the wrong number of inputs. Follow the width of the maps to its 1,024.",
+            (
+                "With the pooling here, fc1 gets the wrong number of inputs. Follow the width "
+                "of the maps to its 1,024."
+            ),
         ),
         "pooled_too_soon": (
             "BEGFCAD",
-            "The pooling stands before both convolutions. How wide are the maps when they are flattened then?",
+            (
+                "The pooling stands before both convolutions. How wide are the maps when they "
+                "are flattened then?"
+            ),
         ),
         "flat_too_soon": (
             "EBFGCAD",
-            "After flattening there are no rows and columns any more, and what needs them comes too late.",
+            (
+                "After flattening there are no rows and columns any more, and what needs them "
+                "comes too late."
+            ),
         ),
         "flat_too_late": (
             "EBGCFAD",
@@ -173,11 +201,17 @@ mistakes(
         ),
         "heads_swapped": (
             "EBGFACD",
-            "Compare the inputs and outputs of the two linear layers: which of them can take what the other gives?",
+            (
+                "Compare the inputs and outputs of the two linear layers: which of them can "
+                "take what the other gives?"
+            ),
         ),
         "kernels_swapped": (
             "GBEFCAD",
-            "Compare the channels of the two convolutions: which of them can take an image with one channel?",
+            (
+                "Compare the channels of the two convolutions: which of them can take an image "
+                "with one channel?"
+            ),
         ),
     },
 )
@@ -207,7 +241,8 @@ def best_guess(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "04.runner_up",
-    "You compared the digits of the batch with each other. The classes of ONE digit stand along the other dimension.",
+    "You compared the digits of the batch with each other. The classes of ONE digit stand "
+    "along the other dimension.",
 )
 def down_the_batch(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=0)
@@ -222,7 +257,8 @@ def last_but_one(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "04.runner_up",
-    "The classes are right, and the numbers are still logarithms. A probability lies between 0 and 1.",
+    "The classes are right, and the numbers are still logarithms. A probability lies "
+    "between 0 and 1.",
 )
 def still_logarithms(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
@@ -231,7 +267,8 @@ def still_logarithms(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
 
 @mistake(
     "04.runner_up",
-    "The classes are right, and the probabilities went through a softmax, though they were shares before.",
+    "The classes are right, and the probabilities went through a softmax, though they were "
+    "shares before.",
 )
 def shared_again(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.exp().softmax(dim=1).topk(2, dim=1)
@@ -240,7 +277,8 @@ def shared_again(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "04.runner_up",
-    "The numbers are right, and stand in columns, (N, 1). A slice keeps its dimension; an index takes it away.",
+    "The numbers are right, and stand in columns, (N, 1). A slice keeps its dimension; an "
+    "index takes it away.",
 )
 def kept_as_columns(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
@@ -249,7 +287,8 @@ def kept_as_columns(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
 
 @mistake(
     "04.runner_up",
-    "The classes are right. The first guess leaves this much to ALL the others, not to the second alone.",
+    "The classes are right. The first guess leaves this much to ALL the others, not to the "
+    "second alone.",
 )
 def the_rest(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
@@ -307,7 +346,8 @@ def channel_gain(channels: int) -> nn.Module:
 # %% ../../nbs/answers/04_network.ipynb #35a3a592
 @mistake(
     "04.channel_gain",
-    "Training does not find your numbers: a module notices some kinds of attribute, and neither a tensor nor a list is one.",
+    "Training does not find your numbers: a module notices some kinds of attribute, and "
+    "neither a tensor nor a list is one.",
 )
 def plain_tensor(channels: int) -> nn.Module:
     return Gain(torch.ones(channels, 1, 1))
@@ -322,7 +362,8 @@ def one_for_all(channels: int) -> nn.Module:
 
 @mistake(
     "04.channel_gain",
-    "Shapes are lined up from the right, so your numbers meet the columns. Where in the shape are the channels?",
+    "Shapes are lined up from the right, so your numbers meet the columns. Where in the "
+    "shape are the channels?",
 )
 def along_the_columns(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.ones(channels)))
@@ -330,7 +371,8 @@ def along_the_columns(channels: int) -> nn.Module:
 
 @mistake(
     "04.channel_gain",
-    "Your numbers meet the first dimension, the digits of the batch. Where in the shape are the channels?",
+    "Your numbers meet the first dimension, the digits of the batch. Where in the shape "
+    "are the channels?",
 )
 def along_the_batch(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.ones(channels, 1, 1, 1)))
@@ -338,7 +380,8 @@ def along_the_batch(channels: int) -> nn.Module:
 
 @mistake(
     "04.channel_gain",
-    "A fresh layer should leave its input as it is. Yours wipes it out: which factor changes nothing?",
+    "A fresh layer should leave its input as it is. Yours wipes it out: which factor "
+    "changes nothing?",
 )
 def starts_at_zero(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.zeros(channels, 1, 1)))
@@ -346,7 +389,8 @@ def starts_at_zero(channels: int) -> nn.Module:
 
 @mistake(
     "04.channel_gain",
-    "A fresh layer should leave its input as it is. Yours begins with random factors, as other layers do.",
+    "A fresh layer should leave its input as it is. Yours begins with random factors, as "
+    "other layers do.",
 )
 def starts_at_random(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.randn(channels, 1, 1)))
@@ -376,7 +420,8 @@ class Forgetful(nn.Module):
 
 @mistake(
     "04.channel_gain",
-    "A module must set up its bookkeeping before it can hold anything. The section on modules says how.",
+    "A module must set up its bookkeeping before it can hold anything. The section on "
+    "modules says how.",
 )
 def no_bookkeeping(channels: int) -> nn.Module:
     return Forgetful(channels)
@@ -424,7 +469,10 @@ def _judge_mended_net(net: object, rng: random.Random) -> None:
     )
     if known is not None:
         shares = " ".join(f"{share:.2f}" for share in end[0].exp())
-        told = f"For ten scores from -3 to 1.5, in a batch of three, exp of what comes out is {shares}, with the sum {end[0].exp().sum():.2f}."
+        told = (
+            "For ten scores from -3 to 1.5, in a batch of three, exp of what comes out is "
+            f"{shares}, with the sum {end[0].exp().sum():.2f}."
+        )
         raise Wrong(told, None if known == "other" else known)
     if sum(isinstance(module, nn.Conv2d) for module in net.modules()) < 2:
         raise Wrong(
@@ -438,7 +486,8 @@ def _judge_mended_net(net: object, rng: random.Random) -> None:
 
 
 class Digits(nn.Module):
-    "The mended network, with an end of one's choice, and its convolutions in a list of one's choice."
+    """The mended network, with an end of one's choice, and its convolutions in a list of one's
+    choice."""
 
     def __init__(self, end: str | None = None, listed: Callable[..., Any] = nn.ModuleList) -> None:
         super().__init__()
@@ -458,12 +507,24 @@ def mended_net() -> nn.Module:
 
 # %% ../../nbs/answers/04_network.ipynb #52791231
 _MENDED_NETS = {
-    "layers_hidden": "The end is right. But your convolutions would never learn: a module does not look into a Python list.",
-    "digits_compete": "The digits of a batch compete with each other: the shares add up to 1 down the batch, not over the ten classes.",
-    "relu_on_the_scores": "Scores below 0 are cut off before the softmax, so that all these classes become equally likely.",
+    "layers_hidden": (
+        "The end is right. But your convolutions would never learn: a module does not look "
+        "into a Python list."
+    ),
+    "digits_compete": (
+        "The digits of a batch compete with each other: the shares add up to 1 down the batch, "
+        "not over the ten classes."
+    ),
+    "relu_on_the_scores": (
+        "Scores below 0 are cut off before the softmax, so that all these classes become "
+        "equally likely."
+    ),
     "softmax_twice": "The scores go through a softmax twice, which makes all classes nearly equally likely.",
     "probabilities": "What comes out are probabilities. Log-probabilities are asked for, as Net gives them.",
-    "relu_behind_softmax": "Everything that comes out is 0. Are log-probabilities ever above 0, and what does ReLU leave of them?",
+    "relu_behind_softmax": (
+        "Everything that comes out is 0. Are log-probabilities ever above 0, and what does "
+        "ReLU leave of them?"
+    ),
     "still_scores": "The raw scores come out. Log-probabilities are asked for, as Net gives them.",
 }
 for name, reason in _MENDED_NETS.items():

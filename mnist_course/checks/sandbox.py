@@ -44,7 +44,8 @@ class _Capped(io.StringIO):
 
 @dataclass
 class Outcome:
-    "What became of a call: a value, an error with the learner's line, or neither because the time was up."
+    """What became of a call: a value, an error with the learner's line, or neither because the time
+    was up."""
 
     value: Any = None
     error: BaseException | None = None
@@ -89,7 +90,8 @@ def home_of(answer: Any) -> str | None:
 
 
 def _is_importing(thread: threading.Thread) -> bool:
-    "True while a thread is inside an import, such as the one that torch makes at an optimizer's first step."
+    """True while a thread is inside an import, such as the one that torch makes at an optimizer's
+    first step."""
     frame = sys._current_frames().get(thread.ident or 0)
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
@@ -114,7 +116,8 @@ def limited(
     seconds: float,
     home: str | None = None,  # where the learner's code is
 ) -> Outcome:
-    "Call a function in a thread of its own, with a time limit and with what it prints kept aside. Never raises, but for Ctrl-C."
+    """Call a function in a thread of its own, with a time limit and with what it prints kept aside.
+    Never raises, but for Ctrl-C."""
     run = Outcome()
     out = _Capped()
 

@@ -20,7 +20,10 @@ exercise(
     4,
     "by hand",
     answer=0.01,
-    hint="How long are the steps in the end with momentum 0.9, counted in lr times the slope? And with 0.95?",
+    hint=(
+        "How long are the steps in the end with momentum 0.9, counted in lr times the slope? "
+        "And with 0.95?"
+    ),
     after="10 times 0.02 is 20 times 0.01: the stride is lr / (1 - momentum).",
 )
 mistakes(
@@ -28,23 +31,38 @@ mistakes(
     {
         "unchanged": (
             0.02,
-            "With the old lr the ball strides faster than before. Where does v settle, for a slope of 1 and momentum 0.95?",
+            (
+                "With the old lr the ball strides faster than before. Where does v settle, for "
+                "a slope of 1 and momentum 0.95?"
+            ),
         ),
         "wrong_way": (
             0.04,
-            "The factor is right, and the direction is not: the heavier ball already takes longer steps by itself.",
+            (
+                "The factor is right, and the direction is not: the heavier ball already takes "
+                "longer steps by itself."
+            ),
         ),
         "ratio_of_momenta": (
             0.02 * 0.9 / 0.95,
-            "You compared the momenta, 0.9 and 0.95. What counts is the share of v that is LOST in a step.",
+            (
+                "You compared the momenta, 0.9 and 0.95. What counts is the share of v that is "
+                "LOST in a step."
+            ),
         ),
         "without_momentum": (
             0.2,
-            "This is the lr that walks as fast with no momentum at all. The new recipe has even more of it.",
+            (
+                "This is the lr that walks as fast with no momentum at all. The new recipe has "
+                "even more of it."
+            ),
         ),
         "small_difference": (
             0.019,
-            "You lowered lr by the 5 percent that the momentum grew by. The stride grows by much more than that.",
+            (
+                "You lowered lr by the 5 percent that the momentum grew by. The stride grows "
+                "by much more than that."
+            ),
         ),
     },
 )
@@ -57,27 +75,45 @@ exercise(
     6,
     "by hand",
     answer=6.0,
-    hint="Make a table with a row for each step: the slope at w, the new v, the new w. The slope is taken where the ball is now.",
-    after="1, 3, 5, 6: on level ground the slope gives nothing, and half of the old velocity is still there.",
+    hint=(
+        "Make a table with a row for each step: the slope at w, the new v, the new w. The "
+        "slope is taken where the ball is now."
+    ),
+    after=(
+        "1, 3, 5, 6: on level ground the slope gives nothing, and half of the old velocity is "
+        "still there."
+    ),
 )
 mistakes(
     "06.third_place",
     {
         "stops_on_level_ground": (
             5.0,
-            "The ground is level there, but the ball does not stand still. What is left of v when the slope is 0?",
+            (
+                "The ground is level there, but the ball does not stand still. What is left of "
+                "v when the slope is 0?"
+            ),
         ),
         "no_memory": (
             4.5,
-            "That is gradient descent without momentum: each step knows only the slope of its own place.",
+            (
+                "That is gradient descent without momentum: each step knows only the slope of "
+                "its own place."
+            ),
         ),
         "dampened": (
             4.3125,
-            "You took a share of the new slope as well. In PyTorch's momentum only the OLD velocity is made smaller.",
+            (
+                "You took a share of the new slope as well. In PyTorch's momentum only the OLD "
+                "velocity is made smaller."
+            ),
         ),
         "nesterov": (
             5.4375,
-            "That is Nesterov's momentum, which steps along g + momentum v. Here the ball simply follows v.",
+            (
+                "That is Nesterov's momentum, which steps along g + momentum v. Here the ball "
+                "simply follows v."
+            ),
         ),
         "uphill": (
             -12.0,
@@ -85,7 +121,10 @@ mistakes(
         ),
         "first_slope_kept": (
             9.5,
-            "You used the slope of the first place in all three steps. It has to be taken anew where the ball is.",
+            (
+                "You used the slope of the first place in all three steps. It has to be taken "
+                "anew where the ball is."
+            ),
         ),
         "velocity_not_shrunk": (
             8.5,
@@ -103,7 +142,10 @@ exercise(
     "read a plot",
     answer=0.02,
     rtol=0.25,
-    hint="First the learning rate where the LINE is lowest: between 0.1 and 1 the small ticks are 0.2, 0.3 and so on. Then the lesson's rule.",
+    hint=(
+        "First the learning rate where the LINE is lowest: between 0.1 and 1 the small ticks "
+        "are 0.2, 0.3 and so on. Then the lesson's rule."
+    ),
     after="The line is lowest at 0.2, and a tenth of that leaves room before the brink.",
 )
 mistakes(
@@ -111,11 +153,17 @@ mistakes(
     {
         "on_the_brink": (
             0.2,
-            "There the loss is lowest, and a little further it climbs. The rule keeps a distance from that place.",
+            (
+                "There the loss is lowest, and a little further it climbs. The rule keeps a "
+                "distance from that place."
+            ),
         ),
         "lowest_dot": (
             0.006,
-            "You followed the lowest dot. One batch can be easy by chance; the line is what many of them say.",
+            (
+                "You followed the lowest dot. One batch can be easy by chance; the line is "
+                "what many of them say."
+            ),
         ),
         "first_fall": (
             0.01,
@@ -123,11 +171,17 @@ mistakes(
         ),
         "steepest_fall": (
             0.05,
-            "The fall is steepest there. Some people begin at that place; this lesson's rule begins somewhere else.",
+            (
+                "The fall is steepest there. Some people begin at that place; this lesson's "
+                "rule begins somewhere else."
+            ),
         ),
         "a_tenth_of_the_end": (
             0.1,
-            "A tenth of the largest rate that was tried says nothing about this network. Look at the line.",
+            (
+                "A tenth of the largest rate that was tried says nothing about this network. "
+                "Look at the line."
+            ),
         ),
     },
 )
@@ -248,7 +302,8 @@ def decoupled_step(
 # %% ../../nbs/answers/06_sgd.ipynb #1b9acb59
 @mistake(
     "06.decoupled_step",
-    "Here the pull goes into the velocity, where it adds up over the steps. It should stay out of v.",
+    "Here the pull goes into the velocity, where it adds up over the steps. It should stay "
+    "out of v.",
 )
 def decay_in_velocity(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -259,7 +314,8 @@ def decay_in_velocity(
 
 @mistake(
     "06.decoupled_step",
-    "You pull the place that the step has already reached. The pull belongs to the place where the step began.",
+    "You pull the place that the step has already reached. The pull belongs to the place "
+    "where the step began.",
 )
 def decay_after_the_move(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -271,7 +327,8 @@ def decay_after_the_move(
 
 @mistake(
     "06.decoupled_step",
-    "The velocity is right. The pull is as strong as ever even when a schedule has lowered the learning rate.",
+    "The velocity is right. The pull is as strong as ever even when a schedule has lowered "
+    "the learning rate.",
 )
 def lr_forgotten(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -315,7 +372,8 @@ def dampened(
 
 @mistake(
     "06.decoupled_step",
-    "You step along the velocity of the step before: this gradient moves nothing until the next one.",
+    "You step along the velocity of the step before: this gradient moves nothing until the "
+    "next one.",
 )
 def old_velocity(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float

@@ -40,7 +40,8 @@ def both_sides_at_once(kernel_size: int, dilation: int = 1) -> int:
 
 @mistake(
     "03.same_padding",
-    "This is right for a kernel whose taps are neighbours. A dilated one reaches further, and costs more places.",
+    "This is right for a kernel whose taps are neighbours. A dilated one reaches further, "
+    "and costs more places.",
 )
 def dilation_forgotten(kernel_size: int, dilation: int = 1) -> int:
     return (kernel_size - 1) // 2
@@ -48,7 +49,8 @@ def dilation_forgotten(kernel_size: int, dilation: int = 1) -> int:
 
 @mistake(
     "03.same_padding",
-    "You halved what the kernel covers. What matters is what it costs: with one tap it would cost nothing.",
+    "You halved what the kernel covers. What matters is what it costs: with one tap it "
+    "would cost nothing.",
 )
 def reach_halved(kernel_size: int, dilation: int = 1) -> int:
     return dilation * kernel_size // 2
@@ -56,7 +58,8 @@ def reach_halved(kernel_size: int, dilation: int = 1) -> int:
 
 @mistake(
     "03.same_padding",
-    "The number is right, but it is a float, and PyTorch counts pixels in whole numbers: // instead of /.",
+    "The number is right, but it is a float, and PyTorch counts pixels in whole numbers: "
+    "// instead of /.",
 )
 def half_a_pixel(kernel_size: int, dilation: int = 1) -> float:
     return dilation * (kernel_size - 1) / 2
@@ -148,11 +151,17 @@ mistakes(
         ),
         "kernels_divided_too": (
             12_832,
-            "Groups do not make kernels fewer: there are still 128. What gets less is the maps that each of them reads.",
+            (
+                "Groups do not make kernels fewer: there are still 128. What gets less is the "
+                "maps that each of them reads."
+            ),
         ),
         "bias_divided": (
             51_232,
-            "The weights are right. Each of the 128 kernels keeps its bias, whatever team it is in.",
+            (
+                "The weights are right. Each of the 128 kernels keeps its bias, whatever team "
+                "it is in."
+            ),
         ),
         "one_sheet_each": (
             3_328,
@@ -169,19 +178,31 @@ exercise(
     6,
     "by hand",
     answer=19,
-    hint="Keep two numbers for each layer: how far one number sees, and the jump from it to its neighbour.",
-    after="5, 9, 11, 19: each layer adds (kernel - 1) jumps, and a stride makes the jumps behind it longer.",
+    hint=(
+        "Keep two numbers for each layer: how far one number sees, and the jump from it to its "
+        "neighbour."
+    ),
+    after=(
+        "5, 9, 11, 19: each layer adds (kernel - 1) jumps, and a stride makes the jumps behind "
+        "it longer."
+    ),
 )
 mistakes(
     "03.field_width",
     {
         "jumps_ignored": (
             10,
-            "Behind a stride of 2, neighbours stand 2 pixels apart: each tap of a later kernel reaches further.",
+            (
+                "Behind a stride of 2, neighbours stand 2 pixels apart: each tap of a later "
+                "kernel reaches further."
+            ),
         ),
         "pooling_blind": (
             17,
-            "You took the pooling's stride into account, but its window of 2 also sees one number more than a single one.",
+            (
+                "You took the pooling's stride into account, but its window of 2 also sees one "
+                "number more than a single one."
+            ),
         ),
         "stride_too_early": (
             25,

@@ -23,23 +23,38 @@ exercise(
     6,
     "by hand",
     answer=4136,
-    hint="Three kinds of tensors lie in the file: weights of one byte, steps of four, biases of four. Count each.",
-    after="3,992 bytes of weights, 72 of steps and 72 of biases: little more than a quarter of 16,040.",
+    hint=(
+        "Three kinds of tensors lie in the file: weights of one byte, steps of four, biases of "
+        "four. Count each."
+    ),
+    after=(
+        "3,992 bytes of weights, 72 of steps and 72 of biases: little more than a quarter of "
+        "16,040."
+    ),
 )
 mistakes(
     "14.int8_bytes",
     {
         "steps_forgotten": (
             4064,
-            "Weights and biases are right. With what is an int8 multiplied to get its weight back, and where is that stored?",
+            (
+                "Weights and biases are right. With what is an int8 multiplied to get its "
+                "weight back, and where is that stored?"
+            ),
         ),
         "biases_rounded": (
             4082,
-            "The steps are right, and you gave one byte to a bias. `pack` rounds what has two axes or more: what does it do with a bias?",
+            (
+                "The steps are right, and you gave one byte to a bias. `pack` rounds what has "
+                "two axes or more: what does it do with a bias?"
+            ),
         ),
         "step_for_each_layer": (
             4072,
-            "You counted one step for each layer. How many rows does a layer have, and who has a step?",
+            (
+                "You counted one step for each layer. How many rows does a layer have, and who "
+                "has a step?"
+            ),
         ),
         "all_float32": (
             16040,
@@ -98,7 +113,8 @@ def _rounded(weight: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "14.eight_bits",
-    "All rows have the same step. A row of small weights is then left with few whole numbers: which rows share a step?",
+    "All rows have the same step. A row of small weights is then left with few whole "
+    "numbers: which rows share a step?",
 )
 def one_step_for_all(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = (weight.abs().max() / 127).repeat(len(weight))
@@ -107,7 +123,8 @@ def one_step_for_all(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "14.eight_bits",
-    "The steps are right. But 2.7 steps became 2: a conversion to whole numbers cuts off. What comes before it?",
+    "The steps are right. But 2.7 steps became 2: a conversion to whole numbers cuts off. "
+    "What comes before it?",
 )
 def cut_off(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.flatten(1).abs().amax(1) / 127
@@ -116,7 +133,8 @@ def cut_off(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "14.eight_bits",
-    "Some steps are too small: in those rows the largest weight is a negative one. What is large about it?",
+    "Some steps are too small: in those rows the largest weight is a negative one. What is "
+    "large about it?",
 )
 def largest_without_sign(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.flatten(1).amax(1) / 127
@@ -125,7 +143,8 @@ def largest_without_sign(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 # %% ../../nbs/answers/14_ship_it.ipynb #e6a3cf99
 @mistake(
     "14.eight_bits",
-    "The largest weight of a row should land on 127. An int8 goes from -128 to 127: what becomes of +128?",
+    "The largest weight of a row should land on 127. An int8 goes from -128 to 127: what "
+    "becomes of +128?",
 )
 def by_128(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.flatten(1).abs().amax(1) / 128
@@ -134,7 +153,8 @@ def by_128(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "14.eight_bits",
-    "You took the largest over the outputs. A step belongs to a row: which axis stays, and which are gone through?",
+    "You took the largest over the outputs. A step belongs to a row: which axis stays, and "
+    "which are gone through?",
 )
 def wrong_axis(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.reshape(-1, weight.shape[-1]).abs().amax(0) / 127
@@ -144,7 +164,8 @@ def wrong_axis(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "14.eight_bits",
-    "You spread the row from its smallest to its largest weight. Then 0 is no longer 0, and a step alone does not bring it back.",
+    "You spread the row from its smallest to its largest weight. Then 0 is no longer 0, "
+    "and a step alone does not bring it back.",
 )
 def zero_to_255(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = weight.flatten(1)
@@ -183,7 +204,10 @@ def _draw_files(rng: random.Random) -> list[Case]:
     10,
     "write",
     cases=_draw_files,
-    after="Silence is no consent, zero is an answer, and whatever else the file says is its own affair.",
+    after=(
+        "Silence is no consent, zero is an answer, and whatever else the file says is its own "
+        "affair."
+    ),
 )
 def misfits(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if name not in about or about[name] != value]
@@ -199,7 +223,8 @@ def silence_is_consent(about: _About, wanted: _About) -> list[str]:
 
 @mistake(
     "14.misfits",
-    "Where None is wanted, a file that says nothing passes. What does `get` give for a name that is not there?",
+    "Where None is wanted, a file that says nothing passes. What does `get` give for a "
+    "name that is not there?",
 )
 def get_and_compare(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if about.get(name) != value]
@@ -207,7 +232,8 @@ def get_and_compare(about: _About, wanted: _About) -> list[str]:
 
 @mistake(
     "14.misfits",
-    "You also list what the file says and nobody asked for. May a file not say more than this program knows?",
+    "You also list what the file says and nobody asked for. May a file not say more than "
+    "this program knows?",
 )
 def more_is_wrong(about: _About, wanted: _About) -> list[str]:
     return misfits(about, wanted) + [name for name in about if name not in wanted]
@@ -263,7 +289,8 @@ def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) ->
 def _gaps(
     confidence: torch.Tensor, right: torch.Tensor, bins: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    "For each bin: confidence minus share of right answers (0 where it is empty), and how many answers."
+    """For each bin: confidence minus share of right answers (0 where it is empty), and how many
+    answers."""
     place = (confidence * bins).long().clamp(max=bins - 1)
     count = torch.bincount(place, minlength=bins)
     return torch.bincount(place, confidence.double() - right.double(), bins) / count.clamp(
@@ -273,7 +300,8 @@ def _gaps(
 
 @mistake(
     "14.word_error",
-    "You gave every bin the same weight. A bin with one answer should not weigh as much as one with a thousand.",
+    "You gave every bin the same weight. A bin with one answer should not weigh as much as "
+    "one with a thousand.",
 )
 def bins_count_alike(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     gap, count = _gaps(confidence, right, bins)
@@ -291,7 +319,8 @@ def signs_cancel(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) 
 
 @mistake(
     "14.word_error",
-    "These are the gaps of single answers. An answer is right or wrong, never 0.7 right: what do the bins make possible?",
+    "These are the gaps of single answers. An answer is right or wrong, never 0.7 right: "
+    "what do the bins make possible?",
 )
 def answer_by_answer(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     return (confidence.double() - right.double()).abs().mean().item()
@@ -299,7 +328,8 @@ def answer_by_answer(confidence: torch.Tensor, right: torch.Tensor, bins: int = 
 # %% ../../nbs/answers/14_ship_it.ipynb #2a3f08e3
 @mistake(
     "14.word_error",
-    "You compare with the middle of each bin. The answers in it say how sure they are on average: take that.",
+    "You compare with the middle of each bin. The answers in it say how sure they are on "
+    "average: take that.",
 )
 def middle_of_the_bin(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     place = (confidence * bins).long().clamp(max=bins - 1)
@@ -324,8 +354,13 @@ exercise(
     6,
     "by hand",
     answer=[40, 12],
-    hint="Put the twenty in order. The p95 is the 19th of them, since 19 of 20 are 95 %. Which one is the median?",
-    after="In order, the 19th is 40 and the 10th is 12. The mean would have been above 18 of the 20.",
+    hint=(
+        "Put the twenty in order. The p95 is the 19th of them, since 19 of 20 are 95 %. Which "
+        "one is the median?"
+    ),
+    after=(
+        "In order, the 19th is 40 and the 10th is 12. The mean would have been above 18 of the 20."
+    ),
 )
 mistakes(
     "14.tail",
@@ -340,15 +375,24 @@ mistakes(
         ),
         "not_in_order": (
             [14, 13],
-            "You counted to the 19th and the 10th as they stand. The rank is a place in the order of size.",
+            (
+                "You counted to the 19th and the 10th as they stand. The rank is a place in "
+                "the order of size."
+            ),
         ),
         "mean_for_median": (
             [40, 17.75],
-            "The p95 is right. The second number is the mean, which two slow calls pull above nearly all others.",
+            (
+                "The p95 is right. The second number is the mean, which two slow calls pull "
+                "above nearly all others."
+            ),
         ),
         "between_two": (
             [42.75, 12],
-            "Between the 19th and the 20th a line was drawn, as numpy does by default. The nearest rank is one of the twenty.",
+            (
+                "Between the 19th and the 20th a line was drawn, as numpy does by default. The "
+                "nearest rank is one of the twenty."
+            ),
         ),
         "share_of_the_largest": (
             [90.25, 47.5],
@@ -413,7 +457,8 @@ def at_the_limit(doubtful: list[bool], window: int, limit: float) -> int | None:
 
 @mistake(
     "14.rings_at",
-    "You take the share of all answers since the beginning. After a quiet year, how long would a bad week go unnoticed?",
+    "You take the share of all answers since the beginning. After a quiet year, how long "
+    "would a bad week go unnoticed?",
 )
 def never_forgets(doubtful: list[bool], window: int, limit: float) -> int | None:
     return _first_where(

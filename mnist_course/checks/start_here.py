@@ -20,7 +20,10 @@ exercise(
     3,
     "by hand",
     answer=(10, 20),
-    hint="Go through the brackets from left to right. How many entries does each range keep, and what becomes of a dimension with a single index?",
+    hint=(
+        "Go through the brackets from left to right. How many entries does each range keep, "
+        "and what becomes of a dimension with a single index?"
+    ),
     after="A range keeps its dimension, a single index takes it away.",
 )
 mistakes(
@@ -32,15 +35,24 @@ mistakes(
         ),
         "index_kept": (
             (10, 1, 20),
-            "Two sizes are right. A single index, without a colon, leaves no dimension behind, not even one of size 1.",
+            (
+                "Two sizes are right. A single index, without a colon, leaves no dimension "
+                "behind, not even one of size 1."
+            ),
         ),
         "index_as_a_count": (
             (10, 14, 20),
-            "The ranges are right. The number between them does not mean 'so many rows': it picks one.",
+            (
+                "The ranges are right. The number between them does not mean 'so many rows': "
+                "it picks one."
+            ),
         ),
         "index_ignored": (
             (10, 28, 20),
-            "The ranges are right. The number between them does something too: it picks one of 28 rows.",
+            (
+                "The ranges are right. The number between them does something too: it picks "
+                "one of 28 rows."
+            ),
         ),
         "ends_as_sizes": (
             (110, 25),
@@ -57,15 +69,24 @@ exercise(
     3,
     "predict",
     answer=["a", "b"],
-    hint="Two letters are asked for, each in quotation marks, the earlier one first. Imagine a long list of numbers that belongs to seed 1: which of them has each draw taken?",
-    after="A seed stands for a whole list of numbers, and it does not matter how many you take at a time.",
+    hint=(
+        "Two letters are asked for, each in quotation marks, the earlier one first. Imagine a "
+        "long list of numbers that belongs to seed 1: which of them has each draw taken?"
+    ),
+    after=(
+        "A seed stands for a whole list of numbers, and it does not matter how many you take "
+        "at a time."
+    ),
 )
 mistakes(
     "00.inside_d",
     {
         "always_the_same": (
             ["a", "a"],
-            "That would be so if every draw began again at the seed. Only seed_everything goes back to the beginning.",
+            (
+                "That would be so if every draw began again at the seed. Only seed_everything "
+                "goes back to the beginning."
+            ),
         ),
         "last_two_draws": (
             ["b", "c"],
@@ -87,7 +108,10 @@ exercise(
     4,
     "read a plot",
     answer=[40, 9],
-    hint="What do the ten bars add up to, always? First the height of the bar that is missing, then the digit below the highest of all ten.",
+    hint=(
+        "What do the ten bars add up to, always? First the height of the bar that is missing, "
+        "then the digit below the highest of all ten."
+    ),
     after="Nine of ten probabilities give away the tenth.",
 )
 mistakes(
@@ -95,7 +119,10 @@ mistakes(
     {
         "read_as_drawn": (
             [0, 4],
-            "You took the missing bar for a bar of height 0. Then the ten would not add up to what they must.",
+            (
+                "You took the missing bar for a bar of height 0. Then the ten would not add up "
+                "to what they must."
+            ),
         ),
         "answer_as_drawn": (
             [40, 4],
@@ -103,11 +130,17 @@ mistakes(
         ),
         "height_for_place": (
             [40, 40],
-            "The height is right. The network's answer is not how high the highest bar is, but the digit below it.",
+            (
+                "The height is right. The network's answer is not how high the highest bar is, "
+                "but the digit below it."
+            ),
         ),
         "all_but_the_highest": (
             [70, 9],
-            "You took the highest of the bars away from the whole. The others have their part of it too.",
+            (
+                "You took the highest of the bars away from the whole. The others have their "
+                "part of it too."
+            ),
         ),
         "sum_of_the_rest": (
             [60, 9],
@@ -139,7 +172,10 @@ def _probability_lists(rng: random.Random) -> list[Case]:
     6,
     "fix",
     cases=_probability_lists,
-    after="Use it: min(range(100), key=lambda i: margin(probabilities(i))) is the closest call among the first hundred test digits. Look at it.",
+    after=(
+        "Use it: min(range(100), key=lambda i: margin(probabilities(i))) is the closest call "
+        "among the first hundred test digits. Look at it."
+    ),
 )
 def margin(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
@@ -148,7 +184,8 @@ def margin(probs: torch.Tensor) -> float:
 # %% ../../nbs/answers/00_start_here.ipynb #568de48f
 @mistake(
     "00.margin",
-    "It still takes the first two of the list. Print ranked for three probabilities: at which end is the largest?",
+    "It still takes the first two of the list. Print ranked for three probabilities: at "
+    "which end is the largest?",
 )
 def as_given(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
@@ -157,7 +194,8 @@ def as_given(probs: torch.Tensor) -> float:
 
 @mistake(
     "00.margin",
-    "It is positive now, but these are the two smallest. The list begins with the least probable digit.",
+    "It is positive now, but these are the two smallest. The list begins with the least "
+    "probable digit.",
 )
 def sign_mended(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
@@ -181,7 +219,8 @@ def whole_range(probs: torch.Tensor) -> float:
 
 @mistake(
     "00.margin",
-    "These are the probabilities of the first two digits, whatever they are. They have to be put in order first.",
+    "These are the probabilities of the first two digits, whatever they are. They have to "
+    "be put in order first.",
 )
 def unsorted(probs: torch.Tensor) -> float:
     return float(probs[0] - probs[1])

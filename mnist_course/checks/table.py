@@ -24,7 +24,8 @@ class _Row(NamedTuple):
 
 
 class Progress(list[_Row]):
-    "A row for each exercise: (lesson, id, title, state, minutes). Printed as a table, a line a lesson."
+    """A row for each exercise: (lesson, id, title, state, minutes). Printed as a table, a line a
+    lesson."""
 
     def table(self, fmt: str = "simple") -> str:
         "A line for each lesson, and one for all, in one of tabulate's formats."

@@ -36,7 +36,8 @@ def _run_lines(
 ) -> tuple[
     list[str], list[float], torch.Tensor
 ]:  # what each `step` found, the learning rates, the weights at the end
-    "Three batches through a loop with the lines in this order; its first fault is raised as it comes."
+    """Three batches through a loop with the lines in this order; its first fault is raised as it
+    comes."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 3), nn.LogSoftmax(dim=1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.4)
@@ -85,7 +86,8 @@ def _fault_of(order: str) -> str | None:
 def _judge_loop_order(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
-            f'The answer should be a string of six letters, such as "BADCFE"; this is {kind_of(made)}.'
+            'The answer should be a string of six letters, such as "BADCFE"; this is '
+            f"{kind_of(made)}."
         )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     strange = sorted(set(order) - set(_LINES))
@@ -103,7 +105,10 @@ def _judge_loop_order(made: object, rng: random.Random) -> None:
         raise Wrong(f"Run on three batches, it stops with: {error}.", _fault_of(order)) from error
     right = _run_lines(COURSE["07.loop_order"].solution)
     if (lengths, rates) != right[:2] or not torch.equal(weights, right[2]):
-        told = f"Run on three batches, step found gradients of length {', '.join(lengths)}, and learning rates {', '.join(f'{x:g}' for x in rates)}."
+        told = (
+            f"Run on three batches, step found gradients of length {', '.join(lengths)}, and "
+            f"learning rates {', '.join(f'{x:g}' for x in rates)}."
+        )
         raise Wrong(told, _fault_of(order))
 
 
@@ -115,7 +120,10 @@ exercise(
     "order",
     answer="FCEDAB",
     judge=_judge_loop_order,
-    after="The loss, its gradients, their length, the step, the clock. Emptying has more than one good place.",
+    after=(
+        "The loss, its gradients, their length, the step, the clock. Emptying has more than "
+        "one good place."
+    ),
 )
 
 # %% ../../nbs/answers/07_training.ipynb #6aef77b0
@@ -128,7 +136,10 @@ mistakes(
         ),
         "step_before_backward": (
             "FCADEB",
-            "The step is taken before this batch has given any gradients. Which line makes what a step uses?",
+            (
+                "The step is taken before this batch has given any gradients. Which line makes "
+                "what a step uses?"
+            ),
         ),
         "emptied_too_soon": (
             "CEFDAB",
@@ -136,7 +147,10 @@ mistakes(
         ),
         "nothing_to_clip": (
             "FCDEAB",
-            "Clipping shortens the gradients that are there when its line runs. What is there at this place?",
+            (
+                "Clipping shortens the gradients that are there when its line runs. What is "
+                "there at this place?"
+            ),
         ),
         "clipped_too_late": (
             "FCEADB",
@@ -144,7 +158,10 @@ mistakes(
         ),
         "scheduler_first": (
             "FCEDBA",
-            "The learning rate drops before it was used once, so the first batch never sees the rate that you asked for.",
+            (
+                "The learning rate drops before it was used once, so the first batch never "
+                "sees the rate that you asked for."
+            ),
         ),
     },
 )
@@ -157,7 +174,10 @@ exercise(
     5,
     "predict",
     answer=[0.8, 0.2, 0.025],
-    hint="Number the ticks through the whole run. How many are over when an epoch begins, and how many whole fours are in that?",
+    hint=(
+        "Number the ticks through the whole run. How many are over when an epoch begins, and "
+        "how many whole fours are in that?"
+    ),
     after="0, 10 and 20 ticks are over, and 0, 2 and 5 drops with them.",
 )
 mistakes(
@@ -165,7 +185,10 @@ mistakes(
     {
         "clock_of_epochs": (
             [0.8, 0.8, 0.8],
-            'With step_every="epoch" it would look like this. Here the scheduler ticks ten times an epoch.',
+            (
+                'With step_every="epoch" it would look like this. Here the scheduler ticks ten '
+                "times an epoch."
+            ),
         ),
         "end_of_the_epoch": (
             [0.2, 0.025, 0.00625],
@@ -173,7 +196,10 @@ mistakes(
         ),
         "clock_wound_back": (
             [0.8, 0.2, 0.05],
-            "The clock does not start again with an epoch: two ticks left over from the first count in the second.",
+            (
+                "The clock does not start again with an epoch: two ticks left over from the "
+                "first count in the second."
+            ),
         ),
         "one_drop_an_epoch": (
             [0.8, 0.4, 0.2],
@@ -293,7 +319,8 @@ def _tally_well(
 
 @mistake(
     "07.class_accuracy",
-    "These are means of the batches' shares. A class that occurs once in a batch then weighs as much as one that fills it.",
+    "These are means of the batches' shares. A class that occurs once in a batch then "
+    "weighs as much as one that fills it.",
 )
 def mean_of_batches(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     parts = torch.stack([class_accuracy(model, [batch], classes) for batch in batches])
@@ -302,7 +329,8 @@ def mean_of_batches(model: nn.Module, batches: _Batches, classes: int) -> torch.
 
 @mistake(
     "07.class_accuracy",
-    "You divided by the number of all images. The question is about the images of one class at a time.",
+    "You divided by the number of all images. The question is about the images of one "
+    "class at a time.",
 )
 def share_of_all(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     right, images, _ = _tally_well(model, batches, classes)
@@ -311,7 +339,8 @@ def share_of_all(model: nn.Module, batches: _Batches, classes: int) -> torch.Ten
 
 @mistake(
     "07.class_accuracy",
-    "You divided by how often the model SAYS the class. The question is about the images that ARE of this class.",
+    "You divided by how often the model SAYS the class. The question is about the images "
+    "that ARE of this class.",
 )
 def share_of_guesses(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     right, _, answers = _tally_well(model, batches, classes)
@@ -320,7 +349,8 @@ def share_of_guesses(model: nn.Module, batches: _Batches, classes: int) -> torch
 
 @mistake(
     "07.class_accuracy",
-    "The model was still in training mode while you tested it, and some layers behave differently there.",
+    "The model was still in training mode while you tested it, and some layers behave "
+    "differently there.",
 )
 def mode_forgotten(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     with torch.no_grad():
@@ -330,7 +360,8 @@ def mode_forgotten(model: nn.Module, batches: _Batches, classes: int) -> torch.T
 
 @mistake(
     "07.class_accuracy",
-    "The shares are right, but a model that came in training mode stays in eval mode, and would go on training like that.",
+    "The shares are right, but a model that came in training mode stays in eval mode, and "
+    "would go on training like that.",
 )
 def left_in_eval(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     model.eval()
@@ -339,7 +370,8 @@ def left_in_eval(model: nn.Module, batches: _Batches, classes: int) -> torch.Ten
 
 @mistake(
     "07.class_accuracy",
-    "The shares are right, but a model that came in eval mode leaves in training mode. Put back the mode that you found.",
+    "The shares are right, but a model that came in eval mode leaves in training mode. Put "
+    "back the mode that you found.",
 )
 def always_back_to_training(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     shares = class_accuracy(model, batches, classes)
@@ -349,7 +381,8 @@ def always_back_to_training(model: nn.Module, batches: _Batches, classes: int) -
 
 @mistake(
     "07.class_accuracy",
-    "The shares are right, but torch kept tensors for a backward that never comes: eval mode does not switch that off.",
+    "The shares are right, but torch kept tensors for a backward that never comes: eval "
+    "mode does not switch that off.",
 )
 def notes_kept(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     before = model.training
@@ -427,7 +460,8 @@ def never_reset(losses: list[float], patience: int) -> tuple[int, int]:
 
 @mistake(
     "07.early_stop",
-    "The end is right, but you give back the last epoch as the best. The patience was lost because it is not.",
+    "The end is right, but you give back the last epoch as the best. The patience was lost "
+    "because it is not.",
 )
 def last_for_best(losses: list[float], patience: int) -> tuple[int, int]:
     _, last = early_stop(losses, patience)
@@ -452,7 +486,8 @@ def ties_are_better(losses: list[float], patience: int) -> tuple[int, int]:
 
 @mistake(
     "07.early_stop",
-    "The best epoch is looked up in the whole list, but what stands behind the end was never trained.",
+    "The best epoch is looked up in the whole list, but what stands behind the end was "
+    "never trained.",
 )
 def looks_ahead(losses: list[float], patience: int) -> tuple[int, int]:
     return losses.index(min(losses)) + 1, early_stop(losses, patience)[1]
@@ -538,7 +573,8 @@ def _add_gradients(model: nn.Module, group: _Batches) -> None:
 
 @mistake(
     "07.train_in_parts",
-    "The means of several batches are added up here, so the gradient of a group grows with the number of its batches.",
+    "The means of several batches are added up here, so the gradient of a group grows with "
+    "the number of its batches.",
 )
 def sum_of_means(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -565,7 +601,8 @@ def mean_of_means(
 
 @mistake(
     "07.train_in_parts",
-    "When the number of batches is no multiple of `every`, the last few are computed, and no step uses them.",
+    "When the number of batches is no multiple of `every`, the last few are computed, and "
+    "no step uses them.",
 )
 def last_group_lost(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -576,7 +613,8 @@ def last_group_lost(
 
 @mistake(
     "07.train_in_parts",
-    "The gradients are emptied for each batch, so a step follows the last batch of its group and forgets the others.",
+    "The gradients are emptied for each batch, so a step follows the last batch of its "
+    "group and forgets the others.",
 )
 def emptied_each_batch(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -591,7 +629,8 @@ def emptied_each_batch(
 
 @mistake(
     "07.train_in_parts",
-    "Within a group gradients should add up. The next group, though, begins with those of the one before still there.",
+    "Within a group gradients should add up. The next group, though, begins with those of "
+    "the one before still there.",
 )
 def never_emptied(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -603,7 +642,8 @@ def never_emptied(
 
 @mistake(
     "07.train_in_parts",
-    "This takes a step after each batch, as always. A group of batches should take one step together.",
+    "This takes a step after each batch, as always. A group of batches should take one "
+    "step together.",
 )
 def step_each_batch(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int

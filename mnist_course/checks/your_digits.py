@@ -21,7 +21,10 @@ exercise(
     3,
     "by hand",
     answer=8,
-    hint="The longer side becomes 20 pixels. By which factor is it made smaller? The other side gets the same factor.",
+    hint=(
+        "The longer side becomes 20 pixels. By which factor is it made smaller? The other side "
+        "gets the same factor."
+    ),
     after="20 / 130 of 52 is 8: the 1 stays as slender as it was written.",
 )
 mistakes(
@@ -33,11 +36,17 @@ mistakes(
         ),
         "fitted_into_28": (
             11,
-            "The picture is 28 pixels wide in the end; the digit in it is fitted into a smaller box.",
+            (
+                "The picture is 28 pixels wide in the end; the digit in it is fitted into a "
+                "smaller box."
+            ),
         ),
         "shorter_side": (
             50,
-            "You made the shorter side 20 pixels. The longer one would then be 50 and hang over the edge.",
+            (
+                "You made the shorter side 20 pixels. The longer one would then be 50 and hang "
+                "over the edge."
+            ),
         ),
         "divided_by_20": (
             3,
@@ -70,7 +79,8 @@ def two_faults(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "10.network_input",
-    "The shape is right. But MEAN and STD belong to pixels from 0 to 1: what are the pixels when you subtract MEAN?",
+    "The shape is right. But MEAN and STD belong to pixels from 0 to 1: what are the "
+    "pixels when you subtract MEAN?",
 )
 def divided_last(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() - MEAN) / STD / 255)[None, None]
@@ -107,7 +117,10 @@ exercise(
     4,
     "read a plot",
     answer=0.8,
-    hint="Find the limits at which at most 5 % are doubted. Of those, take the one with the fewest wrong answers.",
+    hint=(
+        "Find the limits at which at most 5 % are doubted. Of those, take the one with the "
+        "fewest wrong answers."
+    ),
     after="At 0.8, 4.6 % go to a person, and 0.9 % of the remaining answers are wrong.",
 )
 mistakes(
@@ -116,7 +129,10 @@ mistakes(
         "no_budget": (0.95, "Fewest wrong answers, yes. But how many digits would go to a person?"),
         "fewest_doubted": (
             0.5,
-            "This asks people least often. The budget allows more, and each doubted digit may be a wrong answer less.",
+            (
+                "This asks people least often. The budget allows more, and each doubted digit "
+                "may be a wrong answer less."
+            ),
         ),
         "over_budget": (0.9, "Close: but at this limit more than 5 % of the digits are doubted."),
         "a_step_short": (
@@ -157,7 +173,8 @@ def of_all(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float
 
 @mistake(
     "10.answered",
-    "The share is right. The accuracy is that of all digits, and only those that were answered should count.",
+    "The share is right. The accuracy is that of all digits, and only those that were "
+    "answered should count.",
 )
 def doubt_ignored(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     return (best >= limit).double().mean().item(), right.double().mean().item()
@@ -165,7 +182,8 @@ def doubt_ignored(best: torch.Tensor, right: torch.Tensor, limit: float) -> tupl
 
 @mistake(
     "10.answered",
-    "The accuracy is right. The first number is the share that was doubted, and the share that was answered is asked for.",
+    "The accuracy is right. The first number is the share that was doubted, and the share "
+    "that was answered is asked for.",
 )
 def share_doubted(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     return (best < limit).double().mean().item(), right[best >= limit].double().mean().item()
@@ -225,7 +243,8 @@ def _middle(ink: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "10.slant",
-    "You measure from the corner of the page. A digit that stands upright, but far from the corner, would seem to lean.",
+    "You measure from the corner of the page. A digit that stands upright, but far from "
+    "the corner, would seem to lean.",
 )
 def not_centred(ink: torch.Tensor) -> float:
     together, down, _ = _moments(ink, 0, 0)
@@ -234,7 +253,8 @@ def not_centred(ink: torch.Tensor) -> float:
 
 @mistake(
     "10.slant",
-    "A faint pixel counts as much as a black one here. Let each weigh what it holds, in both sums and in the centre.",
+    "A faint pixel counts as much as a black one here. Let each weigh what it holds, in "
+    "both sums and in the centre.",
 )
 def ink_not_weighed(ink: torch.Tensor) -> float:
     ink = (ink > 0).to(ink.dtype)
@@ -244,7 +264,8 @@ def ink_not_weighed(ink: torch.Tensor) -> float:
 
 @mistake(
     "10.slant",
-    "You divided by the spread of the columns. Asked is how far the ink moves sideways for each ROW.",
+    "You divided by the spread of the columns. Asked is how far the ink moves sideways for "
+    "each ROW.",
 )
 def wrong_spread(ink: torch.Tensor) -> float:
     together, _, across = _moments(ink, *_middle(ink))

@@ -25,7 +25,8 @@ Size = int | tuple[int, int]  # one number for both directions, or (height, widt
 
 
 def pair(value: Size) -> tuple[int, int]:  # (height, width)
-    "One number for both directions becomes two, as in torch. Raises ValueError unless there are one or two."
+    """One number for both directions becomes two, as in torch. Raises ValueError unless there are
+    one or two."""
     values = tuple(value) if isinstance(value, Sequence) else (value,)
     if len(values) not in (1, 2):
         raise ValueError(f"give one number, or (height, width), got {value}")
@@ -33,7 +34,8 @@ def pair(value: Size) -> tuple[int, int]:  # (height, width)
 
 
 def check_sizes(**sizes: int) -> None:
-    "Raises TypeError for a size that isn't a whole number and ValueError for one below 1 (padding: below 0), by its name."
+    """Raises TypeError for a size that isn't a whole number and ValueError for one below 1
+    (padding: below 0), by its name."""
     for name, value in sizes.items():
         try:
             index(value)
@@ -46,7 +48,8 @@ def check_sizes(**sizes: int) -> None:
 # %% ../../nbs/engine/03_shapes.ipynb #c1ef1a47
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:  # the same model
-    "Eval mode for the length of a `with`: dropout off, batch norm frozen. Then each layer is back in the mode it was in."
+    """Eval mode for the length of a `with`: dropout off, batch norm frozen. Then each layer is back
+    in the mode it was in."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield model.eval()
@@ -125,7 +128,8 @@ def _tensors_in(value: Any) -> list[torch.Tensor]:
 
 
 def _adaptive(size: int, places: int) -> _Look:
-    "The widest window of adaptive pooling from `size` numbers to `places`, and the step between windows, rounded down."
+    """The widest window of adaptive pooling from `size` numbers to `places`, and the step between
+    windows, rounded down."""
     widths = []
     for i in range(places):
         first = i * size // places  # rounded down
@@ -140,7 +144,8 @@ def _looks(
     out: torch.Tensor,
     args: dict[str, Any],  # its other arguments, by name
 ) -> list[_Look] | None:  # for height and for width; None: no rule
-    "How far a function looks along each direction of a map. Normalization counts as if it looked at one number."
+    """How far a function looks along each direction of a map. Normalization counts as if it looked
+    at one number."""
     if kind == "conv2d":
         kernel = args["weight"].shape[2:]
         steps = pair(args.get("stride", 1)), pair(args.get("dilation", 1))
@@ -199,7 +204,8 @@ def _follow(
     made: list[torch.Tensor],
     args: dict[str, Any],
 ) -> None:
-    "Note where the results of a function come from. After several inputs, the one that has seen most counts."
+    """Note where the results of a function come from. After several inputs, the one that has seen
+    most counts."""
     looks = _looks(kind, used[0].tensor, made[0], args)
     if looks is None:
         recorder.no_rule.append(f"{kind} ({recorder.layer or 'after ' + recorder.last})")
@@ -232,7 +238,8 @@ def _book(
 
 # %% ../../nbs/engine/03_shapes.ipynb #e335575a
 def _watch(model: nn.Module, x: torch.Tensor, recorder: _Recorder) -> list[Call]:
-    "Run `model(x)` with hooks on its innermost layers: one runs before the layer, one after. They are gone at the end."
+    """Run `model(x)` with hooks on its innermost layers: one runs before the layer, one after. They
+    are gone at the end."""
 
     def enter(name: str, module: nn.Module, args: Any) -> None:
         recorder.layer = name
@@ -306,8 +313,9 @@ def make_rows(
     shape: torch.Size,  # of the input, without the batch
     field: _Field,  # of one number of the input
 ) -> list[Row]:
-    """A row for each layer, and for each function between layers that changed the shape, looked further than one number
-    or multiplied by weights. A layer that is used twice counts its parameters once."""
+    """A row for each layer, and for each function between layers that changed the shape, looked
+    further than one number or multiplied by weights. A layer that is used twice counts its
+    parameters once."""
     rows = []
     counted: set[int] = set()
     for call in calls:
@@ -328,7 +336,8 @@ def make_rows(
 
 # %% ../../nbs/engine/03_shapes.ipynb #670743b5
 class Ledger(list[Row]):
-    "The rows of a network, printed as a table in the terminal and in a notebook. `params` and `macs` are totals."
+    """The rows of a network, printed as a table in the terminal and in a notebook. `params` and
+    `macs` are totals."""
 
     def __init__(self, rows: list[Row], model: nn.Module, unseen: dict[str, int] | None = None):
         super().__init__(rows)
@@ -359,11 +368,13 @@ class Ledger(list[Row]):
 
 # %% ../../nbs/engine/03_shapes.ipynb #35216e80
 def _blank_image(model: nn.Module, input_size: Sequence[int]) -> torch.Tensor:  # (1, *input_size)
-    "One image of zeros for a model. Raises ValueError when input_size is not the size of one image."
+    """One image of zeros for a model. Raises ValueError when input_size is not the size of one
+    image."""
     sizes = tuple(input_size) if isinstance(input_size, Sequence) else (input_size,)
     if not 1 <= len(sizes) <= 3 or not all(isinstance(n, int) and n > 0 for n in sizes):
         raise ValueError(
-            f"input_size is one image without the batch, (channels, height, width) as in (1, 28, 28); got {input_size}"
+            "input_size is one image without the batch, (channels, height, width) as in "
+            f"(1, 28, 28); got {input_size}"
         )
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
         raise ValueError(
@@ -402,7 +413,8 @@ def build_ledger(
 def seed_summary(
     rows: Ledger,
 ) -> str:  # Markdown
-    "The layers that learn, in the layout of torchsummary: a numbered line each, the batch as -1, and the three totals."
+    """The layers that learn, in the layout of torchsummary: a numbered line each, the batch as -1,
+    and the three totals."""
     from tabulate import tabulate
 
     lines = []

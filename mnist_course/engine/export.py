@@ -61,7 +61,8 @@ def _name_of(model: nn.Module) -> str:
 def fingerprint(
     tensors: Tensors,
 ) -> str:  # 64 hexadecimal digits
-    "A SHA-256 sum over the names, types, shapes and numbers of some tensors: one changed bit changes all of it."
+    """A SHA-256 sum over the names, types, shapes and numbers of some tensors: one changed bit
+    changes all of it."""
     total = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -90,7 +91,8 @@ def describe_model(
 def read_about(
     path: str | Path,
 ) -> dict[str, Any]:  # empty where it says nothing
-    "What a safetensors file says about itself; no weight is read. Raises ValueError when it is damaged or something else."
+    """What a safetensors file says about itself; no weight is read. Raises ValueError when it is
+    damaged or something else."""
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get("about", "{}"))
@@ -104,12 +106,14 @@ SCALE = ".step"  # added to a tensor's name: the scale of each of its rows
 
 
 def check_quantizable(weight: torch.Tensor, bits: int) -> None:
-    "Raises ValueError for other bits than 2 to 8, for one axis and for weights that are not finite."
+    """Raises ValueError for other bits than 2 to 8, for one axis and for weights that are not
+    finite."""
     if not 2 <= bits <= 8:
         raise ValueError(f"bits must lie between 2 and 8, got {bits}")
     if weight.ndim < 2 or not weight.isfinite().all():
         raise ValueError(
-            f"quantize needs finite weights with two axes or more, got {tuple(weight.shape)}; keep a bias as it is"
+            "quantize needs finite weights with two axes or more, got "
+            f"{tuple(weight.shape)}; keep a bias as it is"
         )
 
 
@@ -117,7 +121,8 @@ def tensors_to_store(
     model: nn.Module,
     stored: str,  # one of STORED
 ) -> dict[str, torch.Tensor]:
-    "A model's tensors on the CPU, decimal numbers as float16 or else as float32. Raises ValueError when some are not finite, or too large."
+    """A model's tensors on the CPU, decimal numbers as float16 or else as float32. Raises
+    ValueError when some are not finite, or too large."""
     if stored not in STORED:
         raise ValueError(f"weights can be stored as {', '.join(STORED)}, not as {stored!r}")
     dtype = torch.float16 if stored == "float16" else torch.float32
@@ -178,17 +183,20 @@ def _check_about(
     path: str | Path,  # for the message
     model: nn.Module | None,  # the network that is to have the weights
 ) -> None:
-    "Raises ValueError, naming the difference, when weights were made for another use than the one they are about to have."
+    """Raises ValueError, naming the difference, when weights were made for another use than the one
+    they are about to have."""
     if about.get("format") != _FORMAT:
         raise ValueError(
-            f"{path} does not say what it is: load_weights(path, model) reads bare weights, if you know their network"
+            f"{path} does not say what it is: load_weights(path, model) reads bare "
+            "weights, if you know their network"
         )
     asked = about.get("preprocessing")
     for name, here in PREPROCESSING.items():
         there = asked.get(name) if isinstance(asked, dict) else None
         if there != here:
             raise ValueError(
-                f"{path} wants digits prepared with {name} {there}, and mnist_course prepares them with {here}"
+                f"{path} wants digits prepared with {name} {there}, and mnist_course "
+                f"prepares them with {here}"
             )
     held = str(about.get("architecture"))
     if model is not None and held != _name_of(model):
@@ -202,14 +210,16 @@ def _check_packed(
     about: Mapping[str, Any],  # what it says; empty where it says nothing
     path: str | Path,
 ) -> None:
-    "Raises ValueError when the weights are not those that the file was written with, or a scale does not fit its rows."
+    """Raises ValueError when the weights are not those that the file was written with, or a scale
+    does not fit its rows."""
     if about and fingerprint(packed) != about.get("fingerprint"):
         raise ValueError(f"{path} is damaged: its weights are not those that it was written with")
     for name, tensor in packed.items():
         scale = packed.get(name + SCALE)
         if scale is not None and scale.shape != tensor.shape[:1]:
             raise ValueError(
-                f"{path} is damaged: {name} is {tuple(tensor.shape)}, and its scales {tuple(scale.shape)}"
+                f"{path} is damaged: {name} is {tuple(tensor.shape)}, and its scales "
+                f"{tuple(scale.shape)}"
             )
 
 
@@ -218,7 +228,8 @@ def read_packed(
     model: nn.Module | None,  # the network that is to have the weights
     bare: bool,  # take a file that says nothing about itself
 ) -> tuple[dict[str, torch.Tensor], nn.Module]:  # what it holds; the model, or a new one
-    "Read what a file says and then what it holds, and check both. Raises ValueError when it is damaged, or meant for another use."
+    """Read what a file says and then what it holds, and check both. Raises ValueError when it is
+    damaged, or meant for another use."""
     about = read_about(path)
     if about or not bare:
         _check_about(about, path, model)
@@ -234,7 +245,8 @@ def put_weights(
     state: Tensors,
     path: str | Path,  # for the message
 ) -> None:
-    "Give a model its weights. Raises ValueError, with nothing changed, when they belong to another network, or some are NaN or infinite."
+    """Give a model its weights. Raises ValueError, with nothing changed, when they belong to
+    another network, or some are NaN or infinite."""
     check_same_network(model, dict(state), path)
     for name, tensor in state.items():
         if not tensor.isfinite().all():
@@ -244,7 +256,8 @@ def put_weights(
 # %% ../../nbs/engine/14_ship_it.ipynb #d77e5abd
 @dataclass(frozen=True, eq=False)
 class Signals:
-    "What can be seen of a network at work without knowing a single right answer: one number for each image."
+    """What can be seen of a network at work without knowing a single right answer: one number for
+    each image."""
 
     ink: Numbers  # (N,), fraction of the 28 x 28 pixels
     answer: Numbers  # (N,), 0 to 9
@@ -280,7 +293,8 @@ def signals(
     model: nn.Module,
     images: torch.Tensor,  # uint8 (N, 28, 28), prepared as MNIST is
 ) -> Signals:
-    "Let a network read images, and note what a monitor would note. Raises ValueError without an image."
+    """Let a network read images, and note what a monitor would note. Raises ValueError without an
+    image."""
     if not len(images):
         raise ValueError("there is no picture to look at")
     return _signals_of(model, look(model, normalize(images)), images)
@@ -307,8 +321,9 @@ def measure(
     model: nn.Module,  # gives (N, 10) logits or log-probabilities
     dataset: DigitDataset,  # digits that it has not learned from
 ) -> dict[str, Any]:  # plain numbers, which JSON can hold
-    """What a model card should say: accuracy, in all and for each digit, calibration, the commonest and the surest mistakes,
-    and how many answers would be flagged as doubtful. Raises ValueError without a digit."""
+    """What a model card should say: accuracy, in all and for each digit, calibration, the commonest
+    and the surest mistakes, and how many answers would be flagged as doubtful. Raises ValueError
+    without a digit."""
     if not len(dataset):
         raise ValueError("there is no digit to measure with")
     labels = dataset.labels
@@ -388,7 +403,8 @@ def save_onnx(
     model: nn.Module,
     **facts: object,  # as in save_model
 ) -> None:
-    "Write ONNX, atomically: `digits` (N, 1, 28, 28) to `log_probabilities` (N, 10). Raises ImportError without the extra `onnx`."
+    """Write ONNX, atomically: `digits` (N, 1, 28, 28) to `log_probabilities` (N, 10). Raises
+    ImportError without the extra `onnx`."""
     onnx, _ = _need_onnx()
     about = describe_model(model, facts)
     program = torch.onnx.export(
@@ -406,7 +422,8 @@ def save_onnx(
 
 
 class OnnxNetwork(nn.Module):
-    "An ONNX file as a network: `look`, `predict`, `measure` and `latency` take it as they take a Net. ONNX Runtime does the computing, on the CPU."
+    """An ONNX file as a network: `look`, `predict`, `measure` and `latency` take it as they take a
+    Net. ONNX Runtime does the computing, on the CPU."""
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
@@ -434,11 +451,13 @@ def percentile(
     values: Iterable[float],
     fraction: float,  # 0.95 for p95; above 0, at most 1
 ) -> float:  # one of the values
-    "The smallest value that at least this fraction of them does not exceed (the nearest rank). Raises ValueError without values."
+    """The smallest value that at least this fraction of them does not exceed (the nearest rank).
+    Raises ValueError without values."""
     ordered = sorted(values)
     if not ordered or not 0 < fraction <= 1:
         raise ValueError(
-            f"percentile needs values and a fraction above 0 and at most 1, got {len(ordered)} values and {fraction}"
+            "percentile needs values and a fraction above 0 and at most 1, got "
+            f"{len(ordered)} values and {fraction}"
         )
     return ordered[math.ceil(fraction * len(ordered)) - 1]
 
@@ -480,10 +499,12 @@ def latency(
     times: int = 100,  # calls that count
     warm_up: int = 10,  # calls before them that do not: caches, memory and threads are set up
 ) -> Latency:
-    "Time call after call, each until its answer is there. Raises ValueError without a call or without a digit."
+    """Time call after call, each until its answer is there. Raises ValueError without a call or
+    without a digit."""
     if times < 1 or warm_up < 0 or not len(x):
         raise ValueError(
-            f"latency needs at least one call and one digit, got {times} calls after {warm_up}, and {len(x)} digits"
+            f"latency needs at least one call and one digit, got {times} calls after "
+            f"{warm_up}, and {len(x)} digits"
         )
     taken = []
     for _ in range(warm_up + times):
@@ -513,7 +534,8 @@ def check_drift(usual: Signals, now: Signals, chance: float) -> None:
     "Raises ValueError for fewer than 50 images on either side, and for a chance that is none."
     if min(len(usual), len(now)) < 50 or not 0 < chance < 1:
         raise ValueError(
-            f"drift needs 50 pictures on either side and a chance in (0, 1), got {len(usual)}, {len(now)}, {chance}"
+            "drift needs 50 pictures on either side and a chance in (0, 1), got "
+            f"{len(usual)}, {len(now)}, {chance}"
         )
 
 
@@ -521,7 +543,8 @@ def largest_gap(
     a: Numbers,  # (N,)
     b: Numbers,  # (M,)
 ) -> float:  # 0 to 1
-    "Kolmogorov and Smirnov's distance: how far apart, at most, the fractions of values up to some point lie."
+    """Kolmogorov and Smirnov's distance: how far apart, at most, the fractions of values up to some
+    point lie."""
     points = np.concatenate([a, b])
     fractions = [
         np.searchsorted(np.sort(values), points, side="right") / len(values) for values in (a, b)
@@ -544,7 +567,8 @@ def compare_fractions(
     now: Numbers,  # bool (M,)
     chance: float,  # of a false alarm
 ) -> Drift:
-    "How far two fractions are apart, with the normal limit, and half an image more, since images are whole."
+    """How far two fractions are apart, with the normal limit, and half an image more, since images
+    are whole."""
     n, m = len(usual), len(now)
     before, after = float(usual.mean()), float(now.mean())
     both = (usual.sum() + now.sum() + 1) / (n + m + 2)  # never 0

@@ -27,7 +27,8 @@ from ..training import Recipe, kaiming_weights
 
 # %% ../../nbs/engine/13_faster.ipynb #f9fce405
 def wait_for_gpu() -> None:
-    "Wait until a GPU has done what it was asked for, so that a clock can be read. Without a GPU it does nothing."
+    """Wait until a GPU has done what it was asked for, so that a clock can be read. Without a GPU
+    it does nothing."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
@@ -64,7 +65,8 @@ def _part_of(operation: str) -> str:
 def where_time_goes(
     job: Callable[[], object],  # some steps of training, say
 ) -> dict[str, float]:  # part -> fraction of the time, the largest first; they sum to 1
-    "The time of a job on the CPU by kind of operation, as torch's profiler sees it; the job runs once before, to warm up."
+    """The time of a job on the CPU by kind of operation, as torch's profiler sees it; the job runs
+    once before, to warm up."""
     # without it, the profiler talks about GPUs that are not there
     os.environ.setdefault("KINETO_LOG_LEVEL", "9")
     job()
@@ -98,7 +100,8 @@ _CHANNELS = ((1, 32), (32, 64), (64, 128), (128, 256))  # of the convolutions in
 def forward_macs(
     side: int = 28,  # pixels along each side of the images
 ) -> list[int]:  # conv1, conv2, conv3, conv4, fc1, fc2
-    "Multiply-adds of Net for one image in each layer, by the rules of lesson 03. Raises ValueError where no map would be left."
+    """Multiply-adds of Net for one image in each layer, by the rules of lesson 03. Raises
+    ValueError where no map would be left."""
     if side % 4 or not 16 <= side <= 28:
         raise ValueError(f"the side must be 16, 20, 24 or 28 pixels, got {side}")
     macs = []
@@ -114,7 +117,8 @@ def step_macs(
     side: int = 28,
     frozen: int = 0,  # how many convolutions are frozen, from the first one on
 ) -> int:
-    "Multiply-adds of one image in a training step: forward, and for each layer that learns the gradients of its weights and, but for the first of them, of its input."
+    """Multiply-adds of one image in a training step: forward, and for each layer that learns the
+    gradients of its weights and, but for the first of them, of its input."""
     macs = forward_macs(side)
     return sum(macs) + sum(macs[frozen:]) + sum(macs[frozen + 1 :])
 
@@ -125,7 +129,8 @@ def matmul_rate(
     rounds: int = 7,
     device: str | torch.device = "cpu",
 ) -> float:  # multiply-adds per second
-    "What this machine reaches in the product of two large matrices, size cubed multiply-adds: the median of some rounds."
+    """What this machine reaches in the product of two large matrices, size cubed multiply-adds: the
+    median of some rounds."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     a, b = torch.ones(2, size, size, dtype=PRECISIONS[precision] or torch.float32, device=device)
@@ -142,7 +147,8 @@ def faster_precision(
     device: str = "cpu",
     gain: float = 1.1,  # how many times faster bfloat16 has to be, to be chosen
 ) -> str:  # "float32" or "bfloat16"
-    "The precision in which a convolution, forward and backward, is faster here: the fastest of four calls in each, measured once for each device."
+    """The precision in which a convolution, forward and backward, is faster here: the fastest of
+    four calls in each, measured once for each device."""
     x = torch.ones(32, 64, 12, 12, device=device).contiguous(memory_format=torch.channels_last)
     weight = torch.ones(128, 64, 3, 3, device=device, requires_grad=True)
 
@@ -163,7 +169,8 @@ def fast_log_probs(
     x: torch.Tensor,  # (N, 1, 28, 28), or its center crop, (N, 1, 20, 20)
     frozen: int = 0,  # how many convolutions are frozen, from the first one on: 0 to 3
 ) -> torch.Tensor:  # log-probabilities (N, 10)
-    "What `model(x)` gives, sooner. For a center crop, fc1 uses the weights of the middle 2 x 2 cells only."
+    """What `model(x)` gives, sooner. For a center crop, fc1 uses the weights of the middle 2 x 2
+    cells only."""
     learn = torch.is_grad_enabled()
     with torch.set_grad_enabled(learn and frozen < 1):
         x = F.relu(model.conv1(x))
@@ -180,7 +187,8 @@ def fast_log_probs(
 
 @torch.no_grad()
 def fast_weights(model: Net) -> None:
-    "Kaiming's initial weights; fc1 begins with its middle 2 x 2 cells, which is all that a center crop shows it, and with zeros around them."
+    """Kaiming's initial weights; fc1 begins with its middle 2 x 2 cells, which is all that a center
+    crop shows it, and with zeros around them."""
     kaiming_weights(model)
     cells = model.fc1.weight.view(50, 256, 4, 4)
     inner = (
@@ -240,7 +248,8 @@ def ahead(
     loader: Iterable[tuple[torch.Tensor, torch.Tensor]],  # batches on the CPU
     device: str | torch.device,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    "The same batches on a device. A GPU's copy is asked for one batch early, from page-locked memory, and does not block Python."
+    """The same batches on a device. A GPU's copy is asked for one batch early, from page-locked
+    memory, and does not block Python."""
     cuda = torch.device(device).type == "cuda"
 
     def send(part: torch.Tensor) -> torch.Tensor:

@@ -58,7 +58,8 @@ _WAYS: dict[int, list[str]] = {
 
 
 def _strokes(way: str) -> list[list[_Point]]:
-    "The strokes of one way to write a digit; (0, 0) is the top left of the box, (1, 1) the other end."
+    """The strokes of one way to write a digit; (0, 0) is the top left of the box, (1, 1) the other
+    end."""
     pairs = [[point.split(",") for point in stroke.split()] for stroke in way.split("/")]
     return [[(int(x) / 100, int(y) / 100) for x, y in stroke] for stroke in pairs]
 
@@ -251,7 +252,8 @@ def foreign_digits(
     kinds: Sequence[str] = DIGIT_KINDS,
 ) -> list[LabeledImage]:
     """Digits that are not MNIST's, the same for the same seed, kind after kind and digit after
-    digit: of 400, four for each digit in each of ten kinds. Raises ValueError for an unknown kind."""
+    digit: of 400, four for each digit in each of ten kinds. Raises ValueError for an unknown kind.
+    """
     if unknown := [kind for kind in kinds if kind not in _MAKERS]:
         raise ValueError(f"there is no kind {unknown[0]!r}: choose among {', '.join(DIGIT_KINDS)}")
     made = []

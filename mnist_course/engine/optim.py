@@ -35,14 +35,16 @@ def _check_number(name: str, value: object) -> None:
 
 
 def check_settings(lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None:
-    "Raises ValueError (TypeError for what isn't a number), naming the setting, when SGD can't work with it."
+    """Raises ValueError (TypeError for what isn't a number), naming the setting, when SGD can't
+    work with it."""
     for name, value in {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}.items():
         _check_number(name, value)
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be greater than 0, got {lr}")
     if not 0 <= momentum < 1:
         raise ValueError(
-            f"momentum must be at least 0 and less than 1, got {momentum}: from 1 on, the velocity never dies away"
+            f"momentum must be at least 0 and less than 1, got {momentum}: from 1 on, the "
+            "velocity never dies away"
         )
     if nesterov and not momentum:
         raise ValueError("nesterov=True needs a momentum greater than 0")
@@ -51,7 +53,8 @@ def check_settings(lr: float, momentum: float, nesterov: bool, weight_decay: flo
 
 
 def check_schedule(step_size: int, gamma: float) -> None:
-    "Raises ValueError (TypeError for what isn't a number), naming the setting, when StepLR can't work with it."
+    """Raises ValueError (TypeError for what isn't a number), naming the setting, when StepLR can't
+    work with it."""
     _check_number("step_size", step_size)
     _check_number("gamma", gamma)
     if step_size < 1 or step_size != int(step_size):
@@ -63,7 +66,8 @@ def check_schedule(step_size: int, gamma: float) -> None:
 def random_states(
     loader: object = None,  # a training loader, which may have a generator of its own
 ) -> dict[str, Any]:  # plain values and tensors, so that a checkpoint can hold them
-    "The state of every random number that training draws: Python, NumPy, torch, CUDA, and the loader's own generator."
+    """The state of every random number that training draws: Python, NumPy, torch, CUDA, and the
+    loader's own generator."""
     generator = getattr(loader, "generator", None)
     return {
         "python": random.getstate(),
@@ -78,7 +82,8 @@ def set_random_states(
     states: dict[str, Any],  # from random_states
     loader: object = None,
 ) -> None:
-    "Put every random number back where `random_states` saw it. CUDA devices that this machine lacks are left out."
+    """Put every random number back where `random_states` saw it. CUDA devices that this machine
+    lacks are left out."""
     random.setstate(states["python"])
     np.random.set_state(tuple(states["numpy"]))
     torch.set_rng_state(states["torch"])
@@ -100,7 +105,8 @@ def keep_random(loader: object = None) -> Iterator[None]:
 
 # %% ../../nbs/engine/06_sgd.ipynb #8da32298
 def smooth(losses: list[float], beta: float = 0.9) -> list[float]:
-    "A running mean that keeps the fraction beta at each step, divided by 1 - betaⁿ since it begins at zero, as Adam does."
+    """A running mean that keeps the fraction beta at each step, divided by 1 - betaⁿ since it
+    begins at zero, as Adam does."""
     mean = 0.0
     means = []
     for n, loss in enumerate(losses, 1):
@@ -131,7 +137,8 @@ def _rising_losses(
     lrs: list[float],  # one for each step
     momentum: float,
 ) -> list[float]:  # fewer than lrs when the loss exploded
-    "The loss of each batch while the learning rate goes through `lrs`, until the running mean is four times its lowest value."
+    """The loss of each batch while the learning rate goes through `lrs`, until the running mean is
+    four times its lowest value."""
     optimizer = torch.optim.SGD(model.parameters(), lrs[0], momentum)
     device = next(model.parameters()).device
     losses: list[float] = []
@@ -157,10 +164,12 @@ def lr_range_test(
     steps: int = 100,
     momentum: float = 0.9,  # the one that you will train with: it changes the answer
 ) -> LRRange:
-    """Train a copy of the model with SGD while the learning rate grows evenly in powers of ten. Model, gradients, mode and random
-    numbers stay as they are. Raises ValueError for a bad range, an empty loader, and a loss that is not finite from the start.
+    """Train a copy of the model with SGD while the learning rate grows evenly in powers of ten.
+    Model, gradients, mode and random numbers stay as they are. Raises ValueError for a bad range,
+    an empty loader, and a loss that is not finite from the start.
 
-    After Smith, "Cyclical learning rates for training neural networks", 2017, arxiv.org/abs/1506.01186.
+    After Smith, "Cyclical learning rates for training neural networks", 2017,
+    arxiv.org/abs/1506.01186.
     """
     if not 0 < low < high < math.inf or steps < 2:
         raise ValueError(
@@ -172,7 +181,8 @@ def lr_range_test(
         raw = _rising_losses(copy.deepcopy(model).train(), loader, loss_fn, lrs, momentum)
     if not raw:
         raise ValueError(
-            "the loader gave no batch, or the loss of the first is not a finite number: are the images normalized?"
+            "the loader gave no batch, or the loss of the first is not a finite number: "
+            "are the images normalized?"
         )
     return LRRange(lrs[: len(raw)], smooth(raw), raw)
 
@@ -180,7 +190,8 @@ def lr_range_test(
 def plot_lr_range(
     result: LRRange,  # from lr_range_test
 ) -> DescribedFigure:
-    "The loss over the learning rate, single batches in gray and their running mean in blue; the suggestion as a dashed line."
+    """The loss over the learning rate, single batches in gray and their running mean in blue; the
+    suggestion as a dashed line."""
     figure = DescribedFigure(6.4, 3)
     ax = figure.subplots()
     ax.plot(result.lrs, result.raw, ".", ms=4, color="0.75", label="single batches")
@@ -195,7 +206,10 @@ def plot_lr_range(
     if result.suggestion:
         label = f"suggestion {result.suggestion:.2g}"
         ax.axvline(result.suggestion, color=ORANGE, ls="--", label=label)
-        told = f"It is lowest, {lowest:.2f}, near {10 * result.suggestion:.2g}; the suggestion is a tenth, {result.suggestion:.2g}."
+        told = (
+            f"It is lowest, {lowest:.2f}, near {10 * result.suggestion:.2g}; the suggestion is "
+            f"a tenth, {result.suggestion:.2g}."
+        )
     ax.legend(loc="lower left")
     span = f"{result.lrs[0]:.2g} to {result.lrs[-1]:.2g}"
     return figure.describe(

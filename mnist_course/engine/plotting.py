@@ -29,8 +29,9 @@ PANELS = {
 
 
 def is_on_mnist(history: History) -> bool:
-    """True for a run on MNIST, whose recorded runs a band can show. Histories of earlier versions don't name their data set:
-    they were made by the course's own commands, so they count as MNIST."""
+    """True for a run on MNIST, whose recorded runs a band can show. Histories of earlier versions
+    don't name their data set: they were made by the course's own commands, so they count as MNIST.
+    """
     return bool(history.settings.get("dataset", "MNIST") == "MNIST")
 
 
@@ -85,7 +86,8 @@ def predictions(
     model: nn.Module,  # gives log-probabilities (N, 10)
     dataset: DigitDataset,
 ) -> torch.Tensor:  # log-probabilities (N, 10), on the CPU, in the order of the dataset
-    "What the model says about every digit, in eval mode; afterwards each layer is back in the mode it was in."
+    """What the model says about every digit, in eval mode; afterwards each layer is back in the
+    mode it was in."""
     device = next(model.parameters()).device
     with evaluating(model):
         batches = [model(x.to(device)).float().cpu() for x, _ in BatchLoader(dataset, 1000)]
@@ -140,7 +142,8 @@ def plot_mistakes(
     mistakes: Sequence[Mistake],
     dataset: DigitDataset,
 ) -> DescribedFigure:
-    "The digits, each with its label, what the model said, and how sure it was. Raises ValueError without a mistake."
+    """The digits, each with its label, what the model said, and how sure it was. Raises ValueError
+    without a mistake."""
     if not mistakes:
         raise ValueError("there is no mistake to show")
     titles = [f"{m.label}, said {m.answer}\n{m.probability:.1%}" for m in mistakes]

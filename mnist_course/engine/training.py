@@ -59,7 +59,8 @@ class Stateful(Protocol):
 
 
 class Scheduler(Stateful, Protocol):
-    "What sets the learning rate as training goes on: the schedulers of torch that count steps, and lesson 06's StepLR."
+    """What sets the learning rate as training goes on: the schedulers of torch that count steps,
+    and lesson 06's StepLR."""
 
     def step(self) -> None: ...
 
@@ -70,7 +71,8 @@ _BELOW_ZERO = -1e-3  # a loss of log(p + a little) may be this far below 0 by ro
 
 
 def check_labels(y: torch.Tensor, classes: int) -> None:
-    "Raises ValueError for labels outside 0 to classes - 1. The range is checked on the CPU only: on a GPU, looking is waiting."
+    """Raises ValueError for labels outside 0 to classes - 1. The range is checked on the CPU only:
+    on a GPU, looking is waiting."""
     if y.ndim != 1 or y.is_floating_point() or y.is_complex():
         raise ValueError(
             f"labels must be whole numbers in one row, (N,), got {y.dtype} {tuple(y.shape)}"
@@ -78,7 +80,8 @@ def check_labels(y: torch.Tensor, classes: int) -> None:
     if y.device.type == "cpu" and len(y) and not 0 <= y.min() <= y.max() < classes:
         hint = "; do they start at 1?" if y.max() == classes and y.min() > 0 else ""
         raise ValueError(
-            f"labels must lie between 0 and {classes - 1}, got {int(y.min())} to {int(y.max())}{hint}"
+            f"labels must lie between 0 and {classes - 1}, got {int(y.min())} to "
+            f"{int(y.max())}{hint}"
         )
 
 
@@ -94,8 +97,9 @@ def forward_loss(
     precision: str = "float32",  # or "bfloat16", for convolutions and linear layers; the weights stay float32
     loss_fn: LossFn = F.nll_loss,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """One batch through the model, on the model's device: what the model gives (N, classes), the labels where the model is,
-    and the mean loss. Raises ValueError for labels that it cannot give."""
+    """One batch through the model, on the model's device: what the model gives (N, classes), the
+    labels where the model is, and the mean loss. Raises ValueError for labels that it cannot give.
+    """
     _check_precision(precision)
     device = next(model.parameters()).device
     with torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32"):
@@ -106,7 +110,8 @@ def forward_loss(
 
 
 def check_not_negative(value: float, loss_fn: LossFn) -> None:
-    "Raises ValueError for a negative log-likelihood below zero: the model gives something else than log-probabilities."
+    """Raises ValueError for a negative log-likelihood below zero: the model gives something else
+    than log-probabilities."""
     if value < _BELOW_ZERO and (loss_fn is F.nll_loss or isinstance(loss_fn, nn.NLLLoss)):
         raise ValueError(
             f"the loss is negative ({value:.4g}), so the model doesn't give log-probabilities: "
@@ -133,7 +138,8 @@ class Average:
         "The two means. Raises ValueError when there was no batch."
         if not self.count:
             raise ValueError(
-                "the loader gave no batch: is its dataset empty, or is it a generator that can be read only once?"
+                "the loader gave no batch: is its dataset empty, or is it a generator that "
+                "can be read only once?"
             )
         return self.loss / self.count, int(self.correct) / self.count
 
@@ -146,7 +152,8 @@ def _watched() -> bool:
 
 
 def bar(loader: Batches, title: str, show: bool) -> AbstractContextManager[Batches]:
-    "The loader with a live progress bar, where somebody is looking; a context manager that erases it at the end."
+    """The loader with a live progress bar, where somebody is looking; a context manager that erases
+    it at the end."""
     from tqdm import tqdm
 
     hidden = not (show and _watched())
@@ -159,7 +166,8 @@ COLUMNS = ("train_loss", "train_acc", "test_loss", "test_acc", "lr", "seconds")
 
 
 def _check_history(values: object) -> dict[str, Any]:
-    "The arguments of History, with None back to nan. Raises ValueError unless there are six lists of one length."
+    """The arguments of History, with None back to nan. Raises ValueError unless there are six lists
+    of one length."""
     if not isinstance(values, dict) or not set(COLUMNS) <= set(values) <= {*COLUMNS, "settings"}:
         raise ValueError(f"expected the names {', '.join(COLUMNS)} and settings")
     columns = {name: values[name] for name in COLUMNS}
@@ -178,7 +186,8 @@ def _check_history(values: object) -> dict[str, Any]:
 
 @dataclass
 class History:
-    "What `fit` measured: lists with one entry an epoch, and the settings of the run. Losses and accuracies per sample."
+    """What `fit` measured: lists with one entry an epoch, and the settings of the run. Losses and
+    accuracies per sample."""
 
     train_loss: list[float] = field(default_factory=list)  # nats
     train_acc: list[float] = field(default_factory=list)  # 0 to 1
@@ -200,7 +209,8 @@ class History:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        "Read what `save` wrote. Raises ValueError when the file is something else, or its lists differ in length."
+        """Read what `save` wrote. Raises ValueError when the file is something else, or its lists
+        differ in length."""
         try:
             values = _check_history(json.loads(Path(path).read_text(encoding="utf-8")))
         except ValueError as error:  # JSON's and Unicode's errors are ValueErrors too
@@ -209,14 +219,18 @@ class History:
 
 
 class DivergedError(CourseError, RuntimeError):
-    "The loss is no longer a finite number; the message says what to try. `history` holds the finished epochs."
+    """The loss is no longer a finite number; the message says what to try. `history` holds the
+    finished epochs."""
 
     history: History | None = None
 
 
 def _diverged(what: str) -> DivergedError:  # what: "the loss is nan at batch 3", say
     "The error to raise when a loss isn't finite: what happened, and what to try."
-    advice = "Try a learning rate ten times smaller; check that the images are normalized; start again from fresh weights or a checkpoint"
+    advice = (
+        "Try a learning rate ten times smaller; check that the images are normalized; start "
+        "again from fresh weights or a checkpoint"
+    )
     return DivergedError(f"{what}. {advice}")
 
 # %% ../../nbs/engine/07_training.ipynb #84c77cf2
@@ -228,9 +242,11 @@ Forward = Callable[
 
 @dataclass
 class Recipe:
-    """How to train: everything that `fit` needs beside the model and the data. It never touches the weights.
+    """How to train: everything that `fit` needs beside the model and the data. It never touches the
+    weights.
 
-    Raises ValueError for settings that make no sense."""
+    Raises ValueError for settings that make no sense.
+    """
 
     optimizer: torch.optim.Optimizer
     scheduler: Scheduler | None = None
@@ -261,11 +277,13 @@ class Recipe:
     def compute(
         self, model: nn.Module, x: torch.Tensor, y: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        "One batch through the model: what it gives (N, classes), the labels on its device, and the mean loss."
+        """One batch through the model: what it gives (N, classes), the labels on its device, and
+        the mean loss."""
         return self.forward_pass(model, x, y, self.precision)
 
     def loss_value(self, loss: torch.Tensor, batch: int) -> float:
-        "A training loss as a number. Raises DivergedError unless it is finite, and ValueError for one that can't be."
+        """A training loss as a number. Raises DivergedError unless it is finite, and ValueError for
+        one that can't be."""
         value = loss.item()  # waits for a GPU to finish, so once a batch
         if not math.isfinite(value):
             lr = self.optimizer.param_groups[0]["lr"]
@@ -306,7 +324,8 @@ def register_recipe(
     initialize: Callable[[nn.Module], None] | None = None,
     has_reference: bool = False,
 ) -> Callable[[_Made], _Made]:
-    "Decorate a function (model, batches an epoch, epochs) -> Recipe: `fit` and the command line know it by this name."
+    """Decorate a function (model, batches an epoch, epochs) -> Recipe: `fit` and the command line
+    know it by this name."""
 
     def keep(make: _Made) -> _Made:
         RECIPES[name] = RegisteredRecipe(make, epochs, batch_size, initialize, has_reference)
@@ -329,7 +348,8 @@ def make_recipe(
     steps: int,  # batches an epoch
     epochs: int,
 ) -> Recipe:
-    "The recipe of this name for a model, whose weights stay as they are. Raises ValueError for an unknown name."
+    """The recipe of this name for a model, whose weights stay as they are. Raises ValueError for an
+    unknown name."""
     return replace(registered_recipe(name).make(model, steps, epochs), name=name, epochs=epochs)
 
 
@@ -337,7 +357,8 @@ def initial_weights(
     name: str,  # one of RECIPES
     model: nn.Module,  # loses what it has learned
 ) -> None:
-    "Draw the weights that a recipe was made to start from; for a recipe that takes PyTorch's own, they stay as they are."
+    """Draw the weights that a recipe was made to start from; for a recipe that takes PyTorch's own,
+    they stay as they are."""
     initialize = registered_recipe(name).initialize
     if initialize is not None:
         initialize(model)
@@ -353,7 +374,8 @@ def choose_recipe(
     step_every: str,
     loss_fn: LossFn,
 ) -> R | Recipe:
-    "One recipe from the two ways to ask for it. Raises ValueError for an optimizer and a recipe together, and for neither."
+    """One recipe from the two ways to ask for it. Raises ValueError for an optimizer and a recipe
+    together, and for neither."""
     if recipe is not None and optimizer is None:
         if isinstance(recipe, Recipe) and loss_fn is not F.nll_loss:
             return replace(recipe, loss_fn=loss_fn)
@@ -379,7 +401,8 @@ def _made_with(
     scheduler: Scheduler | None,
     loader: object = None,  # the training loader
 ) -> dict[str, str]:  # name -> value as text
-    "What a run that goes on must share with the one before: kinds of parts, and settings that do not move on the way."
+    """What a run that goes on must share with the one before: kinds of parts, and settings that do
+    not move on the way."""
     made_with = {
         "optimizer": type(optimizer).__name__,
         "scheduler": type(scheduler).__name__ if scheduler is not None else "none",
@@ -419,7 +442,8 @@ def check_same_network(
         if here.get(name) != there.get(name):
             parts = [f"{shapes[name]}" if name in shapes else "nothing" for shapes in (here, there)]
             raise ValueError(
-                f"{path} belongs to another network: {name} is {parts[0]} in this model and {parts[1]} in the file"
+                f"{path} belongs to another network: {name} is {parts[0]} in this model "
+                f"and {parts[1]} in the file"
             )
 
 
@@ -465,7 +489,8 @@ def save_checkpoint(
 def read_checkpoint(
     path: str | Path,
 ) -> dict[str, Any]:
-    "Read a checkpoint without executing code from it. Raises ValueError when the file is damaged or something else."
+    """Read a checkpoint without executing code from it. Raises ValueError when the file is damaged
+    or something else."""
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     if not zipfile.is_zipfile(
@@ -478,7 +503,8 @@ def read_checkpoint(
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} holds more than tensors and plain values; nothing of it was executed: do not trust it"
+            f"{path} holds more than tensors and plain values; nothing of it was executed: "
+            "do not trust it"
         ) from error
     except Exception as error:  # a damaged file can fail anywhere inside torch.load
         raise ValueError(f"{path} is damaged ({type(error).__name__}): delete it") from error
@@ -500,7 +526,8 @@ def restore(
     loader: object,
     path: str | Path,  # for the message
 ) -> None:
-    "Put every part and the random numbers back. Raises ValueError, with nothing changed, when one of them does not fit."
+    """Put every part and the random numbers back. Raises ValueError, with nothing changed, when one
+    of them does not fit."""
     before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
     states = random_states(loader)
     try:
@@ -521,8 +548,9 @@ def load_checkpoint(
     scheduler: Scheduler | None = None,
     loader: object = None,  # the training loader, for its random numbers
 ) -> History:
-    """Put model, optimizer, scheduler and random numbers back. Raises ValueError before anything is changed: when the file
-    is damaged, belongs to another network, or was written with another optimizer, scheduler or number of batches."""
+    """Put model, optimizer, scheduler and random numbers back. Raises ValueError before anything is
+    changed: when the file is damaged, belongs to another network, or was written with another
+    optimizer, scheduler or number of batches."""
     contents = read_checkpoint(path)
     check_same_network(model, contents["model"], path)
     history = History(**contents["history"])
@@ -552,7 +580,8 @@ def load_weights(
     path: str | Path,  # a safetensors file
     model: nn.Module,  # gets the weights
 ) -> nn.Module:  # the same model
-    "Put saved weights into a model. Raises ValueError when the file is damaged or belongs to another network."
+    """Put saved weights into a model. Raises ValueError when the file is damaged or belongs to
+    another network."""
     try:
         state = load_file(path)
     except SafetensorError as error:
@@ -563,7 +592,8 @@ def load_weights(
 
 # %% ../../nbs/engine/07_training.ipynb #3e8ed715
 def _data_set_of(loader: object) -> str:
-    "The name of what a loader reads, as far as it can be told: MNIST, FashionMNIST, or the class of its data set."
+    """The name of what a loader reads, as far as it can be told: MNIST, FashionMNIST, or the class
+    of its data set."""
     data_set: Any = getattr(loader, "dataset", None)
     while hasattr(data_set, "dataset"):  # a Subset of something
         data_set = data_set.dataset
@@ -578,7 +608,8 @@ def run_settings(
     train_loader: object,
     settings: dict[str, Any] | None,  # the caller's own, which win
 ) -> dict[str, Any]:  # plain values only, so that every file can hold them
-    "What a history says about its run: recipe, data set, whatever the caller adds, precision. Raises TypeError for what JSON can't hold."
+    """What a history says about its run: recipe, data set, whatever the caller adds, precision.
+    Raises TypeError for what JSON can't hold."""
     known = {"recipe": recipe.name} if recipe.name else {}
     known["dataset"] = _data_set_of(train_loader)
     plain: dict[str, Any] = json.loads(
@@ -616,7 +647,8 @@ def check_request(
 
 
 def _finished_epochs(checkpoint: str | Path | None, resume: bool | str) -> int:
-    "How many epochs of the run are over. Raises ValueError for a request that can't be meant, such as a run over another run."
+    """How many epochs of the run are over. Raises ValueError for a request that can't be meant,
+    such as a run over another run."""
     if resume not in (False, True, "weights"):
         raise ValueError(f'resume must be False, True or "weights", got {resume!r}')
     if not checkpoint:
@@ -627,7 +659,8 @@ def _finished_epochs(checkpoint: str | Path | None, resume: bool | str) -> int:
         return 0
     if not resume:
         raise ValueError(
-            f"{checkpoint} exists already: go on from it with resume=True, or give another file (or delete this one)"
+            f"{checkpoint} exists already: go on from it with resume=True, or give another "
+            "file (or delete this one)"
         )
     return len(History(**read_checkpoint(checkpoint)["history"]))
 
@@ -645,7 +678,8 @@ def first_history(
     done = _finished_epochs(checkpoint, resume)
     if done > epochs:
         raise ValueError(
-            f"{checkpoint} holds {done} finished epochs, more than epochs={epochs}, which counts them all"
+            f"{checkpoint} holds {done} finished epochs, more than epochs={epochs}, which "
+            "counts them all"
         )
     if not checkpoint or not Path(checkpoint).exists():
         return History(settings=settings)
@@ -657,7 +691,10 @@ def first_history(
         here = _made_with(recipe.optimizer, recipe.scheduler, train_loader)
         here |= {name: value for name, value in settings.items() if name != "dataset"}
         there = contents["made_with"] | contents["history"]["settings"]
-        advice = 'Resume with the same, take over only its weights with resume="weights", or start a new file'
+        advice = (
+            'Resume with the same, take over only its weights with resume="weights", or start '
+            "a new file"
+        )
         _check_same(there, here, checkpoint, advice)  # a loader may hide its data set
         parts = recipe.optimizer, recipe.scheduler
         history = load_checkpoint(checkpoint, model, *parts, train_loader)
@@ -676,7 +713,8 @@ def _epoch_line(history: History, epochs: int) -> str:
 
 @dataclass
 class Run:
-    "A run under way. As a context manager it ends when somebody presses Ctrl-C, and keeps the epochs finished before."
+    """A run under way. As a context manager it ends when somebody presses Ctrl-C, and keeps the
+    epochs finished before."""
 
     model: nn.Module
     train_loader: Loader
@@ -709,7 +747,8 @@ class Run:
         return islice(self.train_loader, self.recipe.steps(len(self.train_loader)))
 
     def finish_epoch(self, trained: tuple[float, float], tested: tuple[float, float]) -> None:
-        "Step a scheduler that counts epochs, note loss and accuracy of both, write the checkpoint, print a line."
+        """Step a scheduler that counts epochs, note loss and accuracy of both, write the
+        checkpoint, print a line."""
         self.recipe.tick("epoch")
         seconds = time.perf_counter() - self._began
         for name, value in zip(COLUMNS, (*trained, *tested, self._lr, seconds), strict=True):
@@ -751,7 +790,8 @@ def prepare_run(
     settings: dict[str, Any] | None,
     progress: bool,
 ) -> Run:
-    "A run that is ready to go, or to go on. Raises ValueError, with nothing changed, when parts or checkpoint do not fit."
+    """A run that is ready to go, or to go on. Raises ValueError, with nothing changed, when parts
+    or checkpoint do not fit."""
     done = _finished_epochs(checkpoint, resume)
     skipped = done if resume == "weights" else 0  # epochs before the recipe's schedule begins
     if isinstance(recipe, str):

@@ -49,7 +49,8 @@ def random_subset(
 def random_flip(
     x: torch.Tensor,  # (N, 1, 28, 28)
 ) -> torch.Tensor:  # the same shape
-    "Mirror each image left to right with a probability of one half. Fine for cats, wrong for digits."
+    """Mirror each image left to right with a probability of one half. Fine for cats, wrong for
+    digits."""
     return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
 
 # %% ../../nbs/engine/12_better.ipynb #fbb244e1
@@ -57,7 +58,8 @@ def decay_groups(
     model: nn.Module,
     weight_decay: float,
 ) -> list[dict[str, Any]]:  # for an optimizer
-    "The parameters in two groups: weights (matrices, kernels), which decay, and biases and the two numbers of a norm, which do not."
+    """The parameters in two groups: weights (matrices, kernels), which decay, and biases and the
+    two numbers of a norm, which do not."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
@@ -70,7 +72,8 @@ def smoothed_loss(
     y: torch.Tensor,  # int64 (N,)
     smoothing: float = 0.1,  # the fraction of the target that is spread over all ten digits
 ) -> torch.Tensor:  # one number, nats
-    """The mean cross-entropy when the label gets only 1 - smoothing, and every digit, the label too, a tenth of the rest.
+    """The mean cross-entropy when the label gets only 1 - smoothing, and every digit, the label
+    too, a tenth of the rest.
 
     Szegedy et al., "Rethinking the Inception architecture", 2015, arxiv.org/abs/1512.00567.
     """
@@ -79,7 +82,8 @@ def smoothed_loss(
 
 # %% ../../nbs/engine/12_better.ipynb #6dbfe4cf
 class LinearNet(nn.Module):
-    "Softmax regression, the network without a hidden layer: 784 pixels, ten scores, 7,850 parameters."
+    """Softmax regression, the network without a hidden layer: 784 pixels, ten scores, 7,850
+    parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +109,8 @@ def conv_block(
 
 
 class SmallNet(nn.Module):
-    "Groups of convolutions, a pooling between groups, global average pooling, one linear layer: (N, 1, 28, 28) -> log-probabilities (N, 10)."
+    """Groups of convolutions, a pooling between groups, global average pooling, one linear layer:
+    (N, 1, 28, 28) -> log-probabilities (N, 10)."""
 
     def __init__(
         self,
@@ -115,7 +120,8 @@ class SmallNet(nn.Module):
         super().__init__()
         if not 1 <= len(widths) <= 4 or not all(len(group) and min(group) > 0 for group in widths):
             raise ValueError(
-                f"widths must be one to four groups of channels, such as ((8, 12), (16,)), got {widths}"
+                "widths must be one to four groups of channels, such as ((8, 12), (16,)), "
+                f"got {widths}"
             )
         layers: list[nn.Module] = []
         channels = 1
@@ -140,7 +146,8 @@ _AnyModule = TypeVar("_AnyModule", bound=nn.Module)
 def fold_norms(
     model: _AnyModule,  # made of Pairs, as BetterNet is; in eval mode
 ) -> _AnyModule:  # itself
-    "Move each batch norm into the convolution before it: the same answers but for rounding. Raises AssertionError in training mode."
+    """Move each batch norm into the convolution before it: the same answers but for rounding.
+    Raises AssertionError in training mode."""
     for pair in list(model.modules()):
         for letter in "ab":
             norm = getattr(pair, f"norm_{letter}", None)
@@ -157,7 +164,8 @@ def _as_trained(model: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True)
 class Plan:
-    "A network and how it is trained: everything but the digits and the seed. Raises ValueError for settings out of range."
+    """A network and how it is trained: everything but the digits and the seed. Raises ValueError
+    for settings out of range."""
 
     network: Callable[[], nn.Module]  # makes a fresh one
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None  # augmentation of a batch
@@ -172,7 +180,8 @@ class Plan:
     def __post_init__(self) -> None:
         if not (0 <= self.smoothing < 1 and 0 <= self.ema_decay < 1 and self.weight_decay >= 0):
             raise ValueError(
-                "smoothing and ema_decay must lie from 0 to below 1, and weight_decay must not be negative"
+                "smoothing and ema_decay must lie from 0 to below 1, and weight_decay must "
+                "not be negative"
             )
         if self.epochs < 1 or self.batch_size < 1 or self.lr <= 0:
             raise ValueError("epochs and batch_size must be at least 1, and lr above 0")
@@ -184,8 +193,9 @@ def train_plan(
     seed: int = 0,  # of the weights, the order of the digits, and all chance on the way
     precision: str = "float32",  # or "bfloat16": quicker where the processor has it, many times slower where it has not (lesson 13)
 ) -> nn.Module:  # in eval mode, with averaged weights where the plan says so
-    """Train a plan's network with one-cycle SGD. Two plans with one seed see the digits in the same order, and the same network
-    begins with the same weights. Raises DivergedError when the loss is not finite, ValueError without digits or for another precision."""
+    """Train a plan's network with one-cycle SGD. Two plans with one seed see the digits in the same
+    order, and the same network begins with the same weights. Raises DivergedError when the loss is
+    not finite, ValueError without digits or for another precision."""
     if not len(digits):
         raise ValueError("there are no digits to train on")
     seed_everything(seed)
@@ -228,7 +238,8 @@ def variants(
     ],  # takes dropout, batch_norm, gap and residual, as BetterNet does
     affine: Callable[..., torch.Tensor],  # takes degrees and scale, as random_affine does
 ) -> dict[str, Plan]:
-    "The baseline and its twelve variants, each one remedy more, and all that go together in the last."
+    """The baseline and its twelve variants, each one remedy more, and all that go together in the
+    last."""
     small_shifts = partial(affine, degrees=0, scale=0)
     together = partial(network, dropout=0.3, batch_norm=True)
     return {
@@ -295,7 +306,8 @@ def by_seed(runs: Sequence[RecordedRun], name: str) -> dict[int, float]:  # seed
 # %% ../../nbs/engine/12_better.ipynb #f4bae8cd
 @dataclass(frozen=True)
 class Interval:
-    "A mean, and the two ends of an interval: at level 0.95, 95 of 100 such intervals contain the true mean."
+    """A mean, and the two ends of an interval: at level 0.95, 95 of 100 such intervals contain the
+    true mean."""
 
     mean: float
     low: float
@@ -308,8 +320,9 @@ def student_t(
 ) -> float:
     """How many standard errors to either side contain the mean with this probability.
 
-    With x = sqrt(df) tan(angle), Student's density becomes a power of a cosine, which is summed up here.
-    Student, "The probable error of a mean", Biometrika 6, 1908. Raises ValueError for df below 1 and a level outside 0 to 1.
+    With x = sqrt(df) tan(angle), Student's density becomes a power of a cosine, which is summed up
+    here. Student, "The probable error of a mean", Biometrika 6, 1908. Raises ValueError for df
+    below 1 and a level outside 0 to 1.
     """
     if df < 1 or not 0 < level < 1:
         raise ValueError(f"df must be at least 1 and level between 0 and 1, got {df} and {level}")
@@ -325,7 +338,8 @@ _EDGE = 2.5  # percentage points
 def plot_intervals(
     intervals: Mapping[str, Interval],  # name -> of a difference in accuracy
 ) -> DescribedFigure:
-    "Differences from the baseline in points, each with its interval, up to 2.5 points; filled where the interval leaves 0 out."
+    """Differences from the baseline in points, each with its interval, up to 2.5 points; filled
+    where the interval leaves 0 out."""
     figure = DescribedFigure(6.8, 0.8 + 0.3 * len(intervals))
     ax = figure.subplots()
     order = sorted(intervals, key=lambda name: intervals[name].mean)
@@ -350,7 +364,8 @@ def plot_intervals(
     if max(100 * abs(end) for i in intervals.values() for end in (i.low, i.high)) > _EDGE:
         ax.set_xlim(-_EDGE, _EDGE)
     return figure.describe(
-        f"Differences in percentage points with 95 % intervals, best first. {'; '.join(reversed(told))}."
+        "Differences in percentage points with 95 % intervals, best first. "
+        f"{'; '.join(reversed(told))}."
     )
 
 # %% ../../nbs/engine/12_better.ipynb #3d1d1c40
@@ -378,7 +393,8 @@ def _label(ax: Axes, points: Mapping[str, tuple[float, float]]) -> None:
 def _frontier(
     points: Mapping[str, tuple[int, float]],  # name -> parameters, accuracy
 ) -> list[str]:
-    "The names that no other beats with as few parameters and as high an accuracy, the smallest first."
+    """The names that no other beats with as few parameters and as high an accuracy, the smallest
+    first."""
     best = -1.0
     names: list[str] = []
     for name, (_, accuracy) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
@@ -395,7 +411,8 @@ def plot_frontier(
     measured: _Measured,  # on the test set
     mine: _Measured | None = None,  # the same, for networks of your own
 ) -> DescribedFigure:
-    "Error over parameters, both on logarithmic scales: small points for the seeds, a large one for their median, a line through the frontier."
+    """Error over parameters, both on logarithmic scales: small points for the seeds, a large one
+    for their median, a line through the frontier."""
     own = mine or {}
     everyone = {**measured, **own}
     points = {name: (n, median(accuracies)) for name, (n, accuracies) in everyone.items()}
@@ -424,5 +441,6 @@ def plot_frontier(
         for name, (n, accuracy) in sorted(points.items(), key=lambda item: item[1])
     )
     return figure.describe(
-        f"Wrong digits over parameters, medians over seeds. {told}. On the frontier: {', '.join(best)}."
+        f"Wrong digits over parameters, medians over seeds. {told}. On the frontier: "
+        f"{', '.join(best)}."
     )

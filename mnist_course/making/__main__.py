@@ -20,7 +20,10 @@ def _site(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="build",
         choices=["build", "preview", "pages", "finish"],
-        help="build: everything (default); preview: serve what was built; pages and finish: what _quarto.yml calls before and after rendering",
+        help=(
+            "build: everything (default); preview: serve what was built; pages and finish: "
+            "what _quarto.yml calls before and after rendering"
+        ),
     )
 
     def run(args: argparse.Namespace) -> None:
@@ -38,7 +41,8 @@ def _site(parser: argparse.ArgumentParser) -> None:
 
 
 def _notebooks(parser: argparse.ArgumentParser) -> None:
-    "Run the notebooks whose code changed, or the ones named, on the full MNIST; keep their outputs, make the README."
+    """Run the notebooks whose code changed, or the ones named, on the full MNIST; keep their
+    outputs, make the README."""
     parser.add_argument(
         "names",
         nargs="*",
@@ -79,7 +83,8 @@ def _colab(parser: argparse.ArgumentParser) -> None:
 
 # %% ../../nbs/workshop/making.ipynb #86e1299d
 def _record(parser: argparse.ArgumentParser) -> None:
-    "Make the files that ship: sample, reference run, weights, what is familiar to them, their card, or lesson 12's runs."
+    """Make the files that ship: sample, reference run, weights, what is familiar to them, their
+    card, or lesson 12's runs."""
     kinds = ["sample", "run", "weights", "familiar", "card", "ablations", "networks"]
     parser.add_argument("what", choices=kinds)
     parser.add_argument("name", nargs="?", help="for networks: which one")
@@ -118,7 +123,8 @@ def _record(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:
-    "Measure the first recipe and the fast one in turn, and what each change brings; write the file that lesson 13 reads."
+    """Measure the first recipe and the fast one in turn, and what each change brings; write the
+    file that lesson 13 reads."""
     parser.add_argument(
         "--rounds", type=int, default=5, help="turns of each thing that is compared (default: 5)"
     )
@@ -143,7 +149,10 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--provisional", action="store_true", help="mark the numbers as made on a busy machine"
     )
-    parser.epilog = "Nothing else should run meanwhile. A run that was stopped goes on with the parts that are missing."
+    parser.epilog = (
+        "Nothing else should run meanwhile. A run that was stopped goes on with the parts that "
+        "are missing."
+    )
 
     def run(args: argparse.Namespace) -> None:
         from mnist_course.making.benchmark import run_bench, say_bench

@@ -84,7 +84,8 @@ def _elsewhere(
 
 # %% ../../nbs/workshop/benchmark.ipynb #5ab2c7e9
 def _script_seconds(digits: DigitDataset, batches: int, device: str) -> float:
-    "Seconds for so many batches of the original script: torch's DataLoader, which makes one digit at a time, batches of 64, float32, torch's default layout."
+    """Seconds for so many batches of the original script: torch's DataLoader, which makes one digit
+    at a time, batches of 64, float32, torch's default layout."""
     model = Net().to(device)
     recipe = seed_recipe(model)
     loader = DataLoader(digits, 64, shuffle=True)
@@ -105,13 +106,15 @@ def _fast_run(
 
 
 def _epochs_to(accuracy: float) -> list[int]:  # one for each recorded run
-    "After how many epochs the recorded runs of the original script's recipe first reached an accuracy on the test digits."
+    """After how many epochs the recorded runs of the original script's recipe first reached an
+    accuracy on the test digits."""
     runs = [History.load(path) for path in sorted(asset("runs").glob("seed-*.json"))]
     return [next(n for n, value in enumerate(run.test_acc, 1) if value >= accuracy) for run in runs]
 
 # %% ../../nbs/workshop/benchmark.ipynb #e8093bd5
 def _script_run(data: _Data, seed: int, goal: float, device: str) -> tuple[float, int]:
-    "The original script's recipe until the test digits are right to the goal: seconds of training, tests not counted, and epochs."
+    """The original script's recipe until the test digits are right to the goal: seconds of
+    training, tests not counted, and epochs."""
     digits, unseen = data
     seed_everything(seed)
     model = Net().to(device)
@@ -130,7 +133,8 @@ def _script_run(data: _Data, seed: int, goal: float, device: str) -> tuple[float
 
 
 def _part_training(data: _Data, rounds: int, quick: bool, device: str = "cpu") -> dict[str, Any]:
-    "The two recipes in turn. Quick: a tenth of an epoch of the original script's, and the recorded runs' number of epochs."
+    """The two recipes in turn. Quick: a tenth of an epoch of the original script's, and the
+    recorded runs' number of epochs."""
     digits, unseen = data
     goal = 0.99
     whole = -(-len(digits) // 64)  # batches in an epoch
@@ -210,7 +214,8 @@ def _setups() -> dict[str, _Setup]:
 
 
 def _steps(digits: DigitDataset, batches: int, setup: _Setup) -> Callable[[], object]:
-    "64 times `batches` digits of training, as a job to time. Each call goes on with the same network."
+    """64 times `batches` digits of training, as a job to time. Each call goes on with the same
+    network."""
     torch.manual_seed(0)
     model = Net()
     name = "fast" if setup.muon else "seed"
@@ -237,7 +242,8 @@ def _steps(digits: DigitDataset, batches: int, setup: _Setup) -> Callable[[], ob
 
 
 def _part_changes(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
-    "Milliseconds a digit in a training step, with one change more in each row; then the same step in both precisions."
+    """Milliseconds a digit in a training step, with one change more in each row; then the same step
+    in both precisions."""
     digits = data[0]
     batches = 8 if quick else 30
     jobs = {name: _steps(digits, batches, setup) for name, setup in _setups().items()}
@@ -254,7 +260,8 @@ def _part_changes(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
 
 # %% ../../nbs/workshop/benchmark.ipynb #12c94fe7
 def _part_batches(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
-    "Milliseconds a digit for batches of several sizes: in training steps on whole images, and in tests."
+    """Milliseconds a digit for batches of several sizes: in training steps on whole images, and in
+    tests."""
     n = 1024 if quick else 4096
     some, others = (_first(part, n) for part in data)
     model = Net().to(memory_format=torch.channels_last)
@@ -274,8 +281,8 @@ def _part_batches(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
 
 # %% ../../nbs/workshop/benchmark.ipynb #08e6fb95
 def _part_throughput(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
-    """Multiply-adds a second of training steps, as a fraction of a large matrix product's in the same precision: in float32, and in the
-    precision of the fast recipe where that is another."""
+    """Multiply-adds a second of training steps, as a fraction of a large matrix product's in the
+    same precision: in float32, and in the precision of the fast recipe where that is another."""
     batches = 8
     found = {}
     for precision in dict.fromkeys(("float32", faster_precision("cpu"))):
@@ -306,7 +313,8 @@ def _fast_peak() -> int:
 
 
 def _part_memory(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
-    "The most memory that a process of its own ever held, in bytes: after `import torch`, and with all digits, a fast run and a test on top."
+    """The most memory that a process of its own ever held, in bytes: after `import torch`, and with
+    all digits, a fast run and a test on top."""
     before, after = (
         int(_elsewhere(*words, check=True).stdout)
         for words in (("capacity",), ("benchmark", "fast_peak"))
@@ -315,7 +323,8 @@ def _part_memory(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
 
 
 def _part_linear(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
-    "Seconds of training against the number of digits, in steps on whole images with changes 1 to 3."
+    """Seconds of training against the number of digits, in steps on whole images with changes 1 to
+    3."""
     sizes = [640, 1280, 2560, 3840] if quick else [2560, 5120, 10240, 20480]
     jobs = {str(n): _steps(data[0], n // 64, _SAME_RESULT) for n in sizes}
     seconds = fair_seconds(jobs, max(1, rounds // 2))
@@ -323,7 +332,8 @@ def _part_linear(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
 
 # %% ../../nbs/workshop/benchmark.ipynb #27bd05ea
 def _compiled_step(rounds: int) -> dict[str, float]:
-    "The training step of the network as it is, and the one that torch.compile makes of it: seconds for making it, and for a step of each."
+    """The training step of the network as it is, and the one that torch.compile makes of it:
+    seconds for making it, and for a step of each."""
     x = torch.rand(64, 1, 28, 28).contiguous(memory_format=torch.channels_last)
     y = torch.randint(10, (64,))
     model = Net().to(memory_format=torch.channels_last)
@@ -338,7 +348,8 @@ def _compiled_step(rounds: int) -> dict[str, float]:
 
 
 def _part_compile(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
-    "What torch.compile brings, in a process of its own; it needs a C++ compiler. Where it fails, why."
+    """What torch.compile brings, in a process of its own; it needs a C++ compiler. Where it fails,
+    why."""
     # what an earlier run compiled would hide what compiling takes
     env = os.environ | {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
     try:
@@ -353,7 +364,8 @@ def _part_compile(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
 
 # %% ../../nbs/workshop/benchmark.ipynb #6f2ba1d8
 def _gpu_steps(digits: DigitDataset, size: int, precision: str, steps: int) -> Callable[[], object]:
-    "So many training steps of the original script's recipe on a GPU, with digits that lie there already, as a job to time."
+    """So many training steps of the original script's recipe on a GPU, with digits that lie there
+    already, as a job to time."""
     model = Net().to("cuda")
     recipe = replace(seed_recipe(model), precision=precision)
     there = DigitDataset(digits.images.to("cuda"), digits.labels.to("cuda"))
@@ -362,7 +374,8 @@ def _gpu_steps(digits: DigitDataset, size: int, precision: str, steps: int) -> C
 
 
 def _part_gpu(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
-    "Part 1 on a GPU, and the milliseconds of a training step there for batches of several sizes. Raises ValueError where there is none."
+    """Part 1 on a GPU, and the milliseconds of a training step there for batches of several sizes.
+    Raises ValueError where there is none."""
     if not torch.cuda.is_available():
         raise ValueError(
             "torch sees no GPU by NVIDIA here, which the part gpu is about: leave it out"
@@ -394,13 +407,15 @@ _ON_DEMAND = {"gpu": _part_gpu}
 
 
 def _old_bench(path: Path, here: dict[str, Any], renewed: set[str]) -> dict[str, Any]:
-    "What a file holds that is not measured again. Raises ValueError when it is from another machine and not all of it is."
+    """What a file holds that is not measured again. Raises ValueError when it is from another
+    machine and not all of it is."""
     if not path.exists():
         return {}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if found["machine"] != here and renewed != set(_MEASUREMENTS):
         raise ValueError(
-            f"{path} was begun on another machine, or with other versions or threads: give another file, or --again all parts"
+            f"{path} was begun on another machine, or with other versions or threads: give "
+            "another file, or --again all parts"
         )
     return {name: value for name, value in found.items() if name not in renewed}
 
@@ -414,7 +429,8 @@ def run_bench(
     data: str | None = None,  # the folder of the full MNIST
     provisional: bool = False,  # marks numbers that were made on a busy machine
 ) -> dict[str, Any]:  # what was written
-    "Measure what is missing in the file, part by part. Raises ValueError for unknown parts, and for a file from another machine."
+    """Measure what is missing in the file, part by part. Raises ValueError for unknown parts, and
+    for a file from another machine."""
     path = Path(path or asset("runs", "bench.json"))
     wanted = list(parts or _MEASUREMENTS)
     known = _MEASUREMENTS | _ON_DEMAND
@@ -446,7 +462,10 @@ def _say_training(part: dict[str, Any]) -> list[str]:
     how = "estimated from a tenth of an epoch" if part["seed_estimated"] else "trained"
     accuracies = ", ".join(f"{a:.2%}" for a in part["fast_accuracy"])
     return [
-        f"to {part['goal']:.0%}: the original script {median['seed']:.0f} s ({how}), the fast recipe {median['fast']:.1f} s, {part['ratio']:.1f} times",
+        (
+            f"to {part['goal']:.0%}: the original script {median['seed']:.0f} s ({how}), the "
+            f"fast recipe {median['fast']:.1f} s, {part['ratio']:.1f} times"
+        ),
         f"test accuracy of the fast recipe: median {median['accuracy']:.2%} of {accuracies}",
     ]
 
@@ -560,7 +579,8 @@ def _time_steps(
     batches: Iterable[int] = (64, 256),  # digits in a step, in all processes together
     steps: int = 12,
 ) -> dict[str, Any]:  # of all processes: the moments of each step; how long sums alone take
-    "Run steps of the original script's recipe in the team that torchrun started; the first process prints what was found as JSON."
+    """Run steps of the original script's recipe in the team that torchrun started; the first
+    process prints what was found as JSON."""
     torch.manual_seed(0)
     with Team() as team:
         device = team.device()
@@ -589,7 +609,8 @@ def _start_processes(
     threads: int,  # of each
     *words: object,  # what `python -m mnist_course.making.benchmark` gets
 ) -> str:  # what the first process printed
-    "Measure something in several processes on this machine, as torchrun starts them. Raises RuntimeError with the last lines when it fails."
+    """Measure something in several processes on this machine, as torchrun starts them. Raises
+    RuntimeError with the last lines when it fails."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(processes), "-m", "mnist_course.making.benchmark"]
     command += map(str, words)
@@ -606,7 +627,8 @@ def _span(step: Sequence[Sequence[float]]) -> float:  # [process][moment]
 
 
 def _trace(steps: Sequence[Sequence[Sequence[float]]]) -> list[list[float]]:
-    "The step in the middle of all, by its time: the moments of each process, in milliseconds from its beginning."
+    """The step in the middle of all, by its time: the moments of each process, in milliseconds from
+    its beginning."""
     typical = sorted(steps, key=_span)[len(steps) // 2]
     zero = min(moments[0] for moments in typical)
     return [[round(1000 * (moment - zero), 3) for moment in moments] for moments in typical]
@@ -633,7 +655,8 @@ def record_processes(
     batches: tuple[int, ...] = (64, 256),
     steps: int = 12,
 ) -> dict[str, Any]:
-    "Time steps in one process and in several, in turns, so that a slow moment of the machine meets all; write medians and one step's trace as JSON."
+    """Time steps in one process and in several, in turns, so that a slow moment of the machine
+    meets all; write medians and one step's trace as JSON."""
     words = ("time_steps", ",".join(map(str, batches)), steps)
     runs: dict[tuple[int, int], list[dict[str, Any]]] = {way: [] for way in ways}
     for _ in range(rounds):
@@ -662,9 +685,11 @@ def ring_seconds(
     bandwidth: float,  # bytes a second, of each process's link, in each direction
     latency: float,  # seconds until the first byte of a message is there
 ) -> float:
-    """How long an all-reduce in a ring takes: each process sends 2 (n - 1) messages of size / n bytes.
+    """How long an all-reduce in a ring takes: each process sends 2 (n - 1) messages of size / n
+    bytes.
 
-    After Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009. Raises ValueError for no process.
+    After Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
+    workstations", 2009. Raises ValueError for no process.
     """
     if processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
@@ -681,7 +706,8 @@ def step_seconds(
     latency: float,
     size: float = 4 * 593_200,  # bytes: the gradient in float32
 ) -> float:
-    "Seconds of a step: what is fixed, computing and adding up, one after the other, though in truth they overlap; and nobody waits."
+    """Seconds of a step: what is fixed, computing and adding up, one after the other, though in
+    truth they overlap; and nobody waits."""
     most = -(-batch // processes)  # digits in the fullest process
     return fixed + digit * most + ring_seconds(processes, size, bandwidth, latency)
 

@@ -35,7 +35,8 @@ class _Taken:
 def _taken_by(
     pid: int,  # of a process; one that has ended takes nothing
 ) -> _Taken:
-    "What a process and those that it started take now. Where the system does not tell files apart, what is unique counts as own."
+    """What a process and those that it started take now. Where the system does not tell files
+    apart, what is unique counts as own."""
     import psutil
 
     found = _Taken()
@@ -130,7 +131,8 @@ class _Learner:
 # %% ../../nbs/workshop/capacity.ipynb #74941525
 @contextmanager
 def _watching(people: list[_Learner], use: _Use, every: float) -> Iterator[None]:
-    "Look at the learners' kernels again and again; `use` gets the peaks, and what was left in the end."
+    """Look at the learners' kernels again and again; `use` gets the peaks, and what was left in the
+    end."""
     use.peak = [0.0] * len(people)
     over = threading.Event()
 
@@ -184,7 +186,8 @@ def _measure_lesson(
 
 # %% ../../nbs/workshop/capacity.ipynb #29fc72d4
 def _start_server(command: Iterable[str], home: Path) -> tuple[Any, str]:
-    "Start a Jupyter server with a home of its own on a free port: the process, and the address where it will answer."
+    """Start a Jupyter server with a home of its own on a free port: the process, and the address
+    where it will answer."""
     import socket
     import subprocess
 
@@ -227,7 +230,8 @@ def _measure_servers(
     count: int = 1,  # at the same time
     command: Iterable[str] = ("jupyterlab",),  # a module that `python -m` starts
 ) -> float:  # MB of its own for each, kernels not included
-    "Start Jupyter servers, wait until they answer, and look what each takes, with none of its kernels running."
+    """Start Jupyter servers, wait until they answer, and look what each takes, with none of its
+    kernels running."""
     with tempfile.TemporaryDirectory() as room:
         servers = []
         try:
@@ -250,7 +254,8 @@ def record_capacity(
     tries: int = 2,  # of each lesson alone; the one with the least CPU is kept, as other programs only ever add to it
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    "Measure every lesson alone, the largest with several learners, and the servers; write all of it as JSON."
+    """Measure every lesson alone, the largest with several learners, and the servers; write all of
+    it as JSON."""
     alone = []
     for lesson in lessons():
         runs = [_measure_lesson(lesson, data=data) for _ in range(tries)]
@@ -279,7 +284,8 @@ def memory_needed(
     open_kernels: int = 2,  # for each: the one at work, and those that were left open
     more: float = 2.0,  # GB for the system, the hub and its proxy
 ) -> float:  # GB
-    "Memory for a class in which everybody is at the most expensive place at once. Raises ValueError without a kernel."
+    """Memory for a class in which everybody is at the most expensive place at once. Raises
+    ValueError without a kernel."""
     if open_kernels < 1 or learners < 1:
         raise ValueError(f"at least one learner with one kernel, got {learners} and {open_kernels}")
     peak = max(max(use["peak"]) for use in found["alone"])
@@ -295,7 +301,8 @@ def longest_wait(
     cores: int,
     lesson: str = "",  # its file's name without the ending; "": the worst of all
 ) -> float:  # seconds
-    "How long the most expensive cell takes when everybody runs it in the same moment, and a learner uses one core at most."
+    """How long the most expensive cell takes when everybody runs it in the same moment, and a
+    learner uses one core at most."""
     longest = max(max(use["longest"]) for use in found["alone"] if lesson in ("", use["lesson"]))
     return longest * max(1.0, learners / cores)
 

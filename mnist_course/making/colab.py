@@ -34,7 +34,8 @@ def colab_url(
 
 
 def binder_url(lesson: str = "00_start_here.ipynb") -> str:
-    "The address that builds or finds the image on mybinder.org, and opens the learner's edition of a lesson."
+    """The address that builds or finds the image on mybinder.org, and opens the learner's edition
+    of a lesson."""
     path = quote(f"my_course/{lesson}", safe="")
     return (
         "https://mybinder.org/v2/gh/{user}/{repo}/{branch}?labpath=".format_map(settings()) + path

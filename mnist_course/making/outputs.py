@@ -31,9 +31,11 @@ def is_stale(notebook: dict) -> bool:
 def _run_notebook(
     path: Path,
 ) -> float:  # seconds
-    """Run a notebook from top to bottom in its own folder, and keep its outputs. A cell that fails leaves the file as it was.
+    """Run a notebook from top to bottom in its own folder, and keep its outputs. A cell that fails
+    leaves the file as it was.
 
-    Cells marked `#| eval: false`, such as widgets, run only in the learner's JupyterLab."""
+    Cells marked `#| eval: false`, such as widgets, run only in the learner's JupyterLab.
+    """
     import nbformat
     from nbclient import NotebookClient
     from nbdev.clean import clean_nb

@@ -168,7 +168,8 @@ def photograph_page() -> bytes:  # PNG
         server.shutdown()
     return _with_words(
         png,
-        f"The page to draw on: a 3, drawn with the mouse, and ten bars, one for each digit. The page says: {said}.",
+        "The page to draw on: a 3, drawn with the mouse, and ten bars, one for each "
+        f"digit. The page says: {said}.",
     )
 
 # %% ../../nbs/workshop/making_readme.ipynb #f5b8f06b

@@ -73,7 +73,8 @@ def _stratified(
     labels: torch.Tensor,  # int64 (N,)
     n: int,  # how many to choose
 ) -> torch.Tensor:  # indices in their old order
-    "Choose n items, each label with its fraction (largest remainders): the first ones of each label."
+    """Choose n items, each label with its fraction (largest remainders): the first ones of each
+    label."""
     counts = labels.bincount(minlength=10).double() * n / len(labels)
     take = counts.floor().long()
     take[(counts - take).argsort(descending=True)[: n - int(take.sum())]] += 1
@@ -119,7 +120,8 @@ def record_run(
     precision: str = "float32",
     data: str | None = None,
 ) -> None:
-    "The original script's recipe on the full MNIST, batch 64: writes runs/seed-SEED-PRECISION.json. Goes on where it was stopped."
+    """The original script's recipe on the full MNIST, batch 64: writes
+    runs/seed-SEED-PRECISION.json. Goes on where it was stopped."""
     seed_everything(seed)
     train_set, test_set = load_mnist(data)
     model = _new_net()
@@ -144,7 +146,8 @@ def record_weights(
     precision: str = "float32",
     data: str | None = None,
 ) -> None:
-    "One-cycle SGD with small random affine changes: writes weights/net.safetensors and how it was made beside it."
+    """One-cycle SGD with small random affine changes: writes weights/net.safetensors and how it was
+    made beside it."""
     seed_everything(seed)
     train_set, test_set = load_mnist(data)
     train_loader = BatchLoader(train_set, 64, shuffle=True, transform=random_affine)
@@ -161,7 +164,8 @@ def record_weights(
 def record_familiar(
     seed: int = 0,  # of how the digits are moved
 ) -> None:
-    "Write weights/reference.safetensors for the weights that are there, from the sample's training digits."
+    """Write weights/reference.safetensors for the weights that are there, from the sample's
+    training digits."""
     seed_everything(seed)
     model = load_pretrained()
     digits = load_mnist(source="sample")[0]
@@ -207,7 +211,8 @@ def _add_run(
     run: dict[str, Any],  # with name and seed
     about: str,  # what the file holds
 ) -> None:
-    "Put a run into a file of runs, sorted by name and seed, in place of an older one. Safe when several processes record at once."
+    """Put a run into a file of runs, sorted by name and seed, in place of an older one. Safe when
+    several processes record at once."""
     import filelock
 
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
@@ -222,7 +227,8 @@ def _already_recorded(path: Path, name: str, seed: int) -> bool:
     there = (name, seed) in map(_which, _recorded_runs(path))
     if there:
         print(
-            f"{name}, seed {seed}: recorded already; to do it again, take that run out of {path.name}"
+            f"{name}, seed {seed}: recorded already; to do it again, take that run out of "
+            f"{path.name}"
         )
     return there
 
@@ -255,7 +261,10 @@ def _measure_plan(
     }
 
 # %% ../../nbs/workshop/recorded.ipynb #4afda8c5
-_ABOUT_ABLATIONS = "lesson 12: variants of one network, each trained on few digits and tested on a validation split of the training set"
+_ABOUT_ABLATIONS = (
+    "lesson 12: variants of one network, each trained on few digits and tested on a validation "
+    "split of the training set"
+)
 
 
 def record_ablations(
@@ -264,7 +273,8 @@ def record_ablations(
     digits: int = 4_000,  # to train on, drawn anew for each seed
     held_out: int = 5_000,  # to validate on, always the same
 ) -> None:
-    "Every variant of lesson 12 with one seed, on a validation split: writes runs/ablations.json, run by run."
+    """Every variant of lesson 12 with one seed, on a validation split: writes runs/ablations.json,
+    run by run."""
     path = asset("runs", "ablations.json")
     pool, validation = split(load_mnist(data)[0])
     few = random_subset(pool, digits, seed)
@@ -277,7 +287,10 @@ def record_ablations(
         print(f"{name}, seed {seed}: {run['accuracy']:.2%}, {run['seconds']:.0f} s", flush=True)
 
 # %% ../../nbs/workshop/recorded.ipynb #cd2c13bd
-_ABOUT_NETWORKS = "lesson 12: networks trained on all training digits; the test set was looked at once a run, at its end"
+_ABOUT_NETWORKS = (
+    "lesson 12: networks trained on all training digits; the test set was looked at once a "
+    "run, at its end"
+)
 
 
 def record_networks(
@@ -287,7 +300,8 @@ def record_networks(
     data: str | None = None,
     precision: str = "float32",  # or "bfloat16"
 ) -> None:
-    "One network with one seed: writes runs/networks.json, or with `validate` only says what came out. Raises ValueError for other names."
+    """One network with one seed: writes runs/networks.json, or with `validate` only says what came
+    out. Raises ValueError for other names."""
     if name not in NETWORKS:
         raise ValueError(f"the network must be one of {', '.join(NETWORKS)}, got {name!r}")
     path = asset("runs", "networks.json")
@@ -307,7 +321,8 @@ def _browser_answers(
     model: Net,
     images: torch.Tensor,  # uint8 (N, 28, 28)
 ) -> tuple[torch.Tensor, list[float]]:  # probabilities (N, 10), and the milliseconds of each
-    "What the network of the page `try/`, written in JavaScript, says of some digits. Raises ValueError where Node.js is missing."
+    """What the network of the page `try/`, written in JavaScript, says of some digits. Raises
+    ValueError where Node.js is missing."""
     node = shutil.which("node")
     if not node:
         raise ValueError("the browser's network runs in Node.js here: install node")
@@ -330,7 +345,8 @@ def _measure_pictures(
     model: nn.Module,
     pictures: Iterable[Any],  # each with .image, .kind and .label: the digit, or something else
 ) -> dict[str, dict[str, int]]:
-    "How many images of each kind from elsewhere there were, were read right, and were taken for a digit; each prepared as `predict` prepares it."
+    """How many images of each kind from elsewhere there were, were read right, and were taken for a
+    digit; each prepared as `predict` prepares it."""
     found: dict[str, dict[str, int]] = {}
     for picture in pictures:
         row = found.setdefault(picture.kind, {"pictures": 0, "right": 0, "taken_for_a_digit": 0})
@@ -351,7 +367,8 @@ def _write_as(path: Path, model: Net, stored: str) -> nn.Module:  # the network 
 
 
 def _measure_formats(model: Net, test_set: DigitDataset) -> list[dict[str, Any]]:
-    "What every form of a file costs: its name, bytes, right answers, and the largest difference of a probability."
+    """What every form of a file costs: its name, bytes, right answers, and the largest difference
+    of a probability."""
     x = normalize(test_set.images)
     ours = look(model, x)["output"].exp()
     rows = []
@@ -479,7 +496,8 @@ def record_card(
     n: int = 500,  # images from elsewhere, and as many that show no digit
     times: bool = False,  # measure only the times again, on a machine that does nothing else
 ) -> None:
-    "Measure the weights that are there: writes weights/measured.json, and the model card, weights/README.md."
+    """Measure the weights that are there: writes weights/measured.json, and the model card,
+    weights/README.md."""
     model = load_pretrained()
     test_set = load_mnist(data)[1]
     about = describe_model(model, {"fingerprint": fingerprint(model.state_dict())})

@@ -14,7 +14,8 @@ from ..base import clone
 
 # %% ../../nbs/workshop/repository.ipynb #01a3df80
 def root() -> Path:
-    "The clone's folder, with nbs/ and settings.ini. Raises ValueError in an installation that isn't a clone."
+    """The clone's folder, with nbs/ and settings.ini. Raises ValueError in an installation that
+    isn't a clone."""
     found = clone()
     if found is None:
         raise ValueError(

@@ -32,7 +32,8 @@ def _fingerprint(
 def _read_manifest(
     folder: Path,
 ) -> dict[str, str]:  # file name -> fingerprint of what we wrote; empty when there is none
-    "What this folder holds of ours. A damaged manifest counts as none: then every file there is the learner's."
+    """What this folder holds of ours. A damaged manifest counts as none: then every file there is
+    the learner's."""
     try:
         return dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -68,7 +69,8 @@ def _place(
 def write_course(
     folder: str | Path = "my_course",  # made when it is not there
 ) -> list[str]:  # what was done, a line a lesson; empty when everything was up to date
-    "Write the learner's edition of every lesson into `folder`; files that the learner changed stay as they are."
+    """Write the learner's edition of every lesson into `folder`; files that the learner changed
+    stay as they are."""
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; give the name of a folder")
@@ -94,7 +96,8 @@ def _lab_command(
     notebook: str = "00_start_here.ipynb",  # which one to show first
     extra: Sequence[str] = (),  # further options for JupyterLab
 ) -> list[str]:
-    "The words that start JupyterLab. As root, which is usual in a container, it must be told that this is meant."
+    """The words that start JupyterLab. As root, which is usual in a container, it must be told that
+    this is meant."""
     root = ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     return [
         sys.executable,
@@ -111,7 +114,8 @@ def open_lab(
     folder: str | Path,
     extra: Sequence[str] = (),  # further options for JupyterLab
 ) -> int:  # JupyterLab's exit status
-    "Start JupyterLab in `folder`; Ctrl-C stops it. It takes the place of this process, so that nothing but JupyterLab stays in memory."
+    """Start JupyterLab in `folder`; Ctrl-C stops it. It takes the place of this process, so that
+    nothing but JupyterLab stays in memory."""
     command = _lab_command(extra=extra)
     if os.name == "posix":
         os.chdir(folder)

@@ -17,7 +17,8 @@ _IN_MARKDOWN = re.compile(
     re.S,
 )
 IN_HTML = re.compile(
-    r'(?P<code>(?!))|<span class="math display">\\\[(?P<block>.*?)\\\]</span>|<span class="math inline">\\\((?P<inline>.*?)\\\)</span>',
+    r'(?P<code>(?!))|<span class="math display">\\\[(?P<block>.*?)\\\]</span>|<span '
+    r'class="math inline">\\\((?P<inline>.*?)\\\)</span>',
     re.S,
 )
 
@@ -26,7 +27,8 @@ def with_mathml(
     text: str,
     formulas: re.Pattern = _IN_MARKDOWN,  # or IN_HTML
 ) -> str:
-    "The text with its formulas as MathML, or as their source if latex2mathml is missing. Code stays as it is."
+    """The text with its formulas as MathML, or as their source if latex2mathml is missing. Code
+    stays as it is."""
     convert: Callable[..., str] | None = None
     with contextlib.suppress(ImportError):
         from latex2mathml.converter import convert

@@ -35,7 +35,8 @@ def lessons() -> list[Path]:
 def pick_lessons(
     names: list[str] | None = None,  # "03", "3" or "03_shapes"; None or empty: all
 ) -> list[Path]:
-    "The lessons' notebooks, in the order of `names`. Raises ValueError for a name that is no lesson."
+    """The lessons' notebooks, in the order of `names`. Raises ValueError for a name that is no
+    lesson."""
     every = {lesson_number(path): path for path in lessons()}
     picked = []
     for name in names or every:
@@ -109,7 +110,8 @@ def without_directives(source: str) -> str:
 def learner_edition(
     notebook: dict,  # a notebook, as json.loads gives it
 ) -> dict:  # another notebook; the one that came in stays as it was
-    "Outputs cleared, directives and hidden cells gone; a cell that is folded in the lesson starts folded here too."
+    """Outputs cleared, directives and hidden cells gone; a cell that is folded in the lesson starts
+    folded here too."""
     notebook = copy.deepcopy(notebook)
     cells = []
     for cell in notebook["cells"]:

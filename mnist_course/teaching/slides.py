@@ -138,7 +138,8 @@ def _output_lines(output: dict) -> float:
 def _pieces_of(
     cell: dict,
 ) -> list[Piece]:
-    "A cell in pieces: prose by its blocks, code with its result, or one after the other if both would be too much."
+    """A cell in pieces: prose by its blocks, code with its result, or one after the other if both
+    would be too much."""
     if cell["cell_type"] == "markdown":
         return [
             Piece(block, lines=_prose_lines(block))
@@ -238,8 +239,8 @@ def write_slides(
     names: list[str] | None = None,  # of lessons; None or empty: all
     out: str | Path = "slides",  # a folder; made if it isn't there
 ) -> Iterator[str]:  # what was written, a sentence a lesson
-    """Write one HTML file a lesson, and say so.
-    Raises ValueError for a name that is no lesson, and where the lessons have no outputs to show."""
+    """Write one HTML file a lesson, and say so. Raises ValueError for a name that is no lesson, and
+    where the lessons have no outputs to show."""
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"{out} is a file; give the name of a folder")
@@ -247,7 +248,8 @@ def write_slides(
         notebook = read_notebook(path)
         if not any(cell.get("outputs") for cell in notebook["cells"]):
             raise ValueError(
-                "slides show results, and an installed course holds its lessons without: use a clone of the repository"
+                "slides show results, and an installed course holds its lessons without: "
+                "use a clone of the repository"
             )
         out.mkdir(parents=True, exist_ok=True)
         target = out / f"{path.stem}.html"

@@ -81,7 +81,8 @@ def outline(
     difficulty: int,  # exercises up to this one
     room: int,  # minutes that there are, without the breaks
 ) -> str:
-    "A plan for one sitting, as a table. Raises ValueError when it is too long, or a lesson comes before one that it needs."
+    """A plan for one sitting, as a table. Raises ValueError when it is too long, or a lesson comes
+    before one that it needs."""
     before = {chosen[i].number: {u.number for u in chosen[:i]} for i in range(len(chosen))}
     for unit in chosen:
         if missing := set(unit.needs) - before[unit.number]:
@@ -103,7 +104,8 @@ def cut_evenly(
     sizes: Sequence[int],  # minutes of each lesson
     parts: int,  # days
 ) -> list[range]:  # for each part, the places of its lessons
-    "Cut a sequence into parts, in order, so that the largest part is as small as possible. Raises ValueError where there are too few lessons."
+    """Cut a sequence into parts, in order, so that the largest part is as small as possible. Raises
+    ValueError where there are too few lessons."""
     if not 1 <= parts <= len(sizes):
         raise ValueError(
             f"{len(sizes)} lessons cannot be spread over {parts} days: a day needs at least one"

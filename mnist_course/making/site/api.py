@@ -23,7 +23,8 @@ from ...teaching.notebooks import lesson_number, read_notebook, title_of
 
 # %% ../../../nbs/workshop/site_api.ipynb #873e5e56
 def _literal(text: str) -> str:
-    "Text of a docstring as Markdown: what is in backticks stays code, everything else means itself."
+    """Text of a docstring as Markdown: what is in backticks stays code, everything else means
+    itself."""
     parts = re.split(r"(`[^`]+`)", text)
     return "".join(
         part if i % 2 else re.sub(r"([\\*_\[\]<>$#|{}~^])", r"\\\1", part)
@@ -32,7 +33,8 @@ def _literal(text: str) -> str:
 
 
 def _signature(thing: Any) -> str:
-    "How to call a function; of a class its fields, or how it is made. As the source says it, comments included."
+    """How to call a function; of a class its fields, or how it is made. As the source says it,
+    comments included."""
     lines = textwrap.dedent(inspect.getsource(thing)).splitlines()
     node = ast.parse("\n".join(lines)).body[0]
     assert isinstance(node, ast.FunctionDef | ast.ClassDef)
@@ -147,8 +149,14 @@ def api_index() -> str:
         rooms.setdefault(room_of(name), []).append(entry)
     front = front_matter(
         title="The library",
-        description="Every lesson exports one module, and there are some beside them; here is what each holds.",
+        description=(
+            "Every lesson exports one module, and there are some beside them; here is what "
+            "each holds."
+        ),
     )
-    words = "A lesson's module imports only from earlier lessons, and from the engines that make their pieces fit for daily work."
+    words = (
+        "A lesson's module imports only from earlier lessons, and from the engines that make "
+        "their pieces fit for daily work."
+    )
     lists = [part for room, entries in rooms.items() for part in (f"## {room}", *entries)]
     return "\n\n".join([front, words, *lists]) + "\n"

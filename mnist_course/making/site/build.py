@@ -61,7 +61,8 @@ def _renderer() -> str:
 
 
 def _process() -> Path:  # _proc
-    "nbdev's steps up to the renderer, from the beginning: what an earlier version left behind is not part of the site."
+    """nbdev's steps up to the renderer, from the beginning: what an earlier version left behind is
+    not part of the site."""
     from nbdev.quarto import refresh_quarto_yml
     from nbdev.serve import proc_nbs
 
@@ -72,7 +73,8 @@ def _process() -> Path:  # _proc
 
 
 def _render(how: str, cache: Path) -> None:
-    "Let the renderer make HTML out of _proc. Raises ValueError if it fails; what it says is printed."
+    """Let the renderer make HTML out of _proc. Raises ValueError if it fails; what it says is
+    printed."""
     commands = {
         "quarto": ["quarto", "render", "--no-cache"],
         "smalldocs": [sys.executable, "-m", "smalldocs.cli", "render", "--quiet"],
@@ -116,13 +118,15 @@ def build_site() -> Path:  # _docs
     megabytes = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 2**20
     seconds = time.perf_counter() - start
     print(
-        f"{pages} pages, {megabytes:.0f} MB, in {seconds:.0f} s: _docs/index.html; make docs-preview serves them"
+        f"{pages} pages, {megabytes:.0f} MB, in {seconds:.0f} s: _docs/index.html; make "
+        "docs-preview serves them"
     )
     return out
 
 # %% ../../../nbs/workshop/site_build.ipynb #41fb1242
 def before_rendering() -> None:
-    "The pre-render hook: nbdev has made its pages, and this writes the rest, unless that was done or one page is rendered."
+    """The pre-render hook: nbdev has made its pages, and this writes the rest, unless that was done
+    or one page is rendered."""
     written = os.environ.get("MNIST_COURSE_PAGES") == "written"
     if not written and os.environ.get("QUARTO_PROJECT_RENDER_ALL") == "1":
         write_pages(Path(os.environ.get("QUARTO_PROJECT_DIR", ".")))

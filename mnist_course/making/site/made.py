@@ -128,20 +128,26 @@ def _course_map() -> str:
         for other in found:
             bend = left - 12 - 22 * (abs(y[number] - y[other]) / row) ** 0.75
             parts.append(
-                f'<path class="need" d="M{left} {y[other] + 7} C{bend:.0f} {y[other] + 7} {bend:.0f} {y[number] - 7} {left - 5} {y[number] - 7}"/>'
+                f'<path class="need" d="M{left} {y[other] + 7} C{bend:.0f} {y[other] + 7} '
+                f'{bend:.0f} {y[number] - 7} {left - 5} {y[number] - 7}"/>'
             )
             parts.append(f'<path class="tip" d="M{left} {y[number] - 7} l-7 -3.5 v7 z"/>')
     for path in lessons():
         number = lesson_number(path)
         title = html.escape(title_of(read_notebook(path)))
         parts.append(
-            f'<rect class="lesson" x="{left}" y="{y[number] - 15}" width="{width - left - 2}" height="30" rx="5"/>'
+            f'<rect class="lesson" x="{left}" y="{y[number] - 15}" '
+            f'width="{width - left - 2}" height="30" rx="5"/>'
         )
         parts.append(
-            f'<text x="{left + 12}" y="{y[number] + 5}"><tspan class="number">{number}</tspan> {title}</text>'
+            f'<text x="{left + 12}" y="{y[number] + 5}"><tspan '
+            f'class="number">{number}</tspan> {title}</text>'
         )
     label = html.escape(f"Map of the course, from the first lesson to the last. {said}", quote=True)
-    return f'<svg class="course-map" role="img" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" aria-label="{label}">{"".join(parts)}</svg>'
+    return (
+        f'<svg class="course-map" role="img" viewBox="0 0 {width} {height}" '
+        f'xmlns="http://www.w3.org/2000/svg" aria-label="{label}">{"".join(parts)}</svg>'
+    )
 
 
 def map_page() -> str:
@@ -160,7 +166,10 @@ def map_page() -> str:
             title="Map of the course",
             description="Which lesson needs which, as their code says.",
         ),
-        "An arrow leads from a lesson to one that builds on its code. Read from top to bottom, nothing is ever used before it was made.",
+        (
+            "An arrow leads from a lesson to one that builds on its code. Read from top to "
+            "bottom, nothing is ever used before it was made."
+        ),
         f"```{{=html}}\n{_course_map()}\n```",
         "## What is used of what",
         markdown_table(["lesson", "uses, of earlier lessons"], rows),

@@ -157,7 +157,8 @@ def _changed(cell: dict, **changes: Any) -> dict:
 
 
 def _one_picture_each(cell: dict) -> list[dict]:
-    "A cell with several images, as several cells: an option for the alt text holds for the whole cell."
+    """A cell with several images, as several cells: an option for the alt text holds for the whole
+    cell."""
     groups: list[list] = [[]]
     for output in cell.get("outputs", []):
         if "image/png" in output.get("data", {}) and any(
@@ -186,7 +187,8 @@ def _checked_below(cells: list, i: int) -> str:  # "" if there is none
 
 
 class CoursePage:
-    "A processor for nbdev: it makes a page out of a notebook of the course. settings.ini names it, in `procs`."
+    """A processor for nbdev: it makes a page out of a notebook of the course. settings.ini names
+    it, in `procs`."""
 
     def __init__(self, nb: Any) -> None:  # nbdev's notebook: cells, metadata, path_
         path = Path(nb.path_)
@@ -217,7 +219,8 @@ class CoursePage:
         self.nb.cells = made
 
     def prose(self, i: int, cell: Any) -> list:
-        "A Markdown cell with its links; the first one gives the front matter, an exercise gets an id."
+        """A Markdown cell with its links; the first one gives the front matter, an exercise gets an
+        id."""
         text = cell.source
         if i == 0 and (found := re.match(r"# (.+)\n+(?:> (.+)\n?)?", text)):
             title = f"{self.number} · {found[1]}" if self.lesson else found[1]
@@ -232,7 +235,8 @@ class CoursePage:
         return [_changed(cell, source=linked(text, self.up, self.seen, terms=self.lesson))]
 
     def code(self, cell: Any) -> list:
-        "A code cell with its alt text; setting up and hidden tests are left out, and what the notebook folds is folded, and imports."
+        """A code cell with its alt text; setting up and hidden tests are left out, and what the
+        notebook folds is folded, and imports."""
         if {"hide", "default_exp"} & set(cell.directives_):
             return []
         parts = _one_picture_each(cell)
@@ -248,7 +252,10 @@ class CoursePage:
         if "eval:" in cell.directives_:
             words = "The cell above shows a widget in JupyterLab, where it has a kernel. "
             if re.search(r"DrawingPad|ActivationViewer", cell.source):
-                words += f"[The same pad and viewer]({self.up}try/index.html) work in your browser alone."
+                words += (
+                    f"[The same pad and viewer]({self.up}try/index.html) work in your browser "
+                    "alone."
+                )
             note = _changed(
                 {},
                 cell_type="markdown",

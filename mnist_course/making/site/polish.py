@@ -110,7 +110,8 @@ def _rewrite(path: Path, text: str) -> None:
 def finish(
     out: Path,  # the rendered site
 ) -> None:
-    "Make the rendered site ready to be published. Raises ValueError when a page loads something from another host."
+    """Make the rendered site ready to be published. Raises ValueError when a page loads something
+    from another host."""
     if (out / "README.md").exists():  # nbdev_readme was called: its README is ours
         readme = make_readme(read_notebook(root() / "nbs" / "index.ipynb"))[0]
         (out / "README.md").write_text(readme, "utf-8")

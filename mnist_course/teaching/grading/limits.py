@@ -41,7 +41,8 @@ _STARTS = {
 
 
 def no_process_storm() -> None:
-    "From now on, this process may start only a few others: beyond that, PermissionError. An accident is caught here; whatever gets around it, `supervise` stops."
+    """From now on, this process may start only a few others: beyond that, PermissionError. An
+    accident is caught here; whatever gets around it, `supervise` stops."""
     left = dict(_STARTS)
 
     def hook(event: str, args: tuple) -> None:
@@ -56,7 +57,8 @@ def no_process_storm() -> None:
 
 
 def limit_memory(bytes_more: int) -> None:
-    "Let this process grow by so much from here, where the system can say so; beyond it comes a MemoryError."
+    """Let this process grow by so much from here, where the system can say so; beyond it comes a
+    MemoryError."""
     try:
         import resource
 
@@ -68,7 +70,8 @@ def limit_memory(bytes_more: int) -> None:
 
 # %% ../../../nbs/workshop/grading_limits.ipynb #ed7fc667
 def clean_environment(home: Path, token: str) -> dict[str, str]:
-    "The variables of a fresh process: what Python needs, the sample data, one thread, and none of ours."
+    """The variables of a fresh process: what Python needs, the sample data, one thread, and none of
+    ours."""
     kept = {
         name: os.environ[name]
         for name in ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
@@ -115,7 +118,8 @@ def kill_all(process: subprocess.Popen, token: str) -> None:
 
 # %% ../../../nbs/workshop/grading_limits.ipynb #d565257f
 def _using(process: subprocess.Popen) -> tuple[int, int]:  # (bytes, processes)
-    "Memory and number of a process and its children. Pages that a fork shares with its parent are counted once, where the system tells."
+    """Memory and number of a process and its children. Pages that a fork shares with its parent are
+    counted once, where the system tells."""
     import psutil
 
     try:
@@ -135,7 +139,8 @@ def _using(process: subprocess.Popen) -> tuple[int, int]:  # (bytes, processes)
 
 
 def read_lines(path: Path) -> list[dict]:
-    "What the process has told so far; a line that it is just writing, or wrote wrongly, is left out."
+    """What the process has told so far; a line that it is just writing, or wrote wrongly, is left
+    out."""
     found = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:

@@ -18,7 +18,8 @@ from .run import Grade
 
 # %% ../../../nbs/workshop/grading_report.ipynb #45aa1967
 def _cell_text(result: dict | None) -> str:
-    "A result in a table: passed, failed (with the misconception), open or missing; empty if the lesson was not handed in."
+    """A result in a table: passed, failed (with the misconception), open or missing; empty if the
+    lesson was not handed in."""
     if result is None:
         return ""
     known = f": {result['misconception']}" if result["misconception"] else ""
@@ -103,7 +104,8 @@ def _misconception_table(grades: list[Grade], items: list[Exercise]) -> str:
 
 
 def _grades_report(grades: list[Grade]) -> str:
-    "The class at a glance, what it has understood, the misconceptions it met, and what went wrong, as Markdown."
+    """The class at a glance, what it has understood, the misconceptions it met, and what went
+    wrong, as Markdown."""
     seen = {id for grade in grades for id in grade.results}
     items = [item for item in exercises() if item.id in seen]
     remarks = [
@@ -113,7 +115,10 @@ def _grades_report(grades: list[Grade]) -> str:
     ]
     parts = [
         "# Grades",
-        "One mark an exercise, in the order of the lesson: `+` passed, `x` failed, `.` open, `-` its cell is gone.",
+        (
+            "One mark an exercise, in the order of the lesson: `+` passed, `x` failed, `.` "
+            "open, `-` its cell is gone."
+        ),
         _class_table(grades, items),
         "## Exercises",
         _exercise_table(grades, items),

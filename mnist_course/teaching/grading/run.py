@@ -152,7 +152,8 @@ def _run_cells(
 
 
 def work(task: Path) -> None:
-    "What the fresh process does: read its task, run the notebook, write what it finds beside the task."
+    """What the fresh process does: read its task, run the notebook, write what it finds beside the
+    task."""
     order = json.loads(task.read_text(encoding="utf-8"))
     by_id = {item.id: item for item in exercises()}
     answers: dict[int, list[Exercise]] = {}
@@ -182,7 +183,8 @@ _STOPPED = threading.Event()
 
 
 def _copy_small(folder: Path | None, here: Path) -> None:
-    "Copy the learner's files, but no hidden ones and none over 20 MB; without a folder, `here` is empty."
+    """Copy the learner's files, but no hidden ones and none over 20 MB; without a folder, `here` is
+    empty."""
 
     def left_out(place: str, names: list[str]) -> list[str]:
         paths = [Path(place) / name for name in names]
@@ -254,7 +256,8 @@ _RANK = {"missing": 0, "not attempted": 1, "failed": 2, "passed": 3}
 
 
 def _better(old: dict, new: dict) -> dict:
-    "Of two results the one that counts: an attempt before none, and of two attempts in a notebook the later one."
+    """Of two results the one that counts: an attempt before none, and of two attempts in a notebook
+    the later one."""
     return new if min(_RANK[new["status"]], 2) >= min(_RANK[old["status"]], 2) else old
 
 
@@ -281,7 +284,8 @@ def _edited_checks(cells: list[str], answers: dict[str, list[int]]) -> list[str]
 
 # %% ../../../nbs/workshop/grading_run.ipynb #69332b9c
 def _collect(told: list[dict], results: dict[str, dict]) -> None:
-    "Put what a process told about the exercises into `results`; what it can't have meant is left out."
+    """Put what a process told about the exercises into `results`; what it can't have meant is left
+    out."""
     for entry in told:
         if entry.get("id") in results and entry.get("status") in _RANK:
             new = {name: entry.get(name) for name in ("status", "misconception")}
@@ -294,7 +298,8 @@ def _grade_notebook(
     limits: Limits,
     folder: Path | None = None,  # the learner's own, whose files the notebook may read
 ) -> tuple[dict[str, dict], list[str]]:  # results, remarks
-    "Run a notebook, if need be again without the cell that took it down, and collect what became known."
+    """Run a notebook, if need be again without the cell that took it down, and collect what became
+    known."""
     try:
         cells = code_cells(read_notebook(path))
     except (ValueError, OSError) as error:
@@ -307,7 +312,8 @@ def _grade_notebook(
     remarks = []
     if edited := _edited_checks(cells, answers):
         remarks.append(
-            f"the check line was changed or deleted: {', '.join(edited)} (graded by the package's own checks all the same)"
+            f"the check line was changed or deleted: {', '.join(edited)} (graded by the "
+            "package's own checks all the same)"
         )
     if missing := [id for id, numbers in answers.items() if not numbers]:
         remarks.append(f"no cell answers {', '.join(missing)}")
@@ -347,8 +353,8 @@ def _files_of(folder: Path) -> list[Path]:
 
 
 def _submissions(folder: Path) -> dict[str, list[Path]]:
-    """The files of each learner, by name: those in a folder of theirs, or one file beside the folders.
-    Raises NotADirectoryError or ValueError if there is nothing to grade."""
+    """The files of each learner, by name: those in a folder of theirs, or one file beside the
+    folders. Raises NotADirectoryError or ValueError if there is nothing to grade."""
     wanted = "it should hold a folder, or a notebook, for each learner"
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder; {wanted}")
