@@ -137,10 +137,10 @@ def _check_net(model: nn.Module) -> Net:
         )
     return model
 
-
+# %% ../nbs/13_faster.ipynb #e418a3cc
 @register_recipe("fast", batch_size=128, initialize=_fast_start)
 def fast_recipe(
-    model: nn.Module,  # a Net; its weights stay as they are: `fast_start` draws those to begin with
+    model: nn.Module,  # a Net; its weights stay as they are: `initial_weights` draws those to begin with
     steps: int,  # batches an epoch, meant for batches of 128
     epochs: int = 1,
 ) -> FastRecipe:

@@ -119,6 +119,39 @@ def test_one_arrow_that_is_turned_round_is_found():
     assert "mnist_course.base <-> mnist_course.training" in circles(graph)
 
 
+def notebook_imports(path: Path) -> set[str]:
+    "The modules of the course that a notebook's cells import."
+    found = set()
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            lines = "".join(cell["source"]).splitlines()
+            code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+            for node in ast.walk(ast.parse(code)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PREFIX):
+                    module = node.module.removeprefix(PREFIX)
+                    inside = [f"{module}.{name.name}" for name in node.names]
+                    found |= set(inside) if module == "engine" else {module}
+                if isinstance(node, ast.Import):
+                    found |= {name.name for name in node.names if name.name.startswith(PREFIX)}
+    return {name.removeprefix(PREFIX) for name in found}
+
+
+PREFIX = "mnist_course."
+
+
+@pytest.mark.parametrize("lesson", LESSONS[1:])  # the first one shows what all the others make
+def test_a_lesson_uses_what_came_before_and_checks_and_widgets(lesson):
+    used = notebook_imports(notebook_of(PACKAGE / f"{lesson}.py"))
+    later = {name for name in used if rank(name) > rank(lesson)}
+    assert not {name for name in later if name.split(".")[0] not in ("checks", "widgets")}
+
+
+def notebook_of(module: Path) -> Path:
+    "The notebook that a module is exported from."
+    named = re.search(r"File to edit: (\S+\.ipynb)", module.read_text("utf-8"))[1]
+    return (module.parent / named).resolve()
+
+
 # ---- no import by a name in a string
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "_modidx.py")
@@ -288,9 +321,8 @@ def test_one_name_means_one_thing():
 def test_a_lesson_is_small_and_folds_nothing_that_it_exports(lesson):
     "A module of about 120 lines, and each of them before the reader's eyes."
     source = (PACKAGE / f"{lesson}.py").read_text("utf-8")
-    notebook = ROOT / "nbs" / re.search(r"File to edit: \.\./nbs/(.+\.ipynb)", source)[1]
     folded = []
-    for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
+    for cell in json.loads(notebook_of(PACKAGE / f"{lesson}.py").read_text("utf-8"))["cells"]:
         code = "".join(cell["source"])
         if cell["cell_type"] == "code" and re.search(r"^#\| *export", code, re.M):
             only_imports = all(
