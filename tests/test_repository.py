@@ -157,7 +157,7 @@ def test_predictions_are_asked_for_answered_and_looked_back_on(path):
     code, lesson = cells(path, "code"), path.name[:2]
     place: dict[str, dict[str, int]] = {"guess": {}, "reveal": {}}
     for i, source in enumerate(code):
-        for what, id in re.findall(r'^ *(guess|reveal)\("([\w.]+)"', source, re.M):
+        for what, id in re.findall(r'\b(guess|reveal)\(\s*"([\w.]+)"', source, re.M):
             assert id.startswith(f"{lesson}.") and id not in place[what], id
             place[what][id] = i
     assert len(place["guess"]) >= 3 and place["guess"].keys() == place["reveal"].keys()
