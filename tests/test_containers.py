@@ -24,7 +24,7 @@ def test_binder():
         if not line.startswith("#")
     ]
     assert (
-        "-e ." in lines
+        "-e .[course]" in lines
         and (folder / next(line for line in lines if line.startswith("-c")).split()[1]).is_file()
     )
     commands = [

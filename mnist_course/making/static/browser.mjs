@@ -1,4 +1,5 @@
-// Runs the network of the page "Draw a digit" in Node.js: reads net.f16 and pages beside it, prints JSON.
+// Runs the network of the page "Draw a digit" in Node.js: reads net.f16 and pages beside it, and
+// prints JSON.
 import {readFileSync} from "node:fs"
 import {Network} from "./cnn.mjs"
 
