@@ -29,6 +29,19 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("course")
 
 
+# Files of which most tests take more than a second or two: `make quick` leaves them out, and so it
+# does with every test that uses a browser, the built site or JupyterLab.
+SLOW_FILES: set[str] = set()
+SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site", "copy"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    "Mark the slow tests."
+    for item in items:
+        if item.path.stem in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def sample() -> tuple[DigitDataset, DigitDataset]:
     "The sample: 10,000 training and 2,000 test digits."
