@@ -1,9 +1,11 @@
 "Eval mode and back, for everybody who only looks."
 
 import pytest
+import torch
 from torch import nn
 
-from mnist_course.engine.arithmetic import evaluating
+from mnist_course.arithmetic import Field
+from mnist_course.engine.arithmetic import Row, evaluating, list_calls, make_rows
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -20,3 +22,20 @@ def test_every_layer_is_back_in_its_own_mode(fails):
     except KeyboardInterrupt:
         pass
     assert [module.training for module in model.modules()] == before
+
+
+def test_a_function_that_changes_nothing_gets_no_row():
+    class Doubled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+
+        def forward(self, x):
+            return torch.relu(self.conv(x) * 2)  # two functions that look at one number each
+
+    x = torch.zeros(1, 1, 5, 5)
+    calls = list_calls(Doubled(), x, Field())
+    assert [call.name for call in calls] == ["conv", "conv.mul", "conv.relu"]
+    assert make_rows(calls, x.shape[1:], Field()) == [
+        Row("conv", "Conv2d", (2, 3, 3), 20, 162, 3, 1)
+    ]
