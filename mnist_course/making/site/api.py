@@ -38,7 +38,7 @@ def _signature(thing: Any) -> str:
     lines = textwrap.dedent(inspect.getsource(thing)).splitlines()
     node = ast.parse("\n".join(lines)).body[0]
     assert isinstance(node, ast.FunctionDef | ast.ClassDef)
-    shown = lines[node.lineno - 1 : node.body[0].lineno - 1]
+    shown = lines[node.lineno - 1 : max(node.lineno, node.body[0].lineno - 1)]
     if isinstance(node, ast.ClassDef):
         for part in node.body:
             end = part.end_lineno
@@ -92,8 +92,9 @@ def _methods(module: ModuleType, owner: type) -> Iterator[tuple[str, Any]]:
 
 def _home(thing: Any) -> str:
     "The module in which a function or a class was written; empty for other values."
-    if inspect.isfunction(thing) or isinstance(thing, type):
-        return getattr(inspect.unwrap(thing), "__module__", "").removeprefix("mnist_course.")
+    plain = inspect.unwrap(thing) if callable(thing) else thing
+    if inspect.isfunction(plain) or isinstance(plain, type):
+        return plain.__module__.removeprefix("mnist_course.")
     return ""
 
 
