@@ -347,7 +347,8 @@ def test_ci_runs_make_test_in_a_clone_of_the_readme_and_cleans_up(tmp_path, stat
     programs, places = tmp_path / "programs", tmp_path / "places"
     for folder in (programs, places):
         folder.mkdir()
-    (programs / "chromium").write_text("#!/bin/sh\n")
+    for program in ("chromium", "npm"):
+        (programs / program).write_text("#!/bin/sh\n")
     (programs / "make").write_text(
         f'#!/bin/sh\necho "$PWD" "$@"\nls -A .. >&2\ngit ls-files\nexit {status}\n'
     )

@@ -153,6 +153,12 @@ from mnist_course.training import fit
 
 digits = load_mnist(source="sample")[1]
 model = load_pretrained()
+try:
+    import mnist_course.widgets.pad
+except ImportError as error:
+    assert str(error).endswith('pip install "mnist_course[course]"'), error
+from mnist_course.cli import main
+assert main(["start"]) == 1
 print(ledger(model)[-1].name, predict(model, digits.images[0]).label, callable(fit))
 """
     told = subprocess.run(
