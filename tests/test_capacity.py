@@ -34,6 +34,7 @@ def test_a_process_is_seen_with_its_children_and_a_dead_one_is_nothing():
     assert _taken_by(process.pid).own == 0
 
 
+@pytest.mark.slow
 def test_measure_sees_what_a_lesson_takes(monkeypatch, tmp_path):
     seen = tmp_path / "seen"
     hold = f"""

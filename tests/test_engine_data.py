@@ -430,6 +430,7 @@ def test_a_name_that_cannot_be_looked_up_in_time(server, tmp_path, monkeypatch):
     over.set()
 
 
+@pytest.mark.slow
 def test_a_lookup_that_hangs_does_not_keep_python_from_ending(tmp_path):
     code = """
 import pathlib, socket, sys, threading
@@ -529,6 +530,7 @@ data.download(root, timeout=patience)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods(),
     reason="needs a fast start of processes",

@@ -128,6 +128,7 @@ def test_no_requirement_is_declared_twice():
     assert declared("dev_requirements") & COURSE == set()
 
 
+@pytest.mark.slow
 def test_the_bare_library_works_without_the_extras(tmp_path):
     modules = [
         path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
