@@ -31,8 +31,16 @@ hypothesis.settings.load_profile("course")
 
 # Files of which most tests take more than a second or two: `make quick` leaves them out, and so it
 # does with every test that uses a browser, the built site or JupyterLab.
-SLOW_FILES: set[str] = set()
-SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site", "copy"}
+SLOW_FILES = {
+    "test_benchmark",
+    "test_diagnose",
+    "test_distributed",
+    "test_grading",
+    "test_recorded",
+    "test_site",
+    "test_typing",
+}
+SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -135,6 +135,7 @@ def test_counts_refuse_what_torch_refuses():
 # --- the ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["alexnet", "vgg11", "squeezenet1_0", "resnet18"])
 def test_ledger_of_torchvisions_networks_is_torchs_own_account(name):
     model, shapes = torchvision.models.get_model(name, weights=None).eval(), {}

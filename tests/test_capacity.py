@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -33,8 +34,16 @@ def test_a_process_is_seen_with_its_children_and_a_dead_one_is_nothing():
     assert _taken_by(process.pid).own == 0
 
 
+@pytest.mark.slow
 def test_measure_sees_what_a_lesson_takes(monkeypatch, tmp_path):
-    cells = ["x = bytearray(200_000_000)", "del x", "1 / 0", "sum(i for i in range(10_000_000))"]
+    seen = tmp_path / "seen"
+    hold = f"""
+import os, pathlib, time
+x = bytearray(200_000_000)
+while not pathlib.Path({str(seen)!r}, str(os.getpid())).exists():
+    time.sleep(0.01)"""
+    work = "sum(i for i in range(10_000_000))"
+    cells = [hold, "del x", "1 / 0", work]
     notebook = json.dumps({"cells": [{"cell_type": "code", "source": cell} for cell in cells]})
     (tmp_path / "00_small.ipynb").write_text(notebook)
 
@@ -42,9 +51,17 @@ def test_measure_sees_what_a_lesson_takes(monkeypatch, tmp_path):
         folder.mkdir(parents=True)
         (folder / "00_small.ipynb").write_text(notebook)
 
+    def look(pid):
+        taken = _taken_by(pid)
+        if taken.own > 200:  # and only now may this learner's first cell come to its end
+            (seen / str(pid)).touch()
+        return taken
+
+    seen.mkdir()
     monkeypatch.setattr(capacity, "write_course", write)
+    monkeypatch.setattr(capacity, "_taken_by", look)
     use = _measure_lesson(tmp_path / "00_small.ipynb", learners=2, every=0.02)
-    assert code_cells(tmp_path / "00_small.ipynb") == cells
+    assert code_cells(json.loads(notebook)) == cells
     assert (
         use.errors == 2
         and len(use.peak)
@@ -55,7 +72,12 @@ def test_measure_sees_what_a_lesson_takes(monkeypatch, tmp_path):
         == 2
     )
     assert all(peak > rest for peak, rest in zip(use.peak, use.rest, strict=True))
-    assert all(0.1 < longest <= cpu for longest, cpu in zip(use.longest, use.cpu, strict=True))
+    start = time.process_time()
+    exec(work)
+    taken = time.process_time() - start  # the same sum, here
+    assert all(
+        taken / 10 < longest <= cpu for longest, cpu in zip(use.longest, use.cpu, strict=True)
+    )
     assert max(use.peak) < use.together <= sum(use.peak) + use.shared + 1
 
 

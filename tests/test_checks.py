@@ -1,18 +1,24 @@
 """The checks are checked: every solution passes, every stub is open, every known mistake is found by its name, and no garbage hurts."""
 
 import ast
+import builtins
 import contextlib
 import re
+import statistics
 import sys
+import threading
 import time
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from helpers import PATIENCE
 from IPython.core.interactiveshell import InteractiveShell
 
+from mnist_course.base import asset
 from mnist_course.checks import COURSE as registry
 from mnist_course.checks import (
     Exercise,
@@ -25,8 +31,10 @@ from mnist_course.checks import (
     mistake,
     progress,
     run_check,
+    sandbox,
 )
 from mnist_course.checks.compare import difference
+from mnist_course.model import Net
 from mnist_course.progress import SESSION
 from mnist_course.teaching.notebooks import read_notebook
 
@@ -42,6 +50,26 @@ def no_progress(monkeypatch):
     monkeypatch.setenv("MNIST_COURSE_PROGRESS", "off")
     yield
     SESSION.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch):
+    "On a busy machine a right answer takes longer than a learner would wait. These tests wait."
+    for item in ALL:
+        monkeypatch.setattr(item, "time_limit", PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def training_step() -> float:
+    "CPU seconds of a training step with 64 images: a yardstick that is as slow as the machine is."
+    model = Net()
+    images = torch.randn(64, 1, 28, 28)
+    taken = []
+    for _ in range(5):
+        start = time.process_time()
+        model(images).sum().backward()
+        taken.append(time.process_time() - start)
+    return statistics.median(taken)
 
 
 def lesson_path(lesson: str) -> Path:
@@ -82,12 +110,12 @@ def stubs(lesson: str) -> dict[str, str]:
 
 
 @by_exercise
-def test_the_solution_passes_and_every_mistake_is_found_by_its_name(item):
+def test_the_solution_passes_and_every_mistake_is_found_by_its_name(item, training_step):
     report = audit(item.id, range(3))
     assert report.passed, check(item.id, item.solution, seed=0)
     for name, found, _ in report:
         assert found == [name], f"{name} was found as {found}"
-    assert report.seconds < 0.5
+    assert report.seconds < 2 * training_step
 
 
 @by_exercise
@@ -170,13 +198,18 @@ def leaves(*args, **kwargs):
     sys.exit(3)
 
 
+# No threading.Event: whoever is stopped while it is set keeps its lock.
+LOOP = {"runs": False, "stopped": False}
+
+
 def hangs(*args, **kwargs):
-    while True:
-        pass
+    while not LOOP["stopped"]:
+        LOOP["runs"] = True
 
 
 def hangs_and_catches(*args, **kwargs):
-    while True:
+    while not LOOP["stopped"]:
+        LOOP["runs"] = True
         with contextlib.suppress(Exception):
             time.sleep(0.01)
 
@@ -248,6 +281,11 @@ VALUES = {
 FUNCTIONS = {f.__name__: f for f in (raises, leaves, mutates, floods, print)}
 
 
+# The folder of the package, wherever the clone is and whatever it is called.
+OURS = {str(asset()), str(asset().resolve())}
+
+
+@pytest.mark.slow
 @by_exercise
 def test_garbage_is_answered_in_words(item, capsys):
     answers = (
@@ -259,30 +297,76 @@ def test_garbage_is_answered_in_words(item, capsys):
         }
     )
     for name, garbage in answers.items():
-        start = time.perf_counter()
         result = check(item.id, garbage, seed=1)
-        assert time.perf_counter() - start < item.time_limit + 2, name
         assert result.status == "failed" and result.message, f"{name}: {result}"
         text = repr(result) + result._repr_markdown_()
-        assert "Traceback" not in text and "mnist_course/" not in text, name
+        assert "Traceback" not in text and not any(place in text for place in OURS), name
         assert len(text) < 6_000, name
     assert capsys.readouterr().out == ""
 
 
 @by_exercise
 def test_an_answer_that_hangs_is_stopped(item, monkeypatch):
-    monkeypatch.setattr(item, "time_limit", 0.2)
     if item.cases is None and item.judge is None and item.run is None:
         pytest.skip("the answer is a value, and is not called")
+
+    class Thread(threading.Thread):
+        "Its limit is over when the answer is inside its loop, however long that takes here."
+
+        def join(self, timeout):
+            assert timeout == 0.2
+            while not LOOP["runs"]:
+                time.sleep(0.001)
+
+    def stop(thread):
+        LOOP["stopped"] = True
+        super(Thread, thread).join()
+
+    monkeypatch.setattr(item, "time_limit", 0.2)
+    monkeypatch.setattr(sandbox, "threading", SimpleNamespace(Thread=Thread))
+    monkeypatch.setattr(sandbox, "_stop", stop)
     for garbage in (hangs, hangs_and_catches):
-        start = time.perf_counter()
+        LOOP.update(runs=False, stopped=False)
         result = check(item.id, garbage, seed=1)
-        assert time.perf_counter() - start < 1.5
         assert (
-            result.status == "failed"
+            LOOP["stopped"]
+            and result.status == "failed"
             and "still running after 0.2 s" in result.message
             and "line " in result.message
         )
+
+
+@pytest.mark.parametrize("hanging", [hangs, hangs_and_catches])
+def test_a_limit_runs_out_by_itself_and_the_loop_is_ended(hanging, monkeypatch):
+    LOOP.update(runs=False, stopped=False)
+    # One _Stop too many may reach the thread when it is over.
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    before = set(threading.enumerate())
+    assert sandbox.limited(hanging, 0.01).timed_out
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert sandbox.limited(lambda: 3, PATIENCE).value == 3
+
+
+@pytest.mark.parametrize(
+    ("filename", "theirs"),
+    [
+        ("mnist_course/checks/mnist_course/answer.py", True),  # in a clone of that name
+        ("<stdin>", True),
+        (asset("checks", "shapes.py"), False),
+        (asset("..", "mnist_course", "predict.py"), False),
+        (torch.nn.functional.__file__, False),
+        (threading.__file__, False),
+    ],
+)
+def test_whose_line_it_is_does_not_depend_on_the_name_of_the_clone(
+    tmp_path, monkeypatch, filename, theirs
+):
+    monkeypatch.chdir(tmp_path)
+    frames = [SimpleNamespace(filename=str(filename), lineno=3)]
+    assert sandbox._own_line(frames, None) == ("line 3" if theirs else "")
+    # An answer that is written there is the learner's, wherever that is.
+    assert sandbox._own_line(frames, str(filename)).startswith("line 3")
 
 
 # ---- the machinery itself, on exercises made for it
@@ -327,16 +411,34 @@ def test_messages_show_the_smallest_failing_case_and_the_learners_own_line(lay):
 
 def test_an_import_is_never_cut_short(lay, tmp_path, monkeypatch):
     "It takes longer than the limit, and that is not the answer's fault."
-    (tmp_path / "slow_to_load.py").write_text("import time\n\ntime.sleep(0.5)\nHALF = 2\n")
+    loads, over = threading.Event(), threading.Event()
+    (tmp_path / "slow_to_load.py").write_text("WAIT()\nHALF = 2\n")
+    monkeypatch.setattr(builtins, "WAIT", lambda: (loads.set(), over.wait()), raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     lay("99.half", "Half", 1, 1, cases=lambda rng: [(2,)], time_limit=0.1)(lambda n: n // 2)
+    limits = []
+
+    class Thread(threading.Thread):
+        "Its limit is over in the middle of the import; there is another one for the rest."
+
+        def join(self, timeout):
+            if timeout == 0.01:  # from _stop, which comes only after an answer that is not done
+                raise AssertionError("the import was cut short")
+            limits.append(timeout)
+            if limits == [0.1]:
+                loads.wait()
+            else:
+                over.set()
+                super().join()
+
+    monkeypatch.setattr(sandbox, "threading", SimpleNamespace(Thread=Thread))
 
     def half(n):
         import slow_to_load
 
         return n // slow_to_load.HALF
 
-    assert check("99.half", half)
+    assert check("99.half", half) and len(limits) > 1
 
 
 def test_fresh_inputs_each_time_and_the_same_ones_on_demand(lay):

@@ -31,6 +31,7 @@ def quick(small, monkeypatch, tmp_path):
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_train_writes_a_run(capsys, tmp_path):
     assert main(["train", "--epochs", "2", "--out", "run", "--seed", "3"]) == 0
     said = capsys.readouterr().out
@@ -62,6 +63,7 @@ def test_train_writes_a_run(capsys, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_resume_gives_the_same_numbers(capsys, tmp_path):
     assert main(["train", "--epochs", "2", "--out", "whole"]) == 0
     assert main(["train", "--epochs", "1", "--out", "parts"]) == 0
@@ -77,6 +79,7 @@ def test_resume_gives_the_same_numbers(capsys, tmp_path):
     ).read_bytes()
 
 
+@pytest.mark.slow
 def test_resume_with_other_data(capsys, monkeypatch, small):
     assert main(["train", "--epochs", "1", "--out", "run"]) == 0
     monkeypatch.setattr(
@@ -144,6 +147,7 @@ def test_divergence_is_told(capsys, monkeypatch):
     assert "learning rate ten times smaller" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_history(capsys, monkeypatch, tmp_path):
     import mnist_course.training as training
 
@@ -187,6 +191,7 @@ def test_start_writes_the_lessons(capsys, tmp_path):
     assert "every lesson is up to date" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform == "win32", reason="process groups are stopped in another way on Windows"
 )

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import PATIENCE
 from safetensors.torch import load_file
 from torch import nn
 
@@ -88,7 +88,7 @@ def torchrun(*words: str, **environment: str) -> subprocess.CompletedProcess:
         "CUDA_VISIBLE_DEVICES": "",
         **environment,
     }
-    return subprocess.run(command, env=own, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, env=own, capture_output=True, text=True)
 
 
 def same_result(one: Path, other: Path) -> None:
@@ -104,11 +104,10 @@ def same_result(one: Path, other: Path) -> None:
 
 def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result(capsys, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    begin = time.monotonic()
     done = torchrun(
         "program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="1"
     )
-    assert time.monotonic() - begin < 120 and done.returncode == 1
+    assert done.returncode == 1
     assert (
         done.stdout.count("data: few") == 1
         and "device: cpu in 2 processes" in done.stdout
@@ -300,7 +299,7 @@ def member(rank: int, folder: Path, port: int) -> None:
     torch.set_num_threads(1)
     print("printed by", rank, flush=True)
     try:
-        with Team(timeout=120) as team:
+        with Team(timeout=PATIENCE) as team:
             print("inside", rank)
             found = {name: trained(team, *case) for name, case in CASES.items()}
             found["fast"] = fast(team, folder / "fast.pt")
@@ -331,7 +330,7 @@ def two(tmp_path_factory):
         )
         for rank in (0, 1)
     ]
-    printed = [process.communicate(timeout=240)[0].decode() for process in processes]
+    printed = [process.communicate()[0].decode() for process in processes]
     found = [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
     return found, printed, (folder / "0.txt").read_text()
 

@@ -199,6 +199,7 @@ def onnx_file(net, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_onnx_gives_torchs_answers(net, digits, onnx_file):
     other = OnnxNetwork(onnx_file)
     for n in (1, 2, 7):
@@ -210,6 +211,7 @@ def test_onnx_gives_torchs_answers(net, digits, onnx_file):
     assert latency(other, normalize(digits.images[:1]), 3, 1).median > 0
 
 
+@pytest.mark.slow
 def test_onnx_files_of_others(tmp_path, onnx_file):
     (tmp_path / "a.onnx").write_bytes(b"seven")
     with pytest.raises(ValueError, match="is not an ONNX file, or is damaged"):
@@ -233,6 +235,7 @@ def test_what_onnx_needs_is_said(net, tmp_path, monkeypatch, capsys, package):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_export_to_onnx(tmp_path, capsys, onnx_file):
     assert main(["export", str(tmp_path / "digits.onnx")]) == 0
     assert "digits.onnx: onnx, " in capsys.readouterr().out and [

@@ -86,7 +86,10 @@ def test_the_plan_goes_one_way():
 
 
 def test_matmul_rate(monkeypatch):
-    assert 1e8 < matmul_rate(size=256, rounds=3) < 1e15
+    shapes = []
+    monkeypatch.setattr(fast, "timed", lambda job: shapes.append(job().shape) or 0.5)
+    assert matmul_rate(size=256, rounds=3) == 256**3 / 0.5
+    assert shapes == [(256, 256)] * 4  # the first warms up
     with pytest.raises(ValueError, match="precision must be one of"):
         matmul_rate("float8")
 
@@ -114,15 +117,14 @@ def test_where_time_goes_sums_to_one(net, x, small):
     def job():
         F.nll_loss(net(x), small[0].labels[:16]).backward()
 
-    shares = where_time_goes(job)
-    assert sum(shares.values()) == pytest.approx(1) and list(shares.values()) == sorted(
-        shares.values(), reverse=True
-    )
-    assert (
-        shares["convolutions, backward"] > 0.2
-        and shares["convolutions, forward"] > 0.1
-        and shares["max pooling"] > 0
-    )
+    looks = [where_time_goes(job) for _ in range(5)]
+    for shares in looks:
+        assert sum(shares.values()) == pytest.approx(1)
+        assert list(shares.values()) == sorted(shares.values(), reverse=True)
+        assert shares["max pooling"] > 0
+    # a machine that does other things may spoil some looks
+    assert max(shares["convolutions, backward"] for shares in looks) > 0.2
+    assert max(shares["convolutions, forward"] for shares in looks) > 0.1
     assert "convolutions, backward" in plot_parts(shares, "a step").description
 
 

@@ -90,6 +90,7 @@ def test_digits_from_elsewhere_are_read(net, kind):
     )
 
 
+@pytest.mark.slow
 def test_who_is_refused_and_who_passes(net):
     passed = {}
     for picture in foreign_digits(100, seed=9) + non_digits(200, seed=9):

@@ -165,6 +165,7 @@ def test_what_ships_belongs_to_the_weights_that_ship(net):
     assert not reference.belong_to(Net()) and not reference.belong_to(Fixed(*range(10)))
 
 
+@pytest.mark.slow
 def test_the_limit_refuses_one_true_digit_in_a_hundred(net, digits):
     share = (load_reference().ood_score(look(net, normalize(digits.images))) > 1).double().mean()
     assert 0.005 < share < 0.015

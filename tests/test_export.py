@@ -334,6 +334,7 @@ def test_a_scanner_that_fades_rings(net, sample):
     assert faded["ink"].alarm and faded["ink"].now < 0.6 * faded["ink"].usual
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "size"), [("safetensors", 2_374_000), ("float16", 1_187_000), ("int8", 598_000)]
 )
@@ -353,6 +354,7 @@ def test_export_writes_a_file_that_predict_reads(tmp_path, capsys, sample, kind,
     assert f"digit.png: {sample[1].labels[0]}  " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_export_of_ones_own_weights(tmp_path, capsys):
     torch.manual_seed(0)
     mine = Net()

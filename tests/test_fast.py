@@ -181,6 +181,7 @@ def test_a_share_of_the_batches(small, no_bfloat16):
     assert len(seen) == round(FRACTION * 40)
 
 
+@pytest.mark.slow
 def test_resuming_gives_the_same_numbers(small, tmp_path, no_bfloat16, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", torch.get_num_threads)
     whole, history = run(small, epochs=2)

@@ -86,7 +86,6 @@ def wait_for(lab, text: str) -> None:
     lab.page.wait_for_function(
         "(text) => document.querySelector('.mc-live').textContent.startsWith(text)",
         arg=text,
-        timeout=20_000,
     )
 
 

@@ -364,6 +364,7 @@ def test_the_checkpoint_is_a_net_in_eval_mode_on_the_cpu(pretrained):
     assert torch.equal(second.fc2.bias, pretrained.fc2.bias)  # each call gives a network of its own
 
 
+@pytest.mark.slow
 def test_the_checkpoint_reads_at_least_99_3_percent_of_the_samples_test_digits(
     pretrained, test_set
 ):

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -197,18 +196,6 @@ def test_constraints_can_be_met_by_the_oldest_python_that_is_promised():
     assert seen > 0.9 * len(pinned)
 
 
-@pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make")
-@pytest.mark.parametrize("name", ["python3", "python3.14", "python3.12", "python"])
-def test_make_finds_python_under_any_of_its_names(tmp_path, name):
-    (tmp_path / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (tmp_path / name).chmod(0o755)
-    command = [shutil.which("make"), "--dry-run", "--always-make", "learn"]
-    said = subprocess.run(
-        command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
-    )
-    assert f"Making .venv with {name} ..." in said.stdout and not said.stderr
-
-
 def test_import_is_cheap():
     "What the command line needs before it knows what is asked: nothing but Python."
     assert packages_after("import mnist_course, mnist_course.cli") == {"mnist_course"}
@@ -248,6 +235,7 @@ def links_of_the_project_page(text: str) -> None:
             assert not picture, f"{target}: a picture from another host"
 
 
+@pytest.mark.slow
 def test_wheel_holds_lessons_and_assets(copy, tmp_path_factory):
     target = tmp_path_factory.mktemp("wheel")
     build = [

@@ -128,6 +128,7 @@ def test_no_requirement_is_declared_twice():
     assert declared("dev_requirements") & COURSE == set()
 
 
+@pytest.mark.slow
 def test_the_bare_library_works_without_the_extras(tmp_path):
     modules = [
         path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
@@ -153,6 +154,12 @@ from mnist_course.training import fit
 
 digits = load_mnist(source="sample")[1]
 model = load_pretrained()
+try:
+    import mnist_course.widgets.pad
+except ImportError as error:
+    assert str(error).endswith('pip install "mnist_course[course]"'), error
+from mnist_course.cli import main
+assert main(["start"]) == 1
 print(ledger(model)[-1].name, predict(model, digits.images[0]).label, callable(fit))
 """
     told = subprocess.run(

@@ -178,12 +178,14 @@ def inside(built: Path, page: str, parsed: Parsed, target: str) -> tuple[Path, s
 # ---- the build
 
 
+@pytest.mark.slow
 def test_the_build_says_how_it_was_made(built):
     said = (built.parent / "said.txt").read_text()
     assert "smalldocs, which is pure Python" in said and "make docs-preview" in said
     assert "warning" not in said.lower()
 
 
+@pytest.mark.slow
 def test_built_twice_is_the_same(built, tmp_path_factory):
     folder = copy_repository(tmp_path_factory.mktemp("a_second_place"))
     run_in(

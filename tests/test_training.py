@@ -37,6 +37,7 @@ def digits(sample):
 # one epoch
 
 
+@pytest.mark.slow
 def test_net_learns_in_two_epochs(sample):
     some = [
         DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(sample, (2000, 500), strict=True)

@@ -214,7 +214,7 @@ def draw_seven(page, press, move, release) -> None:
 
 def wait_for(page, digit: int) -> None:
     page.wait_for_function(
-        f"document.querySelector('.mc-live').textContent.startsWith('{digit} (')", timeout=5_000
+        f"document.querySelector('.mc-live').textContent.startsWith('{digit} (')"
     )
 
 
@@ -271,21 +271,31 @@ def test_axe_finds_nothing(open_page, violations, scheme, width):
     assert violations(page) == []
 
 
+READING = """() => {
+    const numbers = new Float32Array(4096).fill(0.5)
+    let reading = Infinity
+    let counting = Infinity
+    for (let turn = 0; turn < 20; turn++) {
+        document.querySelectorAll(".mc-tools button")[2].click()
+        reading = Math.min(reading, window.model.get("milliseconds"))
+        const start = performance.now()
+        let sum = 0
+        for (let i = 0; i < 37_263_988; i++) sum += numbers[i & 4095] * numbers[(i >> 2) & 4095]
+        counting = Math.min(counting, performance.now() - start)
+        if (sum < 0) throw new Error("so that nobody leaves the sum out")
+    }
+    return reading / counting
+}"""
+
+
 def test_the_page_is_light_and_quick(site, open_page, chromium):
     page = open_page()
-    weight = page.evaluate(
-        "performance.getEntriesByType('resource').reduce((sum, one) => sum + one.transferSize, 0)"
+    weights = page.evaluate(
+        "performance.getEntriesByType('resource').map((one) => one.transferSize)"
     )
-    assert weight < 1.5e6
-    ready = page.evaluate("performance.getEntriesByType('resource').at(-1).responseEnd")
-    milliseconds = page.evaluate(
-        "async () => { const model = window.model; const found = []; for (let i = 0; i < 30; i++) {"
-        " document.querySelectorAll('.mc-tools button')[2].click(); found.push(model.get('milliseconds')) }"
-        " return found.sort((a, b) => a - b)[15] }"
-    )
-    assert (
-        ready < 2_000 and milliseconds < 100
-    )  # the goals are 300 and 25; a shared machine may be slow for a while
+    assert sum(weights) < 1.5e6 and len(weights) <= 12
+    # as long as a plain loop over as many multiply-adds takes, in the same browser
+    assert page.evaluate(READING) < 3
 
 
 def test_without_its_weights_the_page_says_so(chromium, tmp_path):
@@ -379,6 +389,7 @@ def test_a_bundle_has_no_imports_left():
         )
 
 
+@pytest.mark.slow
 def test_ink_in_the_right_place_turns_the_answer(sample):
     "What lesson 08 asks for: a 9 with an open loop is read as a 4, until the loop is closed; the same ink on its tail changes nothing."
     [mistake] = [

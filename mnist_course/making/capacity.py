@@ -20,7 +20,7 @@ from typing import Any
 
 from ..base import asset, this_machine, write_json
 from ..teaching.folder import write_course
-from ..teaching.notebooks import code_cells, lessons
+from ..teaching.notebooks import code_cells, lessons, read_notebook
 
 # %% ../../nbs/workshop/capacity.ipynb #c1e53662
 @dataclass
@@ -174,7 +174,10 @@ def _measure_lesson(
         try:
             with _watching(people, use, every):
                 done = list(
-                    pool.map(lambda one: one.run(code_cells(one.folder / lesson.name)), people)
+                    pool.map(
+                        lambda one: one.run(code_cells(read_notebook(one.folder / lesson.name))),
+                        people,
+                    )
                 )
             use.seconds = [seconds for seconds, _, _ in done]
             use.longest = [longest for _, longest, _ in done]
