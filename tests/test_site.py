@@ -18,7 +18,7 @@ from helpers import ROOT, copy_repository, run_in
 
 from mnist_course.making.server import site_server
 from mnist_course.making.site.api import _signature
-from mnist_course.making.site.made import exercise_cards
+from mnist_course.making.site.overviews import exercise_cards
 from mnist_course.making.site.pages import _glossary, linked, modules, public_names
 from mnist_course.making.site.polish import _for_everyone, _with_switched_diagrams, finish
 from mnist_course.teaching.notebooks import all_notebooks, lessons, read_notebook

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..repository import root
 from ..server import site_server
 from .api import api_index, api_page
-from .made import exercises_page, map_page, sidebar, social_card
+from .overviews import exercises_page, map_page, sidebar, social_card
 from .pages import modules
 from .polish import finish
 from ...widgets.explorer import write_drawing_page
