@@ -29,7 +29,7 @@ def calls(monkeypatch) -> list:
     return made
 
 
-@pytest.mark.parametrize("words", [["site", "preveiw"], ["sight"], [], ["record", "wheel"]])
+@pytest.mark.parametrize("words", [["site", "previews"], ["sight"], [], ["record", "wheel"]])
 def test_a_typo_starts_nothing(words, calls, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(words)

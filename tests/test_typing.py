@@ -57,7 +57,7 @@ def test_a_wrong_type_is_seen(tmp_path):
         "    return 2 * n\n"
         "double('two')\n"
         "mine.exercise('mine.half', 'Half of it', 1, 2, answer=21, rtoll=1e-3)\n"
-        "mine.check('mine.double', double).stattus\n"
+        "mine.check('mine.double', double).stat\n"
     )
     said = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", program],
