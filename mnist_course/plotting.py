@@ -36,7 +36,7 @@ def reference_runs(
     folder: str | Path | None = None,  # None: the runs that ship with the course
 ) -> list[History]:  # in the order of their seeds
     """The recorded runs of the original script's recipe; `settings` says how each was made. Made by
-    `mnist-course record run`."""
+    `python -m mnist_course.making record run`."""
     runs = [History.load(path) for path in Path(folder or asset("runs")).glob("seed-*.json")]
     return sorted(runs, key=lambda run: run.settings["seed"])
 

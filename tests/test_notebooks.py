@@ -1,6 +1,7 @@
 "The one reader of notebooks: which there are, what is in them, the learner's edition, exercise cards."
 
 import json
+import re
 
 import pytest
 
@@ -102,3 +103,18 @@ def test_cards_are_the_lessons_exercises(path):
             and "<details" not in card.task
         )
         assert bool(card.picture) == (item.kind == "read a plot") == bool(card.alt)
+
+
+def test_every_link_of_a_learners_lesson_leads_somewhere():
+    "In their folder are the lessons and nothing else; all other pages are on the site."
+    names = {path.name for path in lessons()}
+    elsewhere = 0
+    for path in lessons():
+        edition = learner_edition(read_notebook(path))
+        for text in markdown_cells(edition):
+            for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", text)):
+                if target.startswith("http"):
+                    elsewhere += "/engine/" in target
+                else:
+                    assert target.split("#")[0] in ("", *names), f"{path.stem}: {target}"
+    assert elsewhere > 20

@@ -370,7 +370,7 @@ def whole_cosine(step: int, low: float, high: float, top: int, last: int) -> flo
 # %% ../../nbs/answers/13_faster.ipynb #e1a6b340
 exercise(
     "13.step_cost",
-    "What rest saves",
+    "What freezing saves",
     4,
     10,
     "by hand",

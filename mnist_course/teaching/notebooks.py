@@ -11,6 +11,7 @@ import copy
 import json
 import re
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from ..base import asset
@@ -107,12 +108,26 @@ def without_directives(source: str) -> str:
     return "\n".join(line for line in source.splitlines() if not line.startswith("#|")).strip("\n")
 
 # %% ../../nbs/workshop/notebooks.ipynb #bec78e63
+_ELSEWHERE = re.compile(r"\]\(((?:engine|answers|instructors|workshop)/\w+)\.ipynb(#[^)\s]*)?\)")
+
+
+def _site() -> str:
+    "The address of the course's site, as its installation knows it; empty where it isn't installed."
+    try:
+        named = metadata("mnist_course").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    addresses = dict(line.split(", ", 1) for line in named)
+    return addresses.get("Documentation", "").rstrip("/")
+
+
 def learner_edition(
     notebook: dict,  # a notebook, as json.loads gives it
 ) -> dict:  # another notebook; the one that came in stays as it was
     """Outputs cleared, directives and hidden cells gone; a cell that is folded in the lesson starts
-    folded here too."""
+    folded here too. Links to pages that aren't in a learner's folder lead to the course's site."""
     notebook = copy.deepcopy(notebook)
+    site = _site()
     cells = []
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
@@ -125,6 +140,9 @@ def learner_edition(
             cell["metadata"] = (
                 {"jupyter": cell["metadata"]["jupyter"]} if "jupyter" in cell["metadata"] else {}
             )
+        elif site:
+            text = _ELSEWHERE.sub(rf"]({site}/\1.html\2)", "".join(cell["source"]))
+            cell["source"] = text.splitlines(keepends=True)
         cells.append(cell)
     notebook["cells"] = cells
     notebook["metadata"].pop("mnist_course", None)
