@@ -710,13 +710,25 @@ def test_diagrams_follow_the_switch():
     )
 
 
-def test_styles_ask_no_other_host_for_fonts(tmp_path):
+@pytest.mark.parametrize(
+    "place",
+    [
+        'url("https://x.test/f.css?w@0,400;0,700&display=swap")',
+        "url(//x.test/f.css?w@0,400;0,700)",
+        "url(https://x.test/f.css) screen",
+        "'https://x.test/f.css;a'",
+    ],
+)
+def test_styles_ask_no_other_host_for_fonts(tmp_path, place):
     css = tmp_path / "site_libs" / "theme.css"
     css.parent.mkdir()
-    css.write_text('@import url("https://x.test/f.css?a,b");@import "own.css";.a{x:1}')
+    css.write_text(f'/* a */@import {place};@import "own.css";:root{{x:url("data:image/png;y")}}')
     finish(tmp_path)
-    assert css.read_text() == '@import "own.css";.a{x:1}'
-    css.write_text(".a{background:url(//x.test/a.png)}")
+    assert css.read_text() == '/* a */@import "own.css";:root{x:url("data:image/png;y")}'
+
+
+def test_another_host_is_found(tmp_path):
+    (tmp_path / "theme.css").write_text(".a{background:url(//x.test/a.png)}")
     with pytest.raises(ValueError, match=r"theme.css loads from another host: url\(//x.test"):
         finish(tmp_path)
 

@@ -87,6 +87,12 @@ _ELSEWHERE = re.compile(
 )
 
 
+# an address may hold semicolons: ...?family=Lato:ital,wght@0,400;0,700
+_FONTS = re.compile(
+    r"""@import\s+(?:url\()?(?:"(?:https?:)?//[^"]*"|'(?:https?:)?//[^']*'|(?:https?:)?//[^)\s;]+[^)]*)\)?[^;]*;"""
+)
+
+
 def _finished(
     page: str,
     name: str,  # the way to it from the site's root, such as "api/data.html"
@@ -123,8 +129,7 @@ def finish(
     for path in out.glob("sitemap.xml"):
         _rewrite(path, re.sub(r"\s*<lastmod>.*?</lastmod>", "", path.read_text("utf-8")))
     for path in (out / "site_libs").rglob("*.css"):
-        fonts = r"@import\s+(?:url\()?[\"']?(?:https?:)?//[^;]*;"
-        _rewrite(path, re.sub(fonts, "", path.read_text("utf-8")))
+        _rewrite(path, _FONTS.sub("", path.read_text("utf-8")))
     for path in [*sorted(out.rglob("*.html")), *sorted(out.rglob("*.css"))]:
         if found := _ELSEWHERE.search(path.read_text("utf-8")):
             raise ValueError(f"{path.relative_to(out)} loads from another host: {found[0][:200]}")
