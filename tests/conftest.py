@@ -225,10 +225,12 @@ class Lab:
 
     def find(self, text: str) -> int:
         "The number of the cell whose source holds a text."
-        return self.page.evaluate(
+        number = self.page.evaluate(
             "(text) => jupyterapp.shell.currentWidget.content.widgets.findIndex((cell) => cell.model.sharedModel.source.includes(text))",
             text,
         )
+        assert number >= 0, f"no cell holds {text!r}"
+        return number
 
     def run(self, number: int, source: str | None = None) -> str:
         "Put a source into a cell if one is given, run it, and return what it shows, as text."
