@@ -120,6 +120,7 @@ class Team:
         trace: TracebackType | None,
     ) -> None:
         if error is None or self.size == 1:
+            self._wait_for_all()
             self._ways_back.close()
             return
         # torchrun sends SIGTERM as soon as one has failed: first say why
@@ -132,6 +133,17 @@ class Team:
             # all know, and the first says it; torchrun ends all when one has ended, so let it finish
             time.sleep(1)
             raise SystemExit(1 if isinstance(error, DivergedError) else error.code) from error
+
+    def _wait_for_all(self) -> None:
+        """Nobody leaves before the first has written: where one of gloo's threads lets go of its last
+        tensors while Python ends, the process is aborted, and torchrun stops the others."""
+        if self.size == 1:
+            return
+        try:
+            dist.barrier()
+        except RuntimeError:  # another one has failed, and says why itself; the first is done
+            if not self.first:
+                raise SystemExit(1) from None
 
     def device(
         self, name: str | None = None

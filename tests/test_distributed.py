@@ -51,7 +51,10 @@ def start_epoch(run):
     return real(run)
 
 data.load_mnist, Run.start_epoch = lambda *args, **options: few, start_epoch
-sys.exit(main())
+status = main()
+if os.environ["RANK"] == os.environ.get("ABORTS"):
+    os.abort()
+sys.exit(status)
 """
 
 
@@ -146,6 +149,14 @@ def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_
     assert {path.name for path in tmp_path.iterdir()} == {"program.py", "parts", "whole"}
     names = {"settings.json", "checkpoint.pt", "model.safetensors", "history.json", "curves.png"}
     assert {path.name for path in (tmp_path / "parts").iterdir()} == names
+
+
+def test_a_process_that_is_aborted_as_it_leaves_costs_no_result(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    done = torchrun("program.py", "train", "--epochs", "1", "--out", "whole", ABORTS="1")
+    assert done.returncode == 1 and done.stdout.count("written to whole") == 1, done.stderr
+    names = {"settings.json", "checkpoint.pt", "model.safetensors", "history.json", "curves.png"}
+    assert {path.name for path in (tmp_path / "whole").iterdir()} == names
 
 
 def test_when_the_first_process_is_killed_another_one_says_so(tmp_path):
