@@ -25,7 +25,7 @@ def test_a_solution_with_one_small_change_is_refused_with_every_seed(item):
     assert trial.excused == len(excused), "an excuse that is needed no more"
 
 
-@pytest.mark.parametrize("item", exercises(), ids=lambda item: item.id)
+@pytest.mark.parametrize("item", list(exercises()), ids=lambda item: item.id)
 def test_a_solution_in_another_style_is_accepted(item):
     assert not try_styles(item).refused
 
