@@ -77,7 +77,8 @@ def diagnose(
     test: Callable[..., Any] | None = None,  # your test(model, loader) -> (loss, accuracy): too
     loss_fn: Callable[..., Any] = F.nll_loss,  # what the model is trained with
 ) -> Diagnosis:
-    """Look for the usual faults of a training run; a healthy one gives no line marked FIX.
+    """Look whether a training run learned, and for the usual faults. A healthy run gives no line
+    marked FIX; a run without such a line may still have a fault that nobody looked for.
 
     Works on copies: the model, its gradients and mode, the optimizer and all random numbers are
     left as they were. Takes seconds. Raises ValueError for what is no model or loader, an empty

@@ -404,7 +404,10 @@ def _check_outcome(case: Setup) -> Clue:
     guess = f"a blind guess is right {chance:.0%} of the time, with a loss of {blind:.2f}"
     seen = f"{where}: {', '.join(parts)}; {guess}"
     train, test = ends.get("train_acc"), ends.get("test_acc")
-    above = [train is not None and train > _bar(chance), test is not None and test > _bar(test_chance)]
+    above = [
+        train is not None and train > _bar(chance),
+        test is not None and test > _bar(test_chance),
+    ]
     if train is None and test is None:
         # an accuracy is easier to judge, but a loss a tenth below the blind one isn't luck either
         above[0] = 0 <= ends.get("train_loss", ends.get("test_loss", math.inf)) < 0.9 * blind
@@ -427,7 +430,11 @@ def _check_outcome(case: Setup) -> Clue:
         named = _read_by_means((case.x[:half], case.y[:half]), (case.x[half:], case.y[half:]))
         simple = (named == case.y[half:]).double().mean().item()
         # dropout hides some of what a model knows, so it is asked as well
-        now = case.accuracy(copy.deepcopy(case.model).eval(), case.batches[:8]) if case.outputs else 0.0
+        now = (
+            case.accuracy(copy.deepcopy(case.model).eval(), case.batches[:8])
+            if case.outputs
+            else 0.0
+        )
         case.poor = bool(train or test) and max(train or 0.0, test or 0.0, now) < simple
         if case.poor:
             seen += f"; mean images alone get {simple:.0%}"
@@ -475,13 +482,18 @@ def _check_labels(case: Setup) -> list[Clue]:
     counts = torch.bincount(y, minlength=case.classes)
     seen = f"{counts.min()} to {counts.max()} of each among {len(y):,}"
     mark = "hint" if case.learned and counts.max() < len(y) else "FIX"
-    found = [verdict("labels", "odd labels", case.data.share() > max(0.5, 3 / case.classes), seen, mark)]
+    found = [
+        verdict("labels", "odd labels", case.data.share() > max(0.5, 3 / case.classes), seen, mark)
+    ]
     # neighbors are equal this often in a mixed order; halfway from there to always is sorted
     mixed = ((counts / len(y)) ** 2).sum().item()
     same = sum(a == b for a, b in pairwise(y.tolist())) / (len(y) - 1)
     seen = f"{same:.0%} of the digits follow one of their own class; mixed, {mixed:.0%} would"
     mark = "hint" if case.learned else "FIX"
-    return [*found, verdict("order", "sorted digits", same > (1 + mixed) / 2 and mixed < 1, seen, mark)]
+    return [
+        *found,
+        verdict("order", "sorted digits", same > (1 + mixed) / 2 and mixed < 1, seen, mark),
+    ]
 
 # %% ../../nbs/engine/11_bug_museum.ipynb #5c1e7a12
 def _read_by_means(seen: Batch, asked: Batch) -> torch.Tensor:
@@ -528,17 +540,29 @@ def _check_worlds(case: Setup) -> list[Clue]:
     found = [verdict("one world", "two worlds", scale, seen)]
     strange = sorted(set(case.test_data.labels.tolist()) - set(case.data.labels.tolist()))
     if strange:
-        seen = f"test digits of class {', '.join(map(str, strange[:5]))}, and no training digit of it"
+        seen = (
+            f"test digits of class {', '.join(map(str, strange[:5]))}, and no training digit of it"
+        )
         return [*found, Clue("classes", "FIX", seen, "other classes")]
     if min(len(y), len(y2)) < 100 or len(y2.unique()) < 2 or x.ndim < 3:
-        return [*found, Clue("both sides", "-", "needs 100 digits of several classes on both sides")]
+        return [
+            *found,
+            Clue("both sides", "-", "needs 100 digits of several classes on both sides"),
+        ]
     if scale and spread and spread2:  # the next question is about shapes, whatever the scale
         x2 = (x2 - mean2) / spread2 * spread + mean
     half2 = len(y2) // 2
-    own = (_read_by_means((x2[:half2], y2[:half2]), (x2[half2:], y2[half2:])) == y2[half2:]).double().mean().item()
+    own = (
+        (_read_by_means((x2[:half2], y2[:half2]), (x2[half2:], y2[half2:])) == y2[half2:])
+        .double()
+        .mean()
+        .item()
+    )
     read = _read_by_means((x, y), (x2, y2))
     right = (read == y2).double().mean().item()
-    seen = f"mean images of training digits name {right:.0%} of the test digits, their own {own:.0%}"
+    seen = (
+        f"mean images of training digits name {right:.0%} of the test digits, their own {own:.0%}"
+    )
     if right > 0.7 * own:  # small samples and augmentation cost a little; another view costs most
         return [*found, Clue("both sides", "ok", seen), *_check_noise(case, right)]
     for name, view in _VIEWS.items():
@@ -554,7 +578,15 @@ def _check_worlds(case: Setup) -> list[Clue]:
         names = ", ".join(f"{k} is {v}" for k, v in partner.items() if k != v)
         seen += f", and {better:.0%} when classes are renamed ({names})"
         return [*found, Clue("both sides", "FIX", seen, "other classes")]
-    return [*found, Clue("both sides", "FIX" if case.learned is None and _told(case)[0] and not case.fresh() else "hint", seen, "two worlds")]
+    return [
+        *found,
+        Clue(
+            "both sides",
+            "FIX" if case.learned is None and _told(case)[0] and not case.fresh() else "hint",
+            seen,
+            "two worlds",
+        ),
+    ]
 
 
 def _check_noise(case: Setup, right: float) -> list[Clue]:
@@ -568,7 +600,10 @@ def _check_noise(case: Setup, right: float) -> list[Clue]:
     means = torch.stack([x[:half][y[:half] == k].mean(0) for k in kinds])
     far = torch.cdist(x[half:], means)
     rank = (far < far.gather(1, torch.searchsorted(kinds, y[half:])[:, None])).sum(1)
-    wrong, lost = (rank > 0).double().mean().item(), (rank >= len(kinds) // 2).double().mean().item()
+    wrong, lost = (
+        (rank > 0).double().mean().item(),
+        (rank >= len(kinds) // 2).double().mean().item(),
+    )
     # of random labels half are in the far half; of hard images (shifted by 3 pixels) a fifth
     if not (1 - wrong < right - 0.1 and lost > 0.3 * wrong):
         return []
@@ -650,7 +685,7 @@ def _kind_of_output(out: torch.Tensor) -> str:  # (N, C)
 
 
 def _takes(loss_fn: Callable[..., Any], classes: int) -> str:
-    "What a loss takes: \"log-probabilities\", \"logits\" or \"\" for another loss, by trying it out."
+    'What a loss takes: "log-probabilities", "logits" or "" for another loss, by trying it out.'
     scores, y = torch.randn(6, classes), torch.arange(6) % classes
     try:
         value, moved = float(loss_fn(scores, y)), float(loss_fn(scores + 1, y))
@@ -685,7 +720,9 @@ def _check_answers(case: Setup) -> Clue:
     takes = _takes(case.loss_fn, case.classes)
     seen = f"{tuple(out.shape)}, {case.outputs}"
     if case.outputs == "probabilities" and takes:
-        return Clue("answers", "FIX", f"{seen}, and the loss takes {takes}", "softmax before the loss")
+        return Clue(
+            "answers", "FIX", f"{seen}, and the loss takes {takes}", "softmax before the loss"
+        )
     if case.outputs == "logits" and takes == "log-probabilities":
         losses = _numbers(case, "train_loss")
         # nll_loss of logits falls below 0; a run that ended above used another loss than we know
@@ -813,7 +850,9 @@ def _check_clipped(case: Setup) -> Clue:
     cut = ((ties > 1) & (ties < out.shape[1])).double().mean().item()
     seen = f"{cut:.0%} of {len(out)} digits have several answers that are exactly the lowest"
     # logits are real numbers, so a tie is rare; in half precision some are equal by rounding
-    return verdict("last layer", "clipped answers", cut > 0.25 and case.outputs != "probabilities", seen)
+    return verdict(
+        "last layer", "clipped answers", cut > 0.25 and case.outputs != "probabilities", seen
+    )
 
 
 def _leaves(loss: torch.Tensor) -> dict[int, torch.Tensor]:
@@ -959,7 +998,9 @@ def _check_train(case: Setup) -> Clue:
         seen = f"{len(sizes)} steps at a learning rate of 0, and yet the weights are others"
         return Clue("train", "FIX", seen, "weights reset")
     if not sizes or not sizes[0] > 0:
-        seen = f"{len(sizes)} steps for 6 batches, with a gradient of {sizes[0] if sizes else 0:.2g}"
+        seen = (
+            f"{len(sizes)} steps for 6 batches, with a gradient of {sizes[0] if sizes else 0:.2g}"
+        )
         return Clue("train", "FIX", seen, "no step")
     case.loss(twin, *case.batches[0]).backward()
     ours = _gradient(twin)
@@ -985,11 +1026,13 @@ def _check_leftover(case: Setup) -> Clue:
     held = {id(p) for group in groups for p in group["params"]} or set(map(id, case.parameters))
     twins = zip(case.parameters, case.model.parameters(), strict=True)
     # nobody empties what the optimizer doesn't hold
-    left = [p.grad.norm().item() if id(own) in held and p.grad is not None else 0.0 for own, p in twins]
+    left = [
+        p.grad.norm().item() if id(own) in held and p.grad is not None else 0.0 for own, p in twins
+    ]
     if not (any(left) and math.isfinite(sum(left))):
         return Clue("gradients left", "-", "there are none, or they are no numbers")
     model = copy.deepcopy(case.model).train()
-    longest = [0.0] * len(left)
+    sizes: list[list[float]] = []
     losses: list[float] = []
     batches = _trial_batches(case)[:8]
     for x, y in batches:
@@ -998,15 +1041,18 @@ def _check_leftover(case: Setup) -> Clue:
         if not loss.requires_grad:
             return Clue("gradients left", "-", "the loss has no gradient")
         loss.backward()
-        sizes = [0.0 if p.grad is None else p.grad.norm().item() for p in model.parameters()]
-        longest = [max(pair) for pair in zip(longest, sizes, strict=True)]
+        sizes.append([0.0 if p.grad is None else p.grad.norm().item() for p in model.parameters()])
         losses.append(loss.item())
-    # without an optimizer we can't know what it holds: a sum is too long in every tensor
-    ratio = min(a / max(b, 1e-12) for a, b in zip(left, longest, strict=True) if a)
+    if groups:
+        now = [math.hypot(*(b for a, b in zip(left, row, strict=True) if a)) for row in sizes]
+        ratio = math.hypot(*left) / max(*now, 1e-12)
+    else:  # nobody says what is held, so a sum has to be too long in every tensor
+        rows = zip(left, *sizes, strict=True)
+        ratio = min(a / max(*row, 1e-12) for a, *row in rows if a)
     # A batch differs from the next one by two or three times, and an epoch sums up dozens. In a run
     # that ended well, though, one hard batch can be this far ahead.
     ended_badly = not sum(losses) / len(losses) < 0.5 * case.data.blind_loss()
-    seen = f"at least {ratio:.2g} times the longest of {len(batches)} batches, in every tensor"
+    seen = f"{ratio:.2g} times the longest of {len(batches)} batches"
     return verdict("gradients left", "missing zero_grad", ratio > 8 and ended_badly, seen)
 
 # %% ../../nbs/engine/11_bug_museum.ipynb #22717f7c
@@ -1147,7 +1193,9 @@ def _check_rate(case: Setup) -> Clue:
         if (case.poor or case.learned is False) and min(rates) < lr / 100:
             seen = f"it fell from {lr:.2g} to {min(rates):.2g}; held at {lr:g}, the loss falls"
             return Clue("learning rate", "FIX", seen, "learning rate too low")
-        return Clue("learning rate", "ok", f"with {lr:g} the loss falls in my steps, from fresh weights")
+        return Clue(
+            "learning rate", "ok", f"with {lr:g} the loss falls in my steps, from fresh weights"
+        )
     options = {k: v for g in getattr(case.optimizer, "param_groups", []) for k, v in g.items()}
     for name, usual in _USUAL.items():
         if options.get(name, usual) > usual and _learns(case, lr, 2, **{name: usual}):
@@ -1163,9 +1211,13 @@ def _check_rate(case: Setup) -> Clue:
                 mark = "hint" if case.fresh() and warms_up else "FIX"
                 return Clue("learning rate", mark, seen, "learning rate too high")
             mark = "FIX" if case.learned is False or lr == 0 else "hint"
-            return Clue("learning rate", mark, f"{seen}, within {_STEPS} steps", "learning rate too low")
+            return Clue(
+                "learning rate", mark, f"{seen}, within {_STEPS} steps", "learning rate too low"
+            )
     return Clue(
-        "learning rate", "-", f"in {_STEPS} steps nothing falls, with no rate from {min(lower + higher):g} to {max(lr, *higher, 0):g}"
+        "learning rate",
+        "-",
+        f"in {_STEPS} steps nothing falls, with no rate from {min(lower + higher):g} to {max(lr, *higher, 0):g}",
     )
 
 
@@ -1218,7 +1270,9 @@ def _check_loop(case: Setup) -> Clue | None:
         if not _learns(case, max(_rates(case), default=None), 1):
             return None
         with contextlib.redirect_stdout(io.StringIO()):
-            case.train(model, batches, _make_optimizer(case, model, max(_rates(case), default=None)))
+            case.train(
+                model, batches, _make_optimizer(case, model, max(_rates(case), default=None))
+            )
         with torch.no_grad():
             loss = case.loss(model.eval(), case.x, case.y).item()
     except Exception:
@@ -1304,7 +1358,12 @@ def _check_history(case: Setup) -> Clue:
         # -log p of a label is never below 0, and every loss here is meant to be one
         if name.endswith("loss") and min(values) < -1e-3 and _takes(case.loss_fn, case.classes):
             seen = f"{name} falls to {min(values):.3g}, and a negative log-likelihood ends at 0"
-            return Clue("history", "FIX", seen, "uphill" if case.outputs == "log-probabilities" else "logits in nll_loss")
+            return Clue(
+                "history",
+                "FIX",
+                seen,
+                "uphill" if case.outputs == "log-probabilities" else "logits in nll_loss",
+            )
     lengths = sorted({len(values) for values in lists.values()})
     seen = f"{' or '.join(map(str, lengths)) or 'no'} epochs, numbers only"
     return verdict("history", "odd history", len(lengths) > 1, seen)
@@ -1466,10 +1525,14 @@ def run_checks(
     usable = bool(case.outputs and y.min() >= 0 and y.max() < case.classes)
     if usable:
         found += [_check_steady(case), _check_alone(case)]
+        if found[-1].fault and answers.fault == "logits in nll_loss":
+            answers.verdict = "so"  # a softmax over the digits, say
     found += [answers, _check_optimizer(case)]
     if usable:
         network = (_check_last_batch, _check_equal_weights, _check_registered, _check_clipped)
-        found += [check(case) for check in (*network, _check_inplace, _check_leftover, _check_train)]
+        found += [
+            check(case) for check in (*network, _check_inplace, _check_leftover, _check_train)
+        ]
         learning = (_check_rate, _check_first_loss, _check_input, check_one_batch, _check_own_steps)
         found += [check(case) for check in (*learning, _check_alive, _check_modes)]
         found += _check_test(case)
