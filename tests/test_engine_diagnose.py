@@ -719,12 +719,12 @@ def test_a_model_without_history_that_knows_only_its_training_digits(data):
 @pytest.mark.parametrize(
     ("frozen", "held", "words"),
     [
-        ((), "all", "holds 4 of 4 tensors of this model"),
-        (("1",), "head", "holds 2 of 4 tensors of this model; the other 2 are frozen"),
-        ((), "head", "holds 2 of 4 tensors of this model; 2 that should learn are left out"),
-        (("3",), "head", "holds 2 of 4 tensors of this model; 2 that should learn are left out"),
-        (("1",), "all", "holds 4 of 4 tensors of this model"),
-        ((), "other", "holds 0 of 4 tensors of this model; 4 that should learn are left out; "
+        ((), "all", "holds 4 of 4 tensors"),
+        (("1",), "head", "holds 2 of 4 tensors; the other 2 are frozen"),
+        ((), "head", "holds 2 of 4 tensors; 2 that should learn are left out"),
+        (("3",), "head", "holds 2 of 4 tensors; 2 that should learn are left out"),
+        (("1",), "all", "holds 4 of 4 tensors"),
+        ((), "other", "holds 0 of 4 tensors; 4 that should learn are left out; "
          "it holds 4 of something else"),
     ],
 )  # fmt: skip

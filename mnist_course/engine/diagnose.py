@@ -1068,7 +1068,7 @@ def _check_optimizer(case: Setup) -> Clue:
     ours = {id(p) for p in case.parameters}
     frozen = sum(id(p) not in held and not p.requires_grad for p in case.parameters)
     missing = sum(id(p) not in held and p.requires_grad for p in case.parameters)
-    seen = f"holds {len(held & ours)} of {len(ours)} tensors of this model"
+    seen = f"holds {len(held & ours)} of {len(ours)} tensors"
     if frozen:
         seen += f"; the other {frozen} are frozen" if not missing else f"; {frozen} are frozen"
     if missing:
