@@ -58,7 +58,7 @@ PACKED = gzip.compress(
         (b"\0\0\x0d" + GOOD[3:], "not an IDX file of bytes"),
         (GOOD[:9], "cut off inside its header"),
         (GOOD[:-1], "holds 2,367 bytes, its header promises 2,368"),
-        (GOOD + b"\0", "holds 2,369 bytes"),
+        (GOOD + b"\0", "holds more than the 2,368 bytes that its header promises"),
         (PACKED[:-9], "is damaged"),
         (PACKED[:20] + b"\xff" + PACKED[21:], "is damaged"),
         (b"\x1f\x8bnonsense", "is damaged"),
@@ -92,7 +92,9 @@ def test_normalize_is_torchvisions_arithmetic():
 
 
 def test_normalize_refuses_what_is_normalized():
-    with pytest.raises(DataError, match=r"got torch\.float32: are they normalized already"):
+    with pytest.raises(
+        DataError, match=r"got torch\.float32 \(2, 28, 28\): are they normalized already"
+    ):
         normalize(normalize(numbered(2).images)[:, 0])
 
 
@@ -148,8 +150,10 @@ def test_another_kind_of_thing_is_named():
     images = numbered(2).images
     with pytest.raises(TypeError, match="images must be a Tensor, got list"):
         normalize(images.tolist())
-    with pytest.raises(TypeError, match="images must be a Tensor, got ndarray"):
-        DigitDataset(images.numpy(), torch.zeros(2))
+    with pytest.raises(TypeError, match=r"images must be one tensor, got a list of 2: torch.stack"):
+        DigitDataset(list(images), torch.zeros(2))
+    with pytest.raises(TypeError, match="labels must be a Tensor, got str"):
+        DigitDataset(images, "7")
     with pytest.raises(TypeError, match="labels must be a Tensor, got list"):
         DigitDataset(images, [0, 1])
     with pytest.raises(TypeError, match="fraction must be a number, got 'half'"):
