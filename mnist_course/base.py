@@ -499,7 +499,10 @@ def _not_read(root: Path, unused: dict[Path, str]) -> str:
     if not unused:
         return ""
     if others:
-        said = [*said[:8], f"{others} other file{'s' if others > 1 else ''} named like none of them"]
+        said = [
+            *said[:8],
+            f"{others} other file{'s' if others > 1 else ''} named like none of them",
+        ]
     return f". Not read: {'; '.join(said)}"
 
 

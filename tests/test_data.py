@@ -154,8 +154,8 @@ def test_another_kind_of_thing_is_named():
         DigitDataset(list(images), torch.zeros(2))
     with pytest.raises(TypeError, match="labels must be a Tensor, got str"):
         DigitDataset(images, "7")
-    with pytest.raises(TypeError, match="labels must be a Tensor, got list"):
-        DigitDataset(images, [0, 1])
+    with pytest.raises(TypeError, match="labels must be whole numbers from 0 to 9, got a list of"):
+        DigitDataset(images, ["zero", "one"])
     with pytest.raises(TypeError, match="fraction must be a number, got 'half'"):
         split(numbered(20), "half")
 

@@ -54,12 +54,18 @@ def as_tensor(
         return value
     if isinstance(value, np.ndarray):
         try:
-            return torch.from_numpy(np.ascontiguousarray(value) if value.flags.writeable else value.copy())
+            return torch.from_numpy(
+                np.ascontiguousarray(value) if value.flags.writeable else value.copy()
+            )
         except (TypeError, ValueError) as error:
             raise TypeError(
                 f"{name} must hold numbers that torch knows, got an array of {value.dtype}"
             ) from error
-    if isinstance(value, list | tuple) and value and isinstance(value[0], torch.Tensor | np.ndarray):
+    if (
+        isinstance(value, list | tuple)
+        and value
+        and isinstance(value[0], torch.Tensor | np.ndarray)
+    ):
         raise TypeError(
             f"{name} must be one tensor, got a {type(value).__name__} of {len(value):,}: "
             f"torch.stack(tuple({name})) makes one of tensors"
@@ -83,9 +89,13 @@ def as_labels(
     y = as_tensor(name, labels)
     got = f"{y.dtype} {tuple(y.shape)}"
     if y.ndim == 2 and y.shape[1] > 1:
-        raise DataError(f"{name} must be class numbers (N,), got {got}: from one-hot rows or scores, .argmax(1) makes them")
+        raise DataError(
+            f"{name} must be class numbers (N,), got {got}: from one-hot rows or scores, .argmax(1) makes them"
+        )
     if y.ndim != 1:
-        raise DataError(f"{name} must be class numbers (N,), got {got}: .flatten() makes one row of them")
+        raise DataError(
+            f"{name} must be class numbers (N,), got {got}: .flatten() makes one row of them"
+        )
     if y.dtype == torch.bool or y.is_floating_point() or y.is_complex() or y.is_quantized:
         found = f": {sorted(set(y.tolist()))[:12]}" if not y.is_complex() else ""
         whole = y.is_floating_point() and bool((y == y.round()).all())
@@ -121,7 +131,9 @@ def _reshaped(images: torch.Tensor) -> str:  # "" where nothing can be told
     if images.ndim == 4 and 1 in (shape[1], shape[3]):
         return f": images{'[:, 0]' if shape[1] == 1 else '[..., 0]'} takes the channel away"
     if images.ndim == 4:
-        return ": digits have no colors, images.float().mean(...).byte() over the channels makes gray"
+        return (
+            ": digits have no colors, images.float().mean(...).byte() over the channels makes gray"
+        )
     return ""
 
 
@@ -138,7 +150,7 @@ def check_pixels(
         advice = ": are they normalized already?"
         if pixels.numel() and not pixels.is_complex() and pixels.dtype != torch.bool:
             low, high = (float(v) for v in pixels.detach().double().aminmax())
-            if 0 <= low and 1 < high <= 255:
+            if low >= 0 and 1 < high <= 255:
                 advice = ": images.to(torch.uint8) makes pixels of whole numbers from 0 to 255"
     got = f"{pixels.dtype} {tuple(pixels.shape)}"
     raise DataError(f"images must be uint8 (N, 28, 28), got {got}{advice}")
@@ -349,9 +361,7 @@ def _wanted(
     return {
         f"{stem}.gz": md5
         for stem, md5 in zip(STEMS, MD5[dataset], strict=True)
-        if all(
-            whats_wrong(path, stem, dataset) for path in (folder / f"{stem}.gz", folder / stem)
-        )
+        if all(whats_wrong(path, stem, dataset) for path in (folder / f"{stem}.gz", folder / stem))
     }
 
 # %% ../../nbs/engine/01_data.ipynb #7e5bf166
