@@ -22,7 +22,7 @@ from mnist_course.base import (
     MD5,
     SIZES,
     STEMS,
-    UNPACKED_MD5,
+    _UNPACKED_MD5,
     CourseWarning,
     describe_source,
 )
@@ -56,7 +56,7 @@ def files(monkeypatch) -> dict[str, dict[str, bytes]]:
         sums = tuple(md5(raw).hexdigest() for raw in contents.values())
         monkeypatch.setitem(MD5, dataset, sums)
     inside = (gzip.decompress(raw) for raw in made["MNIST"].values())
-    monkeypatch.setitem(UNPACKED_MD5, "MNIST", tuple(md5(raw).hexdigest() for raw in inside))
+    monkeypatch.setitem(_UNPACKED_MD5, "MNIST", tuple(md5(raw).hexdigest() for raw in inside))
     return made
 
 

@@ -7,18 +7,20 @@ __all__ = ['Size', 'pair', 'check_sizes', 'check_model', 'device_of', 'evaluatin
            'Ledger', 'build_ledger', 'seed_summary']
 
 # %% ../../nbs/engine/03_shapes.ipynb #46633817
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial, partialmethod
 from itertools import chain, count
 from operator import index
 from textwrap import shorten
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from ..base import check_type
 
@@ -123,30 +125,125 @@ _POSITIONAL = {  # positional arguments of the functions that look further than 
     ("max_pool2d", "max_pool2d_with_indices", "avg_pool2d"),
     ("input", "kernel_size", "stride", "padding", "dilation"),
 )
-_NO_RULE = {
-    *(
-        "conv1d",
-        "conv3d",
-        "conv_transpose1d",
-        "conv_transpose2d",
-        "conv_transpose3d",
-        "lstm",
-        "gru",
-    ),
-    *("matmul", "__matmul__", "mm", "bmm", "einsum", "bilinear", "permute", "transpose"),
-    *("interpolate", "multi_head_attention_forward", "scaled_dot_product_attention"),
+_PRICED = ("conv2d", "linear")  # each output number costs one row of the weight
+
+# What torch's own small operations do, by name. What has no place in one of these lists, is no
+# view and works number by number neither (torch itself marks those), has no rule.
+_NUMBER_BY_NUMBER = set(
+    [
+        "hardswish",
+        "log_sigmoid_forward",
+        "_prelu_kernel",
+        "rrelu_with_noise",
+        "clone",
+        "_to_copy",
+        "copy",
+        "lift_fresh",
+        "masked_fill",
+        "native_batch_norm",
+        "_native_batch_norm_legit_no_training",
+        "_native_batch_norm_legit",
+        "_batch_norm_no_update",
+        "cudnn_batch_norm",
+        "miopen_batch_norm",
+        "native_layer_norm",
+        "native_group_norm",
+        "_fused_rms_norm",
+        "native_dropout",
+        "bernoulli",
+        "_weight_norm_interface",
+    ]
+)
+_NEW = set(
+    [
+        "empty",
+        "empty_like",
+        "empty_strided",
+        "new_empty",
+        "new_empty_strided",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "zeros",
+        "zeros_like",
+        "ones",
+        "ones_like",
+        "full",
+        "full_like",
+        "arange",
+        "linspace",
+        "eye",
+        "scalar_tensor",
+        "fill",
+        "zero",
+        "rand",
+        "rand_like",
+        "randn",
+        "randn_like",
+        "randperm",
+        "_local_scalar_dense",
+        "equal",
+        "is_same_size",
+        "resolve_conj",
+        "resolve_neg",
+    ]
+)
+_ALONG_CHANNELS = {"_softmax", "_log_softmax", "glu", "cat"}  # number by number in a map, if dim=1
+_REDUCTIONS = set(
+    [
+        "sum",
+        "mean",
+        "amax",
+        "amin",
+        "max",
+        "min",
+        "argmax",
+        "argmin",
+        "any",
+        "all",
+        "var",
+        "var_mean",
+        "std",
+        "std_mean",
+        "aminmax",
+        "logsumexp",
+        "linalg_vector_norm",
+        "norm",
+    ]
+)
+_WINDOWS = set(
+    [
+        "max_pool2d_with_indices",
+        "avg_pool2d",
+        "mkldnn_max_pool2d",
+        "_adaptive_avg_pool2d",
+        "mkldnn_adaptive_avg_pool2d",
+        "adaptive_max_pool2d",
+    ]
+)
+_COPIES = {"_unsafe_view", "stack", "repeat", "constant_pad_nd", "reflection_pad2d"} | {
+    *("replication_pad2d", "index_select", "index", "gather", "embedding", "unsafe_split"),
+    *("unsafe_split_with_sizes", "flip", "roll", "index_put", "_index_put_impl", "tril", "triu"),
+    *("slice_scatter", "select_scatter", "topk", "sort"),
 }
+_SAME_PLACE = {  # views that can't move a number to another place of a map of the same size
+    *("view", "_unsafe_view", "expand", "alias", "detach", "slice", "split", "split_with_sizes"),
+    *("unsafe_split", "unsafe_split_with_sizes", "_reshape_alias", "as_strided", "repeat"),
+}
+_FREE = _NUMBER_BY_NUMBER | _NEW | _ALONG_CHANNELS | _REDUCTIONS | _WINDOWS | _COPIES
 
 
-def _tensors_in(value: Any) -> list[torch.Tensor]:
-    "All tensors in nested lists, tuples and dictionaries."
+def _tensors_in(value: Any, depth: int = 6) -> list[torch.Tensor]:
+    "All tensors in nested lists, tuples, dictionaries and objects, such as dataclasses."
     if isinstance(value, torch.Tensor):
         return [value]
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if not isinstance(value, (list, tuple)):
+    if depth == 0 or isinstance(value, nn.Module | type | str):
         return []
-    return [tensor for item in value for tensor in _tensors_in(item)]
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    elif not isinstance(value, list | tuple | set):
+        value = tuple(getattr(value, "__dict__", {}).values())
+    return [tensor for item in value for tensor in _tensors_in(item, depth - 1)]
 
 
 def _adaptive(size: int, places: int) -> _Look:
@@ -160,11 +257,33 @@ def _adaptive(size: int, places: int) -> _Look:
     return max(widths), max(size // places, 1), 1
 
 # %% ../../nbs/engine/03_shapes.ipynb #2c1a56ab
+@dataclass
+class _Operation:
+    "One of torch's own small operations, such as aten::addmm: what a function is made of."
+
+    name: str
+    pointwise: bool
+    view: bool
+    args: tuple[Any, ...]
+
+    @property
+    def free(self) -> bool:
+        "True where nothing is multiplied and added up: there is a rule, and the price is 0."
+        return self.pointwise or self.view or self.name in _FREE
+
+    def keeps_places(self) -> bool:
+        "True where each number of a map depends on its own place only."
+        if self.name in ("_softmax", "_log_softmax", "glu", "cat"):
+            return (self.args[1] if len(self.args) > 1 else 0) in (1, -3)
+        return self.pointwise or self.name in _NUMBER_BY_NUMBER | _NEW | _SAME_PLACE | _REDUCTIONS
+
+
 def _looks(
     kind: str,  # the name of a torch function
     x: torch.Tensor,  # its input
     out: torch.Tensor,
     args: dict[str, Any],  # its other arguments, by name
+    done: list[_Operation],  # what it's made of
 ) -> list[_Look] | None:  # for height and for width; None: no rule
     """How far a function looks along each direction of a map. Normalization counts as if it looked
     at one number."""
@@ -176,28 +295,80 @@ def _looks(
         kernel = pair(args["kernel_size"])
         dilation = 1 if kind == "avg_pool2d" else args.get("dilation", 1)
         return list(zip(kernel, pair(args.get("stride") or kernel), pair(dilation), strict=True))
-    if kind in _NO_RULE or (kind == "linear" and x.ndim == 4):
+    if x.ndim != 4 or kind == "pad" or all(one.pointwise for one in done):
+        return [(1, 1, 1)] * 2  # no map, or number by number
+    if kind == "linear":
         return None
-    if x.ndim != 4 or x.shape[2:] == out.shape[2:] or kind == "pad":  # number by number
-        return [(1, 1, 1)] * 2
-    if kind.startswith("adaptive") or out.shape[2:] == (1, 1):
-        return [_adaptive(*sizes) for sizes in zip(x.shape[2:], out.shape[2:], strict=True)]
-    if out.ndim < 3:  # flattened: from here on, all is seen
+    names = {one.name for one in done}
+    sizes = list(zip(x.shape[2:], out.shape[2:], strict=False))
+    if kind.startswith("adaptive") and out.ndim == 4:
+        return [_adaptive(*size) for size in sizes]
+    if out.ndim == 4 and x.shape[2:] == out.shape[2:]:
+        return [(1, 1, 1)] * 2 if all(one.keeps_places() for one in done) else None
+    if names & _REDUCTIONS and names <= _REDUCTIONS | {"view", "_to_copy", "alias", "as_strided"}:
+        if out.ndim == 4 and out.shape[2:] == (1, 1):
+            return [_adaptive(*size) for size in sizes]
+        if out.shape in (x.shape[:2], x.shape[:1], ()):
+            return [(size, size, 1) for size in x.shape[2:]]
+    flat = {"view", "_unsafe_view", "clone", "squeeze", "alias", "_reshape_alias"}
+    if out.ndim < 3 and out.numel() == x.numel() and names <= flat:  # from here on, all is seen
         return [(size, size, 1) for size in x.shape[2:]]
     return None
 
 # %% ../../nbs/engine/03_shapes.ipynb #b63f1743
+_READS = {
+    "item",
+    "__bool__",
+    "__float__",
+    "__int__",
+    "__index__",
+    "tolist",
+    "numpy",
+    "__array__",
+} | {
+    *("__dlpack__", "untyped_storage", "data_ptr", "__contains__", "__reduce_ex__", "__complex__"),
+}
+
+
 class _Recorder(TorchFunctionMode):
-    "Watches a forward pass: every torch function that runs on something that came from the input."
+    """Watches a forward pass: every torch function that runs on something that came from the input,
+    and below it, in `_Below`, every operation of torch's own. Numbers that go through NumPy, other
+    threads or other libraries can't be seen; `lost` knows where they left."""
 
     def __init__(self, x: torch.Tensor, field: _Field):
         super().__init__()
-        self.seen = {id(x): _Origin(x, (field, field))}
+        self.seen: dict[int, _Origin] = {}  # by the id of a tensor
+        self.stored: dict[int, _Origin] = {}  # by its memory: the last one that wrote there
+        self.kept: list[Any] = []  # so that ids and memory stay taken
         self.calls: list[Call] = []
         self.no_rule: list[str] = []  # functions whose cost or view is not known
+        self.read: dict[str, tuple[int, ...]] = {}  # where numbers left torch: what they came from
         self.layer: str | None = None  # the layer that is running now
         self.last = "input"  # the layer that ran last
         self.macs = 0  # since the last booking
+        self.running: str | None = None  # the function that is running now
+        self.done: list[_Operation] = []  # what it has done so far
+        self.products: set[int] = set()  # memory that holds products, number by number
+        self.images = x.ndim == 4
+        self.answered = False  # the output came from the input
+        self.note(x, _Origin(x, (field, field)))
+
+    def note(self, tensor: torch.Tensor, origin: _Origin) -> None:
+        self.seen[id(tensor)] = origin
+        self.kept.append(tensor)
+        if (memory := _memory(tensor)) is not None:
+            self.stored[memory] = origin
+
+    def origin(self, tensor: torch.Tensor) -> _Origin | None:
+        "Where a tensor comes from; None where that's not the input."
+        memory = _memory(tensor)
+        if memory is not None and memory not in self.stored:
+            return None
+        return self.seen.get(id(tensor)) or self.stored.get(memory or 0)
+
+    def refuse(self, kind: str, why: str = "") -> None:
+        place = self.layer or f"after {self.last}"
+        self.no_rule.append(f"{kind} ({place}{why})")
 
     def __torch_function__(
         self,
@@ -207,16 +378,112 @@ class _Recorder(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kind = getattr(func, "__name__", "")
+        if kind == "__get__":  # a property, such as x.T
+            kind = getattr(getattr(func, "__self__", None), "__name__", kind)
         kwargs = kwargs or {}
-        used = [self.seen[id(t)] for t in _tensors_in((args, kwargs)) if id(t) in self.seen]
-        out = func(*args, **kwargs)
-        made = [tensor for tensor in _tensors_in(out) if tensor.is_floating_point()]
+        used = [o for t in _tensors_in((args, kwargs)) if (o := self.origin(t))]
+        outer = self.running, self.done
+        self.running, self.done = kind, []
+        try:
+            out = func(*args, **kwargs)
+        finally:
+            done = self.done
+            self.running, self.done = outer
+        if used and kind in _READS:
+            self.read[kind] = self.read.get(kind, ()) + tuple(m for o in used for m in o.makers)
+        made = _tensors_in(out)
+        if (kind.endswith("_") and not kind.endswith("__")) or kind == "__setitem__":
+            made = made or _tensors_in(args[:1])  # written in place
+        made = [tensor for tensor in made if self.wrote(tensor)]
         if used and made:
             named = dict(zip(_POSITIONAL.get(kind, ()), args, strict=False)) | kwargs
-            _follow(self, kind, used, made, named)
+            _follow(self, kind, used, made, named, done)
             if self.layer is None:
                 _book(self, f"{self.last}.{kind}", kind, None, made)
+        elif kind in _PRICED and not used:
+            self.refuse(kind, ", on numbers that don't come from the input")
         return out
+
+    def wrote(self, tensor: torch.Tensor) -> bool:
+        "True for a tensor whose memory holds something that came from the input."
+        memory = _memory(tensor)
+        return memory is None or memory in self.stored
+
+
+def _memory(tensor: torch.Tensor) -> int | None:
+    "Which memory a tensor's numbers are in: the same for all of its views."
+    with torch._C.DisableTorchFunction():
+        try:
+            return int(tensor.untyped_storage()._cdata)
+        except (RuntimeError, NotImplementedError):  # sparse ones have none of this sort
+            return None
+
+
+class _Below(TorchDispatchMode):
+    "Watches torch's own operations: which have a rule, and which memory gets what came from the input."
+
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        recorder = self.recorder
+        kwargs = kwargs or {}
+        given = _tensors_in((args, kwargs))
+        used = [origin for tensor in given if (origin := recorder.origin(tensor))]
+        out = func(*args, **kwargs)
+        space, _, name = func._schema.name.partition("::")
+        pointwise = torch.Tag.pointwise in func.tags and name not in ("addcmul", "lerp")
+        name = name.removesuffix("_")  # in place: the same operation
+        operation = _Operation(name, pointwise, bool(func.is_view), args)
+        recorder.done.append(operation)
+        made = _tensors_in(out)
+        if func._schema.is_mutable:
+            made += [t for t in given if any(t is one for one in _written(func, args, kwargs))]
+        if used and not func.is_view:
+            for tensor in made:
+                recorder.kept.append(tensor)
+                if (memory := _memory(tensor)) is not None:
+                    recorder.stored.setdefault(memory, used[0])
+        if recorder.running in _PRICED or space == "profiler":
+            return out
+        if space != "aten" or not operation.free or _is_product(recorder, name, args, out, used):
+            recorder.refuse(recorder.running or name)
+        elif recorder.running is None and used and made:  # called past torch's own functions
+            _follow(recorder, name, used, made, {}, [operation])
+        return out
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    "The arguments that an operation writes into."
+    found = []
+    for i, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            found += _tensors_in(args[i] if i < len(args) else kwargs.get(argument.name))
+    return found
+
+
+def _is_product(
+    recorder: _Recorder, name: str, args: tuple[Any, ...], out: Any, used: list[_Origin]
+) -> bool:
+    """True where numbers are multiplied and added up in two steps: a product that spreads over more
+    numbers than came in, or a product of two whose sum is taken."""
+    if name in ("sum", "mean") and isinstance(args[0], torch.Tensor):
+        return _memory(args[0]) in recorder.products
+    if name != "mul" or not used or not isinstance(out, torch.Tensor):
+        return False
+    factors = [t for t in args if isinstance(t, torch.Tensor) and t.is_floating_point()]
+    if len(factors) < 2 or min(t.numel() for t in factors) == 1 or factors[0] is factors[1]:
+        return False
+    if (memory := _memory(out)) is not None:
+        recorder.products.add(memory)
+    return out.numel() > max(t.numel() for t in factors if recorder.origin(t))
 
 
 def _follow(
@@ -225,34 +492,44 @@ def _follow(
     used: list[_Origin],
     made: list[torch.Tensor],
     args: dict[str, Any],
+    done: list[_Operation],
 ) -> None:
     """Note where the results of a function come from. After several inputs, the one that has seen
     most counts."""
-    looks = _looks(kind, used[0].tensor, made[0], args)
+    x = max((origin.tensor for origin in used), key=lambda tensor: (tensor.ndim, tensor.numel()))
+    looks = _looks(kind, x, made[0], args, done)
     if looks is None:
-        recorder.no_rule.append(f"{kind} ({recorder.layer or 'after ' + recorder.last})")
+        if recorder.images:  # of anything else, the ledger doesn't say what is seen
+            recorder.refuse(kind)
         looks = [(1, 1, 1)] * 2
     high = max((origin.field[0] for origin in used), key=lambda field: field.size)
     wide = max((origin.field[1] for origin in used), key=lambda field: field.size)
+    base = recorder.origin(x)
+    if base is not None and len(used) > 1:  # beside a gate that has seen all, a map keeps its step
+        high, wide = (
+            replace(cast(Any, widest), jump=own.jump)
+            for widest, own in zip((high, wide), base.field, strict=True)
+        )
     field = high.through(*looks[0]), wide.through(*looks[1])
-    if kind in ("conv2d", "linear"):  # each output number costs one row of the weight
+    if kind in _PRICED:
         recorder.macs += made[0].numel() * args["weight"][0].numel()
-    makers = tuple(maker for origin in used for maker in origin.makers)
+    makers = tuple(dict.fromkeys(maker for origin in used for maker in origin.makers))
     for tensor in made:
-        recorder.seen[id(tensor)] = _Origin(tensor, field, makers)
+        recorder.note(tensor, _Origin(tensor, field, makers))
 
 
 def _book(
     recorder: _Recorder, name: str, kind: str, module: nn.Module | None, made: list[torch.Tensor]
 ) -> str:
     "Note a finished call, under a name that is not taken yet; gives that name."
-    origin = recorder.seen[id(made[0])]
+    origin = recorder.origin(made[0])
+    assert origin is not None
     taken = {call.name for call in recorder.calls}
     free = next(new for new in chain([name], (f"{name}_{i}" for i in count(2))) if new not in taken)
-    with torch._C.DisableTorchFunction():  # the copy is ours, not a step of the model
-        output = made[0].detach().clone()
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
+        output = made[0].detach().clone()  # the copy is ours, not a step of the model
     for tensor in made:
-        recorder.seen[id(tensor)] = _Origin(tensor, origin.field, (len(recorder.calls),))
+        recorder.note(tensor, _Origin(tensor, origin.field, (len(recorder.calls),)))
     macs = recorder.macs
     recorder.macs = 0
     recorder.calls.append(Call(free, kind, module, output, origin.field, macs, origin.makers))
@@ -267,7 +544,7 @@ def _watch(model: nn.Module, x: torch.Tensor, recorder: _Recorder) -> list[Call]
         recorder.layer = name
 
     def leave(name: str, module: nn.Module, args: Any, out: Any) -> None:
-        made = [tensor for tensor in _tensors_in(out) if id(tensor) in recorder.seen]
+        made = [tensor for tensor in _tensors_in(out) if recorder.origin(tensor)]
         recorder.last = _book(recorder, name, type(module).__name__, module, made) if made else name
         recorder.layer = None
 
@@ -279,13 +556,37 @@ def _watch(model: nn.Module, x: torch.Tensor, recorder: _Recorder) -> list[Call]
     hooks = [layer.register_forward_pre_hook(partial(enter, name)) for name, layer in layers]
     hooks += [layer.register_forward_hook(partial(leave, name)) for name, layer in layers]
     try:
-        with recorder:
+        with recorder, _Below(recorder):
             out = model(x)
     finally:
         for hook in hooks:
             hook.remove()
-    last = [recorder.seen[id(t)].makers for t in _tensors_in(out) if id(t) in recorder.seen]
-    return _ancestors(recorder.calls, [maker for makers in last for maker in makers])
+    ends = [origin for tensor in _tensors_in(out) if (origin := recorder.origin(tensor))]
+    recorder.answered = bool(ends)
+    last = [maker for origin in ends for maker in origin.makers]
+    _check_reads(recorder, last)
+    return _ancestors(recorder.calls, last)
+
+
+def _needed(calls: list[Call], last: Iterable[int]) -> set[int]:
+    "The places of the calls that some depend on, themselves included."
+    needed = set(last)
+    for i in reversed(range(len(calls))):  # a call comes after those that it used
+        if i in needed:
+            needed |= set(calls[i].parents)
+    return needed
+
+
+def _check_reads(recorder: _Recorder, last: list[int]) -> None:
+    "Refuse where numbers left torch that had cost something, and nothing else brought it back."
+    answer = _needed(recorder.calls, last)
+    for kind, makers in recorder.read.items():
+        gone = _needed(recorder.calls, makers) - answer
+        costly = [recorder.calls[i] for i in sorted(gone) if recorder.calls[i].macs]
+        if costly:
+            recorder.no_rule.append(
+                f"{kind} (after {costly[-1].name}, where the numbers leave torch)"
+            )
 
 
 def _ancestors(
@@ -293,10 +594,7 @@ def _ancestors(
     last: list[int],  # where to start, by their place in the list
 ) -> list[Call]:
     "The calls that the last ones depend on, themselves included, in order."
-    needed = set(last)
-    for i in reversed(range(len(calls))):  # a call comes after those that it used
-        if i in needed:
-            needed |= set(calls[i].parents)
+    needed = _needed(calls, last)
     place = {old: new for new, old in enumerate(sorted(needed))}
     return [replace(calls[i], parents=tuple(place[p] for p in calls[i].parents)) for i in place]
 
@@ -307,7 +605,22 @@ def list_calls(
     field: _Field,  # of one number of the input: lesson 03's Field()
 ) -> list[Call]:
     "Run `model(x)` and note every layer and function call that the output depends on, in order."
+    model = _watchable(model)
     return _watch(model, x, _Recorder(x, field))
+
+
+def _watchable(model: nn.Module) -> nn.Module:
+    """The network itself, where torch.compile has put something around it. Raises ValueError for
+    TorchScript, which can't be watched, and what check_model raises."""
+    check_model(model)
+    while isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+        model = inner
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
+        raise ValueError(
+            "the model is a TorchScript program, which can't be watched: give the network that it "
+            "was made from"
+        )
+    return model
 
 # %% ../../nbs/engine/03_shapes.ipynb #8d6f8996
 @dataclass
@@ -350,8 +663,9 @@ def make_rows(
         new = {id(p): p.numel() for p in parameters if id(p) not in counted}
         counted |= set(new)
         high, wide = call.field
-        sees = _one_or_two(high.size, wide.size)
-        jump = _one_or_two(high.jump, wide.jump) if len(after) == 3 else None
+        image = len(shape) == 3  # of anything else, nothing can be said on what is seen
+        sees = _one_or_two(high.size, wide.size) if image else None
+        jump = _one_or_two(high.jump, wide.jump) if image and len(after) == 3 else None
         params = sum(new.values())
         rows.append(Row(call.name, call.kind, tuple(after), params, call.macs, sees, jump))
     return rows
@@ -398,12 +712,33 @@ def _blank_image(model: nn.Module, input_size: Sequence[int]) -> torch.Tensor:  
             "input_size is one image without the batch, (channels, height, width) as in "
             f"(1, 28, 28); got {input_size}"
         )
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
+    dtypes = [p.dtype for p in model.parameters() if p.is_floating_point()]
+    dtype = dtypes[0] if dtypes else torch.float32
+    return torch.zeros(1, *sizes, dtype=dtype, device=device_of(model))
+
+
+def _check_one_input(model: nn.Module) -> None:
+    "Raises ValueError for a network that can't be called with one tensor alone."
+    try:
+        inspect.signature(model.forward).bind(torch.zeros(()))
+    except TypeError as error:
         raise ValueError(
-            "the model has a lazy layer, whose shape is still open: send one batch through it first"
-        )
-    first = next(model.parameters(), torch.zeros(()))
-    return torch.zeros(1, *sizes, dtype=first.dtype, device=first.device)
+            f"the ledger gives a network one input only, and {type(model).__name__}.forward takes "
+            f"{inspect.signature(model.forward)}: {error}"
+        ) from None
+    except ValueError:  # a function of C, whose arguments nobody knows
+        return
+
+
+_OF_SHAPES = (
+    "shape",
+    "size",
+    "dimension",
+    "channel",
+    "expects",
+    "expected",
+    "cannot be multiplied",
+)
 
 
 def build_ledger(
@@ -412,6 +747,8 @@ def build_ledger(
     field: _Field,  # of one number of the input
 ) -> Ledger:
     "The account of a network; `mnist_course.arithmetic.ledger` says what it raises."
+    model = _watchable(model)
+    _check_one_input(model)
     x = _blank_image(model, input_size)
     recorder = _Recorder(x, field)
     try:
@@ -423,10 +760,18 @@ def build_ledger(
             layer = dict(model.named_modules()).get(recorder.layer, model)
             where = f"layer {recorder.layer}, {layer}"
         size = tuple(x.shape[1:])
-        raise ValueError(f"input_size={size} does not fit {where}: {error}") from error
+        said = f"input_size={size} does not fit {where}: {error}"
+        if not any(word in str(error).lower() for word in _OF_SHAPES):
+            said = f"the network stops in {where}: {error}"
+        raise ValueError(said) from error
     if recorder.no_rule:
         kinds = ", ".join(dict.fromkeys(recorder.no_rule))
         raise NotImplementedError(f"the ledger has no rule for {kinds}")
+    if not recorder.answered:
+        raise ValueError(
+            "the answer does not come from the input, as far as torch can follow it: did numbers "
+            "go through NumPy or a list, or is something else returned?"
+        )
     shown = {id(p) for call in calls if call.module for p in call.module.parameters()}
     unseen = {name: p.numel() for name, p in model.named_parameters() if id(p) not in shown}
     return Ledger(make_rows(calls, x.shape[1:], field), model, unseen)

@@ -115,10 +115,9 @@ def check_range(
         return
     low, high = (int(v) for v in y.to(torch.int64).aminmax())
     if low < 0 or high >= classes:
-        hint = "; do they start at 1?" if high == classes and low > 0 else ""
-        raise DataError(
-            f"{name} must be whole numbers from 0 to {classes - 1}, got {low} to {high}{hint}"
-        )
+        hint = "; do they start at 1?" if high == classes and 0 < low < high else ""
+        got = f"{low} to {high}" if low < high else f"{low}"
+        raise DataError(f"{name} must be whole numbers from 0 to {classes - 1}, got {got}{hint}")
 
 
 def _reshaped(images: torch.Tensor) -> str:  # "" where nothing can be told

@@ -58,10 +58,10 @@ from mnist_course.engine.optim import (
     batches_of,
     check_learns,
     check_loader,
-    kind_of,
     random_states,
     read_batches,
     set_random_states,
+    type_in_words,
 )
 
 # %% ../../nbs/engine/07_training.ipynb #18c2a5fa
@@ -108,7 +108,7 @@ def _check_scores(scores: Any, n: int) -> None:
             inside = f" with {', '.join(map(repr, scores))}: return the scores alone"
         elif isinstance(scores, list | tuple):
             inside = f" of {len(scores)}: return the scores alone"
-        raise TypeError(f"{wanted}, got {kind_of(scores)}{inside}")
+        raise TypeError(f"{wanted}, got {type_in_words(scores)}{inside}")
     got = f"{scores.dtype} {tuple(scores.shape)}"
     if not scores.is_floating_point():
         raise ValueError(f"{wanted}, got {got}: leave argmax out of the model")
@@ -130,7 +130,7 @@ def _check_loss(loss: Any) -> None:
     "Raises TypeError or ValueError unless a loss function gave one number, as a tensor."
     if not isinstance(loss, torch.Tensor):
         raise TypeError(
-            f"loss_fn must give a tensor with one number, got {kind_of(loss)}: leave .item() out"
+            f"loss_fn must give a tensor with one number, got {type_in_words(loss)}: leave .item() out"
         )
     if loss.numel() != 1 or loss.is_complex():
         raise ValueError(
@@ -176,7 +176,11 @@ def _outputs(model: nn.Module, x: torch.Tensor) -> Any:
         return model(x)
     except RuntimeError as error:
         kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
-        if not kinds or x.dtype in kinds or "dtype" not in str(error) and "type" not in str(error):
+        if (
+            not kinds
+            or x.dtype in kinds
+            or ("dtype" not in str(error) and "type" not in str(error))
+        ):
             raise
         here = str(min(kinds, key=str)).removeprefix("torch.")
         advice = "normalize(images) makes them" if x.dtype == torch.uint8 else f"x.to(torch.{here})"
@@ -298,7 +302,7 @@ def history_columns(
         column = values[name]
         if not isinstance(column, list | tuple | np.ndarray | torch.Tensor):
             raise ValueError(
-                f"{name} must be a list with one entry an epoch, got {kind_of(column)}"
+                f"{name} must be a list with one entry an epoch, got {type_in_words(column)}"
             )
         columns[name] = [_number(name, value) for value in column]
     lengths = {name: len(column) for name, column in columns.items()}
@@ -343,7 +347,7 @@ def _plain(where: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(f"{where}[{name!r}]", one) for name, one in value.items()}
     raise TypeError(
-        f"{where} must be a number, a word, or a list or dict of them, got {kind_of(value)}"
+        f"{where} must be a number, a word, or a list or dict of them, got {type_in_words(value)}"
     )
 
 
@@ -422,7 +426,7 @@ def _check_parts(optimizer: Any, scheduler: Any, loss_fn: Any) -> None:
     if isinstance(optimizer, type) or not hasattr(optimizer, "param_groups"):
         raise TypeError(
             "optimizer must be one of torch.optim, made with the model's parameters, got "
-            f"{kind_of(optimizer)}"
+            f"{type_in_words(optimizer)}"
         )
     if argument := _needs(optimizer.step):
         raise ValueError(
@@ -433,7 +437,7 @@ def _check_parts(optimizer: Any, scheduler: Any, loss_fn: Any) -> None:
         if isinstance(scheduler, type) or not hasattr(scheduler, "step"):
             raise TypeError(
                 "scheduler must be one of torch.optim.lr_scheduler, made with the optimizer, got "
-                f"{kind_of(scheduler)}"
+                f"{type_in_words(scheduler)}"
             )
         if argument := _needs(scheduler.step):
             raise ValueError(
@@ -448,7 +452,7 @@ def _check_parts(optimizer: Any, scheduler: Any, loss_fn: Any) -> None:
     if isinstance(loss_fn, type) or not callable(loss_fn):
         made = f": {loss_fn.__name__}() makes one" if isinstance(loss_fn, type) else ""
         raise TypeError(
-            f"loss_fn must be a function such as F.cross_entropy, got {kind_of(loss_fn)}{made}"
+            f"loss_fn must be a function such as F.cross_entropy, got {type_in_words(loss_fn)}{made}"
         )
 
 
@@ -615,7 +619,9 @@ def choose_recipe(
     else:
         name = getattr(recipe, "__name__", "")
         hint = f": {name}(model, ...) makes one" if name else ""
-        raise TypeError(f"recipe must be a Recipe or the name of one, got {kind_of(recipe)}{hint}")
+        raise TypeError(
+            f"recipe must be a Recipe or the name of one, got {type_in_words(recipe)}{hint}"
+        )
     if isinstance(chosen, Recipe):
         check_learns(model, _held(chosen.optimizer))
     return chosen
@@ -699,7 +705,7 @@ def plain_state(model: nn.Module) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = {}
     for name, tensor in unwrapped(model).state_dict().items():
         if not isinstance(tensor, torch.Tensor) or tensor.is_meta or tensor.is_quantized:
-            raise ValueError(f"{name} can't be stored as numbers: it is {kind_of(tensor)}")
+            raise ValueError(f"{name} can't be stored as numbers: it is {type_in_words(tensor)}")
         dense = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
         state[name.replace("_orig_mod.", "")] = dense.cpu().contiguous().clone()
     return state
@@ -763,7 +769,7 @@ def matching_state(
     for name, value in there.items():
         wanted = here[name]
         if not isinstance(value, torch.Tensor):
-            raise ValueError(f"{path}: {name} is no tensor but {kind_of(value)}")
+            raise ValueError(f"{path}: {name} is no tensor but {type_in_words(value)}")
         if (
             isinstance(wanted, torch.Tensor)
             and wanted.is_floating_point() > value.is_floating_point()
@@ -972,7 +978,7 @@ def _torch_state(path: Path) -> dict[str, Any]:
         isinstance(value, torch.Tensor) for value in contents.values()
     ):
         raise ValueError(
-            f"{path} holds {kind_of(contents)}, and not the weights of a network by name, as "
+            f"{path} holds {type_in_words(contents)}, and not the weights of a network by name, as "
             "torch.save(model.state_dict(), path) writes them"
         )
     return {str(name): value for name, value in contents.items()}
@@ -1028,7 +1034,9 @@ def run_settings(
     """What a history says about its run: recipe, data set, whatever the caller adds, precision.
     Raises TypeError for what JSON can't hold, and ValueError for nan and inf."""
     if not isinstance(settings, Mapping | None):
-        raise TypeError(f"settings must be a dict of names with values, got {kind_of(settings)}")
+        raise TypeError(
+            f"settings must be a dict of names with values, got {type_in_words(settings)}"
+        )
     known = {"recipe": recipe.name} if recipe.name else {}
     known["dataset"] = _data_set_of(train_loader)
     asked = {**known, **(settings or {}), "precision": recipe.precision}
