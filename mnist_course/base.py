@@ -364,7 +364,7 @@ def md5_of(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def _read_at_most(file: IO[bytes], most: int) -> bytes:
+def _read_at_most(file: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
     "The first bytes of a file. In pieces, since asking for too many at once takes their memory."
     pieces: list[bytes] = []
     left = most
@@ -381,12 +381,14 @@ def unpacked(
     """Bytes without their packing, whatever the file is called: gzip, bzip2, or a zip with one
     file in it, also one inside the other. Raises OSError, EOFError or zlib.error when the packing
     is damaged."""
+    room = most + most // 8 + 2**20  # what's packed twice can grow a little in between
+    whole = raw
     for _ in range(3):
         stream = io.BytesIO(raw)
         if raw.startswith(b"\x1f\x8b"):
-            raw = _read_at_most(gzip.GzipFile(fileobj=stream), most)
+            raw = _read_at_most(gzip.GzipFile(fileobj=stream), room)
         elif raw.startswith(b"BZh"):
-            raw = _read_at_most(bz2.BZ2File(stream), most)
+            raw = _read_at_most(bz2.BZ2File(stream), room)
         elif raw.startswith(b"PK\x03\x04"):
             try:
                 with zipfile.ZipFile(stream) as archive:
@@ -394,12 +396,12 @@ def unpacked(
                     if len(inside) != 1:
                         return raw
                     with archive.open(inside[0]) as file:
-                        raw = _read_at_most(file, most)
+                        raw = _read_at_most(file, room)
             except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
                 raise OSError(f"its zip packing can't be read: {error}") from error
         else:
             break
-    return raw
+    return raw if raw is whole else raw[:most]
 
 
 _KINDS = {  # how a file begins: what it is

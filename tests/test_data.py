@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -244,3 +245,74 @@ def test_split_is_stratified_and_loses_nothing(n, fraction, seed):
 def test_split_refuses(fraction):
     with pytest.raises(ValueError, match="between 0 and 1"):
         split(numbered(20), fraction)
+
+
+# What people hand in
+
+
+def test_arrays_and_lists_are_taken():
+    x, y = numbered(4).images, [0, 1, 2, 3]
+    for images in (x.numpy(), x.numpy()[::-1][::-1], np.asfortranarray(x.numpy())):
+        assert torch.equal(normalize(images), normalize(x))
+    for labels in (
+        y,
+        tuple(y),
+        np.array(y, np.uint8),
+        np.array(y, np.int32),
+        torch.tensor(y).byte(),
+    ):
+        made = DigitDataset(x, labels)
+        assert made.labels.tolist() == y and made.labels.dtype == torch.int64
+    frozen = x.numpy().copy()
+    frozen.flags.writeable = False
+    assert torch.equal(DigitDataset(frozen, y).images, x)
+
+
+@pytest.mark.parametrize(
+    ("images", "advice"),
+    [
+        (torch.zeros(28, 28, dtype=torch.uint8), r"images\[None\] makes a batch"),
+        (torch.zeros(5, 784, dtype=torch.uint8), r"reshape\(-1, 28, 28\)"),
+        (torch.zeros(5, 28, 28, 1, dtype=torch.uint8), r"images\[\.\.\., 0\]"),
+        (torch.full((2, 28, 28), 200.0), r"images\.to\(torch\.uint8\)"),
+        (torch.full((2, 28, 28), 200), r"images\.to\(torch\.uint8\)"),
+        (np.random.rand(2, 28, 28), "are they normalized already"),
+    ],
+)
+def test_images_in_another_form_are_told_what_to_do(images, advice):
+    for call in (normalize, lambda x: DigitDataset(x, [0] * len(x))):
+        with pytest.raises(DataError, match=advice):
+            call(images)
+
+
+@pytest.mark.parametrize(
+    ("labels", "advice"),
+    [
+        (torch.eye(10)[:3], r"from one-hot rows or scores, \.argmax\(1\)"),
+        (torch.zeros(3, 1, dtype=torch.int64), r"\.flatten\(\) makes one row"),
+        (torch.tensor([1.0, 2.0, 3.0]), r"\.long\(\) makes them whole"),
+        (torch.tensor([True, False, True]), r"got torch\.bool"),
+        (torch.tensor([1, 10, 2]), "do they start at 1"),
+        ([1, 2], r"3 images need 3 labels, got \(2,\)"),
+        (np.array([1, 2, -3]), "from 0 to 9, got -3 to 2"),
+    ],
+)
+def test_labels_of_other_kinds_are_told_what_to_do(labels, advice):
+    with pytest.raises(DataError, match=advice):
+        DigitDataset(numbered(3).images, labels)
+
+
+@pytest.mark.parametrize("i", [slice(0, 2), [0, 1], torch.tensor([0, 1]), 1.0, "0", None])
+def test_one_digit_at_a_time(i):
+    with pytest.raises(TypeError, match=r"one digit at a time"):
+        numbered(3)[i]
+    assert numbered(3)[np.int64(1)][1] == numbered(3)[torch.tensor(1)][1] == 1
+
+
+@pytest.mark.parametrize(
+    "start", [b"PK\x03\x04" + b"\0" * 40, b"7z\xbc\xaf\x27", b"\n<!DOCTYPE html>"]
+)
+def test_what_a_file_is_instead_of_idx(tmp_path, start):
+    (tmp_path / "some-file").write_bytes(start)
+    with pytest.raises(DataError, match=r"zip|7z|web page"):
+        read_idx(tmp_path / "some-file")

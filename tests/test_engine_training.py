@@ -70,7 +70,7 @@ GOOD = asdict(History([1.0], [0.1], [1.0], [0.1], [0.01], [1.0]))
         (json.dumps({"train_loss": []}), "expected the names"),
         (json.dumps(GOOD | {"more": 1}), "expected the names"),
         (json.dumps(GOOD | {"lr": [0.1, 0.1]}), "differ in length"),
-        (json.dumps(GOOD | {"lr": 0.1}), "differ in length"),
+        (json.dumps(GOOD | {"lr": 0.1}), "lr must be a list with one entry an epoch"),
         (json.dumps(GOOD | {"lr": ["0.1"]}), "must hold numbers"),
         (json.dumps(GOOD | {"settings": []}), "settings"),
     ],
@@ -122,7 +122,7 @@ def test_other_networks_and_recipes_are_refused(digits, written):
         r"another network: 1.weight is \(8, 784\) in this model and \(16, 784\)",
         small_net(8),
     )
-    refuses(written, "another network: conv1.weight", Net())
+    refuses(written, "another network: the file lacks conv1.weight, .* 9 more; the model", Net())
     refuses(
         written,
         "optimizer: SGD, and now it is Adam",

@@ -57,7 +57,7 @@ def check_model(model: nn.Module) -> None:
     if getattr(model.forward, "__func__", None) is nn.Module.forward:
         raise ValueError(f"a {type(model).__name__} can't be called: it has no forward")
     for part in chain(model.parameters(), model.buffers()):
-        if isinstance(part, nn.parameter.UninitializedTensorMixin):
+        if isinstance(part, nn.UninitializedParameter | nn.UninitializedBuffer):
             raise ValueError(
                 "the model has a lazy layer, whose shape is still open: send one batch through it "
                 "first"
@@ -423,7 +423,7 @@ class _Below(TorchDispatchMode):
     "Watches torch's own operations: which have a rule, and which memory gets what came from the input."
 
     def __init__(self, recorder: _Recorder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
 
     def __torch_dispatch__(

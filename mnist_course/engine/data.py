@@ -192,10 +192,10 @@ def read_raw(
     try:
         head = unpacked(packed, 4 + 4 * 255)
         if len(head) < 4 or head[:3] != b"\x00\x00\x08":
-            start = head[:4].hex(" ") or "nothing"
+            begins = head[:4].hex(" ") or "nothing"
             kind = other_kind(head)
             raise DataError(
-                f"{path} is not an IDX file of bytes: it starts with {start}, expected 00 00 08"
+                f"{path} is not an IDX file of bytes: it starts with {begins}, expected 00 00 08"
                 + (f". It's {kind}" if kind else "")
             )
         start = 4 + 4 * head[3]

@@ -240,10 +240,11 @@ def read_packed(
     """Read what a file says and then what it holds, and check both. Raises ValueError when it is
     damaged, or meant for another use."""
     path = weights_file(path)
-    about = {} if is_torch_file(path) else read_about(path)
+    other = read_weights(path) if is_torch_file(path) else None
+    about = read_about(path) if other is None else {}
     if about or not bare:
         _check_about(about, path, model)
-    packed = read_weights(path)
+    packed = read_weights(path) if other is None else other
     _check_packed(packed, about, path)
     if model is None:
         model = _ARCHITECTURES[about["architecture"]]() if about else Net()

@@ -19,7 +19,7 @@ from torch import nn
 from ..data import BatchLoader, DigitDataset
 from .arithmetic import check_model, device_of, evaluating
 from .data import as_labels, as_tensor, check_range
-from .loss import check_log_probs
+from .loss import check_scores
 from .training import History, history_columns
 from ..figure import BLUE, ORANGE, DescribedFigure, show_digits
 
@@ -151,9 +151,14 @@ def as_classes(
 
 def check_answers(log_probs: torch.Tensor, n: int) -> None:
     "Raises ValueError unless there is a row of log-probabilities for each of n digits."
-    check_log_probs(log_probs)
+    check_scores(log_probs)
     if len(log_probs) != n:
         raise ValueError(f"{n:,} digits need {n:,} rows of log_probs, got {len(log_probs):,}")
+    if n and log_probs.max() > 0.001:
+        raise ValueError(
+            f"log_probs must be at most 0, got {log_probs.max().item():.4g}: "
+            "log_softmax(dim=1) makes them of logits"
+        )
 
 
 def describe_confusion(

@@ -154,8 +154,9 @@ def _check_log_probs(scores: torch.Tensor, loss_fn: LossFn) -> None:
     rows = scores.detach().double()
     if (rows >= 0).all() and ((rows.sum(1) - 1).abs() < 0.05).all():
         raise ValueError(
-            "the model gives probabilities, so the loss is negative. The log is missing: end the "
-            "model with log_softmax(dim=1) in place of softmax"
+            "the loss is negative, since the model gives probabilities: end it with "
+            "log_softmax(dim=1) in place of softmax, or leave softmax out and pass "
+            "loss_fn=F.cross_entropy"
         )
     below = "the loss is negative, or will be: " if rows.max() > 0 else ""
     raise ValueError(
