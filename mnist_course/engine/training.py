@@ -702,7 +702,7 @@ def plain_state(model: nn.Module) -> dict[str, torch.Tensor]:
     """A network's weights on the CPU, each with memory of its own, under the names that they have
     without a wrapper. Weights that two layers share are there twice. Raises ValueError for what is
     no tensor."""
-    check_model(model)
+    check_type("model", model, nn.Module)
     state: dict[str, torch.Tensor] = {}
     for name, tensor in unwrapped(model).state_dict().items():
         if not isinstance(tensor, torch.Tensor) or tensor.is_meta or tensor.is_quantized:
@@ -1010,7 +1010,7 @@ def load_weights(
 ) -> nn.Module:  # the same model
     """Put saved weights into a model, whatever wrapper was around either of them. Raises ValueError
     when the file is damaged or belongs to another network."""
-    check_model(model)
+    check_type("model", model, nn.Module)
     model.load_state_dict(matching_state(model, read_weights(path), path))
     return model
 
