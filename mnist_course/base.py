@@ -4,26 +4,34 @@
 
 # %% auto #0
 __all__ = ['FILES', 'STEMS', 'SIZES', 'MD5', 'CourseError', 'CourseWarning', 'DataError', 'damaged', 'MissingExtraError',
-           'need_extra', 'check_type', 'whole_number', 'real_number', 'asset', 'clone', 'write_atomically',
-           'write_json', 'short', 'tilde', 'markdown_table', 'this_machine', 'cache_folder', 'find_files', 'md5_of',
-           'check_md5', 'verified_files', 'describe_files', 'describe_source']
+           'need_extra', 'check_type', 'whole_number', 'real_number', 'asset', 'clone', 'as_path', 'check_place',
+           'write_atomically', 'write_json', 'short', 'tilde', 'markdown_table', 'this_machine', 'cache_folder',
+           'find_files', 'md5_of', 'unpacked', 'other_kind', 'whats_wrong', 'verified_files', 'describe_files',
+           'describe_source']
 
 # %% ../nbs/workshop/base.ipynb #58b04f4f
+import bz2
 import contextlib
+import errno
+import gzip
 import hashlib
+import io
 import json
 import math
 import os
 import platform
+import re
 import struct
 import uuid
-from collections.abc import Iterable, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
 from operator import index
 from pathlib import Path
-from typing import SupportsFloat, SupportsIndex
+from typing import IO, SupportsFloat, SupportsIndex
 
 # %% ../nbs/workshop/base.ipynb #71c072b9
 class CourseError(Exception):
@@ -67,9 +75,19 @@ def check_type(
     value: object,  # what somebody gave for it
     kind: type,
 ) -> None:
-    "Raises TypeError, naming the argument, when a value is of another kind."
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+    """Raises TypeError, naming the argument, when a value is of another kind, and says so where
+    it's a class in place of an instance."""
+    if isinstance(value, kind):
+        return
+    wanted = kind.__name__
+    if isinstance(value, type):
+        made = f": {value.__name__}() makes one" if issubclass(value, kind) else ""
+        raise TypeError(f"{name} must be a {wanted}, got the class {value.__name__} itself{made}")
+    got = type(value).__name__
+    if got == wanted:  # another library's
+        got = f"{type(value).__module__}.{got}"
+    advice = ": torch.from_numpy makes one" if (wanted, got) == ("Tensor", "ndarray") else ""
+    raise TypeError(f"{name} must be a {wanted}, got {got}{advice}")
 
 
 def whole_number(
@@ -117,12 +135,61 @@ def clone() -> Path | None:
     )
 
 # %% ../nbs/workshop/base.ipynb #956b2d95
+def as_path(
+    path: str | os.PathLike[str],  # as a person writes it
+    name: str = "path",  # of the argument, for the message
+) -> Path:
+    """A path with ~ as the home folder and $NAME as what the environment says. Raises TypeError,
+    naming the argument, when it isn't a path."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f'{name} must be a path, such as "runs/first", got {path!r}')
+    return Path(os.path.expanduser(os.path.expandvars(os.fsdecode(path))))
+
+
+def _beside(path: Path) -> Path:
+    "A name that nobody else has, in the same folder."
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+
+
+def _check_target(path: Path) -> None:
+    "Raises OSError for a folder, a device or a pipe: a file can't take their place."
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "a folder: give the name of a file" if os.path.isdir(path) else "not a file"
+        raise OSError(errno.EISDIR, f"{path} is {kind}")
+
+
+def check_place(
+    path: str | Path,
+    folder: bool = False,  # True: the path is a folder that gets files
+) -> Path:  # the path, with ~ and $NAME filled in
+    """Try a place before the work whose result goes there. Leaves nothing behind. Raises OSError,
+    naming the path, when it can't be written."""
+    path = as_path(path)
+    if not folder:
+        _check_target(path)
+    first = holder = path if folder else path.parent
+    while not os.path.exists(holder) and holder != holder.parent:
+        holder = holder.parent
+    if not os.path.isdir(holder):
+        raise NotADirectoryError(
+            errno.ENOTDIR, f"{path} can't be written: {holder} is a file, and not a folder"
+        )
+    probe = _beside(holder / path.name if holder == first else holder / "probe")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise OSError(error.errno, f"{path} can't be written ({error.strerror})") from error
+    return path
+
+
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write under a temporary name beside `path`, then rename: a reader sees the old file or the
     new one, never half of one. Raises OSError, naming the file, when the disk is full or the
     folder cannot be written."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    path = as_path(path)
+    _check_target(path)
+    temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
@@ -216,6 +283,10 @@ MD5 = {
     "KMNIST": ("bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
                "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134"),
 }  # fmt: skip
+_UNPACKED_MD5 = {
+    "MNIST": ("6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624",
+              "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"),
+}  # fmt: skip  # of what is inside them
 
 # %% ../nbs/workshop/base.ipynb #48bacd39
 def cache_folder() -> Path:
@@ -225,25 +296,67 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("mnist_course")
 
 
+_ROLE = re.compile(r"[\W_]*(train|t10k|test)[\W_]*(image|label)", re.IGNORECASE)
+
+
+def _stem_of(name: str) -> str | None:
+    """Which of the four files a name promises, by whatever hand it was changed:
+    train-images.idx3-ubyte, T10K_LABELS.gz, test-images-idx3-ubyte (1).gz."""
+    role = _ROLE.match(name)
+    if not role or name.startswith("."):  # macOS leaves ._ files in archives
+        return None
+    part = "train" if role[1].lower() == "train" else "test"
+    return FILES[part][role[2].lower() == "label"]
+
+
+_DEPTH = 8  # folders below the one that was named
+_MOST = 20_000  # entries of folders that are looked at
+
+
+def _files_under(
+    root: Path,
+    dataset: str,
+) -> Iterator[Path]:
+    """The files in root/DATASET/raw, root/raw and root, and then those of all other folders, eight
+    levels deep. In a folder, packed files come first."""
+    first = [root / dataset / "raw", root / "raw", root]
+    seen = 0
+    for folder in first:
+        with contextlib.suppress(OSError):  # a folder that isn't there, or can't be read
+            names = sorted(os.listdir(folder), key=lambda name: (not name.endswith(".gz"), name))
+            yield from (folder / name for name in names if os.path.isfile(folder / name))
+    for place, folders, names in os.walk(root):
+        here = Path(place)
+        deep = len(here.parts) - len(root.parts) >= _DEPTH
+        folders[:] = [] if deep else sorted(one for one in folders if not one.startswith("."))
+        seen += len(names) + len(folders)
+        if here not in first:
+            ordered = sorted(names, key=lambda name: (not name.endswith(".gz"), name))
+            yield from (here / name for name in ordered if os.path.isfile(here / name))
+        if seen > _MOST:
+            return
+
+
+def _named_after(path: Path, dataset: str) -> str:
+    "The other dataset whose name a file's folders carry, or nothing."
+    names = [part for part in path.parts if part in MD5]
+    return names[-1] if names and names[-1] != dataset else ""
+
+
 def find_files(
-    root: str | Path,  # a folder in torchvision's layout, or the one that holds the four files
+    root: str | Path,  # a folder in torchvision's layout, or any that holds the files
     dataset: str = "MNIST",
 ) -> dict[str, Path]:  # stem -> file; where both are there, the gz
-    """The files in root/DATASET/raw, root/raw or root, gzipped or not: those of the first folder
-    that has one of the four. Empty when none of them has."""
-    root = Path(root).expanduser().absolute()
-    for folder in (root / dataset / "raw", root / "raw", root):
-        if folder.name == "raw" and folder.parent.name in MD5.keys() - {dataset}:
-            continue  # another dataset's files, under the same names
-        found = {
-            stem: path
-            for stem in STEMS
-            for path in (folder / stem, folder / f"{stem}.gz")
-            if os.path.isfile(path)  # False where Path.is_file raises: a folder that can't be read
-        }
-        if found:
-            return found
-    return {}
+    """The files under root that are named like the four, packed or not, in root/DATASET/raw,
+    root/raw, root, or a folder below. Nothing is read: `verified_files` judges what they hold."""
+    found: dict[str, Path] = {}
+    for path in _files_under(as_path(root, "root").absolute(), dataset):
+        stem = _stem_of(path.name)
+        if stem and not _named_after(path, dataset):
+            found.setdefault(stem, path)
+        if len(found) == len(STEMS):
+            break
+    return {stem: found[stem] for stem in STEMS if stem in found}
 
 # %% ../nbs/workshop/base.ipynb #8b6bc2ce
 def md5_of(path: Path) -> str:
@@ -251,58 +364,188 @@ def md5_of(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def _gzipped(path: Path) -> bool:
-    "Whether a file is gzipped. Some browsers take the suffix off and leave the packing on."
-    with path.open("rb") as file:
-        return path.suffix == ".gz" or file.read(2) == b"\x1f\x8b"
+def _read_at_most(file: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
+    "The first bytes of a file. In pieces, since asking for too many at once takes their memory."
+    pieces: list[bytes] = []
+    left = most
+    while left and (piece := file.read(min(left, 2**20))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
-def check_md5(
-    path: Path,  # one of the four files; an unpacked one has no published sum
-    dataset: str = "MNIST",
-) -> None:
-    "Raises DataError when a gzipped file isn't, byte for byte, the published one."
-    stem = path.name.removesuffix(".gz")
-    if _gzipped(path) and md5_of(path) != MD5[dataset][STEMS.index(stem)]:
-        raise damaged(path, f"is not the published {dataset} file (its MD5 sum differs)")
+def unpacked(
+    raw: bytes,
+    most: int,  # bytes that are wanted: whatever comes after them stays packed
+) -> bytes:
+    """Bytes without their packing, whatever the file is called: gzip, bzip2, or a zip with one
+    file in it, also one inside the other. Raises OSError, EOFError or zlib.error when the packing
+    is damaged."""
+    room = most + most // 8 + 2**20  # what's packed twice can grow a little in between
+    whole = raw
+    for _ in range(3):
+        stream = io.BytesIO(raw)
+        if raw.startswith(b"\x1f\x8b"):
+            raw = _read_at_most(gzip.GzipFile(fileobj=stream), room)
+        elif raw.startswith(b"BZh"):
+            raw = _read_at_most(bz2.BZ2File(stream), room)
+        elif raw.startswith(b"PK\x03\x04"):
+            try:
+                with zipfile.ZipFile(stream) as archive:
+                    inside = [one for one in archive.infolist() if not one.is_dir()]
+                    if len(inside) != 1:
+                        return raw
+                    with archive.open(inside[0]) as file:
+                        raw = _read_at_most(file, room)
+            except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+                raise OSError(f"its zip packing can't be read: {error}") from error
+        else:
+            break
+    return raw if raw is whole else raw[:most]
 
 
-def _check_unpacked(path: Path) -> None:
-    """Raises DataError unless an unpacked file has the header, the length and the labels that
-    its name promises."""
-    part = "train" if path.name in FILES["train"] else "test"
-    labels = path.name == FILES[part][1]
+_KINDS = {  # how a file begins: what it is
+    b"PK": "a zip archive: unpack it there",
+    b"7z\xbc\xaf": "a 7z archive: unpack it there",
+    b"Rar!": "a rar archive: unpack it there",
+    b"\xfd7zXZ": "packed with xz: unpack it there",
+    b"\x93NUMPY": "a NumPy array: DigitDataset takes arrays as they are",
+    b"<": "a web page, and not the file",
+    b"version https://git-lfs": "a pointer of Git LFS, and not the file: git lfs pull fetches it",
+}
+
+
+def other_kind(raw: bytes) -> str:
+    "What a file is that isn't IDX, in words, by how it begins. Empty where that tells nothing."
+    if not raw:
+        return "empty"
+    kinds = (said for start, said in _KINDS.items() if raw.lstrip().startswith(start))
+    return next(kinds, "")
+
+
+def _wrong_inside(
+    data: bytes,  # unpacked
+    stem: str,
+) -> str:  # "" when nothing is wrong
+    "What's wrong with the header, the length or the labels of one of the four files."
+    part = "train" if stem in FILES["train"] else "test"
+    labels = stem == FILES[part][1]
     shape = (SIZES[part],) if labels else (SIZES[part], 28, 28)
     header = struct.pack(f">I{len(shape)}I", 0x0800 + len(shape), *shape)
-    with path.open("rb") as file:
-        start = file.read(len(header))
-    if start != header:
+    if not data.startswith(header):
+        if kind := other_kind(data):
+            return f"is {kind}"
         what = f"{SIZES[part]:,} {'labels' if labels else 'images'}"
-        raise damaged(path, f"doesn't begin like {what}, so it may be another file under this name")
+        return f"doesn't begin like {what}, so it may be another file under this name"
     expected = len(header) + math.prod(shape)
-    if path.stat().st_size != expected:
-        raise damaged(path, f"holds {path.stat().st_size:,} bytes, and should hold {expected:,}")
-    if labels and (highest := max(path.read_bytes()[len(header) :])) > 9:
-        raise damaged(path, f"holds the label {highest}, expected 0 to 9")
+    if len(data) != expected:
+        held = f"{len(data):,}" if len(data) < expected else f"more than {expected:,}"
+        return f"holds {held} bytes, and should hold {expected:,}"
+    if labels and (highest := max(data[len(header) :])) > 9:
+        return f"holds the label {highest}, expected 0 to 9"
+    return ""
+
+
+def whats_wrong(
+    path: Path,
+    stem: str,  # which of the four files it should be
+    dataset: str = "MNIST",
+) -> str:  # "" for a good file
+    """What's wrong with a file, in words that go on from its name. It's judged by what it holds,
+    however that's packed and whatever it's called."""
+    place = STEMS.index(stem)
+    most = 16 + 784 * max(SIZES.values())  # no good file is larger, packed or not
+    try:
+        if path.stat().st_size > 2 * most:
+            return f"is too large for {dataset}"
+        raw = path.read_bytes()
+        total = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+        if total == MD5[dataset][place]:
+            return ""
+        data = unpacked(raw, most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        return f"is not the published {dataset} file (it can't be read: {reason})"
+    within = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    for name, sums in [*MD5.items(), *_UNPACKED_MD5.items()]:
+        for one, known in zip(STEMS, sums, strict=True):
+            if known in (total, within):
+                return "" if (name, one) == (dataset, stem) else f"holds {name}'s {one}"
+    if wrong := _wrong_inside(data, stem):
+        return wrong
+    if dataset in _UNPACKED_MD5:
+        return f"is not the published {dataset} file (its MD5 sum differs)"
+    other = _named_after(path, dataset)
+    return f"is in a folder of {other}" if other else ""
+
+
+_OTHERS = {  # how a name ends: why such a file isn't read
+    (".zip", ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".xz"): "is an archive: unpack it there",
+    (".npz", ".npy"): "holds NumPy arrays: DigitDataset(images, labels) takes them as they are",
+    (".part", ".crdownload", ".download", ".tmp"): "is a download that isn't finished",
+    (".csv", ".parquet", ".arrow", ".pt", ".pth", ".pkl", ".mat", ".h5", ".png", ".jpg"): (
+        "isn't in IDX, the format of MNIST's own four files"
+    ),
+}
+
+
+def _not_read(root: Path, unused: dict[Path, str]) -> str:
+    "The files that were left out, each with the reason, and how many others there are."
+    said = []
+    for path, why in unused.items():
+        name = path.name.lower()
+        endings = (text for ends, text in _OTHERS.items() if name.endswith(ends))
+        if why := why or next(endings, ""):
+            said.append(f"{path.relative_to(root)} {why}")
+    others = len(unused) - len(said[:8])
+    if not unused:
+        return ""
+    if others:
+        said = [
+            *said[:8],
+            f"{others} other file{'s' if others > 1 else ''} named like none of them",
+        ]
+    return f". Not read: {'; '.join(said)}"
 
 
 def verified_files(
     root: str | Path,  # as in find_files
     dataset: str = "MNIST",
 ) -> dict[str, Path]:  # stem -> file
-    "All four files, checked. Raises DataError when one is missing or isn't what its name promises."
-    found = find_files(root, dataset)
-    if missing := [stem for stem in STEMS if stem not in found]:
-        raise DataError(
-            f"no complete {dataset} in {root}: {', '.join(missing)} (.gz or unpacked) not found. "
-            f"Give the folder that holds {dataset}/raw (as root, or in MNIST_COURSE_DATA), "
-            'or ask for source="download" or "sample"'
-        )
-    for path in found.values():
-        check_md5(path, dataset)
-        if not _gzipped(path):
-            _check_unpacked(path)
-    return found
+    """All four files, checked: a complete set anywhere under root is found, whatever else is there.
+    Raises DataError when one is missing or isn't what its name promises; it names the files that
+    were left out."""
+    root = as_path(root, "root").absolute()
+    right: dict[str, Path] = {}
+    unused: dict[Path, str] = {}  # file -> what's wrong with it
+    for path in _files_under(root, dataset):
+        stem = _stem_of(path.name)
+        if stem in right:
+            continue
+        wrong = whats_wrong(path, stem, dataset) if stem else ""
+        if stem and not wrong:
+            right[stem] = path
+        else:
+            unused[path] = wrong
+        if len(right) == len(STEMS):
+            return {stem: right[stem] for stem in STEMS}
+    missing = [stem for stem in STEMS if stem not in right]
+    damage = {
+        _stem_of(path.name): (path, why)
+        for path, why in reversed(unused.items())
+        if why and not _named_after(path, dataset)
+    }
+    if set(missing) <= set(damage):
+        raise damaged(*damage[missing[0]])
+    if os.path.isfile(root):
+        kind = other_kind(root.read_bytes()[:16])
+        raise DataError(f"{root} is a file, {kind or 'and not a folder'}: give the folder it is in")
+    where = f"in {root}" if root.is_dir() else f"in {root}, which isn't there"
+    raise DataError(
+        f"no complete {dataset} {where}: {', '.join(missing)} (.gz or unpacked) not found. "
+        f"Give the folder that holds {dataset}/raw (as root, or in MNIST_COURSE_DATA), "
+        f'or ask for source="download" or "sample"{_not_read(root, unused)}'
+    )
 
 # %% ../nbs/workshop/base.ipynb #fc7bed1d
 def describe_files(
@@ -310,7 +553,7 @@ def describe_files(
     dataset: str = "MNIST",
 ) -> str:
     "Where files come from, in words: the sample, or the full dataset and its folder."
-    folder = found[STEMS[0]].parent
+    folder = Path(os.path.commonpath([path.parent for path in found.values()]))
     if folder == asset("sample").absolute():
         return f"{dataset} sample"
     return f"full {dataset} from {tilde(folder)}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .base import CourseError
+from .base import CourseError, as_path, check_place
 
 if TYPE_CHECKING:
     from mnist_course.distributed import Team
@@ -72,8 +72,9 @@ def _old_settings(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 def _run_folder(args: argparse.Namespace) -> Path:
     "The folder of the run: the one to resume, the one asked for, or a new one under runs/."
     if args.resume:
-        return Path(args.resume)
-    folder = Path(args.out or f"runs/{args.recipe or 'seed'}-{time.strftime('%Y%m%d-%H%M%S')}")
+        return as_path(args.resume)
+    new = f"runs/{args.recipe or 'seed'}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = check_place(args.out or new, folder=True)
     if (folder / "settings.json").exists():
         raise ValueError(
             f"{folder} holds a run already: go on with --resume {folder}, or choose another --out"
@@ -305,7 +306,8 @@ _EXPORTS = {"safetensors": "float32", "float16": "float16", "int8": "int8", "onn
 def _export_format(args: argparse.Namespace) -> str:
     """The format asked for, or the one that the file's ending names. Raises ValueError when they
     don't belong together."""
-    ending = Path(args.file).suffix.lower()
+    file = as_path(args.file)
+    ending = file.suffix.lower()
     kind = args.format or {".onnx": "onnx", ".safetensors": "safetensors"}.get(ending)
     if kind is None:
         raise ValueError(
@@ -314,7 +316,7 @@ def _export_format(args: argparse.Namespace) -> str:
     wanted = ".onnx" if kind == "onnx" else ".safetensors"
     if ending != wanted:
         raise ValueError(f"{args.file}: a file of the format {kind} should end in {wanted}")
-    if args.model and Path(args.file).resolve() == Path(args.model).resolve():
+    if args.model and file.resolve() == as_path(args.model).resolve():
         raise ValueError(
             f"{args.file} would be written over the weights that it is made from: choose "
             "another name"
@@ -347,7 +349,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
         from mnist_course.model import load_pretrained
 
         kind = _export_format(args)
-        path = Path(args.file)
+        path = check_place(args.file)
         model = export.load_model(args.model, bare=True) if args.model else load_pretrained()
         digits = load_mnist(source="sample")[1]
         x = normalize(digits.images[:500])  # (500, 1, 28, 28)
@@ -391,7 +393,7 @@ def _progress(parser: argparse.ArgumentParser) -> None:
         from mnist_course.progress import FILE, MANIFEST, progress_file
 
         here = progress_file()
-        folder = Path(args.folder) if args.folder else here.parent if here else Path("my_course")
+        folder = as_path(args.folder) if args.folder else here.parent if here else Path("my_course")
         if not (folder / MANIFEST).exists() and not (folder / FILE).exists():
             raise ValueError(
                 f"{folder} is no folder that `mnist-course start` has made: name the one "
@@ -431,6 +433,7 @@ def _grade(parser: argparse.ArgumentParser) -> None:
             raise ValueError("--time-limit and --memory-limit must be numbers above 0")
         from mnist_course.teaching.grading import Limits, grade_folder, write_grades
 
+        check_place(args.out, folder=True)  # before a class is run
         limits = Limits(seconds=args.time_limit, memory=int(args.memory_limit * 2**30))
         files = write_grades(grade_folder(args.folder, args.jobs, limits), args.out)
         print(f"written: {', '.join(map(str, files))}")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import CourseWarning
+from .base import CourseWarning, as_path
 
 # %% ../nbs/workshop/progress.ipynb #251c85b0
 MANIFEST = ".mnist_course.json"  # `mnist-course start` puts one into the learner's folder
@@ -33,9 +33,9 @@ def progress_file(
     """Where progress is kept: in a learner's folder, or one above; else None, and it lasts as long
     as the process."""
     if folder is not None:
-        return Path(folder) / FILE
+        return as_path(folder, "folder") / FILE
     if named := os.environ.get("MNIST_COURSE_PROGRESS"):
-        return None if named == "off" else Path(named)
+        return None if named == "off" else as_path(named)
     here = Path.cwd()
     places = (place for place in (here, *here.parents) if (place / MANIFEST).exists())
     return next((place / FILE for place in places), None)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['train', 'test', 'seed_recipe', 'kaiming_weights', 'one_cycle_recipe', 'run_epochs', 'fit', 'History', 'Recipe',
-           'RECIPES', 'DivergedError', 'initial_weights', 'load_checkpoint', 'load_weights', 'make_recipe',
+           'COLUMNS', 'RECIPES', 'DivergedError', 'initial_weights', 'load_checkpoint', 'load_weights', 'make_recipe',
            'register_recipe', 'save_checkpoint', 'save_weights', 'versions']
 
 # %% ../nbs/07_training.ipynb #acba0a09
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .engine.arithmetic import evaluating
-from .engine.optim import Batches, LossFn
+from .engine.arithmetic import check_model, evaluating
+from .engine.optim import Batches, LossFn, read_batches
 from mnist_course.engine.training import (
     Average,
     History,
@@ -36,6 +36,7 @@ _all_ = ["History", "Recipe"]
 # %% ../nbs/07_training.ipynb #4a8e1d60
 # the rest of what the engine makes and readers look for here
 from mnist_course.engine.training import (  # noqa: F401
+    COLUMNS,
     RECIPES,
     DivergedError,
     initial_weights,
@@ -48,7 +49,14 @@ from mnist_course.engine.training import (  # noqa: F401
     versions,
 )
 
-_all_ = ["RECIPES", "DivergedError", "initial_weights", "load_checkpoint", "load_weights"]
+_all_ = [
+    "COLUMNS",
+    "RECIPES",
+    "DivergedError",
+    "initial_weights",
+    "load_checkpoint",
+    "load_weights",
+]
 _all_ += ["make_recipe", "register_recipe", "save_checkpoint", "save_weights", "versions"]
 
 # %% ../nbs/07_training.ipynb #adca9be4
@@ -64,7 +72,7 @@ def train(
     """One epoch, on the model's device. Raises DivergedError when the loss isn't finite, and
     ValueError for a loader without a batch, for labels out of range, and for a negative loss, as
     logits give in place of log-probabilities."""
-    recipe = choose_recipe(recipe, optimizer, batch_scheduler, "batch", loss_fn)
+    recipe = choose_recipe(model, recipe, optimizer, batch_scheduler, "batch", loss_fn)
     average = Average()
     model.train()
     with bar(loader, "train", progress) as batches:
@@ -88,9 +96,10 @@ def test(
 ) -> tuple[float, float]:  # mean loss and accuracy per sample
     """Loss and accuracy of the model as it is, in eval mode; afterwards each layer is back in the
     mode it was in. Raises ValueError as `train` does."""
+    check_model(model)
     average = Average()
     with evaluating(model):
-        for x, y in loader:
+        for x, y in read_batches(loader):
             scores, y, loss = forward_loss(model, x, y, precision, loss_fn)
             value = loss.item()
             check_not_negative(value, loss_fn)
@@ -174,6 +183,6 @@ def fit(
     weights are trained from where they are, also under a recipe. Raises ValueError, with nothing
     trained, when parts or checkpoint don't fit or the checkpoint exists and isn't resumed, and
     DivergedError, with the finished epochs in its `history`."""
-    chosen = choose_recipe(recipe, optimizer, scheduler, step_every, loss_fn)
+    chosen = choose_recipe(model, recipe, optimizer, scheduler, step_every, loss_fn)
     parts = model, train_loader, test_loader, chosen, epochs, loss_fn
     return run_epochs(prepare_run(*parts, checkpoint, resume, settings, progress))

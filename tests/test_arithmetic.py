@@ -1,6 +1,7 @@
 """Lesson 03's arithmetic against torch: shapes, parameters, MACs, receptive fields, and a ledger that leaves no trace."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -443,3 +444,179 @@ def test_record_calls_leaves_out_what_the_output_does_not_need():
         record_calls(nn.MaxPool2d(2, return_indices=True), torch.zeros(1, 1, 4, 4))[0].output.shape
         == pooled.shape
     )
+
+
+# --- what has a rule, and everything else
+
+
+class Given(nn.Module):
+    "A network made of a function and the parts that it uses."
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+class Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        return x @ w
+
+
+class Clamped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clamp(min=0)
+
+
+def flat(x):
+    return x.flatten(1)
+
+
+def into_a_buffer(model, x):
+    out = torch.empty(1, 6)
+    torch.mm(flat(x), model.w, out=out)
+    return out
+
+
+PRODUCTS = {
+    "operator": lambda m, x: flat(x) @ m.w,
+    "out=": into_a_buffer,
+    "in place": lambda m, x: torch.zeros(1, 6).addmm_(flat(x), m.w),
+    "einsum": lambda m, x: torch.einsum("ni,io->no", flat(x), m.w),
+    "multi_dot": lambda m, x: torch.linalg.multi_dot([flat(x), m.w, m.w.T]),
+    "bilinear": lambda m, x: F.bilinear(flat(x), flat(x), torch.ones(2, 64, 64)),
+    "outer": lambda m, x: torch.outer(flat(x)[0], m.w[:, 0]),
+    "by broadcasting": lambda m, x: (flat(x)[:, :, None] * m.w).sum(1),
+    "number by number": lambda m, x: (flat(x) * m.w[:, 0]).sum(1),
+    "distances": lambda m, x: torch.cdist(flat(x), m.w.T),
+    "fft": lambda m, x: torch.fft.fft2(x).abs(),
+    "decomposition": lambda m, x: torch.linalg.svdvals(x),
+    "autograd function": lambda m, x: Product.apply(flat(x), m.w),
+    "past torch": lambda m, x: torch.ops.aten.mm(flat(x), m.w),
+    "vmap": lambda m, x: torch.func.vmap(lambda row: row @ m.w)(flat(x)),
+    "sparse": lambda m, x: torch.sparse.mm(m.w.T.to_sparse(), flat(x).T),
+    "channels by multiplying": lambda m, x: x * torch.ones(3, 1, 1),
+    "weights alone": lambda m, x: F.linear(flat(x), (m.w @ m.w.T @ m.w).T),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_without_a_rule_is_refused(name):
+    model = Given(PRODUCTS[name], w=nn.Parameter(torch.ones(64, 6)))
+    with pytest.raises(NotImplementedError, match="no rule for"):
+        ledger(model, (1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.GRU(8, 4), nn.LSTM(8, 4), nn.MultiheadAttention(8, 2), nn.TransformerEncoderLayer(8, 2, 4)],
+)
+def test_layers_for_sequences_are_refused(layer):
+    def call(model, x):
+        y = model.layer(x, x, x) if isinstance(layer, nn.MultiheadAttention) else model.layer(x)
+        return y[0] if isinstance(y, tuple) else y
+
+    with pytest.raises(NotImplementedError, match="no rule for"):
+        ledger(Given(call, layer=layer), (5, 8))
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [
+        lambda m, x: x.flip(-1),
+        lambda m, x: x.mT,
+        lambda m, x: x.roll(1, 2),
+        lambda m, x: x.softmax(-1),
+        lambda m, x: x.sort(-1)[0],
+        lambda m, x: x[..., 0, 0],
+        lambda m, x: x.cumsum(2),
+    ],
+)
+def test_what_a_map_shows_afterward_is_not_guessed(moves):
+    with pytest.raises(NotImplementedError, match="no rule for"):
+        ledger(Given(moves), (1, 8, 8))
+
+
+FREE = {
+    "argmax": lambda m, x: m.fc(flat(x)).argmax(1),
+    "inside a dictionary": lambda m, x: {"scores": {"all": [m.fc(flat(x))]}},
+    "an object": lambda m, x: SimpleNamespace(logits=m.fc(flat(x))),
+    "written into a tensor": lambda m, x: m.fc(
+        torch.zeros(1, 64).index_put_((torch.tensor([0]),), flat(x))
+    ),
+    "an autograd function": lambda m, x: m.fc(Clamped.apply(flat(x))),
+    "in place": lambda m, x: F.hardswish(m.fc(flat(x)).mul_(2).add_(1), inplace=True),
+    "read for a test": lambda m, x: m.fc(flat(x)) if x.max() < 5 else x,
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_every_way_to_give_an_answer_is_followed(name):
+    rows = ledger(Given(FREE[name], fc=nn.Linear(64, 6)), (1, 8, 8))
+    assert rows.macs == 384 and not rows.unseen
+
+
+def test_a_gate_keeps_the_step_of_the_map():
+    def gated(model, x):
+        x = model.conv(x)
+        return torch.sigmoid(x.mean((2, 3), keepdim=True)) * x
+
+    last = ledger(Given(gated, conv=nn.Conv2d(1, 2, 3, stride=2)), (1, 9, 9))[-1]
+    assert last.jump == 2 and last.receptive_field >= 9
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        lambda m, x: torch.from_numpy(m.fc(flat(x)).numpy().copy()),
+        lambda m, x: torch.tensor(m.fc(flat(x)).tolist()),
+        lambda m, x: flat(x).mean(1) * m.fc(flat(x))[0, 0].item(),
+        lambda m, x: m.fc(torch.zeros(1, 64)),
+    ],
+)
+def test_numbers_that_leave_torch_are_not_lost_without_a_word(lost):
+    with pytest.raises(NotImplementedError, match=r"leave torch|don't come from the input"):
+        ledger(Given(lost, fc=nn.Linear(64, 6)), (1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda m, x: None, lambda m, x: torch.zeros(1, 10), lambda m, x: "7"]
+)
+def test_an_answer_that_does_not_come_from_the_input(answer):
+    with pytest.raises(ValueError, match="the answer does not come from the input"):
+        ledger(Given(answer, fc=nn.Linear(64, 6)), (1, 8, 8))
+
+
+def test_the_right_thing_is_blamed():
+    class Two(nn.Module):
+        def forward(self, x, mask):
+            return x
+
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("no coffee")
+
+    with pytest.raises(TypeError, match=r"got the class Two itself: Two\(\) makes one"):
+        ledger(Two)
+    with pytest.raises(ValueError, match=r"one input only, and Two.forward takes \(x, mask\)"):
+        ledger(Two())
+    with pytest.raises(ValueError, match=r"the network stops in layer model, .*: no coffee"):
+        ledger(Broken())
+    with pytest.raises(ValueError, match="a ModuleList can't be called"):
+        ledger(nn.ModuleList([nn.Linear(2, 2)]))
+    with pytest.raises(ValueError, match="TorchScript program"):
+        ledger(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), (2,))
+
+
+def test_of_rows_nothing_is_said_about_what_they_see():
+    assert {
+        row.receptive_field for row in ledger(nn.Sequential(nn.Linear(8, 4), nn.ReLU()), (8,))
+    } == {None}
+    compiled = torch.compile(nn.Sequential(nn.Flatten(), nn.Linear(64, 6)), backend="eager")
+    assert ledger(compiled, (1, 8, 8)).macs == 384

@@ -1,5 +1,6 @@
 "What every room needs: words for people, arguments, assets. The files of MNIST are tested with their loading."
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,16 @@ from mnist_course.base import (
     CourseError,
     CourseWarning,
     DataError,
+    as_path,
     asset,
+    check_place,
     check_type,
     damaged,
     real_number,
     short,
     tilde,
     whole_number,
+    write_atomically,
 )
 
 
@@ -95,3 +99,45 @@ def test_another_type_is_named():
     assert check_type("x", Path("."), Path) is None
     with pytest.raises(TypeError, match=r"^x must be a Path, got str$"):
         check_type("x", ".", Path)
+
+
+@pytest.mark.parametrize("kind", [Path, str])
+def test_home_and_variables_in_a_path(monkeypatch, tmp_path, kind):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("MY_RUNS", "first")
+    assert as_path(kind("~/$MY_RUNS/a.pt")) == tmp_path / "first" / "a.pt"
+    assert as_path(kind("$NOT_SET/a")) == Path("$NOT_SET/a")
+    write_atomically(kind("~/new/a.txt"), b"here")
+    assert (tmp_path / "new" / "a.txt").read_bytes() == b"here"
+    with pytest.raises(TypeError, match=r"^checkpoint must be a path, .* got True$"):
+        as_path(True, "checkpoint")
+
+
+def test_a_place_is_tried_and_left_as_it_was(tmp_path):
+    assert check_place(tmp_path / "new" / "deep" / "a.json") == tmp_path / "new" / "deep" / "a.json"
+    assert check_place(tmp_path / "more", folder=True) == tmp_path / "more"
+    (tmp_path / "taken").write_text("a file")
+    for target, folder in (("taken/a", False), ("taken", True), ("taken/b", True), (".", False)):
+        with pytest.raises(OSError, match=r"taken is a file|is a folder: give the name of a file"):
+            check_place(tmp_path / target, folder)
+    with pytest.raises(OSError, match="can't be written"):
+        check_place(tmp_path / ("x" * 300))
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no pipes here")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe is not a file"):
+        write_atomically(tmp_path / "pipe", b"x")
+
+
+def test_a_class_in_place_of_an_instance_is_named():
+    with pytest.raises(
+        TypeError, match=r"model must be a Path, got the class PosixPath itself|Path"
+    ):
+        check_type("model", type(Path(".")), Path)
+    with pytest.raises(TypeError, match=r"^x must be a Tensor, got ndarray: torch.from_numpy"):
+        check_type("x", np.zeros(2), torch.Tensor)

@@ -236,3 +236,46 @@ def test_version_and_help(capsys):
     said = capsys.readouterr().out
     assert "mnist_course" in said
     assert not re.search(r"record|notebooks|bench|wheelhouse", said)  # what learners never need
+
+
+# --- places and files
+
+
+@pytest.mark.parametrize("command", ["grade", "train", "export", "sheet", "slides"])
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    monkeypatch, tmp_path, capsys, command
+):
+    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "class" / "ada").mkdir(parents=True)
+
+    def work(*args, **kwargs):
+        raise AssertionError("the work began")
+
+    for place in (
+        "teaching.grading.grade_folder",
+        "distributed.fit_together",
+        "export.save_model",
+        "teaching.worksheet.pick_lessons",
+        "teaching.slides.pick_lessons",
+    ):
+        monkeypatch.setattr(f"mnist_course.{place}", work)
+    words = {
+        "grade": ["class", "--out", "taken"],
+        "train": ["--out", "taken/run"],
+        "export": ["taken/net.safetensors"],
+        "sheet": ["--out", "taken/sheet.html"],
+        "slides": ["--out", "taken"],
+    }
+    assert main([command, *words[command]]) == 2
+    assert "taken" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"taken", "class"}
+    assert not any((tmp_path / "class" / "ada").iterdir())
+
+
+def test_home_in_the_words_of_a_command(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    assert main(["sheet", "03", "--out", "~/sheet.html"]) == 0
+    assert main(["start", "~/lessons", "--write-only"]) == 0
+    assert (tmp_path / "home" / "sheet.html").exists()
+    assert (tmp_path / "home" / "lessons" / "00_start_here.ipynb").exists()

@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -58,7 +59,7 @@ PACKED = gzip.compress(
         (b"\0\0\x0d" + GOOD[3:], "not an IDX file of bytes"),
         (GOOD[:9], "cut off inside its header"),
         (GOOD[:-1], "holds 2,367 bytes, its header promises 2,368"),
-        (GOOD + b"\0", "holds 2,369 bytes"),
+        (GOOD + b"\0", "holds more than the 2,368 bytes that its header promises"),
         (PACKED[:-9], "is damaged"),
         (PACKED[:20] + b"\xff" + PACKED[21:], "is damaged"),
         (b"\x1f\x8bnonsense", "is damaged"),
@@ -92,7 +93,9 @@ def test_normalize_is_torchvisions_arithmetic():
 
 
 def test_normalize_refuses_what_is_normalized():
-    with pytest.raises(DataError, match=r"got torch\.float32: are they normalized already"):
+    with pytest.raises(
+        DataError, match=r"got torch\.float32 \(2, 28, 28\): are they normalized already"
+    ):
         normalize(normalize(numbered(2).images)[:, 0])
 
 
@@ -148,10 +151,12 @@ def test_another_kind_of_thing_is_named():
     images = numbered(2).images
     with pytest.raises(TypeError, match="images must be a Tensor, got list"):
         normalize(images.tolist())
-    with pytest.raises(TypeError, match="images must be a Tensor, got ndarray"):
-        DigitDataset(images.numpy(), torch.zeros(2))
-    with pytest.raises(TypeError, match="labels must be a Tensor, got list"):
-        DigitDataset(images, [0, 1])
+    with pytest.raises(TypeError, match=r"images must be one tensor, got a list of 2: torch.stack"):
+        DigitDataset(list(images), torch.zeros(2))
+    with pytest.raises(TypeError, match="labels must be a Tensor, got str"):
+        DigitDataset(images, "7")
+    with pytest.raises(TypeError, match="labels must be whole numbers from 0 to 9, got a list of"):
+        DigitDataset(images, ["zero", "one"])
     with pytest.raises(TypeError, match="fraction must be a number, got 'half'"):
         split(numbered(20), "half")
 
@@ -240,3 +245,74 @@ def test_split_is_stratified_and_loses_nothing(n, fraction, seed):
 def test_split_refuses(fraction):
     with pytest.raises(ValueError, match="between 0 and 1"):
         split(numbered(20), fraction)
+
+
+# What people hand in
+
+
+def test_arrays_and_lists_are_taken():
+    x, y = numbered(4).images, [0, 1, 2, 3]
+    for images in (x.numpy(), x.numpy()[::-1][::-1], np.asfortranarray(x.numpy())):
+        assert torch.equal(normalize(images), normalize(x))
+    for labels in (
+        y,
+        tuple(y),
+        np.array(y, np.uint8),
+        np.array(y, np.int32),
+        torch.tensor(y).byte(),
+    ):
+        made = DigitDataset(x, labels)
+        assert made.labels.tolist() == y and made.labels.dtype == torch.int64
+    frozen = x.numpy().copy()
+    frozen.flags.writeable = False
+    assert torch.equal(DigitDataset(frozen, y).images, x)
+
+
+@pytest.mark.parametrize(
+    ("images", "advice"),
+    [
+        (torch.zeros(28, 28, dtype=torch.uint8), r"images\[None\] makes a batch"),
+        (torch.zeros(5, 784, dtype=torch.uint8), r"reshape\(-1, 28, 28\)"),
+        (torch.zeros(5, 28, 28, 1, dtype=torch.uint8), r"images\[\.\.\., 0\]"),
+        (torch.full((2, 28, 28), 200.0), r"images\.to\(torch\.uint8\)"),
+        (torch.full((2, 28, 28), 200), r"images\.to\(torch\.uint8\)"),
+        (np.random.rand(2, 28, 28), "are they normalized already"),
+    ],
+)
+def test_images_in_another_form_are_told_what_to_do(images, advice):
+    for call in (normalize, lambda x: DigitDataset(x, [0] * len(x))):
+        with pytest.raises(DataError, match=advice):
+            call(images)
+
+
+@pytest.mark.parametrize(
+    ("labels", "advice"),
+    [
+        (torch.eye(10)[:3], r"from one-hot rows or scores, \.argmax\(1\)"),
+        (torch.zeros(3, 1, dtype=torch.int64), r"\.flatten\(\) makes one row"),
+        (torch.tensor([1.0, 2.0, 3.0]), r"\.long\(\) makes them whole"),
+        (torch.tensor([True, False, True]), r"got torch\.bool"),
+        (torch.tensor([1, 10, 2]), "do they start at 1"),
+        ([1, 2], r"3 images need 3 labels, got \(2,\)"),
+        (np.array([1, 2, -3]), "from 0 to 9, got -3 to 2"),
+    ],
+)
+def test_labels_of_other_kinds_are_told_what_to_do(labels, advice):
+    with pytest.raises(DataError, match=advice):
+        DigitDataset(numbered(3).images, labels)
+
+
+@pytest.mark.parametrize("i", [slice(0, 2), [0, 1], torch.tensor([0, 1]), 1.0, "0", None])
+def test_one_digit_at_a_time(i):
+    with pytest.raises(TypeError, match=r"one digit at a time"):
+        numbered(3)[i]
+    assert numbered(3)[np.int64(1)][1] == numbered(3)[torch.tensor(1)][1] == 1
+
+
+@pytest.mark.parametrize(
+    "start", [b"PK\x03\x04" + b"\0" * 40, b"7z\xbc\xaf\x27", b"\n<!DOCTYPE html>"]
+)
+def test_what_a_file_is_instead_of_idx(tmp_path, start):
+    (tmp_path / "some-file").write_bytes(start)
+    with pytest.raises(DataError, match=r"zip|7z|web page"):
+        read_idx(tmp_path / "some-file")

@@ -1,23 +1,28 @@
 "The files of the datasets: found, checked, and downloaded from a real HTTP server on this machine that misbehaves in many ways."
 
+import bz2
 import errno
 import gzip
+import io
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+import zipfile
 from collections import Counter
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 import torch
 import torchvision
 from helpers import PATIENCE, idx_file
 
 from mnist_course.base import (
+    _UNPACKED_MD5,
     FILES,
     MD5,
     SIZES,
@@ -54,6 +59,8 @@ def files(monkeypatch) -> dict[str, dict[str, bytes]]:
     for dataset, contents in made.items():
         sums = tuple(md5(raw).hexdigest() for raw in contents.values())
         monkeypatch.setitem(MD5, dataset, sums)
+    inside = (gzip.decompress(raw) for raw in made["MNIST"].values())
+    monkeypatch.setitem(_UNPACKED_MD5, "MNIST", tuple(md5(raw).hexdigest() for raw in inside))
     return made
 
 
@@ -244,10 +251,7 @@ def test_swapped_files_are_named(folder, one, other, packed):
     first, second = a.read_bytes(), b.read_bytes()
     a.write_bytes(second)
     b.write_bytes(first)
-    with pytest.raises(
-        DataError,
-        match="is not the published MNIST file" if packed else "another file under this name",
-    ) as caught:
+    with pytest.raises(DataError, match=f"holds MNIST's {STEMS[other]}") as caught:
         load_mnist(folder)
     assert str(a) in str(caught.value)
 
@@ -554,3 +558,133 @@ def test_eight_processes_at_once(server, tmp_path):
     assert [process.exitcode for process in processes] == [0] * 8
     assert server.names() == Counter(NAMES)
     assert left(tmp_path) == set(NAMES) and len(load_mnist(tmp_path)[0]) == 60
+
+
+# Names and packings in the wild
+
+
+def put(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def zipped(name: str, *contents: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for i, content in enumerate(contents):
+            archive.writestr(f"{name}{i or ''}", content)
+    return stream.getvalue()
+
+
+WILD = {
+    "underscores": lambda stem, raw: {f"{stem.replace('-', '_')}.GZ": gzip.compress(raw, 1)},
+    "a download twice": lambda stem, raw: {f"{stem} (1).gz": raw},
+    "a folder for each": lambda stem, raw: {f"archive/{stem}/{stem}": raw},
+    "short names": lambda stem, raw: {f"a/b/{stem.split('-idx')[0]}": raw},
+    "capitals": lambda stem, raw: {stem.upper(): raw},
+    "bzip2": lambda stem, raw: {f"{stem}.bz2": bz2.compress(raw)},
+    "a zip for each": lambda stem, raw: {f"{stem}.zip": zipped(stem, raw)},
+    "packed twice": lambda stem, raw: {f"{stem}.gz": gzip.compress(gzip.compress(raw, 2))},
+    "with macOS's shadows": lambda stem, raw: {stem: raw, f"._{stem}": b"\0\5\x16\7"},
+}
+
+
+@pytest.mark.parametrize("name", WILD)
+def test_good_files_are_read_whatever_their_names_and_packing(tmp_path, files, name):
+    for stem in STEMS:
+        put(tmp_path, WILD[name](stem, gzip.decompress(files["MNIST"][f"{stem}.gz"])))
+    train, test = load_mnist(tmp_path)
+    assert (len(train), len(test)) == (60, 10)
+    inside = gzip.decompress(files["MNIST"][NAMES[0]])[16:]
+    assert train.images.numpy().tobytes() == inside
+
+
+def test_a_complete_set_wins_over_what_lies_before_it(folder, files):
+    for stem in STEMS:
+        put(folder.parents[1] / "backup", {stem: gzip.decompress(files["MNIST"][f"{stem}.gz"])})
+    for name in NAMES[:3]:
+        (folder / name).write_bytes(b"cut")
+    (folder / NAMES[3]).unlink()
+    assert len(load_mnist(folder.parents[1])[0]) == 60
+
+
+def test_files_that_are_not_read_are_named_with_the_reason(tmp_path, files):
+    raw = {stem: gzip.decompress(files["MNIST"][f"{stem}.gz"]) for stem in STEMS}
+    put(tmp_path, {"mnist.zip": zipped("x", b"1", b"2"), "mnist.npz": b"PK", "a.txt": b"hello"})
+    put(tmp_path, {STEMS[0]: raw[STEMS[0]], STEMS[1]: raw[STEMS[3]], "y/train.csv": b"label"})
+    with pytest.raises(DataError) as caught:
+        load_mnist(tmp_path)
+    said = str(caught.value)
+    assert f"no complete MNIST in {tmp_path}: {', '.join(STEMS[1:])}" in said
+    for part in (
+        "mnist.zip is an archive: unpack it there",
+        "mnist.npz holds NumPy arrays",
+        f"{STEMS[1]} holds MNIST's {STEMS[3]}",
+        "train.csv isn't in IDX",
+        "1 other file",
+    ):
+        assert part in said
+    with pytest.raises(DataError, match="is a file, a zip archive"):
+        load_mnist(tmp_path / "mnist.zip")
+
+
+def test_one_digit_changed_is_not_the_published_file(folder):
+    unpack(folder)
+    path = folder / STEMS[0]
+    raw = bytearray(path.read_bytes())
+    raw[500] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=f"{STEMS[0]} is not the published MNIST file"):
+        load_mnist(folder)
+
+
+def test_home_and_variables_in_the_name_of_a_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parents[2]))
+    monkeypatch.setenv("USERPROFILE", str(folder.parents[2]))
+    monkeypatch.setenv("GIVEN", "given")
+    for root in ("~/given", "~/$GIVEN/MNIST", Path("~") / "given"):
+        assert len(load_mnist(root)[1]) == 10
+    monkeypatch.setenv("MNIST_COURSE_DATA", "~/$GIVEN")
+    assert len(load_mnist()[1]) == 10
+
+
+# Why a download failed
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED"), "REQUESTS_CA_BUNDLE"),
+        (
+            requests.exceptions.InvalidSchema("Missing dependencies for SOCKS"),
+            "pip install pysocks",
+        ),
+        (requests.exceptions.ProxyError("Unable to connect to proxy"), "the proxy in HTTP_PROXY"),
+        (ValueError("Failed to parse: http://me:secret@p:x"), "the proxy in HTTP_PROXY"),
+        (OSError("Could not find a suitable TLS CA certificate bundle: /x"), "names a file"),
+        (requests.exceptions.ConnectionError("[Errno 111] Connection refused"), "was refused"),
+    ],
+)
+def test_a_download_names_its_own_cause(cache, monkeypatch, error, words):
+    def fails(self, url, output_file, pooch, check_only=False):
+        raise error
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", fails)
+    with pytest.raises(DataError) as caught:
+        load_mnist(source="download")
+    said = str(caught.value)
+    assert words in said and "online" not in said and "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "text", ["Failed to resolve 'a.b' (Name or service not known)", "[Errno 101] unreachable"]
+)
+def test_offline_is_said_when_it_is(cache, monkeypatch, text):
+    def fails(self, url, output_file, pooch, check_only=False):
+        raise requests.exceptions.ConnectionError(text)
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", fails)
+    with pytest.raises(DataError, match="no mirror answered; is this computer online"):
+        load_mnist(source="download")

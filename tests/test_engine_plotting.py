@@ -3,22 +3,22 @@
 import torch
 from torch import nn
 
-from mnist_course.engine.plotting import _describe_confusion, plot_confusion, predictions
+from mnist_course.engine.plotting import describe_confusion, plot_confusion, predictions
 from mnist_course.model import Net
 from mnist_course.plotting import confusion_matrix
 
 
-def test_describe_confusion():
+def testdescribe_confusion():
     matrix = confusion_matrix(torch.tensor([4, 4, 4, 7, 1]), torch.tensor([9, 9, 4, 2, 1]))
     assert (
-        _describe_confusion(matrix)
+        describe_confusion(matrix)
         == "Confusion matrix: 2 of 5 right. Most common mistakes: 4 taken for 9: 2; 7 taken for 2: 1."
     )
     assert (
-        _describe_confusion(torch.eye(10).long()) == "Confusion matrix: 10 of 10 right. No mistake."
+        describe_confusion(torch.eye(10).long()) == "Confusion matrix: 10 of 10 right. No mistake."
     )
     figure = plot_confusion(matrix)
-    assert figure.description == _describe_confusion(matrix)
+    assert figure.description == describe_confusion(matrix)
     assert [text.get_text() for text in figure.axes[0].texts].count("2") == 1
 
 

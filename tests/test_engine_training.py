@@ -8,14 +8,18 @@ import pickle
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.utils.data import TensorDataset
 from training_runs import Interrupt, few, run, small_net, values
 
 from mnist_course.base import write_atomically, write_json
 from mnist_course.data import BatchLoader
 from mnist_course.engine.training import (
     CHECKPOINT_FORMAT,
+    COLUMNS,
     History,
     Recipe,
     load_checkpoint,
@@ -26,7 +30,8 @@ from mnist_course.engine.training import (
     versions,
 )
 from mnist_course.model import Net
-from mnist_course.training import fit, one_cycle_recipe
+from mnist_course.training import fit, one_cycle_recipe, seed_recipe, train
+from mnist_course.training import test as evaluate
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,7 @@ GOOD = asdict(History([1.0], [0.1], [1.0], [0.1], [0.01], [1.0]))
         (json.dumps({"train_loss": []}), "expected the names"),
         (json.dumps(GOOD | {"more": 1}), "expected the names"),
         (json.dumps(GOOD | {"lr": [0.1, 0.1]}), "differ in length"),
-        (json.dumps(GOOD | {"lr": 0.1}), "differ in length"),
+        (json.dumps(GOOD | {"lr": 0.1}), "lr must be a list with one entry an epoch"),
         (json.dumps(GOOD | {"lr": ["0.1"]}), "must hold numbers"),
         (json.dumps(GOOD | {"settings": []}), "settings"),
     ],
@@ -122,7 +127,7 @@ def test_other_networks_and_recipes_are_refused(digits, written):
         r"another network: 1.weight is \(8, 784\) in this model and \(16, 784\)",
         small_net(8),
     )
-    refuses(written, "another network: conv1.weight", Net())
+    refuses(written, "another network: the file lacks conv1.weight, .* 9 more; the model", Net())
     refuses(
         written,
         "optimizer: SGD, and now it is Adam",
@@ -367,3 +372,398 @@ def test_weights_round_trip(tmp_path):
 
 def test_versions_are_plain():
     assert json.loads(json.dumps(versions(small_net())))["device"] == "cpu"
+
+
+# --- batches and answers, each looked at
+
+
+def tiny(*end: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(9, 4), *(end or (nn.LogSoftmax(1),)))
+
+
+X, Y = torch.rand(6, 1, 3, 3), torch.arange(6) % 4
+
+
+def one_step(batches, model=None, loss_fn=nn.functional.nll_loss):
+    model = model or tiny()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return train(model, batches, optimizer, loss_fn=loss_fn, progress=False)
+
+
+class Answering(nn.Module):
+    def __init__(self, answer):
+        super().__init__()
+        self.net = tiny()
+        self.answer = answer
+
+    def forward(self, x):
+        return self.answer(self.net(x))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        (X.numpy(), Y.numpy()),
+        [X, Y.tolist()],
+        (X, Y.to(torch.uint8)),
+        (X, Y.int()),
+        (X, tuple(Y.tolist())),
+    ],
+)
+def test_batches_of_every_usual_kind_are_taken(batch):
+    loss, accuracy = one_step([batch])
+    assert loss > 0 and 0 <= accuracy <= 1
+
+
+@pytest.mark.parametrize(
+    ("batches", "words"),
+    [
+        (TensorDataset(X, Y), "a single image with its label: is this a data set"),
+        ([{"pixels": X, "target": Y}], "got a dict with 'pixels', 'target'"),
+        ([(X, Y, Y)], "got 3 parts"),
+        ([(X,)], "got 1 part$"),
+        ([X], "got one tensor"),
+        ([(X, Y[:5])], r"has 6 images \(6, 1, 3, 3\) and 5 labels"),
+        ([(X, torch.eye(4)[Y])], r"one-hot rows or scores, \.argmax\(1\)"),
+        ([(X, Y.float())], r"\.long\(\)"),
+        ([(X, Y[:, None])], r"\.flatten\(\)"),
+        ([(X, Y > 1)], "torch.bool"),
+        ([(X, Y - 1)], "from 0 to 3, got -1 to 2"),
+        ([(X, ["a"] * 6)], "a list of other things"),
+        ([(list(X), Y)], "torch.stack"),
+        ([(X[:0], Y[:0])], "is empty: leave it out"),
+        ([(X.double(), Y)], r"takes float32 images, got torch.float64: x.to\(torch.float32\)"),
+        ([((255 * X).byte(), Y)], "takes float32 images, got torch.uint8: normalize"),
+        ("digits", "got str"),
+        (None, "got NoneType"),
+        (
+            torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1),
+            "are loader and optimizer swapped",
+        ),
+        ([], "gave no batch"),
+        (iter([]), "gave no batch"),
+    ],
+)
+def test_the_first_wrong_batch_is_named(batches, words):
+    for call in (lambda: one_step(batches), lambda: evaluate(tiny(), batches)):
+        with pytest.raises((TypeError, ValueError), match=words):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda out: (out, out), "got tuple of 2: return the scores alone"),
+        (lambda out: {"logits": out}, "got dict with 'logits'"),
+        (lambda out: None, "got NoneType"),
+        (lambda out: out.argmax(1), "leave argmax out"),
+        (lambda out: out[:, :1], "one number for each image can't name a class"),
+        (lambda out: out[:, 0], "one number for each image"),
+        (lambda out: out.repeat(2, 1), "for 6 images: does a reshape put images into one another"),
+        (lambda out: out[:, :, None, None], r"\.flatten\(1\)"),
+        (lambda out: out.exp(), "the loss is negative, since the model gives probabilities"),
+        (lambda out: out + 3, "the loss is negative, or will be"),
+        (lambda out: out - 3, "doesn't give log-probabilities"),
+    ],
+)
+def test_the_first_wrong_answer_is_named(answer, words):
+    for call in (lambda m: one_step([(X, Y)], m), lambda m: evaluate(m, [(X, Y)])):
+        with pytest.raises((TypeError, ValueError), match=words):
+            call(Answering(answer))
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "words"),
+    [
+        (
+            nn.CrossEntropyLoss,
+            r"got the class CrossEntropyLoss itself: CrossEntropyLoss\(\) makes one",
+        ),
+        ("nll", "got str"),
+        (lambda s, y: nn.functional.nll_loss(s, y).item(), r"leave \.item\(\) out"),
+        (nn.CrossEntropyLoss(reduction="none"), r"one number, got \(6,\)"),
+        (lambda s, y: nn.functional.nll_loss(s.detach(), y), "cut off from the weights"),
+    ],
+)
+def test_a_loss_that_can_teach_nothing(loss_fn, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        one_step([(X, Y)], loss_fn=loss_fn)
+
+
+# --- known before the first batch
+
+
+def parts_of(model, **optimizer):
+    return torch.optim.SGD(model.parameters(), **({"lr": 0.1} | optimizer))
+
+
+def stale(model):
+    optimizer = parts_of(model)
+    model[1] = nn.Linear(9, 4)
+    return optimizer
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (lambda m: {"optimizer": torch.optim.LBFGS(m.parameters())}, "LBFGS.step needs a closure"),
+        (
+            lambda m: {
+                "optimizer": (o := parts_of(m)),
+                "scheduler": torch.optim.lr_scheduler.ReduceLROnPlateau(o),
+            },
+            "ReduceLROnPlateau.step needs metrics",
+        ),
+        (lambda m: {"optimizer": torch.optim.SGD}, "got the class SGD itself"),
+        (lambda m: {"optimizer": "adam"}, "got str"),
+        (
+            lambda m: {"optimizer": parts_of(m), "scheduler": torch.optim.lr_scheduler.StepLR},
+            "the class StepLR",
+        ),
+        (lambda m: {"optimizer": parts_of(m.requires_grad_(False))}, "nothing here can learn"),
+        (lambda m: {"optimizer": stale(m)}, "holds no parameter of this model"),
+        (
+            lambda m: {"recipe": "seed", "epochs": -2},
+            "epochs must be a whole number of at least 0, got -2",
+        ),
+        (lambda m: {"recipe": "seed", "epochs": 2.0}, "epochs must be a whole number .* got 2.0"),
+        (lambda m: {"recipe": seed_recipe}, r"seed_recipe\(model, \.\.\.\) makes one"),
+        (
+            lambda m: {"recipe": "seed", "settings": {"x": math.nan}},
+            r"settings\['x'\] must be a finite",
+        ),
+        (
+            lambda m: {"recipe": "seed", "settings": {"x": {1, 2}}},
+            r"settings\['x'\] must be a number",
+        ),
+        (lambda m: {"recipe": "seed", "settings": ["x"]}, "settings must be a dict"),
+        (
+            lambda m: {"recipe": "seed", "checkpoint": Path(__file__) / "c.pt"},
+            "is a file, and not a folder",
+        ),
+        (
+            lambda m: {"recipe": "seed", "checkpoint": Path(__file__).parent},
+            "is a folder: give the name",
+        ),
+    ],
+)
+def test_what_is_known_before_is_said_before(asked, words):
+    model = tiny()
+    read = []
+    loader = [(X, Y)]
+    hook = model.register_forward_hook(lambda *args: read.append(1))
+    with pytest.raises((TypeError, ValueError, OSError), match=words):
+        fit(model, loader, loader, **({"epochs": 2, "progress": False} | asked(model)))
+    assert not read
+    hook.remove()
+
+
+def test_a_generator_is_read_once_only():
+    model = tiny()
+    batches = ((X, Y) for _ in range(3))
+    with pytest.raises(
+        ValueError, match="train_loader is a generator, which can be read only once"
+    ):
+        fit(model, batches, [(X, Y)], parts_of(model), epochs=2, progress=False)
+    assert (
+        len(fit(model, batches, [(X, Y)], parts_of(model), epochs=np.int64(1), progress=False)) == 1
+    )
+
+
+def test_a_model_without_parameters_is_tested_and_not_trained():
+    still = nn.Sequential(nn.Flatten(), nn.LogSoftmax(1))
+    assert evaluate(still, [(X, Y)])[0] > 0
+    with pytest.raises(ValueError, match="has no parameters"):
+        train(still, [(X, Y)], parts_of(tiny()), progress=False)
+    with pytest.raises(TypeError, match=r"got the class Flatten itself: Flatten\(\) makes one"):
+        train(nn.Flatten, [(X, Y)], parts_of(tiny()), progress=False)
+
+
+# --- numbers of other kinds
+
+
+def test_settings_and_histories_hold_numpy_and_torch(tmp_path):
+    model = tiny()
+    settings = {
+        "seed": np.int64(3),
+        "rate": np.float32(0.5),
+        "t": torch.tensor(2),
+        "on": np.bool_(True),
+    }
+    settings |= {
+        "folder": tmp_path,
+        "device": torch.device("cpu"),
+        "list": np.arange(2),
+        "in": {"x": (1,)},
+    }
+    done = fit(
+        model, [(X, Y)], [(X, Y)], parts_of(model), epochs=1, settings=settings, progress=False
+    )
+    done.lr = np.array(done.lr)
+    done.seconds = [torch.tensor(2.5)]
+    done.save(tmp_path / "h.json")
+    again = History.load(tmp_path / "h.json")
+    assert (
+        again.settings["seed"] == 3
+        and again.settings["on"] is True
+        and again.settings["list"] == [0, 1]
+    )
+    assert (
+        again.settings["folder"] == str(tmp_path) and again.seconds == [2.5] and again.lr == [0.1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"test_acc": [97.5]},
+            "test_acc must lie between 0 and 1, got 97.5: divide percent by 100",
+        ),
+        ({"train_acc": [-0.1]}, "between 0 and 1, got -0.1$"),
+        ({"lr": [0.1, 0.1]}, "differ in length"),
+        ({"lr": ["0.1"]}, "must hold numbers"),
+        ({"lr": [10**400]}, "must hold numbers"),
+        ({"lr": [True]}, "must hold numbers"),
+        ({"lr": 0.1}, "lr must be a list"),
+    ],
+)
+def test_what_cannot_be_read_again_is_not_written(tmp_path, changed, words):
+    good = {name: [0.5] for name in COLUMNS}
+    with pytest.raises(ValueError, match=words):
+        History(**(good | changed)).save(tmp_path / "h.json")
+    assert not (tmp_path / "h.json").exists()
+    (tmp_path / "h.json").write_text(json.dumps(good | changed))
+    with pytest.raises(ValueError, match=words.removesuffix("$")):
+        History.load(tmp_path / "h.json")
+
+
+def test_a_history_that_is_nested_too_deep(tmp_path):
+    (tmp_path / "h.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="is not a saved History"):
+        History.load(tmp_path / "h.json")
+
+
+# --- weights from everywhere
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.b.weight = self.a.weight
+
+
+WRAPS = {
+    "parallel": nn.DataParallel,
+    "compiled": lambda m: torch.compile(m, backend="eager"),
+    "both": lambda m: torch.compile(nn.DataParallel(m), backend="eager"),
+    "the other way": lambda m: nn.DataParallel(torch.compile(m, backend="eager")),
+    "averaged": torch.optim.swa_utils.AveragedModel,
+}
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", WRAPS)
+def test_a_wrapper_makes_no_difference(tmp_path, name):
+    net = tiny()
+    save_weights(tmp_path / "w.safetensors", WRAPS[name](net))
+    assert same(load_weights(tmp_path / "w.safetensors", tiny()), net)
+    torch.save(WRAPS[name](net).state_dict(), tmp_path / "w.pt")  # as somebody else does
+    if name != "averaged":
+        assert same(load_weights(tmp_path / "w.pt", tiny()), net)
+        assert same(load_weights(tmp_path / "w.pt", WRAPS[name](tiny())), net)
+
+
+def test_a_part_that_is_compiled(tmp_path):
+    net = tiny()
+    net[1] = torch.compile(net[1], backend="eager")
+    save_weights(tmp_path / "w.safetensors", net)
+    assert same(load_weights(tmp_path / "w.safetensors", tiny()), net)
+
+
+def test_shared_weights_are_saved_and_loaded(tmp_path):
+    tied, fresh = Tied(), Tied()
+    save_weights(tmp_path / "w.safetensors", tied)
+    load_weights(tmp_path / "w.safetensors", fresh)
+    assert same(fresh, tied) and fresh.b.weight is fresh.a.weight
+    once = {name: t for name, t in tied.state_dict().items() if name != "b.weight"}
+    torch.save(once, tmp_path / "once.pt")  # as those do who keep each only once
+    assert same(load_weights(tmp_path / "once.pt", Tied()), tied)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_read(tmp_path, dtype):
+    net = tiny()
+    torch.save({"epoch": 3, "model_state_dict": net.to(dtype).state_dict()}, tmp_path / "w.tar")
+    read = load_weights(tmp_path / "w.tar", tiny())
+    assert read[1].weight.dtype == torch.float32 and torch.equal(
+        read[1].weight.to(dtype), net[1].weight
+    )
+
+
+def test_the_folder_of_a_run_and_its_checkpoint(tmp_path):
+    net = tiny()
+    loader = [(X, Y)]
+    fit(
+        net,
+        loader,
+        loader,
+        parts_of(net),
+        epochs=1,
+        checkpoint=tmp_path / "checkpoint.pt",
+        progress=False,
+    )
+    for path in (tmp_path, tmp_path / "checkpoint.pt", str(tmp_path)):
+        assert same(load_weights(path, tiny()), net)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p: torch.save(tiny(), p), r"state_dict\(\), path\) writes the weights alone"),
+        (lambda p: torch.save([1, 2], p), "holds list, and not the weights"),
+        (lambda p: torch.jit.save(torch.jit.trace(tiny(), X), p), "TorchScript"),
+        (lambda p: np.savez(p.open("wb"), a=np.zeros(2)), "holds NumPy arrays"),
+        (lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n"), "HDF5, as Keras writes it"),
+        (lambda p: p.write_bytes(b"<html>404"), "is a web page"),
+        (lambda p: p.write_bytes(b"version https://git-lfs"), "Git LFS"),
+        (lambda p: p.mkdir(), "is a folder without model.safetensors"),
+        (lambda p: None, "there is no file"),
+    ],
+)
+def test_what_holds_no_weights_is_named(tmp_path, make, words):
+    make(tmp_path / "weights")
+    with pytest.raises((ValueError, OSError), match=words):
+        load_weights(tmp_path / "weights", tiny())
+
+
+def test_all_differences_are_listed(tmp_path):
+    other = nn.Sequential(nn.Flatten(), nn.Linear(9, 5), nn.Linear(5, 4))
+    save_weights(tmp_path / "w.safetensors", other)
+    with pytest.raises(ValueError) as caught:
+        load_weights(tmp_path / "w.safetensors", tiny(nn.BatchNorm1d(4)))
+    said = str(caught.value)
+    assert "1.weight is (4, 9) in this model and (5, 9) in the file" in said
+    assert "the file lacks 2.running_mean" in said and "belongs to another network" in said
+    whole = {name: t.long() for name, t in tiny().state_dict().items()}
+    torch.save(whole, tmp_path / "int.pt")
+    with pytest.raises(
+        ValueError, match=r"1.weight is torch.int64, where the model has torch.float32"
+    ):
+        load_weights(tmp_path / "int.pt", tiny())
+
+
+def test_home_in_every_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    net, loader = tiny(), [(X, Y)]
+    done = fit(net, loader, loader, parts_of(net), epochs=1, checkpoint="~/r/c.pt", progress=False)
+    save_weights("~/w.safetensors", net)
+    done.save(Path("~") / "h.json")
+    assert {path.name for path in tmp_path.rglob("*.*")} == {"c.pt", "w.safetensors", "h.json"}
+    assert same(load_weights("~/w.safetensors", tiny()), net) and History.load("~/h.json") == done
+    assert len(load_checkpoint("~/r/c.pt", tiny())) == 1

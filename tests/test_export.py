@@ -185,7 +185,9 @@ def test_one_flipped_bit_is_found(net, tmp_path):
 def test_what_is_no_safetensors_file(tmp_path, content):
     (tmp_path / "a.safetensors").write_bytes(content)
     for read in (read_about, load_model):
-        with pytest.raises(ValueError, match="is not a safetensors file, or is damaged"):
+        with pytest.raises(
+            ValueError, match=r"is not a safetensors file, or is damaged|is damaged \("
+        ):
             read(tmp_path / "a.safetensors")
     with pytest.raises(FileNotFoundError, match="missing"):
         load_model(tmp_path / "missing.safetensors")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,15 +10,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mnist_course.data import DigitDataset, make_loaders
+from mnist_course.model import Net
 from mnist_course.plotting import (
     accuracy_interval,
     confusion_matrix,
+    plot_confusion,
     plot_history,
     plot_mistakes,
+    predictions,
     reference_runs,
     worst_mistakes,
 )
-from mnist_course.training import History, fit
+from mnist_course.training import COLUMNS, History, fit
 
 
 def history(n: int = 3) -> History:
@@ -172,3 +176,84 @@ def test_worst_mistakes_are_sorted_and_wrong(sample):
     )
     with pytest.raises(ValueError, match="no mistake to show"):
         plot_mistakes([], dataset)
+
+
+# odd histories, labels and answers
+
+
+def of(*values: float, **changed: list[float]) -> History:
+    return History(**({name: list(values) for name in COLUMNS} | changed))
+
+
+@pytest.mark.parametrize(
+    ("history", "words"),
+    [
+        (of(88.0, 91.5), "train_acc must lie between 0 and 1, got 88: divide percent by 100"),
+        (of(0.5, test_acc=[0.5, 0.6]), "differ in length"),
+        (of(), "the history is empty"),
+        ({"loss": [0.5], "val_loss": [0.4]}, "train_loss, .* not found in loss, val_loss"),
+        ([0.5, 0.6], "must be a History, as fit gives one, got list"),
+        (of(0.5, lr=["high"]), "must hold numbers"),
+    ],
+)
+def test_a_history_that_cannot_be_drawn_is_told(history, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        plot_history(history, ())
+    if history != of():
+        with pytest.raises((TypeError, ValueError), match=words):
+            plot_history(of(0.5), [history])
+
+
+def test_the_best_epoch_is_one_with_a_number():
+    told = plot_history(of(math.nan, 0.7, 0.6), ()).description
+    assert told.endswith("best 70.00% in epoch 2.")
+    assert "in epoch 1" in plot_history(of(0.9, math.nan), ()).description
+
+
+def test_dictionaries_arrays_and_single_references_are_drawn():
+    plain = {name: np.array([0.5, 0.6]) for name in COLUMNS}
+    one = plot_history(plain, of(0.4, math.nan))
+    assert one.description == plot_history(of(0.5, 0.6), [of(0.4, 0.4)]).description
+    assert plot_history(of(0.5), {name: [0.4] for name in COLUMNS}).description.startswith(
+        "Four points"
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "answers", "words"),
+    [
+        ([3], [11], r"answers must be whole numbers from 0 to 9, got 11"),
+        ([3, 4], [-1, 4], r"answers must .* got -1 to 4"),
+        ([12, 1], [1, 1], r"labels must be whole numbers from 0 to 9, got 1 to 12"),
+        ([1, 2], torch.eye(10)[:2], r"answers must be class numbers .* \.argmax\(1\)"),
+        (torch.tensor([1.0]), [1], r"labels must be whole numbers"),
+        ([1, 2], [1], r"must both be \(N,\)"),
+    ],
+)
+def test_only_what_is_a_class_is_counted(labels, answers, words):
+    with pytest.raises(ValueError, match=words):
+        confusion_matrix(labels, answers)
+    assert confusion_matrix([2, 2], np.array([2, 1], np.uint8), classes=3).tolist()[2] == [0, 1, 1]
+
+
+def test_counts_and_answers_of_other_kinds():
+    with pytest.raises(TypeError, match=r"correct must be a whole number, got 0.97"):
+        accuracy_interval(0.97, 100)
+    data = DigitDataset(torch.zeros(2, 28, 28, dtype=torch.uint8), [1, 2])
+    with pytest.raises(ValueError, match="2 digits need 2 rows of log_probs, got 3"):
+        worst_mistakes(torch.zeros(3, 10).log_softmax(1), data)
+    with pytest.raises(ValueError, match="log_probs must be at most 0"):
+        worst_mistakes(torch.ones(2, 10), data)
+    with pytest.raises(TypeError, match=r"got the class Net itself: Net\(\) makes one"):
+        predictions(Net, data)
+    with pytest.raises(ValueError, match="whole counts"):
+        plot_confusion(torch.ones(3, 3) / 3)
+
+
+def test_reference_runs_in_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    run = of(0.5)
+    run.settings["seed"] = 4
+    run.save("~/mine/seed-4.json")
+    assert [one.settings["seed"] for one in reference_runs("~/mine")] == [4]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from ..base import STEMS, asset, describe_source, markdown_table, short
+from ..base import STEMS, as_path, asset, describe_source, markdown_table, short
 
 # %% ../../nbs/engine/00_start_here.ipynb #efd8daa7
 @dataclass
@@ -160,7 +160,7 @@ def check_disk(
     need: float = 0.5,  # gigabytes
 ) -> Finding:
     "The free space on a folder's disk; ok when there's room for data and checkpoints."
-    free = shutil.disk_usage(folder).free / 1e9
+    free = shutil.disk_usage(as_path(folder)).free / 1e9
     return Finding("disk", free >= need, f"{free:.1f} GB free", f"free at least {need} GB")
 
 
@@ -168,7 +168,7 @@ def check_writable(
     folder: str | Path = ".",  # where runs and checkpoints will be written
 ) -> Finding:
     "A folder in which a file could be made just now. Raises OSError when it couldn't."
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with tempfile.TemporaryFile(dir=as_path(folder)) as file:
         file.write(b"x")
     return Finding("write access", True, "files can be written here")
 

@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
 from .. import __version__
-from ..base import markdown_table, write_atomically
+from ..base import as_path, markdown_table, write_atomically
 from ..data import MEAN, STD, DigitDataset, normalize
 from .fast import wait_for_gpu
 from mnist_course.engine.predict import (
@@ -39,7 +39,14 @@ from mnist_course.engine.predict import (
     look,
     reliability,
 )
-from .training import check_same_network
+from mnist_course.engine.training import (
+    is_torch_file,
+    matching_state,
+    plain_state,
+    read_weights,
+    unwrapped,
+    weights_file,
+)
 from ..model import Net
 from ..plotting import accuracy_interval, worst_mistakes
 
@@ -55,7 +62,8 @@ PREPROCESSING = {"size": [28, 28], "ink": "white on black, 0 to 1", "mean": MEAN
 
 def _name_of(model: nn.Module) -> str:
     "The full name of a network's class, such as mnist_course.model.Net."
-    return f"{type(model).__module__}.{type(model).__qualname__}"
+    kind = type(unwrapped(model))
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def fingerprint(
@@ -93,6 +101,7 @@ def read_about(
 ) -> dict[str, Any]:  # empty where it says nothing
     """What a safetensors file says about itself; no weight is read. Raises ValueError when it is
     damaged or something else."""
+    path = weights_file(path)
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get("about", "{}"))
@@ -127,7 +136,7 @@ def tensors_to_store(
         raise ValueError(f"weights can be stored as {', '.join(STORED)}, not as {stored!r}")
     dtype = torch.float16 if stored == "float16" else torch.float32
     kept: dict[str, torch.Tensor] = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in plain_state(model).items():
         if not tensor.isfinite().all():
             raise ValueError(
                 f"{name} holds NaN or infinite values: such a network is not worth keeping"
@@ -138,7 +147,7 @@ def tensors_to_store(
             raise ValueError(
                 f"{name} holds values beyond 65,504, the largest of float16: store it as float32"
             )
-        kept[name] = tensor.detach().cpu().contiguous()
+        kept[name] = tensor
     return kept
 
 
@@ -230,10 +239,12 @@ def read_packed(
 ) -> tuple[dict[str, torch.Tensor], nn.Module]:  # what it holds; the model, or a new one
     """Read what a file says and then what it holds, and check both. Raises ValueError when it is
     damaged, or meant for another use."""
-    about = read_about(path)
+    path = weights_file(path)
+    other = read_weights(path) if is_torch_file(path) else None
+    about = read_about(path) if other is None else {}
     if about or not bare:
         _check_about(about, path, model)
-    packed: dict[str, torch.Tensor] = load_file(path)
+    packed = read_weights(path) if other is None else other
     _check_packed(packed, about, path)
     if model is None:
         model = _ARCHITECTURES[about["architecture"]]() if about else Net()
@@ -247,7 +258,7 @@ def put_weights(
 ) -> None:
     """Give a model its weights. Raises ValueError, with nothing changed, when they belong to
     another network, or some are NaN or infinite."""
-    check_same_network(model, dict(state), path)
+    state = matching_state(model, state, path)
     for name, tensor in state.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{path}: {name} holds NaN or infinite values")
@@ -408,7 +419,7 @@ def save_onnx(
     onnx, _ = _need_onnx()
     about = describe_model(model, facts)
     program = torch.onnx.export(
-        copy.deepcopy(model).cpu().float().eval(),
+        copy.deepcopy(unwrapped(model)).cpu().float().eval(),
         (torch.zeros(2, 1, 28, 28),),
         input_names=["digits"],
         output_names=["log_probabilities"],
@@ -428,7 +439,8 @@ class OnnxNetwork(nn.Module):
     def __init__(self, path: str | Path) -> None:
         super().__init__()
         _, onnxruntime = _need_onnx()
-        if not Path(path).is_file():
+        path = as_path(path)
+        if not path.is_file():
             raise FileNotFoundError(f"there is no file {path}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()

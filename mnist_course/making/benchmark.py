@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 from torch.utils.data import DataLoader
 
-from ..base import asset, this_machine, write_json
+from ..base import asset, check_place, this_machine, write_json
 from ..data import BatchLoader, DigitDataset, load_mnist
 from ..distributed import Shared, Team
 from mnist_course.engine.fast import (
@@ -431,7 +431,7 @@ def run_bench(
 ) -> dict[str, Any]:  # what was written
     """Measure what is missing in the file, part by part. Raises ValueError for unknown parts, and
     for a file from another machine."""
-    path = Path(path or asset("runs", "bench.json"))
+    path = check_place(path or asset("runs", "bench.json"))  # before hours of measuring
     wanted = list(parts or _MEASUREMENTS)
     known = _MEASUREMENTS | _ON_DEMAND
     for name in wanted:
@@ -657,6 +657,7 @@ def record_processes(
 ) -> dict[str, Any]:
     """Time steps in one process and in several, in turns, so that a slow moment of the machine
     meets all; write medians and one step's trace as JSON."""
+    target = check_place(path or asset("runs", "processes.json"))
     words = ("time_steps", ",".join(map(str, batches)), steps)
     runs: dict[tuple[int, int], list[dict[str, Any]]] = {way: [] for way in ways}
     for _ in range(rounds):
@@ -675,7 +676,7 @@ def record_processes(
         "rows": rows,
         "sum_ms": statistics.median(sums) if sums else None,
     }
-    write_json(asset("runs", "processes.json") if path is None else path, record)
+    write_json(target, record)
     return record
 
 # %% ../../nbs/workshop/benchmark.ipynb #49142a61

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..base import asset, this_machine, write_json
+from ..base import asset, check_place, this_machine, write_json
 from ..teaching.folder import write_course
 from ..teaching.notebooks import code_cells, lessons, read_notebook
 
@@ -259,6 +259,7 @@ def record_capacity(
 ) -> dict[str, Any]:
     """Measure every lesson alone, the largest with several learners, and the servers; write all of
     it as JSON."""
+    target = check_place(path or asset("runs", "capacity.json"))
     alone = []
     for lesson in lessons():
         runs = [_measure_lesson(lesson, data=data) for _ in range(tries)]
@@ -277,7 +278,7 @@ def record_capacity(
         "crowded": [asdict(use) for use in crowded],
         "servers": {str(n): _measure_servers(n) for n in (1, *crowds)},
     }
-    write_json(asset("runs", "capacity.json") if path is None else path, found)
+    write_json(target, found)
     return found
 
 # %% ../../nbs/workshop/capacity.ipynb #566de166

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from ..base import write_atomically
+from ..base import as_path, write_atomically
 from .repository import settings
 from ..teaching.notebooks import learner_edition, lessons, read_notebook
 
@@ -118,6 +118,6 @@ def write_colab(
     for path in lessons():
         edition = colab_edition(read_notebook(path))
         text = json.dumps(edition, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-        written.append(Path(folder) / path.name)
+        written.append(as_path(folder) / path.name)
         write_atomically(written[-1], text.encode())
     return written

@@ -26,6 +26,7 @@ from torch import nn
 from mnist_course.base import (
     FILES,
     asset,
+    check_place,
     markdown_table,
     this_machine,
     write_atomically,
@@ -122,6 +123,7 @@ def record_run(
 ) -> None:
     """The original script's recipe on the full MNIST, batch 64: writes
     runs/seed-SEED-PRECISION.json. Goes on where it was stopped."""
+    record = check_place(asset("runs", f"seed-{seed}-{precision}.json"))
     seed_everything(seed)
     train_set, test_set = load_mnist(data)
     model = _new_net()
@@ -137,7 +139,7 @@ def record_run(
         resume=True,
         settings=settings,
     )
-    history.save(asset("runs", f"seed-{seed}-{precision}.json"))
+    history.save(record)
 
 # %% ../../nbs/workshop/recorded.ipynb #f0568637
 def record_weights(
@@ -148,6 +150,7 @@ def record_weights(
 ) -> None:
     """One-cycle SGD with small random affine changes: writes weights/net.safetensors and how it was
     made beside it."""
+    check_place(asset("weights"), folder=True)
     seed_everything(seed)
     train_set, test_set = load_mnist(data)
     train_loader = BatchLoader(train_set, 64, shuffle=True, transform=random_affine)

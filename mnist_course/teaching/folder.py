@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from .. import __version__
-from ..base import write_atomically, write_json
+from ..base import as_path, write_atomically, write_json
 from ..progress import MANIFEST
 from .notebooks import learner_edition, lessons, read_notebook
 
@@ -71,7 +71,7 @@ def write_course(
 ) -> list[str]:  # what was done, a line a lesson; empty when everything was up to date
     """Write the learner's edition of every lesson into `folder`; files that the learner changed
     stay as they are."""
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; give the name of a folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,6 +117,7 @@ def open_lab(
     """Start JupyterLab in `folder`; Ctrl-C stops it. It takes the place of this process, so that
     nothing but JupyterLab stays in memory."""
     command = _lab_command(extra=extra)
+    folder = as_path(folder, "folder")
     if os.name == "posix":
         os.chdir(folder)
         os.execv(command[0], command)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..base import asset
+from ..base import as_path, asset, check_place
 from .mathml import with_mathml
 from mnist_course.teaching.notebooks import (
     HIDDEN,
@@ -241,9 +241,10 @@ def write_slides(
 ) -> Iterator[str]:  # what was written, a sentence a lesson
     """Write one HTML file a lesson, and say so. Raises ValueError for a name that is no lesson, and
     where the lessons have no outputs to show."""
-    out = Path(out)
+    out = as_path(out, "out")
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"{out} is a file; give the name of a folder")
+    check_place(out, folder=True)
     for path in pick_lessons(names):
         notebook = read_notebook(path)
         if not any(cell.get("outputs") for cell in notebook["cells"]):

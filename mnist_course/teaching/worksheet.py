@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from .. import __version__
-from ..base import asset
+from ..base import asset, check_place
 from ..checks import exercises
 from .mathml import with_mathml
 from .notebooks import Card, pick_lessons, read_cards, read_notebook, title_of
@@ -75,7 +75,7 @@ def write_sheet(
     names: list[str] | None = None,  # of lessons; None or empty: all
 ) -> str:  # what was written, in a sentence
     "Write the sheet. Raises ValueError for another kind of file, or for a name that is no lesson."
-    out = Path(out)
+    out = check_place(out)
     if out.suffix not in (".html", ".md"):
         raise ValueError(f"the sheet is written as .html or .md, and {out.name} is neither")
     chapters = []

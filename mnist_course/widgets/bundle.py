@@ -14,7 +14,7 @@ from string import Template
 
 import traitlets
 
-from ..base import asset, write_atomically
+from ..base import as_path, asset, write_atomically
 from ..data import load_mnist
 
 # %% ../../nbs/workshop/bundle.ipynb #ebad5066
@@ -82,5 +82,5 @@ def write_widget_page(
         **{name: asset("widgets", "static", name).read_bytes() for name in ours},
     }
     for name, content in contents.items():
-        write_atomically(Path(folder) / name, content)
-    return [Path(folder) / name for name in contents]
+        write_atomically(as_path(folder) / name, content)
+    return [as_path(folder) / name for name in contents]

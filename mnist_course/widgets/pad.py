@@ -16,7 +16,7 @@ import torch
 import traitlets
 from torch import nn
 
-from ..base import asset
+from ..base import as_path, asset, write_atomically
 from ..data import load_mnist
 from ..predict import predict
 from .bundle import bundle, sample_digits, synced_bytes
@@ -43,17 +43,15 @@ class Drawings:
     def save(self, path: str | Path) -> None:
         """Write them to a file of a few kilobytes a drawing; a file that is there is replaced at
         once, or not at all."""
-        from mnist_course.base import write_atomically
-
         stream = io.BytesIO()
         np.savez_compressed(stream, images=self.images, labels=self.labels)
-        write_atomically(Path(path), stream.getvalue())
+        write_atomically(path, stream.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> "Drawings":
         "Raises ValueError when the file holds no drawings."
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with np.load(as_path(path), allow_pickle=False) as kept:
                 drawings = cls(kept["images"], kept["labels"])
         except FileNotFoundError:
             raise ValueError(f"there is no file {path}") from None

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from ...base import markdown_table, write_atomically
+from ...base import as_path, markdown_table, write_atomically
 from ...checks import Exercise, exercises
 from .run import Grade
 
@@ -135,7 +135,7 @@ def write_grades(
     folder: str | Path = "grades",  # made if it isn't there; older grades in it are replaced
 ) -> list[Path]:  # the files
     "Write grades.csv and report.md."
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     table = folder / "grades.csv"
     report = folder / "report.md"
     write_atomically(table, ("\ufeff" + _grades_csv(grades)).encode())  # the mark: UTF-8, for Excel

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from ...base import as_path
 from ...checks import Exercise, exercises
 from ..folder import MANIFEST
 from mnist_course.teaching.grading.limits import (
@@ -404,7 +405,7 @@ def grade_folder(
     say: Callable[[str], None] = print,  # gets a line for each learner
 ) -> list[Grade]:  # in the order of their names
     "Grade every learner. Whatever one submission does, the others are graded."
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     everyone = _submissions(folder)
     limits = limits or Limits()
     list(exercises())  # load the answers once, before the threads
