@@ -9,18 +9,22 @@ __all__ = ['CONTRAST', 'ImageLike', 'SURE', 'MOST_INK', 'Reason', 'to_gray', 'ch
            'load_reference', 'reference_for', 'Prediction', 'judge']
 
 # %% ../../nbs/engine/10_your_digits.ipynb #f6bb0f86
+import base64
 import io
+import math
 import os
-import struct
+import stat
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import IO, Any, Literal, TypeAlias
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
@@ -30,54 +34,172 @@ from ..interpret import watch_layers
 from ..model import Net
 
 # %% ../../nbs/engine/10_your_digits.ipynb #02a54f9c
-CONTRAST = 0.15  # of the range from black to white: with less between paper and ink, it's blank
+CONTRAST = 0.15  # of the range from black to white: with less between paper and ink, it's pale
 _SIDE = 1000  # pixels: an image with a side of twice this or more is made smaller first
-_KNOWN_FILES = {  # by what is in the first bytes
-    b"%PDF": "a PDF: save the page as a PNG",
-    b"ftypheic": "an HEIC photograph: save it as a JPEG",
-}
+_MOST_PIXELS = 179_000_000  # of a file; Pillow's own limit, for those who have switched it off
+_MOST_BYTES = 500_000_000  # of a file
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF")  # none starts a program
+_GIVE = "give a PNG or a JPEG"
+_KNOWN_FILES = (  # the first bytes in lower case, where they start (-1: anywhere), what that is
+    (b"%pdf", -1, "a PDF: save the page as a PNG"),
+    (b"%!ps", 0, "PostScript: save it as a PNG"),
+    (b"\xc5\xd0\xd3\xc6", 0, "PostScript: save it as a PNG"),
+    (b"<!doctype html", -1, "a web page: download the picture itself"),
+    (b"<html", -1, "a web page: download the picture itself"),
+    (b"<svg", -1, "an SVG drawing: save it as a PNG"),
+    (b"ftypavif", 4, "an AVIF picture: save it as a PNG or a JPEG"),
+    (b"ftyphe", 4, "an HEIC photograph: save it as a JPEG"),
+    (b"ftypmif1", 4, "an HEIC photograph: save it as a JPEG"),
+    (b"ftypmsf1", 4, "an HEIC photograph: save it as a JPEG"),
+    (b"ftyp", 4, "a video: save one frame of it as a PNG"),
+    (b"\x1ae\xdf\xa3", 0, "a video: save one frame of it as a PNG"),
+    (b"avi ", 8, "a video: save one frame of it as a PNG"),
+    (b"\0\0\0\x0cjp  ", 0, "a JPEG 2000 picture: save it as a PNG or a JPEG"),
+    (b"\xffo\xffq", 0, "a JPEG 2000 picture: save it as a PNG or a JPEG"),
+    (b"\0\0\0\x0cjxl ", 0, "a JPEG XL picture: save it as a PNG or a JPEG"),
+    (b"\xff\n", 0, "a JPEG XL picture: save it as a PNG or a JPEG"),
+    (b"8bps", 0, "a Photoshop file: save it as a PNG"),
+    (b"gimp xcf", 0, "a GIMP file: export it as a PNG"),
+    (b"\0\0\x01\0", 0, "an icon: save it as a PNG"),
+    (b"dicm", 128, "a DICOM file: save it as a PNG"),
+    (b"\x93numpy", 0, "a NumPy file: give np.load(path)"),
+    (b"\0\0\x08\x01", 0, "one of MNIST's own files: load_mnist reads those"),
+    (b"\0\0\x08\x03", 0, "one of MNIST's own files: load_mnist reads those"),
+    (b"\x1f\x8b", 0, "packed with gzip: unpack it, or let load_mnist read MNIST's own files"),
+    (b"pk\x03\x04", 0, "an archive, such as .zip, .npz, .pt or .docx: give a picture out of it"),
+    (b"version https://git-lfs", 0, "a pointer of Git LFS: git lfs pull brings the picture"),
+)
+_RANGES = (1, 255, 1023, 4095, 16383, 65535)  # fractions, bytes, 10, 12, 14 and 16 bits
 ImageLike: TypeAlias = (  # what `prepare` and `predict` take
-    str | os.PathLike[str] | bytes | bytearray | IO[bytes] | Image.Image | np.ndarray | torch.Tensor
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | IO[bytes]
+    | Image.Image
+    | np.ndarray
+    | torch.Tensor
+    | list[Any]
+    | tuple[Any, ...]  # of a notebook's upload button
+    | Mapping[str, Any]  # of an older one
 )
 
 # %% ../../nbs/engine/10_your_digits.ipynb #2bf9a102
+def _say(name: object) -> str:
+    "A name for a message: in one line, and short."
+    text = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in str(name)
+    )
+    return text if len(text) <= 120 else f"{text[:60]} ... {text[-30:]}"
+
+
+def _what_it_is(
+    content: bytes,  # of something that Pillow can't read
+) -> str:
+    "What kind of file that is, and what to do."
+    if not content:
+        return f"not a picture: it's empty; {_GIVE}"
+    head = content[:1024].lower()
+    for sign, start, what in _KNOWN_FILES:
+        found = head.find(sign)
+        if found >= 0 and start in (-1, found):
+            return what
+    text = head.decode("utf-8", "replace")
+    if all(letter.isprintable() or letter.isspace() for letter in text):
+        return f"not a picture, but text: {_GIVE}"
+    if side := _side_of(len(content)):
+        return (
+            f"not a picture file, but {len(content):,} bytes: if they're pixels, "
+            f"np.frombuffer(data, np.uint8).reshape({side}, {side}) makes a picture of them"
+        )
+    return f"not a picture: {_GIVE}"
+
+
 def _open_image(
-    source: str | os.PathLike[str] | io.BytesIO,  # of a PNG, a JPEG, or what else Pillow reads
-    name: object,  # for the messages
+    content: bytes,  # of a PNG, a JPEG, or another of _FORMATS
+    name: str,  # for the messages
 ) -> Image.Image:
-    "Read an image, a large JPEG at a reduced size at once. Raises ValueError, naming the file."
+    """Read an image, a large JPEG at a reduced size at once. Raises ValueError, naming the file,
+    whatever Pillow raises."""
+    formats = _formats()
     try:
         with warnings.catch_warnings():
-            # the error, at twice the size, still comes
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(source) as image:
+            # the error, at twice the size, still comes; what is wrong in a note matters to nobody
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=formats) as image:
+                if image.width * image.height > _MOST_PIXELS:
+                    raise Image.DecompressionBombError
                 image.verify()  # the checksums of a PNG, which decoding alone does not look at
-            image = Image.open(source)
+            image = Image.open(io.BytesIO(content), formats=formats)
             image.draft(None, (_SIDE, _SIDE))
             image.load()
             return image
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {name}") from None
-    except UnidentifiedImageError as error:
-        head = _first_bytes(source)
-        known = [what for sign, what in _KNOWN_FILES.items() if sign in head]
-        what = known[0] if known else "not a picture: give a PNG or a JPEG"
-        raise ValueError(f"{name} is {what}") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"{name} has too many pixels: make it smaller first") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise ValueError(f"{name} cannot be read as a picture: {error}") from error
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(f"{name} is {_what_it_is(content)}") from error
+    except Exception as error:  # a damaged file can fail anywhere in Pillow
+        reason = _say(error) or type(error).__name__
+        raise ValueError(f"{name} cannot be read as a picture: {reason}") from error
 
 
-def _first_bytes(source: str | os.PathLike[str] | io.BytesIO) -> bytes:
-    "The first 400 bytes of a file."
-    if isinstance(source, io.BytesIO):
-        return source.getvalue()[:400]
-    with open(source, "rb") as file:
-        return file.read(400)
+@cache
+def _formats() -> list[str]:
+    "Those of _FORMATS that this Pillow reads."
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 # %% ../../nbs/engine/10_your_digits.ipynb #b589de47
-def _content(
+def _content_of_path(
+    path: str | os.PathLike[str],
+) -> bytes:
+    "All bytes of a file. ~ is the home folder. Raises ValueError where there's no such file."
+    name = _say(os.fsdecode(path))
+    try:
+        where = Path(os.fsdecode(path)).expanduser()
+        found = where.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise ValueError(
+                f"{name} cannot be read as a picture: it's a folder, so give a picture in it"
+            )
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
+            raise ValueError(f"{name} is no ordinary file: {_GIVE}")
+        if found.st_size > _MOST_BYTES:
+            raise ValueError(f"{name} is too large for a picture: {found.st_size:,} bytes")
+        return where.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"there is no file {name}") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~ of somebody unknown
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{name} cannot be read as a picture: {reason}") from error
+
+
+def _content_of_text(
+    text: str,  # a path, or a picture written as text, as a canvas in a browser gives it
+) -> tuple[bytes, str]:  # and what to call it
+    "Raises ValueError where it's neither."
+    start = text[:40].lower()
+    if start.startswith("data:"):
+        about, _, data = text.partition(",")
+        try:
+            packed = about.lower().endswith(";base64")
+            raw = unquote_to_bytes(data)
+            content = base64.b64decode(raw, validate=True) if packed else raw
+        except ValueError as error:
+            raise ValueError(f"the data: URL is damaged: {error}") from None
+        return content, "the data: URL"
+    if start.startswith(("http://", "https://", "ftp://", "file://")):
+        raise ValueError(f"{_say(text)} is an address: download it, and give the file's path")
+    if start.startswith(("ivborw0kggo", "/9j/4", "r0lgod", "uklgr")) and len(text) > 60:
+        raise ValueError("this text is a picture in base64: give base64.b64decode(text)")
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"there is no file {_say(text)!r}: that's no path")
+    return _content_of_path(text), _say(text)
+
+
+def _content_of_file(
     file: Any,  # anything with .read()
     name: str,  # for the messages
 ) -> bytes:
@@ -95,24 +217,104 @@ def _content(
             file.seek(position)
     except UnicodeDecodeError:
         content = ""
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{name} cannot be read as a picture: {error}") from error
+    except Exception as error:  # it's a stranger's object
+        raise ValueError(f"{name} cannot be read as a picture: {_say(error)}") from error
     if isinstance(content, str):
         raise ValueError(f"{name} is open as text: open it with open(path, 'rb')")
-    if not isinstance(content, bytes):
-        raise ValueError(f"{name} gives a {type(content).__name__} where bytes are needed")
-    return content
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        hint = ": await its read() first" if hasattr(content, "__await__") else ""
+        raise ValueError(f"{name} gives a {type(content).__name__} where bytes are needed{hint}")
+    return bytes(content)
+
+
+class _Upload(NamedTuple):
+    "One file of an upload button."
+
+    content: Any
+    name: str
+
+
+def _uploads(
+    given: Any,
+) -> list[_Upload] | None:  # None: it's no upload
+    """The files that an upload button holds: ipywidgets 8 gives a tuple of dicts, ipywidgets 7 a
+    dict of dicts by name, Colab a dict of bytes by name."""
+    if isinstance(given, (tuple, list)):
+        if given and all(isinstance(one, (bytes, bytearray, memoryview)) for one in given):
+            return [_Upload(one, "the upload") for one in given]
+        if given and all(isinstance(one, Mapping) and "content" in one for one in given):
+            return [_Upload(one["content"], str(one.get("name", "the upload"))) for one in given]
+        return [] if given == () else None
+    if not isinstance(given, Mapping):
+        return None
+    if "content" in given:
+        return [_Upload(given["content"], str(given.get("name", "the upload")))]
+    found = []
+    for name, one in given.items():
+        content = one.get("content") if isinstance(one, Mapping) else one
+        if not isinstance(content, (bytes, bytearray, memoryview)):
+            return None
+        found.append(_Upload(content, str(name)))
+    return found
+
+
+def _content_of(
+    given: Any,
+) -> tuple[bytes, str] | None:  # and what to call it; None: it is no file
+    "The bytes of what is a file in any form. Raises ValueError where it can't be read."
+    if isinstance(given, str):
+        return _content_of_text(given)
+    if isinstance(given, os.PathLike):
+        return _content_of_path(given), _say(os.fsdecode(given))
+    if isinstance(given, memoryview) and given.ndim > 1:
+        return None  # rows of numbers
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return bytes(given), "the file"
+    if hasattr(given, "read") and not isinstance(given, type):
+        name = getattr(given, "name", None)
+        name = _say(name) if isinstance(name, str) and name else "the file"
+        return _content_of_file(given, name), name
+    uploads = _uploads(given)
+    if uploads is None:
+        return None
+    if len(uploads) != 1:
+        many = f"{len(uploads)} files: one picture at a time" if uploads else "no file in it yet"
+        raise ValueError(f"the upload has {many}")
+    return bytes(uploads[0].content), _say(uploads[0].name)
 
 # %% ../../nbs/engine/10_your_digits.ipynb #5cc74938
+_TURNS = {  # what undoes each orientation that an EXIF note can tell
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    "What turns a photograph upright. A damaged note counts as none: the pixels are all there."
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _TURNS.get(image.getexif().get(0x0112, 1))
+    except Exception:
+        return None
+
+
 def _upright(
     image: Image.Image,
-) -> Image.Image:  # no side as long as 2 * _SIDE, in mode L, RGB, RGBA, I or F
+) -> Image.Image:  # no side as long as 2 * _SIDE, in mode L, LA, RGB, RGBA, I or F
     "A large image smaller by a whole factor, and turned as its EXIF note on the camera says."
-    turned = image.getexif().get(0x0112, 1)
+    turn = _turn_of(image)
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         image = image.convert("RGBA")
     elif image.mode.startswith("I;16"):
         image = image.convert("I")
+    elif image.mode == "LAB":
+        image = image.getchannel(0)
     elif image.mode == "1":
         image = image.convert("L")
     elif image.mode not in ("L", "RGB", "I", "F"):
@@ -120,85 +322,256 @@ def _upright(
     factor = max(image.size) // _SIDE
     if factor > 1:
         image = image.reduce(factor)
-    if turned == 1:
-        return image
-    image.getexif()[0x0112] = turned  # converting and reducing may lose it
-    return ImageOps.exif_transpose(image)
+    return image if turn is None else image.transpose(turn)
+
+
+def _gray_of_image(image: Image.Image) -> np.ndarray:  # float32 (H, W)
+    "Gray pixels 0..1 of a Pillow image. Raises ValueError, whatever Pillow raises."
+    unread = bool(getattr(image, "tile", None))  # Pillow reads pixels when they are first needed
+    if unread and image.format not in (*_FORMATS, "MPO"):  # and may start a program for it
+        raise ValueError(
+            f"this {image.format} picture isn't loaded yet: call its load() first, or {_GIVE}"
+        )
+    try:
+        upright = np.asarray(_upright(image))
+    except Exception as error:
+        reason = _say(error) or type(error).__name__
+        raise ValueError(f"the picture cannot be read: {reason}") from error
+    return _gray_of_array(upright)
 
 # %% ../../nbs/engine/10_your_digits.ipynb #354b16b8
 def _unit_range(
     values: np.ndarray,  # of any numbers
 ) -> np.ndarray:  # float32, 0 (black) to 1 (white)
     """Pixels brought to 0..1. The highest value says where they come from: a mask or fractions (up
-    to 1), bytes (255) or 16 bits (65,535). Where there are negative values, as after `normalize`,
-    the lowest becomes 0 and the highest 1. Raises ValueError for what can't be pixels."""
+    to 1), bytes (255), or 10 to 16 bits (65,535); numbers that aren't bytes may also reach from 0
+    to 16, as scikit-learn's digits. Where there are negative values, as after `normalize`, the
+    lowest becomes 0 and the highest 1. Raises ValueError for what can't be pixels."""
     if values.dtype.kind not in "buif":
-        raise ValueError(f"pixels must be numbers, got {values.dtype}")
+        kind = "text" if values.dtype.kind in "US" else values.dtype
+        raise ValueError(f"pixels must be numbers, got {kind}")
     if not values.size:
         raise ValueError(f"the picture has no pixels: its shape is {values.shape}")
-    values = values.astype(np.float32)
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise ValueError("the picture holds NaN or infinite values")
+    if values.dtype == np.int8 and low < 0:
+        raise ValueError(
+            "int8 ends at 127, and pixels reach 255, so the light ones have wrapped: give uint8"
+        )
     if low < -0.1:
-        return (values - low) / max(high - low, 1e-6)
-    top = next((top for top in (1, 255, 65535) if high <= 1.1 * top), None)
+        scaled: np.ndarray = (values.astype(np.float64) - low) / max(high - low, 1e-6)
+        return scaled.astype(np.float32)
+    if 1.1 < high <= 16 and (values.dtype != np.uint8 or values.shape[:2] == (8, 8)):
+        return (values.astype(np.float32) / 16).clip(0, 1)
+    top = next((top for top in _RANGES if high <= 1.1 * top), None)
     if top is None:
         raise ValueError(f"pixels must lie in 0..1, 0..255 or 0..65535, got {high:g}")
-    return (values / top).clip(0, 1)
+    return (values.astype(np.float32) / top).clip(0, 1)
 
 # %% ../../nbs/engine/10_your_digits.ipynb #84a425a6
+def _side_of(count: int) -> int:  # 0 where there is none
+    "The side of the square that a row of so many pixels makes."
+    side = math.isqrt(max(count, 0))
+    return side if side >= 7 and side * side == count else 0
+
+
+def _as_row(
+    count: int,
+    row: str,  # what to call it
+) -> str:  # "" where a row of so many is no picture
+    "What makes a picture of a row of numbers, as CSV files hold one."
+    if side := _side_of(count):
+        row = row.removesuffix(".flatten()")
+        return f"{row}.reshape({side}, {side}) makes a picture of it"
+    if _side_of(count - 1) in (8, 28):
+        side = _side_of(count - 1)
+        return f"the first is its label, and {row}[1:].reshape({side}, {side}) makes a picture of it"
+    return ""
+
+
+def _holds_rows(
+    image: np.ndarray,  # (H, W)
+) -> bool:
+    """True where each row is a picture of its own, 28 x 28, perhaps with its label first: neighbors
+    in a row are alike then, and neighbors in a column aren't."""
+    height, width = image.shape
+    if width not in (784, 785) or image.dtype.kind not in "buif":
+        return False
+    if height < 20:
+        return True
+    values = image[:, -784:].astype(np.float64)
+    across = _alike(values[:, :-1], values[:, 1:])
+    return _alike(values[:-1], values[1:]) < across - 0.2
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> float:
+    "The correlation of two arrays; 1 where one of them is the same everywhere."
+    a, b = a - a.mean(), b - b.mean()
+    scale = math.sqrt(float((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / scale if scale > 0 else 1.0
+
+
+def _show_one_thing(
+    channels: np.ndarray,  # (C, H, W)
+) -> bool:
+    """True for the colors of one picture: whatever varies in one of them varies in the others, the
+    same way or the opposite way. Three different digits don't."""
+    spread = channels.std((1, 2))
+    strong = channels[spread > 0.35 * spread.max()]
+    return all(abs(_alike(strong[0], other)) > 0.8 for other in strong[1:])
+
+
+def _check_shape(image: np.ndarray) -> None:
+    "Raises ValueError, saying what it probably is, unless it has the shape of one picture."
+    shape, hint = image.shape, ""
+    if image.ndim > 3:
+        hint = "one picture at a time, such as images[0]"
+    elif sum(side > 1 for side in shape) <= 1:
+        hint = _as_row(image.size, "row" if image.ndim == 1 else "row.flatten()")
+    elif image.ndim == 2 and _holds_rows(image):
+        hint = f"{shape[0]} rows, each a picture? One at a time: {_as_row(shape[1], 'rows[0]')}"
+    elif image.ndim == 3 and shape[2] not in (1, 2, 3, 4) and shape[0] not in (1, 3):
+        pick = "images[..., 0]" if shape[0] == shape[1] else "images[0]"
+        hint = f"several pictures? One at a time, such as {pick}"
+    if hint or image.ndim not in (2, 3):
+        raise ValueError(
+            "a picture has the shape (H, W), (H, W, C) or (C, H, W) with C = 1, 3 or 4; "
+            f"got {shape}{hint and ': '}{hint}"
+        )
+
+
 def _gray_of_array(
-    image: np.ndarray,  # (H, W), (H, W, C) or (C, H, W); C = 1, 3 or 4: red, green, blue, opacity
+    image: np.ndarray,  # (H, W), (H, W, C) or (C, H, W); the last of 2 or 4 is opacity
 ) -> np.ndarray:  # float32 (H, W)
     """Gray pixels 0..1. What is transparent shows white paper, or black paper where the ink itself
     is white. Raises ValueError for another shape."""
-    if image.ndim == 3 and image.shape[2] not in (1, 3, 4) and image.shape[0] in (1, 3, 4):
-        image = np.moveaxis(image, 0, 2)
-    if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] in (1, 3, 4)):
-        hint = ": one picture at a time, such as images[0]" if image.ndim == 4 else ""
-        raise ValueError(
-            "a picture has the shape (H, W), (H, W, C) or (C, H, W) with C = 1, 3 or 4; "
-            f"got {image.shape}{hint}"
-        )
+    _check_shape(image)
+    doubtful = image.shape[:2] == (28, 28)  # MATLAB has its pictures along the last axis
+    if image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4):
+        image, doubtful = np.moveaxis(image, 0, 2), True
     values = _unit_range(image)
     if values.ndim == 2 or values.shape[2] == 1:
         return values.reshape(values.shape[:2])
-    # how bright the eye sees each color: ITU-R BT.601
-    gray: np.ndarray = values[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
-    if values.shape[2] == 3:
-        return gray
-    alpha = values[..., 3]
-    on_white: np.ndarray = 1 - alpha * (1 - gray)
-    on_black: np.ndarray = gray * alpha
-    return on_white if np.ptp(on_white) >= CONTRAST else on_black
+    if doubtful and not _show_one_thing(np.moveaxis(values, 2, 0)):
+        raise ValueError(
+            f"these are {values.shape[2]} pictures, and not the colors of one: one at a time, "
+            "such as images[0]"
+        )
+    colors, alpha = values, np.ones_like(values[..., :1])
+    if values.shape[2] in (2, 4):
+        colors, alpha = values[..., :-1], values[..., -1:]
+    on_white = _gray_of_colors(1 - alpha * (1 - colors))
+    if np.ptp(on_white) >= CONTRAST:
+        return on_white
+    on_black = _gray_of_colors(colors * alpha)
+    return on_black if np.ptp(on_black) > np.ptp(on_white) else on_white
+
+
+def _gray_of_colors(
+    colors: np.ndarray,  # (H, W, 3) or (H, W, 1)
+) -> np.ndarray:  # float32 (H, W)
+    """How bright the eye sees each color. Where one of red, green and blue shows twice the contrast,
+    as blue does for yellow ink, it's that one."""
+    if colors.shape[2] == 1:
+        return colors[..., 0]
+    gray: np.ndarray = colors @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+    spread = np.ptp(colors, axis=(0, 1))
+    clearest: np.ndarray = colors[..., int(spread.argmax())]
+    return clearest if spread.max() > 2 * np.ptp(gray) else gray
 
 # %% ../../nbs/engine/10_your_digits.ipynb #29932b0b
+def _other(given: Any) -> str:
+    "What somebody gave in place of a picture, and what to do."
+    if given is None:
+        return "None is not a picture: cv2.imread gives None where it can't read a file"
+    if isinstance(given, type):
+        return f"the class {given.__name__} is not a picture"
+    if isinstance(given, (tuple, list)) and len(given) == 2 and _is_number(given[1]):
+        return "a pair of a picture and its label is not a picture: give its first part, pair[0]"
+    if isinstance(given, (tuple, list, set, frozenset)):
+        kinds = {type(one).__name__ for one in given}
+        if kinds and kinds <= {"str", "PosixPath", "WindowsPath", "bytes", "Image", "dict"}:
+            return "several pictures? One at a time, such as images[0]"
+    if isinstance(given, Mapping):
+        return "a dict is not a picture: give the one of its values that is"
+    kind = type(given).__name__
+    article = "an" if kind[0] in "AEIOaeio" else "a"
+    hint = ""
+    if hasattr(given, "__next__"):
+        hint = ": one picture at a time, such as next(pictures)"
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__"):
+        hint = ": one picture at a time"
+    return f"{article} {kind} is not a picture{hint or f': {_GIVE}, or an array'}"
+
+
+def _is_number(given: Any) -> bool:
+    "True for a number of Python's, numpy's or torch's."
+    return isinstance(given, (int, float)) or getattr(given, "shape", None) == ()
+
+
+def _plain(given: Any) -> Any:
+    "A tensor as an array on the CPU; anything else as it is. Raises what torch raises."
+    if not isinstance(given, torch.Tensor):
+        return given
+    tensor = given.detach()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    tensor = tensor.to_dense() if tensor.layout != torch.strided else tensor
+    tensor = tensor.cpu().resolve_conj().resolve_neg()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _has_rows(given: Any) -> bool:
+    "True for what numpy reads at once; a data set would be read to its end."
+    if isinstance(given, (list, tuple, int, float, complex)) or hasattr(given, "__array__"):
+        return True
+    try:
+        memoryview(given)
+    except TypeError:
+        return hasattr(given, "__array_interface__")
+    return True
+
+
+def _array_of(given: Any) -> np.ndarray:
+    "Anything with rows of numbers. Raises ValueError for what has none."
+    if isinstance(given, type) or not _has_rows(given):
+        raise ValueError(_other(given))
+    try:
+        plain = [_plain(row) for row in given] if isinstance(given, (list, tuple)) else given
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = np.asarray(_plain(plain))
+        if array.dtype == object and array.ndim > 1:  # numbers of several kinds
+            array = array.astype(np.float64)
+    except Exception as error:  # whatever a stranger's object raises
+        if isinstance(given, (list, tuple)) and not isinstance(given[0], (list, tuple)):
+            raise ValueError(_other(given)) from error
+        raise ValueError(f"this is not a picture: {_say(error)}") from error
+    if array.dtype == object or (array.dtype.kind in "US" and array.ndim < 2):
+        raise ValueError(_other(given))
+    return array
+
+
 def to_gray(
     image: ImageLike,
 ) -> np.ndarray:  # float32 (H, W), 0 (black) to 1 (white), no side as long as 2 * _SIDE
-    "One gray value a pixel. Raises ValueError when this is not an image."
-    if isinstance(image, (str, os.PathLike)):
-        image = _open_image(image, image)
-    elif isinstance(image, (bytes, bytearray, memoryview)):
-        image = _open_image(io.BytesIO(image), "the file")
-    elif hasattr(image, "read"):
-        name = getattr(image, "name", None)
-        name = name if isinstance(name, str) else "the file"
-        image = _open_image(io.BytesIO(_content(image, name)), name)
+    """One gray value a pixel. No program is started, and no more is read than a picture has. Raises
+    ValueError, saying what it is and what to do, when this is not one image."""
+    if hasattr(image, "traits"):  # a widget: what was uploaded to it, or drawn on it
+        image = getattr(image, "value", getattr(image, "array", None))
+    content = _content_of(image)
+    if content:
+        return _gray_of_image(_open_image(*content))
     if isinstance(image, Image.Image):
-        try:
-            return _gray_of_array(np.asarray(_upright(image)))
-        except (OSError, SyntaxError) as error:  # Pillow reads pixels when they are first needed
-            raise ValueError(f"the picture cannot be read: {error}") from error
-    if isinstance(image, torch.Tensor):
-        image = image.detach().cpu()
-        image = (image.float() if image.is_floating_point() else image).numpy()
-    try:
-        array = np.asarray(image)
-    except ValueError as error:
-        raise ValueError(f"this is not a picture: {error}") from error
-    return np.asarray(_upright(Image.fromarray(_gray_of_array(array))))
+        return _gray_of_image(image)
+    array = _array_of(image)
+    if array.dtype == np.uint8 and array.size == max(array.shape, default=0) > 20:
+        start = array.reshape(-1)[:12].tobytes()  # a file as cv2.imencode and np.fromfile have it
+        if start.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")):
+            return _gray_of_image(_open_image(array.tobytes(), "the file"))
+    gray = _gray_of_array(array)
+    return np.asarray(_upright(Image.fromarray(np.ascontiguousarray(gray))))
 
 
 def check_choices(
