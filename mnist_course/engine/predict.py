@@ -562,14 +562,15 @@ def to_gray(
 ) -> np.ndarray:  # float32 (H, W), 0 (black) to 1 (white), no side as long as 2 * _SIDE
     """One gray value a pixel. No program is started, and no more is read than a picture has. Raises
     ValueError, saying what it is and what to do, when this is not one image."""
+    given: Any = image
     if hasattr(image, "traits"):  # a widget: what was uploaded to it, or drawn on it
-        image = getattr(image, "value", getattr(image, "array", None))
-    content = _content_of(image)
+        given = getattr(image, "value", getattr(image, "array", None))
+    content = _content_of(given)
     if content:
         return _gray_of_image(_open_image(*content))
-    if isinstance(image, Image.Image):
-        return _gray_of_image(image)
-    array = _array_of(image)
+    if isinstance(given, Image.Image):
+        return _gray_of_image(given)
+    array = _array_of(given)
     if array.dtype == np.uint8 and array.size == max(array.shape, default=0) > 20:
         start = array.reshape(-1)[:12].tobytes()  # a file as cv2.imencode and np.fromfile have it
         if start.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")):
@@ -1125,11 +1126,11 @@ def judge(
     message = f"{label} ({best:.1%})"
     if ink == 0:
         reason, message = "blank", "blank: there is no ink on this paper"
+    elif seen == "pale" and ood_score is not None and ood_score > 1:
+        reason, message = "pale", "blank, or too pale to read"
     elif seen == "pale":
-        reason, message = (
-            "pale",
-            f"too pale to be sure: perhaps {label} ({best:.0%}); draw it darker",
-        )
+        reason = "pale"
+        message = f"too pale to be sure: perhaps {label} ({best:.0%}); draw it darker"
     elif seen == "frame":
         reason = "frame"
         message = f"is there a frame around it? Cut it off; with it, perhaps {label} ({best:.0%})"
