@@ -109,7 +109,8 @@ def _what_it_is(
         if found >= 0 and start in (-1, found):
             return what
     text = head.decode("utf-8", "replace")
-    if all(letter.isprintable() or letter.isspace() for letter in text):
+    shown = all(letter.isprintable() or letter.isspace() for letter in text)
+    if shown and text.count("\ufffd") <= 2:  # one may have been cut at the end
         return f"not a picture, but text: {_GIVE}"
     if side := _side_of(len(content)):
         return (
