@@ -24,17 +24,18 @@ STEP_NAMES = ("light", "ink", "crop", "resize", "center")  # what `steps` can le
 def to_ink(
     gray: np.ndarray,  # (H, W), 0 (black) to 1 (white), in either polarity
     even: bool = False,  # take the light as even, whatever the frame shows
+    contrast: float = engine.CONTRAST,  # with less between paper and ink, there is no ink
 ) -> np.ndarray:  # (H, W), 0 (paper) to 1 (ink)
     "How much ink each pixel has. Paper is the median of the frame, or `lit_paper` in uneven light."
     low, high = float(gray.min()), float(gray.max())
-    if high - low < engine.CONTRAST:
+    if high - low < contrast:
         return np.zeros_like(gray)
     paper: float | np.ndarray = float(np.median(np.concatenate(engine.frame_of(gray))))
     light = paper > (low + high) / 2
     if engine.is_unevenly_lit(gray) and not even:
         paper = engine.lit_paper(gray) if light else 1 - engine.lit_paper(1 - gray)
     ink = paper - gray if light else gray - paper
-    if ink.max() < engine.CONTRAST:
+    if ink.max() < contrast:
         return np.zeros_like(gray)
     ink = ink / ink.max()
     return np.where(ink < engine.grain_of(ink), 0, ink).clip(0, 1)
@@ -87,9 +88,14 @@ def steps(
 ) -> dict[str, np.ndarray]:  # the image after each step; the last is uint8 (28, 28)
     "What prepare does, one image a step. Raises ValueError for a step that does not exist."
     skip = engine.check_choices(skip, STEP_NAMES)
-    gray = to_gray(image)
-    ink = gray if "ink" in skip else to_ink(gray, even="light" in skip)
-    cropped = ink if "crop" in skip else crop(ink)
+    gray, even = engine.without_frame(to_gray(image)), "light" in skip
+    ink = gray if "ink" in skip else to_ink(gray, even)
+    if not ink.any():  # perhaps it's only pale
+        ink = to_ink(gray, even, engine.faintest(gray))
+    cropped = ink
+    if "crop" not in skip:
+        cropped = crop(ink)
+        cropped = crop(engine.cut_lines(cropped, resize(cropped, engine.FINE)))
     small = resize(cropped, 28 if "resize" in skip else 20)  # without the step: no margin
     centered = center(small, balance="center" not in skip)
     return {"gray": gray, "ink": ink, "cropped": cropped, "20 x 20": small, "centered": centered}
@@ -116,12 +122,33 @@ def predict(
     """Read one image of a digit. The model runs in eval mode, on its device and in its precision,
     and is left as it was.
 
-    Raises ValueError when this is no image, or when the model does not give ten finite numbers.
+    Raises ValueError when this is no image, or when the model does not give ten finite numbers,
+    and TypeError when it is no network.
     """
-    page = torch.from_numpy(steps(image)["centered"])  # uint8 (28, 28)
+    pictures = steps(image)
+    page = torch.from_numpy(pictures["centered"])  # uint8 (28, 28)
     seen = look(model, normalize(page[None]))
-    engine.check_output(seen["output"])
-    probabilities = seen["output"].softmax(1)[0].tolist()  # exp of log-probabilities sums to 1
+    probabilities = engine.log_probabilities(seen["output"]).exp()[0].tolist()
     reference = reference or engine.reference_for(model)
     ood_score = reference.ood_score(seen).item() if reference else None
-    return engine.judge(probabilities, page.double().mean().item() / 255, ood_score)
+    ink = page.double().mean().item() / 255
+    return engine.judge(probabilities, ink, ood_score, _remark(pictures, model, reference))
+
+
+def _remark(
+    pictures: dict[str, np.ndarray],  # from steps
+    model: nn.Module,
+    reference: ReferenceStatistics | None,
+) -> engine.Reason:
+    "What can be said without the network's answer: too pale, framed, or two digits."
+    if not to_ink(pictures["gray"]).any():
+        return "pale"
+    cropped = pictures["cropped"]
+    remark = engine.layout_of(resize(cropped, engine.FINE))
+    halves = engine.halves_of(cropped) if reference and not remark else []
+    if reference and halves:  # is each of them a digit of its own?
+        pages = np.stack([center(resize(crop(half))) for half in halves])
+        seen = look(model, normalize(torch.from_numpy(pages)))
+        if engine.are_digits(seen["output"], reference.ood_score(seen)):
+            return "two digits"
+    return remark

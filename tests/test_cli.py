@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -182,6 +183,88 @@ def test_predict(capsys, tmp_path, sample):
         and "notes.txt" in captured.err
         and "missing.png" in captured.err
     )
+
+
+def drawn_seven(path: Path) -> None:
+    from PIL import Image, ImageDraw
+
+    image = Image.new("L", (90, 90), 255)
+    ImageDraw.Draw(image).line([(25, 20), (65, 20), (40, 75)], fill=0, width=7, joint="curve")
+    image.save(path)
+
+
+def in_a_shell(command: str, **variables: str) -> subprocess.CompletedProcess:
+    "`predict` in a shell of its own, where it is called $PREDICT."
+    words = {"PREDICT": f"{sys.executable} -m mnist_course predict", **variables}
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        env={**os.environ, **words},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def test_one_bad_picture_does_not_stop_the_others(capsys, tmp_path):
+    from PIL import Image
+
+    drawn_seven(tmp_path / "7.png")
+    Image.new("L", (30, 30), 255).save(tmp_path / "empty.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "7.png").read_bytes()[:90])
+    (tmp_path / "two\nlines.png").write_bytes(b"%PDF-1.4")
+    names = ["cut.png", "7.png", ".", "two\nlines.png", "nowhere.png", "empty.png", "7.png"]
+    assert main(["predict", *names]) == 1
+    captured = capsys.readouterr()
+    answers = captured.out.splitlines()
+    assert [line.split(":")[0] for line in answers] == ["7.png", "empty.png", "7.png"]
+    assert "7  " in answers[0] and "blank" in answers[1]
+    told = captured.err.splitlines()
+    assert len(told) == 4
+    for line, name in zip(told, ["cut.png", ".", "two\\nlines.png", "nowhere.png"], strict=True):
+        assert name in line
+    assert main(["predict", "7.png", "empty.png"]) == 0  # a doubt is an answer
+
+
+def test_a_network_at_fault_is_not_a_bad_picture(capsys, tmp_path):
+    from mnist_course.model import Net
+    from mnist_course.training import save_weights
+
+    drawn_seven(tmp_path / "7.png")
+    model = Net()
+    with torch.no_grad():
+        model.fc2.bias[3] = torch.nan
+    save_weights("broken.safetensors", model)
+    assert main(["predict", "7.png", "--model", "broken.safetensors"]) == 2
+    captured = capsys.readouterr()
+    assert not captured.out and len(captured.err.splitlines()) == 1
+    assert captured.err.startswith("mnist-course: ") and "7.png" not in captured.err
+
+
+def test_home_is_understood_in_both_paths(capsys, monkeypatch, tmp_path):
+    from mnist_course.model import load_pretrained
+    from mnist_course.training import save_weights
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    drawn_seven(tmp_path / "7.png")
+    save_weights(tmp_path / "mine.safetensors", load_pretrained())
+    assert main(["predict", "~/7.png", "--model", "~/mine.safetensors"]) == 0
+    assert capsys.readouterr().out.startswith("~/7.png: 7  ")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell is a Unix one")
+def test_an_output_that_fails_is_not_a_bad_picture(tmp_path):
+    drawn_seven(tmp_path / "7\u2192.png")
+    done = in_a_shell("$PREDICT *.png *.png", PYTHONIOENCODING="latin-1")
+    assert done.returncode == 0 and done.stdout.count("7\\u2192.png: 7  ") == 2 and not done.stderr
+    done = in_a_shell("$PREDICT *.png *.png *.png *.png *.png | head -n 1")
+    assert done.returncode == 141 and done.stdout.count("\n") == 1 and not done.stderr
+    if Path("/dev/full").exists():
+        done = in_a_shell("$PREDICT *.png *.png > /dev/full")
+        assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+        assert "the answers can't be written: No space left" in done.stderr
 
 
 def test_start_writes_the_lessons(capsys, tmp_path):

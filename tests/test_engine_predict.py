@@ -15,6 +15,7 @@ from mnist_course.engine.predict import (
     judge,
     lit_paper,
     load_reference,
+    log_probabilities,
     look,
     plot_reliability,
     reliability,
@@ -184,6 +185,28 @@ def test_judge_gives_the_first_reason():
         and judge(sure, 0.1, 1.0).is_digit
         and judge(sure, 0.1).ood_score is None
     )
+
+
+def test_judge_says_what_was_seen_before_the_network():
+    sure = [0.99] + [0.01 / 9] * 9
+    assert judge(sure, 0.1, 0.5, "pale").message == (
+        "too pale to be sure: perhaps 0 (99%); draw it darker"
+    )
+    assert judge(sure, 0.1, 2.0, "pale").message == "blank, or too pale to read"
+    assert judge(sure, 0.1, None, "two digits").reason == "two digits"
+    assert judge(sure, 0.5, 2.0, "frame").reason == "frame"
+    assert judge(sure, 0, 2.0, "pale").reason == "blank"
+
+
+def test_log_probabilities_of_a_batch_are_told_row_by_row():
+    logits = torch.randn(50, 10, generator=torch.Generator().manual_seed(0))
+    expected = logits.log_softmax(1)
+    for output in (logits, expected, logits.softmax(1), logits + 100):
+        torch.testing.assert_close(log_probabilities(output), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="a minus too many"):
+        log_probabilities(-expected)
+    odd = torch.cat([logits, torch.eye(10)[:1]])  # one row alone looks like probabilities
+    torch.testing.assert_close(log_probabilities(odd), odd.log_softmax(1))
 
 
 def test_look_leaves_the_model_as_it_was(net, digits):

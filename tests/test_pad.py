@@ -9,10 +9,10 @@ import torch
 
 from mnist_course.data import normalize
 from mnist_course.engine.foreign import foreign_digits, non_digits
-from mnist_course.engine.predict import load_reference, look
+from mnist_course.engine.predict import FINE, halves_of, layout_of, load_reference, look
 from mnist_course.model import Net, load_pretrained
 from mnist_course.plotting import predictions, worst_mistakes
-from mnist_course.predict import predict, steps
+from mnist_course.predict import predict, resize, steps, to_ink
 from mnist_course.widgets.bundle import bundle
 from mnist_course.widgets.explorer import _reference_bytes, half_weights, write_drawing_page
 from mnist_course.widgets.pad import _SIDE, DrawingPad, Drawings
@@ -411,3 +411,62 @@ def test_ink_in_the_right_place_turns_the_answer(sample):
         stroke = np.hypot(xs - x0 - along * (x1 - x0), ys - y0 - along * (y1 - y0)) < 10
         pad.put(np.maximum(before, 255 * stroke.astype(np.uint8)))
         assert pad.answer["label"] == answer
+
+
+def framed(image: np.ndarray, width: int) -> np.ndarray:
+    "With a line along its four edges."
+    return np.pad(255 - image, width, constant_values=0)
+
+
+def in_a_box(image: np.ndarray, inset: int, side: int = 300) -> np.ndarray:
+    "On a larger page, with a box around it; inset 0 leaves the digit free of it."
+    page = np.zeros((side, side), np.uint8)
+    first = (side - len(image)) // 2
+    page[first : first + len(image), first : first + len(image)] = image
+    edge = first - 6 + inset
+    last = side - edge
+    for line in (slice(edge, edge + 4), slice(last - 4, last)):
+        page[line, edge:last] = page[edge:last, line] = 255
+    return page
+
+
+def beside(one: np.ndarray, other: np.ndarray, apart: int) -> np.ndarray:
+    "Two drawings on one page; a negative number lets them overlap."
+    one, other = (image[:, image.any(0)] for image in (one, other))
+    page = np.zeros((len(one) + 20, one.shape[1] + other.shape[1] + apart + 40), np.uint8)
+    page[10:-10, 20 : 20 + one.shape[1]] = one
+    there = page[10:-10, -20 - other.shape[1] : -20]
+    np.maximum(there, other, out=there)
+    return page
+
+
+def test_both_sides_find_frames_lines_pale_ink_and_two_digits(open_page, sample):
+    # from 2 on: a straight 1 balances halfway between two pixels, and falls to either side
+    images = [drawing.image for drawing in foreign_digits(12, seed=5, kinds=["pen"])][2:]
+    images = [image if np.median(image) < 128 else 255 - image for image in images]
+    pictures = [framed(image, 1 + i) for i, image in enumerate(images[:4])]
+    pictures += [in_a_box(image, inset) for image in images[:4] for inset in (0, 60)]
+    underlined = np.pad(images[5], ((0, 20), (0, 0)))
+    underlined[-10:-6] = 255
+    pictures += [underlined, images[6] // 8, images[7] // 20, np.zeros((60, 40), np.uint8)]
+    pictures += [
+        beside(images[i], images[i + 1], apart) for i in range(4) for apart in (40, 4, -6, -14)
+    ]
+    found = open_page().evaluate(
+        f"async (pictures) => {{ {DECODE} const {{examine}} = await import('./prepare.js');"
+        " return pictures.map(([text, height, width]) => {"
+        " const {page, seen, halves} = examine(bytes(text), height, width);"
+        " return [Array.from(page), seen, halves.length] }) }",
+        [[as_text(picture), *picture.shape] for picture in pictures],
+    )
+    kinds = set()
+    for picture, (page, seen, halves) in zip(pictures, found, strict=True):
+        ours = steps(picture)
+        assert np.abs(np.array(page).reshape(28, 28) - ours["centered"].astype(int)).max() <= 2
+        layout = layout_of(resize(ours["cropped"], FINE))
+        pale = not to_ink(ours["gray"]).any()
+        assert seen == ("pale" if pale else layout)
+        if not seen:
+            assert halves == len(halves_of(ours["cropped"]))
+        kinds |= {seen, halves}
+    assert kinds == {"", "pale", "frame", "two digits", 0, 2}

@@ -9,6 +9,13 @@ const CELLS = 28
 const REACH = 5
 const UNEVEN = 0.1
 const GRAIN = 5
+const FAINT = 0.03
+const FINE = 56
+const THERE = 64
+const SPECK = 0.06
+const THIN = 0.1
+const WIDE = 1.05
+const CLEARLY = 0.6
 
 /** The four edges of a picture, each as a list. */
 function edgesOf(values, height, width) {
@@ -104,11 +111,20 @@ export function litPaper(light, height, width) {
   return paper
 }
 
+/** The least contrast that can be ink, from what changes along the frame; at most CONTRAST. */
+function faintest(grey, height, width) {
+  const steps = edgesOf(grey, height, width).flatMap((edge) =>
+    [...edge.subarray(1)].map((value, i) => Math.abs(value - edge[i])),
+  )
+  const noise = steps.length ? (1.4826 * median(steps)) / Math.SQRT2 : 0
+  return Math.min(Math.max(FAINT, 8 * noise), CONTRAST)
+}
+
 /**
  * How much ink each pixel has, 0 to 1. grey: 0 to 1, light or dark paper, which is what most of the
- * frame shows.
+ * frame shows. With less contrast than the given one, there is none.
  */
-export function toInk(grey, height, width) {
+export function toInk(grey, height, width, contrast = CONTRAST) {
   let low = Infinity
   let high = -Infinity
   for (let i = 0; i < grey.length; i++) {
@@ -116,7 +132,7 @@ export function toInk(grey, height, width) {
     if (grey[i] > high) high = grey[i]
   }
   const ink = new Float32Array(grey.length)
-  if (high - low < CONTRAST) return ink
+  if (high - low < contrast) return ink
   const edges = edgesOf(grey, height, width)
   const paper = median(edges.flatMap((edge) => [...edge]))
   const light = paper > (low + high) / 2
@@ -129,7 +145,7 @@ export function toInk(grey, height, width) {
     ink[i] = light ? there - grey[i] : grey[i] - there
     most = Math.max(most, ink[i])
   }
-  if (most < CONTRAST) return ink.fill(0)
+  if (most < contrast) return ink.fill(0)
   for (let i = 0; i < ink.length; i++) ink[i] /= most
   const grain =
     1.4826 * median(edgesOf(ink, height, width).flatMap((edge) => [...edge].map(Math.abs)))
@@ -137,6 +153,52 @@ export function toInk(grey, height, width) {
   for (let i = 0; i < ink.length; i++)
     ink[i] = ink[i] < least ? 0 : Math.min(Math.max(ink[i], 0), 1)
   return ink
+}
+
+/** A part of a picture: rows and columns from .. to, ends excluded. */
+function part({data, width}, top, bottom, left, right) {
+  const out = {data: new Float32Array((bottom - top) * (right - left))}
+  out.height = bottom - top
+  out.width = right - left
+  for (let y = top; y < bottom; y++)
+    out.data.set(data.subarray(y * width + left, y * width + right), (y - top) * out.width)
+  return out
+}
+
+/** The pixels along the edges of a picture, from so many pixels inside. */
+function ring(picture, depth) {
+  const {height, width} = picture
+  const inner = depth ? part(picture, depth, height - depth, depth, width - depth) : picture
+  return edgesOf(inner.data, inner.height, inner.width)
+}
+
+/** Cut off a line of one color along all four edges, up to a tenth of the picture. */
+function withoutFrame(whole) {
+  let [low, high] = [Infinity, -Infinity]
+  for (const value of whole.data) {
+    low = Math.min(low, value)
+    high = Math.max(high, value)
+  }
+  const contrast = high - low
+  const like = (list, color) =>
+    [...list].filter((value) => Math.abs(value - color) < 0.25 * contrast).length / list.length
+  let picture = whole
+  for (let turn = 0; turn < 3; turn++) {
+    const short = Math.min(picture.height, picture.width)
+    const depth = Math.floor(short / 10)
+    const colors = Array.from({length: Math.min(depth + 3, (short + 1) >> 1)}, (_, i) =>
+      median(ring(picture, i).flatMap((edge) => [...edge])),
+    )
+    const thick = colors.findIndex((color) => Math.abs(color - colors[0]) > 0.4 * contrast)
+    if (contrast < CONTRAST || thick < 1) return picture
+    const plain = ring(picture, 0).every((edge) => like(edge, colors[0]) > 0.9)
+    if (thick > depth || !plain || 2 * thick + 5 > short) return picture
+    const cut = thick + 1
+    picture = part(picture, cut, picture.height - cut, cut, picture.width - cut)
+    const paper = ring(picture, 0).flatMap((edge) => [...edge])
+    if (like(paper, median(paper)) < 0.7) return whole
+  }
+  return picture
 }
 
 /** The smallest box that holds all the ink. */
@@ -151,11 +213,7 @@ export function crop(ink, height, width) {
         right = Math.max(right, x)
       }
   if (bottom < 0) return {data: ink, height, width}
-  const box = {height: bottom - top + 1, width: right - left + 1}
-  const data = new Float32Array(box.height * box.width)
-  for (let y = 0; y < box.height; y++)
-    data.set(ink.subarray((top + y) * width + left, (top + y) * width + right + 1), y * box.width)
-  return {data, ...box}
+  return part({data: ink, width}, top, bottom + 1, left, right + 1)
 }
 
 /** Python's round: a half goes to the even neighbour. */
@@ -246,19 +304,179 @@ export function center(small, size = 28) {
   return page
 }
 
+/** Ink that hangs together, at a corner too, from left to right, without the specks. */
+function partsOf({data, height, width}) {
+  const seen = new Uint8Array(data.length)
+  const parts = []
+  for (let start = 0; start < data.length; start++) {
+    if (data[start] < THERE || seen[start]) continue
+    const found = {top: height, bottom: 0, left: width, right: 0, pixels: 0}
+    const waiting = [start]
+    seen[start] = 1
+    while (waiting.length) {
+      const at = waiting.pop()
+      const [y, x] = [Math.floor(at / width), at % width]
+      found.top = Math.min(found.top, y)
+      found.bottom = Math.max(found.bottom, y + 1)
+      found.left = Math.min(found.left, x)
+      found.right = Math.max(found.right, x + 1)
+      found.pixels++
+      for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++)
+        for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
+          const next = v * width + u
+          if (data[next] < THERE || seen[next]) continue
+          seen[next] = 1
+          waiting.push(next)
+        }
+    }
+    parts.push({...found, height: found.bottom - found.top, width: found.right - found.left})
+  }
+  const least = SPECK * parts.reduce((sum, one) => sum + one.pixels, 0)
+  return parts.filter((one) => one.pixels >= least).sort((a, b) => a.left - b.left)
+}
+
+/** A box around all of them. */
+function joined(parts) {
+  const box = {
+    top: Math.min(...parts.map((one) => one.top)),
+    bottom: Math.max(...parts.map((one) => one.bottom)),
+    left: Math.min(...parts.map((one) => one.left)),
+    right: Math.max(...parts.map((one) => one.right)),
+  }
+  return {...box, width: box.right - box.left}
+}
+
+/** The parts between lines that run below or above all of them, at least as long. */
+function withoutLines(parts) {
+  const isLine = (one) => one.height <= THIN * FINE && THIN * FINE < one.width
+  const rest = parts.filter((one) => !isLine(one))
+  if (!rest.length) return parts
+  const inner = joined(rest)
+  return parts.filter(
+    (one) =>
+      !isLine(one) || one.width < inner.width || (one.bottom > inner.top && one.top < inner.bottom),
+  )
+}
+
+/** Does a line run along each side? Then it's a box, and not a round digit. */
+function hasFourSides({data, height, width}) {
+  const reach = Math.max(1, roundEven(0.5 * THIN * FINE))
+  const there = (y, x) => data[y * width + x] >= THERE
+  const share = (length, across, at) => {
+    let count = 0
+    for (let i = 0; i < length; i++) {
+      let any = false
+      for (let k = 0; k < Math.min(reach, across); k++) any ||= at(i, k)
+      count += any
+    }
+    return count / length
+  }
+  const sides = [
+    share(width, height, (i, k) => there(k, i)),
+    share(width, height, (i, k) => there(height - 1 - k, i)),
+    share(height, width, (i, k) => there(i, k)),
+    share(height, width, (i, k) => there(i, width - 1 - k)),
+  ]
+  const ink = data.reduce((sum, value) => sum + (value >= THERE), 0) / data.length
+  return Math.min(...sides) > 0.9 && ink < 0.6
+}
+
+/** Cut away a box around the digit, and lines above or below it, that don't touch it. */
+function cutLines(box) {
+  const fine = resize(box, FINE)
+  const parts = partsOf(fine)
+  const isAround = (one) => one.height === fine.height && one.width === fine.width
+  const inside = parts.filter((one) => !isAround(one))
+  const kept = inside.length && hasFourSides(fine) ? inside : withoutLines(parts)
+  if (kept.length === parts.length) return box
+  const {top, bottom, left, right} = joined(kept)
+  const scale = Math.max(box.height, box.width) / FINE
+  const first = (place) => Math.max(0, Math.trunc((place - 1) * scale))
+  const last = (place, most) => Math.min(Math.ceil((place + 1) * scale), most)
+  const cut = part(box, first(top), last(bottom, box.height), first(left), last(right, box.width))
+  return crop(cut.data, cut.height, cut.width)
+}
+
+/** "two digits" for parts side by side, "frame" for a box that touches what is inside, or "". */
+function layoutOf(fine) {
+  const parts = partsOf(fine)
+  const tallest = Math.max(0, ...parts.map((one) => one.height))
+  const tall = parts.filter((one) => one.height >= 0.5 * tallest)
+  for (let i = 0; i + 1 < tall.length; i++) {
+    const [one, other] = [tall[i], tall[i + 1]]
+    const narrow = Math.min(one.width, other.width)
+    const short = Math.min(one.height, other.height)
+    const level = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top)
+    if (one.right - other.left <= 0.25 * narrow && level >= 0.5 * short) return "two digits"
+  }
+  return hasFourSides(fine) ? "frame" : ""
+}
+
+/** What is left and right of the column with the least ink: two pages of 28 x 28, or none. */
+function halvesOf(box) {
+  const {data, height, width} = box
+  if (width <= WIDE * height) return []
+  const columns = new Float32Array(width)
+  for (let i = 0; i < data.length; i++) columns[i % width] += data[i]
+  let middle = Math.trunc(0.3 * width)
+  for (let x = middle; x <= Math.trunc(0.7 * width); x++)
+    if (columns[x] < columns[middle]) middle = x
+  const pages = []
+  for (const [left, right] of [
+    [0, middle],
+    [middle, width],
+  ]) {
+    const half = part(box, 0, height, left, right)
+    const most = Math.max(...columns.subarray(left, right))
+    const inner = crop(half.data, height, right - left)
+    const empty = !half.data.some((value) => value > LEVEL)
+    if (empty || inner.height <= 0.5 * height || columns[middle] > 0.5 * most) return []
+    pages.push(center(resize(inner)))
+  }
+  return pages
+}
+
+/**
+ * Are these surely digits, each of its own? read: from a page to its probabilities and OOD score.
+ */
+export function areDigits(pages, read) {
+  const answers = pages.map(read)
+  return (
+    answers.length > 0 &&
+    answers.every(
+      ({probabilities, oodScore}) =>
+        oodScore !== null && Math.max(...probabilities) >= SURE && oodScore <= CLEARLY,
+    )
+  )
+}
+
+/**
+ * A drawing, bytes from 0 (paper) to 255 (ink) -> page, 28 x 28 bytes; seen, what stands out before
+ * the network has a look; halves, two pages where it may be two digits that touch.
+ */
+export function examine(bytes, height, width) {
+  const drawn = new Float32Array(bytes.length)
+  for (let i = 0; i < drawn.length; i++) drawn[i] = bytes[i] / 255
+  const grey = withoutFrame({data: drawn, height, width})
+  let ink = toInk(grey.data, grey.height, grey.width)
+  const pale = !ink.some((value) => value > 0)
+  if (pale)
+    ink = toInk(grey.data, grey.height, grey.width, faintest(grey.data, grey.height, grey.width))
+  const box = cutLines(crop(ink, grey.height, grey.width))
+  const seen = pale ? "pale" : layoutOf(resize(box, FINE))
+  return {page: center(resize(box)), seen, halves: seen ? [] : halvesOf(box)}
+}
+
 /** A drawing, bytes from 0 (paper) to 255 (ink) -> 28 x 28 bytes. */
 export function prepare(bytes, height, width) {
-  const grey = new Float32Array(bytes.length)
-  for (let i = 0; i < grey.length; i++) grey[i] = bytes[i] / 255
-  const box = crop(toInk(grey, height, width), height, width)
-  return center(resize(box))
+  return examine(bytes, height, width).page
 }
 
 /**
  * An answer in words, or a doubt with its reason, as mnist_course.engine.predict.judge.
- * oodScore: null where unknown.
+ * oodScore: null where unknown. seen: "pale", "frame" or "two digits", or "".
  */
-export function judge(probabilities, page, oodScore = null) {
+export function judge(probabilities, page, oodScore = null, seen = "") {
   const order = probabilities
     .map((_, digit) => digit)
     .sort((a, b) => probabilities[b] - probabilities[a])
@@ -270,6 +488,19 @@ export function judge(probabilities, page, oodScore = null) {
   if (ink === 0) {
     reason = "blank"
     message = "blank: there is no ink on this paper"
+  } else if (seen === "pale") {
+    reason = "pale"
+    message =
+      oodScore !== null && oodScore > 1
+        ? "blank, or too pale to read"
+        : `too pale to be sure: perhaps ${label} (${whole(probabilities[label])}); draw it darker`
+  } else if (seen === "frame") {
+    const perhaps = `${label} (${whole(probabilities[label])})`
+    reason = "frame"
+    message = `is there a frame around it? Cut it off; with it, perhaps ${perhaps}`
+  } else if (seen === "two digits") {
+    reason = "two digits"
+    message = "two digits side by side? Give them one at a time"
   } else if (ink > MOST_INK) {
     reason = "too much ink"
     message = `too much ink for a digit: ${whole(ink)} of the picture`

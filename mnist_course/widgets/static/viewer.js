@@ -3,7 +3,7 @@
 
 import {Network, readReference, oodScoreOf} from "./cnn.js"
 import {h, paint} from "./common.js"
-import {judge, prepare} from "./prepare.js"
+import {areDigits, examine, judge} from "./prepare.js"
 import {render as renderPad} from "./pad.js"
 
 const COLUMNS = {conv1: 16, conv2: 16, pool1: 16, conv3: 32, conv4: 32, pool2: 32, fc1: 25}
@@ -64,7 +64,7 @@ export function render({model, el}) {
       ? new Uint8Array(image.buffer, image.byteOffset, image.byteLength)
       : new Uint8Array(side * side)
     const start = performance.now()
-    const small = prepare(bytes, side, side)
+    const {page: small, seen: remark, halves} = examine(bytes, side, side)
     const seen = network.look(small)
     const milliseconds = performance.now() - start
     paint(page, small, 28, 28, 0, 255)
@@ -82,9 +82,14 @@ export function render({model, el}) {
       canvas.setAttribute("aria-label", words.textContent)
     }
     model.set("milliseconds", milliseconds)
+    const read = (half) => {
+      const answer = network.look(half)
+      return {probabilities: answer.probabilities, oodScore: oodScoreOf(answer, reference)}
+    }
+    const told = areDigits(halves, read) ? "two digits" : remark
     model.set(
       "answer",
-      image?.byteLength ? judge(seen.probabilities, small, oodScoreOf(seen, reference)) : {},
+      image?.byteLength ? judge(seen.probabilities, small, oodScoreOf(seen, reference), told) : {},
     )
     model.save_changes()
   }
