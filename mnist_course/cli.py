@@ -7,7 +7,10 @@ __all__ = ['main']
 
 # %% ../nbs/workshop/cli.ipynb #b5adf134
 import argparse
+import contextlib
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +21,8 @@ from . import __version__
 from .base import CourseError, as_path, check_place
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mnist_course.distributed import Team
     from mnist_course.training import History
 
@@ -273,28 +278,65 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 # %% ../nbs/workshop/cli.ipynb #d2f7b514
+def _network_of(
+    path: str,  # as people give it: a file that says what it is, a run's weights, a run's folder
+) -> "nn.Module":
+    "Somebody's own network. Raises ValueError or OSError, saying what the path holds instead."
+    from mnist_course.export import load_model, read_about
+    from mnist_course.model import Net
+    from mnist_course.training import load_weights
+
+    where = Path(path).expanduser()
+    if where.suffix == ".safetensors" and where.is_file() and read_about(where):
+        return load_model(where)
+    return load_weights(where, Net()).eval()
+
+
+def _answer(line: str) -> None:
+    """Print a line at once. Where it can't be written, that isn't the picture's fault: raises
+    CourseError for a full disk, and BrokenPipeError where the reader has gone."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _forget_output()
+        raise CourseError(f"the answers can't be written: {_in_a_line(error)}") from error
+
+
+def _shown(name: str) -> str:
+    "A file's name in one line, whatever is in it."
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in name
+    )
+
+
 def _predict(parser: argparse.ArgumentParser) -> None:
     """Read digits from images. One that can't be read is reported, and the others are read all the
-    same."""
+    same. The exit status is 0 when each was answered, if only with a doubt; 1 when one couldn't be
+    read, or the answers couldn't be written; 2 when the network couldn't be loaded."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG or JPEG, one digit each")
     parser.add_argument("--model", help="weights of your own: runs/.../model.safetensors")
 
     def run(args: argparse.Namespace) -> int:
-        from mnist_course.export import load_model
         from mnist_course.model import load_pretrained
-        from mnist_course.predict import predict
+        from mnist_course.predict import predict, to_gray
 
-        model = load_model(args.model, bare=True) if args.model else load_pretrained()
+        model = _network_of(args.model) if args.model else load_pretrained()
         failed = 0
         for image in args.images:
             try:
-                guess = predict(model, image)
-            except (ValueError, OSError) as error:
+                gray = to_gray(image)
+            except ValueError as error:
                 failed += 1
-                print(f"{image}: {error}", file=sys.stderr)
+                told = str(error)
+                named = told.startswith(_shown(image))
+                print(told if named else f"{_shown(image)}: {told}", file=sys.stderr)
                 continue
-            doubt = "" if guess.is_digit else "  (this does not look like a digit)"
-            print(f"{image}: {guess.label}  {guess.probability:.1%}{doubt}")
+            guess = predict(model, gray)
+            doubt = "" if guess.is_digit else f"  ({guess.message})"
+            _answer(f"{_shown(image)}: {guess.label}  {guess.probability:.1%}{doubt}")
         return 1 if failed else 0
 
     parser.set_defaults(run=run)
@@ -513,21 +555,39 @@ def _in_a_line(error: Exception) -> str:
     return f"{filename}: {text}" if filename else text
 
 
+def _forget_output() -> None:
+    "Nobody reads on: what Python still holds back goes nowhere, or it would complain at its end."
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(
     argv: list[str] | None = None,  # None: the words of the command line
-) -> int:  # the exit status: 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C
-    "Run one command. Errors the user can fix are printed as one line."
+) -> int:  # 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C, 141 nobody reads the output
+    """Run one command. Errors the user can fix are printed as one line. A letter that the console
+    can't show is printed as its number, such as \\u2013."""
     words = sys.argv[1:] if argv is None else list(argv)
     end = words.index("--") if "--" in words else len(words)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     args = _make_parser().parse_args(words[:end])
     args.jupyter = words[end + 1 :]
     try:
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return 141
     except (ValueError, OSError) as error:  # DataError is a ValueError
         print(f"mnist-course: {_in_a_line(error)}", file=sys.stderr)
         return 2
     except CourseError as error:
         print(f"mnist-course: {error}", file=sys.stderr)
         return 1
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _forget_output()

@@ -36,6 +36,7 @@ from mnist_course.engine.predict import (
     expected_calibration_error,
     judge,
     load_reference,
+    log_probabilities,
     look,
     reliability,
 )
@@ -183,7 +184,7 @@ def largest_difference(
     x: torch.Tensor,  # float32 (N, 1, 28, 28), normalized
 ) -> float:  # between two probabilities of the same digit: 0 to 1
     "How far two networks are apart on the same images."
-    a, b = (look(network, x)["output"].softmax(1) for network in (model, other))
+    a, b = (log_probabilities(look(network, x)["output"]).exp() for network in (model, other))
     return (a - b).abs().max().item()
 
 # %% ../../nbs/engine/14_ship_it.ipynb #e9741ff8
@@ -290,7 +291,7 @@ def _signals_of(
     strange: list[Any] = [None] * len(images)
     if reference.belong_to(model):
         strange = reference.ood_score(seen).tolist()
-    probabilities = seen["output"].softmax(1).tolist()
+    probabilities = log_probabilities(seen["output"]).exp().tolist()
     read = [judge(*row) for row in zip(probabilities, ink.tolist(), strange, strict=True)]
     return Signals(
         ink=ink.numpy(),
@@ -339,7 +340,7 @@ def measure(
         raise ValueError("there is no digit to measure with")
     labels = dataset.labels
     inside = look(model, normalize(dataset.images))
-    log_probs = inside["output"].log_softmax(1)  # (N, 10)
+    log_probs = log_probabilities(inside["output"])  # (N, 10)
     seen = _signals_of(model, inside, dataset.images)
     answers = torch.from_numpy(seen.answer)
     doubtful = torch.from_numpy(seen.doubtful)
