@@ -54,7 +54,7 @@ mistakes(
         ),
         "sum_pooled": (
             [7, 0, 4],
-            "These are the sums of the blocks. What does the \"max\" in max pooling ask for?",
+            'These are the sums of the blocks. What does the "max" in max pooling ask for?',
         ),
         "blocks_overlap": (
             [5, 2, 0, 0, 4],
@@ -243,7 +243,15 @@ mistakes(
 
 # %% ../../nbs/answers/02_convolution.ipynb #50187448
 def _pools(rng: random.Random) -> list[Case]:
-    return [(1, 2), (2, 1), (2, 2), (1, 1), (3, rng.choice([3, 4])), (rng.randrange(4, 7), 2), (2, 7)]
+    return [
+        (1, 2),
+        (2, 1),
+        (2, 2),
+        (1, 1),
+        (3, rng.choice([3, 4])),
+        (rng.randrange(4, 7), 2),
+        (2, 7),
+    ]
 
 
 @exercise("02.pooling_weight", "Pooling as a convolution", 3, 8, cases=_pools)
@@ -318,8 +326,6 @@ def one_pixel(channels: int, size: int) -> torch.Tensor:
     weight = torch.zeros(channels, channels, size, size)
     weight[range(channels), range(channels), 0, 0] = 1
     return weight
-
-
 
 # %% ../../nbs/answers/02_convolution.ipynb #fe83eb68
 def _layers(rng: random.Random) -> list[Case]:
@@ -463,7 +469,9 @@ def bias_along_the_rows(
     return mended_conv(x, weight, 0 * bias, padding) + bias[:, None]
 
 
-@mistake("02.mended_conv", "These are the maps without their bias. Where did the last line lose it?")
+@mistake(
+    "02.mended_conv", "These are the maps without their bias. Where did the last line lose it?"
+)
 def bias_dropped(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
 ) -> torch.Tensor:
@@ -478,5 +486,3 @@ def always_a_border(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 1
 ) -> torch.Tensor:
     return mended_conv(x, weight, bias, padding)
-
-

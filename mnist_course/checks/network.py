@@ -40,6 +40,13 @@ mistakes(
             [127, 3, 4],
             "You counted maps, rows and columns from 1. In PyTorch the first of each is number 0.",
         ),
+        "rounded_up": (
+            [127, 2, 3],
+            (
+                "Row and column are right. 2,027 places are a little less than 127 maps: how many "
+                "of them are full?"
+            ),
+        ),
         "one_place_early": (
             [126, 2, 2],
             (
@@ -50,22 +57,26 @@ mistakes(
         "column_first": (
             [126, 3, 2],
             (
-                "Row and column have changed places. Which of the two changes from one number "
+                "Row and column have traded places. Which of the two changes from one number "
                 "of the row to the next?"
             ),
+        ),
+        "row_rounded_up": (
+            [126, 3, 3],
+            "The map and the column are right. 11 places are how many whole rows of 4, and what's left?",
         ),
         "channels_last": (
             [235, 1, 3],
             (
-                "So it would be if channels came last, with 256 numbers side by side for each "
-                "spot. Here a map stays together."
+                "That would be right if channels came last, with 256 numbers side by side for "
+                "each spot. Here a map stays together."
             ),
         ),
         "place_in_the_map": (
             [126, 11, 11],
             (
                 "The map is right, and 11 is the place within it. What are its row and its "
-                "column, in a map 4 wide?"
+                "column, in a map that's 4 wide?"
             ),
         ),
         "row_of_maps_dropped": (
@@ -135,7 +146,7 @@ def _judge_forward_order(made: object, rng: random.Random) -> None:
         )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if sorted(order) != sorted(_STEPS):
-        raise Wrong(f"Each of the letters A to G should stand in it once; this is {order[:20]!r}.")
+        raise Wrong(f"Each of the letters A to G should be in it once; this is {order[:20]!r}.")
     net = Pieces(COURSE["04.forward_order"].solution)
     x = torch.randn(2, 1, 28, 28)
     with torch.no_grad():
@@ -180,15 +191,15 @@ mistakes(
         "pooled_too_soon": (
             "BEGFCAD",
             (
-                "The pooling stands before both convolutions. How wide are the maps when they "
+                "The pooling comes before both convolutions. How wide are the maps when they "
                 "are flattened then?"
             ),
         ),
         "flat_too_soon": (
             "EBFGCAD",
             (
-                "After flattening there are no rows and columns any more, and what needs them "
-                "comes too late."
+                "After flattening there are no rows and columns any more. Which line still needs "
+                "them?"
             ),
         ),
         "flat_too_late": (
@@ -197,7 +208,7 @@ mistakes(
         ),
         "softmax_too_soon": (
             "EBGFCDA",
-            "The log-probabilities go through another layer, and are none when they come out.",
+            "The log-probabilities go through one more layer. What are they when they come out?",
         ),
         "heads_swapped": (
             "EBGFACD",
@@ -221,11 +232,18 @@ def _score_tables(rng: random.Random) -> list[Case]:
     def table(n: int, classes: int) -> torch.Tensor:
         return (3 * torch.randn(n, classes)).log_softmax(dim=1)
 
-    return [
-        (torch.tensor([[0.6, 0.1, 0.25, 0.05], [0.1, 0.2, 0.3, 0.4]]).log(),),
-        (table(4, 4),),
-        (table(rng.randrange(5, 8), 10),),
+    many = table(3, 300)
+    many[1, 290:292] += 30  # a class whose number needs more than one byte
+    tables = [
+        torch.tensor([[0.6, 0.1, 0.25, 0.05], [0.1, 0.2, 0.3, 0.4]]).log(),
+        torch.tensor([[0.1, 0.2, 0.7]]).log(),  # a batch of one
+        torch.tensor([[0.75, 0.25], [0.375, 0.625], [0.5, 0.5 - 1e-3]]).log(),
+        table(4, 4),
+        table(rng.randrange(5, 8), 10),
+        table(10, 3).T.contiguous().T,  # not row by row in memory
+        many.log_softmax(dim=1),
     ]
+    return [(one,) for one in tables]
 
 
 @exercise("04.runner_up", "The second guess", 3, 8, cases=_score_tables)
@@ -234,31 +252,36 @@ def runner_up(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return places[:, 1], values[:, 1].exp()
 
 # %% ../../nbs/answers/04_network.ipynb #822dc7cc
-@mistake("04.runner_up", "That is the first guess of each digit. Which one comes behind it?")
+@mistake("04.runner_up", "That's the first guess of each digit. Which one comes after it?")
 def best_guess(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return log_probs.argmax(dim=1), log_probs.amax(dim=1).exp()
 
 
 @mistake(
     "04.runner_up",
-    "You compared the digits of the batch with each other. The classes of ONE digit stand "
-    "along the other dimension.",
+    "You compared the digits of the batch with each other. Along which dimension are the classes "
+    "of ONE digit?",
 )
 def down_the_batch(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=0)
     return places[1], values[1].exp()
 
 
-@mistake("04.runner_up", "That is the second from below: sorting begins with the smallest.")
+@mistake("04.runner_up", "That's the second from below: sorting begins with the smallest.")
 def last_but_one(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.sort(dim=1)
     return places[:, 1], values[:, 1].exp()
 
 
+@mistake("04.runner_up", "These are the classes and probabilities of the LEAST probable guesses.")
+def last_guess(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return log_probs.argmin(dim=1), log_probs.amin(dim=1).exp()
+
+
 @mistake(
     "04.runner_up",
-    "The classes are right, and the numbers are still logarithms. A probability lies "
-    "between 0 and 1.",
+    "The classes are right, and the numbers are still logarithms. Between which two numbers is a "
+    "probability?",
 )
 def still_logarithms(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
@@ -267,8 +290,8 @@ def still_logarithms(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
 
 @mistake(
     "04.runner_up",
-    "The classes are right, and the probabilities went through a softmax, though they were "
-    "shares before.",
+    "The classes are right. The probabilities went through a softmax, but what you were given "
+    "were log-probabilities already.",
 )
 def shared_again(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.exp().softmax(dim=1).topk(2, dim=1)
@@ -277,12 +300,27 @@ def shared_again(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "04.runner_up",
-    "The numbers are right, and stand in columns, (N, 1). A slice keeps its dimension; an "
-    "index takes it away.",
+    "The numbers are right, in the shape (N, 1). A slice keeps its dimension; an index takes it "
+    "away.",
 )
 def kept_as_columns(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1:], values[:, 1:].exp()
+
+
+@mistake(
+    "04.runner_up",
+    "Right, but for a batch of one digit: there your squeeze takes away the N as well.",
+)
+def squeezed(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    places, values = runner_up(log_probs)
+    return places.squeeze(), values.squeeze()
+
+
+@mistake("04.runner_up", "Both are right, the wrong way round: the class comes first.")
+def wrong_way_round(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    places, values = runner_up(log_probs)
+    return values, places
 
 
 @mistake(
@@ -293,6 +331,17 @@ def kept_as_columns(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
 def the_rest(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], 1 - values[:, 0].exp()
+
+
+@mistake(
+    "04.runner_up",
+    "The classes are right. The probabilities are those of the first guess.",
+)
+def probability_of_the_best(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    values, places = log_probs.topk(2, dim=1)
+    return places[:, 1], values[:, 0].exp()
+
+
 
 # %% ../../nbs/answers/04_network.ipynb #8cf865b9
 def _channel_counts(rng: random.Random) -> list[Case]:
