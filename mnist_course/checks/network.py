@@ -341,8 +341,6 @@ def probability_of_the_best(log_probs: torch.Tensor) -> tuple[torch.Tensor, torc
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], values[:, 0].exp()
 
-
-
 # %% ../../nbs/answers/04_network.ipynb #8cf865b9
 def _channel_counts(rng: random.Random) -> list[Case]:
     return [(1,), (2,), (3,), (rng.randrange(4, 8),)]
