@@ -236,8 +236,7 @@ def _line_of(tree: ast.AST, part: ast.AST) -> str:
 def _words(part: Any) -> str:
     "A part of a tree as somebody would write it, on one line."
     parts = part if isinstance(part, list) else [part]
-    sources = [ast.unparse(ast.fix_missing_locations(one)) for one in parts]
-    return "; ".join(" ".join(source.split()) for source in sources)
+    return "; ".join(" ".join(ast.unparse(ast.fix_missing_locations(one)).split()) for one in parts)
 
 
 def mutants(solution: Any) -> Iterator[Mutant]:
@@ -450,7 +449,7 @@ def styles(solution: Any) -> Iterator[Style]:
     "A solution, a function or a value, written in other ways."
     if not callable(solution):
         for name, (applies, change) in _VALUES.items():
-            if applies(solution):
+            if applies(solution) and name != "a generator":  # it can be read only once
                 yield Style(name, change(solution))
         return
     if inspect.isfunction(solution):
