@@ -254,7 +254,17 @@ def _pools(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("02.pooling_weight", "Pooling as a convolution", 3, 8, cases=_pools)
+@exercise(
+    "02.pooling_weight",
+    "Pooling as a convolution",
+    3,
+    8,
+    cases=_pools,
+    edges={
+        "one channel": lambda channels, _: channels == 1,
+        "blocks of one pixel": lambda _, size: size == 1,
+    },
+)
 def pooling_weight(channels: int, size: int) -> torch.Tensor:
     return torch.eye(channels)[:, :, None, None].expand(-1, -1, size, size) / size**2
 
@@ -373,7 +383,21 @@ def _slide(x: torch.Tensor, weight: torch.Tensor, kh: int, kw: int) -> torch.Ten
     return y
 
 
-@exercise("02.mended_conv", "Three faults", 4, 12, "fix", cases=_layers)
+@exercise(
+    "02.mended_conv",
+    "Three faults",
+    4,
+    12,
+    "fix",
+    cases=_layers,
+    edges={
+        "no padding given": lambda *case: len(case) == 3,
+        "wider than high": lambda x, weight, *_: weight.shape[2] < weight.shape[3],
+        "higher than wide": lambda x, weight, *_: weight.shape[2] > weight.shape[3],
+        "as large as the image": lambda x, weight, *_: x.shape[1:] == weight.shape[2:],
+        "not row by row in memory": lambda x, *_: not x.is_contiguous(),
+    },
+)
 def mended_conv(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
 ) -> torch.Tensor:

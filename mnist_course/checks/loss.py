@@ -101,7 +101,18 @@ def _shares_of_many(rng: random.Random) -> list[Case]:
     return [(0.5, 2), (0.75, 2), (0.25, 2), (0.5, 3), (0.9, 10), *drawn, *edges]
 
 
-@exercise("05.lead_for", "How far ahead?", 2, 8, cases=_shares_of_many)
+@exercise(
+    "05.lead_for",
+    "How far ahead?",
+    2,
+    8,
+    cases=_shares_of_many,
+    edges={
+        "two classes": lambda _, classes: classes == 2,
+        "an even share": lambda share, classes: share == 1 / classes,
+        "less than an even share": lambda share, classes: share < 1 / classes,
+    },
+)
 def lead_for(share: float, classes: int) -> float:
     return math.log(share * (classes - 1) / (1 - share))
 
@@ -303,7 +314,20 @@ def _slope_cases(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("05.logit_slopes", "Slopes by hand", 3, 10, "fix", cases=_slope_cases)
+@exercise(
+    "05.logit_slopes",
+    "Slopes by hand",
+    3,
+    10,
+    "fix",
+    cases=_slope_cases,
+    edges={
+        "one digit": lambda logits, _: len(logits) == 1,
+        "a label twice": lambda _, target: len(set(target.tolist())) < len(target),
+        "a score of 1000": lambda logits, _: logits.max() == 1000,
+        "not row by row in memory": lambda logits, _: not logits.is_contiguous(),
+    },
+)
 def logit_slopes(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     slopes = logits.softmax(dim=1)
     slopes[range(len(target)), target] -= 1
@@ -437,7 +461,19 @@ def _smoothing_cases(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("05.smooth_loss", "Never quite certain", 4, 12, cases=_smoothing_cases)
+@exercise(
+    "05.smooth_loss",
+    "Never quite certain",
+    4,
+    12,
+    cases=_smoothing_cases,
+    edges={
+        "one digit": lambda logits, *_: len(logits) == 1,
+        "eps 0": lambda *case: case[2] == 0,
+        "eps 1": lambda *case: case[2] == 1,
+        "scores far apart": lambda logits, *_: logits.max() - logits.min() > 250,
+    },
+)
 def smooth_loss(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     log_probs = logits.log_softmax(dim=1)
     picked = log_probs[range(len(target)), target]

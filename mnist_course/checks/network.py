@@ -35,6 +35,7 @@ exercise(
     5,
     "by hand",
     answer=[126, 2, 3],
+    parts=("map", "row", "column"),
     hint=(
         "One map fills 16 places of the row. How many whole maps come before this place, and "
         "how many places are left?"
@@ -254,7 +255,20 @@ def _score_tables(rng: random.Random) -> list[Case]:
     return [(one,) for one in tables]
 
 
-@exercise("04.runner_up", "The second guess", 3, 8, cases=_score_tables)
+@exercise(
+    "04.runner_up",
+    "The second guess",
+    3,
+    8,
+    cases=_score_tables,
+    parts=("class", "probability"),
+    edges={
+        "a batch of one": lambda x: len(x) == 1,
+        "two classes": lambda x: x.shape[1] == 2,
+        "more classes than a byte holds": lambda x: x.topk(2).indices[:, 1].max() > 255,
+        "not row by row in memory": lambda x: not x.is_contiguous(),
+    },
+)
 def runner_up(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], values[:, 1].exp()
@@ -427,7 +441,13 @@ class Gain(nn.Module):
 
 
 @exercise(
-    "04.channel_gain", "A layer of your own", 3, 12, cases=_channel_counts, run=_run_channel_gain
+    "04.channel_gain",
+    "A layer of your own",
+    3,
+    12,
+    cases=_channel_counts,
+    edges={"one channel": lambda channels: channels == 1},
+    run=_run_channel_gain,
 )
 def channel_gain(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.ones(channels, 1, 1)))

@@ -229,7 +229,20 @@ def _steps_of_a_run(rng: random.Random) -> list[Case]:
     return fixed + [(step, peak, warm, every) for step in edges]
 
 
-@exercise("06.rate_at", "Warm up, then halve", 3, 10, "fix", cases=_steps_of_a_run)
+@exercise(
+    "06.rate_at",
+    "Warm up, then halve",
+    3,
+    10,
+    "fix",
+    cases=_steps_of_a_run,
+    edges={
+        "no warm-up": lambda *case: case[2] == 0,
+        "a warm-up of one step": lambda *case: case[2] == 1,
+        "halved at every step": lambda *case: case[3] == 1,
+        "the first step": lambda step, *_: step == 0,
+    },
+)
 def rate_at(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
         return peak * (step + 1) / warm
@@ -346,7 +359,21 @@ def _places(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("06.decoupled_step", "A pull of its own", 4, 10, cases=_places)
+@exercise(
+    "06.decoupled_step",
+    "A pull of its own",
+    4,
+    10,
+    cases=_places,
+    parts=("new w", "new v"),
+    edges={
+        "the first step": lambda w, g, v, *_: not v.any(),
+        "no gradient": lambda w, g, *_: not g.any(),
+        "no momentum": lambda *case: case[4] == 0,
+        "no decay": lambda *case: case[5] == 0,
+        "a table": lambda w, *_: w.ndim == 2,
+    },
+)
 def decoupled_step(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -475,5 +502,3 @@ def no_memory(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     return w - lr * g - lr * decay * w, g
-
-

@@ -41,6 +41,11 @@ def _kernels(rng: random.Random) -> list[Case]:
     2,
     6,
     cases=_kernels,
+    edges={
+        "a kernel of one": lambda k, *_: k == 1,
+        "a large kernel": lambda k, *_: k > 11,
+        "a large kernel, dilated": lambda k, d=1: k > 11 and d > 4,
+    },
     after="PyTorch wants padding as an int, so write // where you wrote /, if you did.",
 )
 def same_padding(kernel_size: int, dilation: int = 1) -> int:
@@ -129,7 +134,19 @@ def _stacks(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("03.flat_features", "What the linear layer gets", 3, 10, cases=_stacks)
+@exercise(
+    "03.flat_features",
+    "What the linear layer gets",
+    3,
+    10,
+    cases=_stacks,
+    edges={
+        "no block": lambda *case: not case[2],
+        "an odd width is pooled": lambda size, _, kernels: kernels and (size - kernels[0]) % 2 == 0,
+        "one number of each map": lambda size, _, kernels: size == 4 and kernels == [3],
+        "three blocks": lambda *case: len(case[2]) == 3,
+    },
+)
 def flat_features(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = (size - kernel_size + 1) // 2

@@ -120,6 +120,7 @@ exercise(
     4,
     "read a plot",
     answer=[40, 9],
+    parts=("height", "digit"),
     hint=(
         "What do the ten bars always add up to? First give the height of the bar that is "
         "missing, then the digit below the highest of all ten."
@@ -198,6 +199,12 @@ def _probability_lists(rng: random.Random) -> list[Case]:
     6,
     "fix",
     cases=_probability_lists,
+    edges={
+        "a tie": lambda probs: len(set(probs.topk(2).values.tolist())) == 1,
+        "certainty": lambda probs: probs.max() == 1,
+        "the largest comes first": lambda probs: probs.argmax() == 0,
+        "the largest comes last": lambda probs: probs.argmax() == 9,
+    },
     after=(
         "Put it to work: min(range(100), key=lambda i: margin(probabilities(i))) is the closest "
         "call among the first hundred test digits. Go and look at it."
