@@ -14,6 +14,7 @@ import random
 import re
 import statistics
 import time
+import types
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -468,7 +469,7 @@ def _call(item: Exercise, answer: Any, case: Case, seed: int, gave: list[str]) -
     try:
         value = item.run(ask, *args, **options) if item.run else ask(*args, **options)
         kept = value if value is ... else keep(value)
-        found = changes(case, inputs)
+        found = _changes(case, inputs)
         if turned := switches.turned():
             found["switches"] = turned
         if randomness and randomness.moved():
@@ -476,6 +477,14 @@ def _call(item: Exercise, answer: Any, case: Case, seed: int, gave: list[str]) -
     finally:
         switches.restore()
     return _Seen(kept, found)
+
+
+def _changes(case: Case, inputs: Case) -> dict[str, str]:
+    "What an answer changed of its inputs."
+    try:
+        return changes(case, inputs)
+    except Exception:  # they are beyond recognition
+        return {"layers": "what it was given can't be used anymore"}
 
 
 def _said(error: BaseException) -> str:
@@ -506,10 +515,10 @@ def _see(item: Exercise, answer: Any, case: Case, seed: int, home: str | None) -
 
 
 def _unusable(gave: list[str]) -> str:
-    came = f" gave back, {gave[0]}" if gave else " is"
+    what = f"Your answer gives {gave[0]}" if gave else "Your answer isn't what the task asks for"
     return (
-        f"The check can't work with what your answer{came}. If you're sure that it does what the "
-        "task asks for, please report this."
+        f"{what}, and the check can't do anything with that. If you're sure that it's right, "
+        "please report this."
     )
 
 
@@ -682,7 +691,7 @@ def _describe_call(item: Exercise, case: Case) -> str:
 def _same_again(item: Exercise, answer: Any, seed: int) -> str:
     """How to check the same answer on the same inputs: by the name of the function that was handed
     in."""
-    name = answer.__name__ if inspect.isfunction(answer) else ""
+    name = answer.__name__ if type(answer) is types.FunctionType else ""
     name = name if name.isidentifier() else "your_answer"
     return f"the same inputs again: check({item.id!r}, {name}, seed={seed})"
 
@@ -755,10 +764,13 @@ def _fault(item: Exercise, error: BaseException) -> Result:
     return Result(item.id, "not attempted", words)
 
 # %% ../../nbs/workshop/checks_engine.ipynb #fa28d130
+_ROUTINES = {types.FunctionType, types.MethodType, types.BuiltinFunctionType}
+
+
 def _check_value(item: Exercise, answer: Any, seed: int) -> Result:
     "Check an answer that is a value. The right one is not shown."
     home = home_of(answer)
-    if inspect.isroutine(answer) and not item.run:
+    if type(answer) in _ROUTINES and not item.run:
         words = "A value is asked for, and this is a function. Hand over what it gives."
         return _failure(item, _with_hint(item, words))
     if item.run:
@@ -829,7 +841,7 @@ def _wrong_value(item: Exercise, expected: Any, ways: list[Any]) -> str:
     "What is wrong with a value, without giving the right one away."
     parts = tuple(item.parts)
     for meant in ways:
-        if close := nearly(expected, meant, item.rtol, item.atol, parts):
+        if close := nearly(expected, meant, item.rtol, item.atol, parts, typed=True):
             return close
     return _with_hint(item, _sentence(_far_off(item, expected, ways)))
 
@@ -900,7 +912,7 @@ def _warm_judge(item: Exercise) -> tuple[Any, float]:
             made = _made(item.solution)
             assert item.judge is not None
             item.judge(made, random.Random(0))
-            return made if isinstance(made, str | int | float | list | tuple) else None
+            return None if isinstance(made, torch.nn.Module) or callable(made) else made
 
         _WARM[item] = _aside(work)
     return _WARM[item]
@@ -908,13 +920,17 @@ def _warm_judge(item: Exercise) -> tuple[Any, float]:
 
 def _made(answer: Any) -> Any:
     "What a judge looks at: what a function makes, or the value itself."
-    is_made = callable(answer) and not isinstance(answer, torch.nn.Module)
-    return call(answer, (), {}) if is_made else answer
+    return call(answer, (), {}) if _is_maker(answer) else answer
+
+
+def _is_maker(answer: Any) -> bool:
+    "True for what has to be called before a judge can look at it."
+    return callable(answer) and not issubclass(type(answer), torch.nn.Module)
 
 
 def _in_form(like: Any, made: Any) -> Any:
     "An answer in the form that a judge knows from the solution: letters, a list, a number."
-    if like is None or isinstance(made, torch.nn.Module):
+    if like is None or issubclass(type(made), torch.nn.Module):
         return made
     kept = keep(made)
     if isinstance(like, str) or letters_of(like):
@@ -943,8 +959,7 @@ def _check_judged(item: Exercise, answer: Any, seed: int) -> Result:
         _seeded(seed)
         switches = Switches()
         try:
-            is_made = callable(answer) and not isinstance(answer, torch.nn.Module)
-            made = _asked(item, answer, gave)() if is_made else answer
+            made = _asked(item, answer, gave)() if _is_maker(answer) else answer
             turned = switches.turned()
         finally:
             switches.restore()
@@ -956,7 +971,7 @@ def _check_judged(item: Exercise, answer: Any, seed: int) -> Result:
         return None
 
     # Nothing of the learner's can run in a number or a text.
-    plain = isinstance(answer, str | int | float | complex | bytes | None)
+    plain = type(answer) in {str, int, float, complex, bytes, bool, type(None)}
     limit = float("inf") if plain else max(item.time_limit, 20 * needed)
     run = limited(work, limit, home)
     if run.timed_out:
