@@ -171,6 +171,7 @@ mistakes(
     },
 )
 
+
 # %% ../../nbs/answers/00_start_here.ipynb #66ba946c
 def _probability_lists(rng: random.Random) -> list[Case]:
     def row(first: float, second: float) -> list[float]:
@@ -214,6 +215,7 @@ def margin(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
     return ranked[-1] - ranked[-2]
 
+
 # %% ../../nbs/answers/00_start_here.ipynb #568de48f
 @mistake(
     "00.margin",
@@ -239,6 +241,24 @@ def sign_mended(probs: torch.Tensor) -> float:
 def wrong_way_round(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
     return ranked[-2] - ranked[-1]
+
+
+@mistake(
+    "00.margin",
+    "The first of the two numbers is right now. Where in the list is the second largest?",
+)
+def only_first_fixed(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
+    return ranked[-1] - ranked[1]
+
+
+@mistake(
+    "00.margin",
+    "The second of the two numbers is right now. Where in the list is the largest?",
+)
+def only_second_fixed(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
+    return ranked[0] - ranked[-2]
 
 
 @mistake(
