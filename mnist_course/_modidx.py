@@ -897,6 +897,10 @@ d = {
                 "workshop/checks_engine.html#exercise.allowed",
                 "mnist_course/checks/engine.py",
             ),
+            "mnist_course.checks.engine.Exercise.codes": (
+                "workshop/checks_engine.html#exercise.codes",
+                "mnist_course/checks/engine.py",
+            ),
             "mnist_course.checks.engine.Exercise.lesson": (
                 "workshop/checks_engine.html#exercise.lesson",
                 "mnist_course/checks/engine.py",

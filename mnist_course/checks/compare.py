@@ -283,7 +283,7 @@ def _asked_for(expected: Any) -> str:
         return "True or False"
     if isinstance(expected, int):
         return "one whole number"
-    if number_of(expected) is not None and not isinstance(expected, torch.Tensor):
+    if not isinstance(expected, torch.Tensor | list | tuple) and number_of(expected) is not None:
         return "one number"
     return kind_of(expected)
 

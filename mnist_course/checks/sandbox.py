@@ -19,7 +19,7 @@ import sysconfig
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, MethodType
@@ -114,12 +114,18 @@ def call(answer: Callable[..., Any], args: tuple[Any, ...], options: dict[str, A
     return answer(*args, **options)
 
 
-def is_theirs(error: BaseException, home: str | None) -> bool:
+def is_theirs(
+    error: BaseException,
+    home: str | None,
+    ours: Collection[CodeType] = (),  # the code of the exercise itself, wherever it was written
+) -> bool:
     "True if the learner's code raised an error, or called what raised it."
+    places = {code.co_filename for code in ours} - {home}
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        if code is call.__code__ or _is_learners(code.co_filename, home):
+        mine = code in ours or code.co_filename in places
+        if code is call.__code__ or (_is_learners(code.co_filename, home) and not mine):
             return True
         trace = trace.tb_next
     return False
@@ -204,7 +210,7 @@ class _Watch:
     "Counts the computing of a thread, and sees where it is."
 
     WAITS = 4  # an answer that only waits gets this many times its limit
-    PATIENCE = 60  # and one that loads this many
+    PATIENCE = 120.0  # seconds of computing for imports, and twice that where one only waits
 
     def __init__(self, thread: threading.Thread, seconds: float, home: str | None) -> None:
         self.thread = thread
@@ -235,16 +241,16 @@ class _Watch:
         loading = _is_loading(frame)
         passed = now - self.at
         gained = 0.0 if self.computed is None else computed - self.computed
+        idle = passed if gained < 0.1 * passed and _is_asleep(self.thread) else 0.0
         if loading or self.loading:
-            self.loaded += passed
+            self.loaded += gained + idle / 2
         else:
             self.spent += gained
-            if gained < 0.1 * passed and _is_asleep(self.thread):
-                self.waited += passed
+            self.waited += idle
             self._look(frame)
         self.at, self.computed, self.loading = now, computed, loading
         if loading:
-            return self.loaded > self.PATIENCE * self.seconds
+            return self.loaded > self.PATIENCE
         return self.spent > self.seconds or self.waited > self.WAITS * self.seconds
 
     def _look(self, frame: FrameType | None) -> None:
