@@ -19,7 +19,6 @@ from mnist_course.data import normalize
 _State = dict[str, torch.Tensor]
 _Runs = dict[int, float]  # seed -> accuracy
 
-
 # %% ../../nbs/answers/12_better.ipynb #be05b284
 def _draw_moves(rng: random.Random) -> list[Case]:
     "Batches with ink on every border, so that it matters what becomes of it."
@@ -55,7 +54,6 @@ def _shifted(
 def moved(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down, right, x.min().item())
 
-
 # %% ../../nbs/answers/12_better.ipynb #e2dc5144
 @mistake(
     "12.moved",
@@ -90,7 +88,6 @@ def rows_for_columns(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -
 @mistake("12.moved", "Every digit moves as the first one does. Each has amounts of its own.")
 def one_move_for_all(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down[:1].expand(len(x)), right[:1].expand(len(x)), x.min().item())
-
 
 # %% ../../nbs/answers/12_better.ipynb #17898aac
 exercise(
@@ -195,7 +192,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/12_better.ipynb #4d741194
 def _draw_states(rng: random.Random) -> list[Case]:
     def state(n: int) -> dict[str, torch.Tensor]:
@@ -229,7 +225,6 @@ def averaged(average: _State, state: _State, keep: float) -> _State:
         else state[name].clone()
         for name, old in average.items()
     }
-
 
 # %% ../../nbs/answers/12_better.ipynb #ba80faad
 @mistake(
@@ -274,7 +269,6 @@ def in_place(average: _State, state: _State, keep: float) -> _State:
     for name, new in averaged(average, state, keep).items():
         average[name].copy_(new)
     return average
-
 
 # %% ../../nbs/answers/12_better.ipynb #30b187e6
 def _draw_pairs(rng: random.Random) -> list[Case]:
@@ -322,7 +316,6 @@ def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, flo
     differences = _differences(variant, baseline)
     return _around(differences, t * stdev(differences) / math.sqrt(len(differences)))
 
-
 # %% ../../nbs/answers/12_better.ipynb #90d778ce
 @mistake(
     "12.pair_interval",
@@ -369,7 +362,6 @@ def the_other_way_round(variant: _Runs, baseline: _Runs, t: float) -> tuple[floa
 )
 def always_two(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     return pair_interval(variant, baseline, 1.96)
-
 
 # %% ../../nbs/answers/12_better.ipynb #8f45f45d
 _SUPPORTED = "134"

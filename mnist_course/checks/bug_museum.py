@@ -135,7 +135,6 @@ def _judge_slopes_end(made: object, rng: random.Random) -> None:
             known,
         )
 
-
 # %% ../../nbs/answers/11_bug_museum.ipynb #17e78785
 exercise(
     "11.slopes_end",
@@ -158,7 +157,6 @@ mistake(
     "turned_round",
     "4213",
 )
-
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #f32f8585
 class Backwards(nn.Module):
@@ -193,7 +191,6 @@ class Ignores(nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.linear(x, self.weight)
-
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #8fce54d7
 def _sick_net(kind: str, value: float) -> nn.Module:
@@ -242,7 +239,6 @@ def _run_first_bad(answer: Callable[..., Any], net: nn.Module, x: torch.Tensor) 
     )
     return {"layer": name, "hooks left": hooks, "in training mode": net.training}
 
-
 # %% ../../nbs/answers/11_bug_museum.ipynb #e6226094
 @exercise(
     "11.first_bad",
@@ -275,7 +271,6 @@ def first_bad(model: nn.Module, x: torch.Tensor) -> str | None:
         for hook in hooks:
             hook.remove()
     return found[0] if found else None
-
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #7deb925f
 def _bad_outputs(
@@ -325,7 +320,6 @@ def last_bad(model: nn.Module, x: torch.Tensor) -> str | None:
 def only_nan(model: nn.Module, x: torch.Tensor) -> str | None:
     found = _bad_outputs(model, x, _layers(model), lambda out: bool(out.isnan().any()))
     return found[0] if found else None
-
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #2d4bcc46
 @mistake(
@@ -381,7 +375,6 @@ def order_of_definition(model: nn.Module, x: torch.Tensor) -> str | None:
     found = _bad_outputs(model, x, layers, _not_finite)
     return next((name for name in layers if name in found), None)
 
-
 # %% ../../nbs/answers/11_bug_museum.ipynb #d20e8fad
 def _right_by_counting(batches: _Batches) -> float:
     return sum((p.argmax(1) == y).sum().item() for p, y in batches) / sum(
@@ -415,7 +408,6 @@ _TESTERS: dict[str, _Tester] = {
     "a right one, which joins the batches": _right_by_joining,
     "a right one, which weighs them": _right_by_weights,
 }
-
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #55e7b1e3
 def _run_pins_accuracy(answer: Callable[[_Tester], Any], which: str) -> object:
@@ -452,7 +444,6 @@ def pins_accuracy(accuracy: _Tester) -> None:
     last = (say[[9, 2]], torch.tensor([9, 6]))  # 1 of 2
     got = accuracy([first, last])
     assert abs(got - 5 / 7) < 1e-5, got
-
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #e5565265
 def _batches_for_test(*rights: tuple[int, int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -494,7 +485,6 @@ def equal_batches(accuracy: _Tester) -> None:
 )
 def all_right(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((5, 5), (2, 2))) - 1) < 1e-5
-
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #85370955
 @mistake(

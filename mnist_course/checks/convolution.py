@@ -241,7 +241,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/02_convolution.ipynb #50187448
 def _pools(rng: random.Random) -> list[Case]:
     return [
@@ -268,7 +267,6 @@ def _pools(rng: random.Random) -> list[Case]:
 )
 def pooling_weight(channels: int, size: int) -> torch.Tensor:
     return torch.eye(channels)[:, :, None, None].expand(-1, -1, size, size) / size**2
-
 
 # %% ../../nbs/answers/02_convolution.ipynb #0c16462f
 @mistake(
@@ -339,7 +337,6 @@ def one_pixel(channels: int, size: int) -> torch.Tensor:
     weight[range(channels), range(channels), 0, 0] = 1
     return weight
 
-
 # %% ../../nbs/answers/02_convolution.ipynb #fe83eb68
 def _layers(rng: random.Random) -> list[Case]:
     def draw(c: int, h: int, w: int, o: int, kh: int, kw: int, padding: int | None) -> Case:
@@ -406,7 +403,6 @@ def mended_conv(
 ) -> torch.Tensor:
     maps = _slide(F.pad(x, [padding] * 4), weight, weight.shape[2], weight.shape[3])
     return maps + bias[:, None, None]
-
 
 # %% ../../nbs/answers/02_convolution.ipynb #8277f90a
 def _conv(

@@ -193,7 +193,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/08_curves.ipynb #d09ba990
 def _answered(counts: dict[tuple[int, int], int], rng: random.Random) -> Case:
     "Labels and answers, shuffled, in which each pair (label, answer) comes up so many times."
@@ -242,7 +241,6 @@ def commonest_mistake(
     labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
 ) -> tuple[int, int]:
     return divmod(int(_mistake_counts(labels, answers, classes).argmax()), classes)
-
 
 # %% ../../nbs/answers/08_curves.ipynb #c8eeec72
 @mistake(
@@ -302,7 +300,6 @@ def hardest_digit_first(
     row = int(matrix.sum(dim=1).argmax())
     return row, int(matrix[row].argmax())
 
-
 # %% ../../nbs/answers/08_curves.ipynb #2baa96af
 def _matrices(rng: random.Random) -> list[Case]:
     drawn = []
@@ -319,7 +316,6 @@ def _matrices(rng: random.Random) -> list[Case]:
 def f1_scores(matrix: torch.Tensor) -> torch.Tensor:
     total = (matrix.sum(0) + matrix.sum(1)).float()
     return torch.where(total > 0, 2 * matrix.diag() / total, torch.zeros_like(total))
-
 
 # %% ../../nbs/answers/08_curves.ipynb #2b38ff9a
 def _recall_and_precision(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

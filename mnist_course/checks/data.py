@@ -67,7 +67,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/01_data.ipynb #7744760b
 def _counts(rng: random.Random) -> list[Case]:
     size = rng.randrange(5, 12)
@@ -102,7 +101,6 @@ def _counts(rng: random.Random) -> list[Case]:
 def batch_sizes(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     rest = n % batch_size
     return [batch_size] * (n // batch_size) + ([rest] if rest and not drop_last else [])
-
 
 # %% ../../nbs/answers/01_data.ipynb #e013381e
 @mistake(
@@ -173,7 +171,6 @@ def where_they_begin(n: int, batch_size: int, drop_last: bool = False) -> list[i
 )
 def how_many(n: int, batch_size: int, drop_last: bool = False) -> int:
     return len(batch_sizes(n, batch_size, drop_last))
-
 
 # %% ../../nbs/answers/01_data.ipynb #dbe16510
 _NEEDS = {
@@ -282,7 +279,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/01_data.ipynb #4ecde632
 def _idx_file(rng: random.Random, images: int, rows: int, columns: int) -> bytes:
     """An IDX file with pixels from 128 up, since Python prints smaller ones as letters. Pixels that
@@ -332,7 +328,6 @@ def pixel_at(raw: bytes, image: int, row: int, column: int) -> int:
     rows, columns = struct.unpack(">2I", raw[8:16])
     place: int = 16 + (image * rows + row) * columns + column
     return raw[place]
-
 
 # %% ../../nbs/answers/01_data.ipynb #c49cba62
 @mistake(
@@ -418,7 +413,6 @@ def counted_from_one(raw: bytes, image: int, row: int, column: int) -> int:
 )
 def still_bytes(raw: bytes, image: int, row: int, column: int) -> bytes:
     return bytes([pixel_at(raw, image, row, column)])
-
 
 # %% ../../nbs/answers/01_data.ipynb #43d474e5
 def _marked(n: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -509,7 +503,6 @@ def mended_batch(
     i = torch.randperm(len(images))[:batch_size]
     x = (images[i] / 255 - MEAN) / STD
     return x.unsqueeze(1), labels[i]
-
 
 # %% ../../nbs/answers/01_data.ipynb #e1c5aab3
 def _batch(

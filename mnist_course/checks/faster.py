@@ -65,7 +65,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/13_faster.ipynb #37de81a0
 class Day:
     """A machine with a clock: the first call of a job is slow, all get slower with the hours, and
@@ -118,7 +117,6 @@ def _run_fair_medians(
         return ...
     return {"medians": made, "calls": {name: day.log.count(name) for name in costs}}
 
-
 # %% ../../nbs/answers/13_faster.ipynb #b4f6907c
 @exercise(
     "13.fair_medians",
@@ -155,7 +153,6 @@ def _fair_times(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, list[float
     "The times of so many rounds, in turn, after one that is not counted."
     times = _times(jobs, list(jobs) * (rounds + 1), clock)
     return {name: values[1:] for name, values in times.items()}
-
 
 # %% ../../nbs/answers/13_faster.ipynb #19c3ad58
 @mistake(
@@ -205,7 +202,6 @@ def best_of_all(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
 )
 def warm_up_counts_as_a_round(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     return fair_medians(jobs, rounds - 1, clock)
-
 
 # %% ../../nbs/answers/13_faster.ipynb #40f9e6ac
 _MAY_SWAP = "ACE"
@@ -268,7 +264,6 @@ def _judge_may_swap(made: object, rng: random.Random) -> None:
         odd = min(letters ^ set(_MAY_SWAP))
         raise Wrong(f"Look again at {odd}, {_SWAPS[odd]}.", known)
 
-
 # %% ../../nbs/answers/13_faster.ipynb #fb837d02
 exercise(
     "13.may_swap",
@@ -284,7 +279,6 @@ exercise(
     ),
 )
 mistakes("13.may_swap", _SWAP_MISTAKES)
-
 
 # %% ../../nbs/answers/13_faster.ipynb #a518f4c9
 def _between(low: float, high: float, share: float) -> float:
@@ -319,7 +313,6 @@ def one_cycle(step: int, low: float, high: float, top: int, last: int) -> float:
     if step <= top:
         return _between(low, high, step / top)
     return _between(high, 0, (step - top) / (last - top))
-
 
 # %% ../../nbs/answers/13_faster.ipynb #c42e07b6
 @mistake(
@@ -373,7 +366,6 @@ def whole_cosine(step: int, low: float, high: float, top: int, last: int) -> flo
     share = step / top if step <= top else (step - top) / (last - top)
     start, end = (low, high) if step <= top else (high, 0)
     return start + (end - start) * (1 - math.cos(2 * math.pi * share)) / 2
-
 
 # %% ../../nbs/answers/13_faster.ipynb #e1a6b340
 exercise(

@@ -52,7 +52,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/09_inside.ipynb #5987b7a0
 def _watched_models(rng: random.Random) -> list[Case]:
     doubles = nn.Linear(1, 2)
@@ -112,7 +111,6 @@ def mean_output(model: nn.Module, layer: str, x: torch.Tensor) -> float:
         hook.remove()
     return kept[0]
 
-
 # %% ../../nbs/answers/09_inside.ipynb #f3017f93
 @mistake(
     "09.mean_output",
@@ -153,7 +151,6 @@ def closed_too_early(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     model(x)
     return kept[0]
 
-
 # %% ../../nbs/answers/09_inside.ipynb #68793ffa
 @mistake(
     "09.mean_output",
@@ -188,7 +185,6 @@ def error_hidden(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     hook.remove()
     return kept[0]
 
-
 # %% ../../nbs/answers/09_inside.ipynb #23b52eff
 def _embeddings(rng: random.Random) -> list[Case]:
     by_hand = torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0], [0.0, 2.0]])
@@ -202,7 +198,6 @@ def _embeddings(rng: random.Random) -> list[Case]:
 @exercise("09.cosine", "Alike, whatever the length", 2, 8, cases=_embeddings)
 def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
-
 
 # %% ../../nbs/answers/09_inside.ipynb #886dbc19
 @mistake(
@@ -241,7 +236,6 @@ def divided_by_zero(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     b = b / b.square().sum(dim=1, keepdim=True).sqrt()
     return a @ b.T
 
-
 # %% ../../nbs/answers/09_inside.ipynb #5ee5fd14
 def _classifiers(rng: random.Random) -> list[Case]:
     linear = nn.Linear(4, 3)
@@ -266,7 +260,6 @@ def contrast(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> 
     log_probs = model(x)
     (gradient,) = torch.autograd.grad((log_probs[:, digit] - log_probs[:, rival]).sum(), x)
     return gradient.abs()[:, 0]
-
 
 # %% ../../nbs/answers/09_inside.ipynb #f90b8fdd
 def _gradient_of(
@@ -321,7 +314,6 @@ def sign_kept(model: nn.Module, images: torch.Tensor, digit: int, rival: int) ->
 def batch_mean(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: (y[:, digit] - y[:, rival]).mean()).abs()
 
-
 # %% ../../nbs/answers/09_inside.ipynb #412e8f2a
 def _maps_and_gradients(rng: random.Random) -> list[Case]:
     by_hand = torch.tensor([[[2.0, 0.0], [1.0, 0.0]], [[0.0, 3.0], [1.0, 0.0]]])
@@ -339,7 +331,6 @@ def against(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tens
     weights = -gradient.mean(dim=(1, 2), keepdim=True)
     heat = F.relu((weights * maps).sum(dim=0))
     return F.interpolate(heat[None, None], size=(size, size), mode="bilinear")[0, 0]
-
 
 # %% ../../nbs/answers/09_inside.ipynb #509e68ed
 def _enlarged(heat: torch.Tensor, size: int) -> torch.Tensor:

@@ -94,7 +94,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/05_loss.ipynb #ccad743f
 def _shares_of_many(rng: random.Random) -> list[Case]:
     drawn = [(rng.randrange(5, 96) / 100, rng.choice([3, 5, 20, 26])) for _ in range(3)]
@@ -116,7 +115,6 @@ def _shares_of_many(rng: random.Random) -> list[Case]:
 )
 def lead_for(share: float, classes: int) -> float:
     return math.log(share * (classes - 1) / (1 - share))
-
 
 # %% ../../nbs/answers/05_loss.ipynb #01900c1f
 @mistake(
@@ -204,7 +202,6 @@ def two_for_e(share: float, classes: int) -> float:
 )
 def turned_over(share: float, classes: int) -> float:
     return -math.log(share * (classes - 1) / (1 - share))
-
 
 # %% ../../nbs/answers/05_loss.ipynb #f9067906
 _FIVE_FAULTS = "EBADC"  # the curves of faults 1 to 5
@@ -301,7 +298,6 @@ _FAULT_PAIRS = {
 }
 mistakes("05.five_faults", _FAULT_PAIRS)
 
-
 # %% ../../nbs/answers/05_loss.ipynb #cc4aeebe
 def _slope_cases(rng: random.Random) -> list[Case]:
     n, classes = rng.randrange(4, 7), rng.randrange(3, 6)
@@ -336,7 +332,6 @@ def logit_slopes(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     slopes = logits.softmax(dim=1)
     slopes[range(len(target)), target] -= 1
     return slopes / len(target)
-
 
 # %% ../../nbs/answers/05_loss.ipynb #66f5551f
 def _slopes(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -448,7 +443,6 @@ def one_largest_for_all(logits: torch.Tensor, target: torch.Tensor) -> torch.Ten
 def down_the_column(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return _slopes(logits.softmax(dim=0), target)
 
-
 # %% ../../nbs/answers/05_loss.ipynb #52c35c1f
 def _smoothing_cases(rng: random.Random) -> list[Case]:
     def labels(n: int, classes: int) -> torch.Tensor:
@@ -484,7 +478,6 @@ def smooth_loss(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch
     log_probs = logits.log_softmax(dim=1)
     picked = log_probs[range(len(target)), target]
     return -((1 - eps) * picked + eps * log_probs.mean(dim=1)).mean()
-
 
 # %% ../../nbs/answers/05_loss.ipynb #9d2ca9e8
 def _smoothed(
@@ -573,8 +566,8 @@ def eps_for_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) ->
 
 @mistake(
     "05.smooth_loss",
-    "log_probs[:, target] takes, of EACH digit, the columns of everybody's labels. How many "
-    "numbers does it give for two digits?",
+    "Of EACH digit, log_probs[:, target] takes the columns of everybody's labels. How many "
+    "numbers is that for two digits?",
 )
 def everybodys_labels(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     log_probs = logits.log_softmax(dim=1)

@@ -236,7 +236,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/04_network.ipynb #fe7d8d40
 def _score_tables(rng: random.Random) -> list[Case]:
     def table(n: int, classes: int) -> torch.Tensor:
@@ -273,7 +272,6 @@ def _score_tables(rng: random.Random) -> list[Case]:
 def runner_up(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], values[:, 1].exp()
-
 
 # %% ../../nbs/answers/04_network.ipynb #822dc7cc
 @mistake("04.runner_up", "That's the first guess of each digit. Which one comes after it?")
@@ -365,7 +363,6 @@ def probability_of_the_best(log_probs: torch.Tensor) -> tuple[torch.Tensor, torc
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], values[:, 0].exp()
 
-
 # %% ../../nbs/answers/04_network.ipynb #8cf865b9
 def _channel_counts(rng: random.Random) -> list[Case]:
     return [(1,), (2,), (3,), (rng.randrange(4, 8),)]
@@ -454,7 +451,6 @@ class Gain(nn.Module):
 )
 def channel_gain(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.ones(channels, 1, 1)))
-
 
 # %% ../../nbs/answers/04_network.ipynb #35a3a592
 @mistake(
@@ -616,7 +612,6 @@ class Detached(Gain):
 def detached(channels: int) -> nn.Module:
     return Detached(nn.Parameter(torch.ones(channels, 1, 1)))
 
-
 # %% ../../nbs/answers/04_network.ipynb #70d6d6a1
 _PROBE = torch.linspace(-3.0, 1.5, 10)  # scores, some below 0
 _ENDS: dict[str | None, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -712,7 +707,6 @@ class Digits(nn.Module):
 @exercise("04.mended_net", "Three silent faults", 4, 12, "fix", judge=_judge_mended_net)
 def mended_net() -> nn.Module:
     return Digits()
-
 
 # %% ../../nbs/answers/04_network.ipynb #52791231
 _MENDED_NETS = {

@@ -197,7 +197,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/06_sgd.ipynb #77050f64
 def _steps_of_a_run(rng: random.Random) -> list[Case]:
     warm = rng.randrange(3, 9)
@@ -248,7 +247,6 @@ def rate_at(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
         return peak * (step + 1) / warm
     return peak * 0.5 ** ((step - warm) // every)
-
 
 # %% ../../nbs/answers/06_sgd.ipynb #767e09f5
 @mistake(
@@ -332,7 +330,6 @@ def halved_once(step: int, peak: float, warm: int, every: int) -> float:
         return rate_at(step, peak, warm, every)
     return peak if step < warm + every else peak / 2
 
-
 # %% ../../nbs/answers/06_sgd.ipynb #d52ce01c
 def _places(rng: random.Random) -> list[Case]:
     def case(n: int) -> Case:
@@ -382,7 +379,6 @@ def decoupled_step(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + g
     return w - lr * v - lr * decay * w, v
-
 
 # %% ../../nbs/answers/06_sgd.ipynb #1b9acb59
 @mistake(

@@ -19,7 +19,6 @@ from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 from mnist_course.engine.arithmetic import Row
 
-
 # %% ../../nbs/answers/03_shapes.ipynb #d2a3b255
 def _kernels(rng: random.Random) -> list[Case]:
     return [
@@ -51,7 +50,6 @@ def _kernels(rng: random.Random) -> list[Case]:
 )
 def same_padding(kernel_size: int, dilation: int = 1) -> int:
     return dilation * (kernel_size - 1) // 2
-
 
 # %% ../../nbs/answers/03_shapes.ipynb #77f3970c
 @mistake(
@@ -113,7 +111,6 @@ def one_too_many(kernel_size: int, dilation: int = 1) -> int:
 def left_to_pytorch(kernel_size: int, dilation: int = 1) -> str:
     return "same"
 
-
 # %% ../../nbs/answers/03_shapes.ipynb #9dc16366
 def _stacks(rng: random.Random) -> list[Case]:
     drawn = [
@@ -154,7 +151,6 @@ def flat_features(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = (size - kernel_size + 1) // 2
     return channels * size * size
-
 
 # %% ../../nbs/answers/03_shapes.ipynb #668bda14
 def _side(size: int, kernels: list[int]) -> int:
@@ -264,7 +260,6 @@ def pooled_first(size: int, channels: int, kernels: list[int]) -> int:
 def channels_of_every_block(size: int, channels: int, kernels: list[int]) -> int:
     numbers: int = channels ** len(kernels) * _side(size, kernels) ** 2
     return numbers
-
 
 # %% ../../nbs/answers/03_shapes.ipynb #384420c6
 exercise(
@@ -466,7 +461,6 @@ def small_net() -> nn.Module:
     for before, after in [(1, 8), (8, 8), (8, 16)]:
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
     return nn.Sequential(*layers, nn.Conv2d(16, 4, 3, padding=1), nn.Flatten(), nn.Linear(36, 10))
-
 
 # %% ../../nbs/answers/03_shapes.ipynb #9f82ae33
 @mistake(

@@ -68,7 +68,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/14_ship_it.ipynb #c32069df
 def _draw_weights(rng: random.Random) -> list[Case]:
     small = torch.tensor([[1.27, -0.404, 0.296], [-2.54, 0.045, 1.0], [0.0127, 0.01, -0.0051]])
@@ -99,7 +98,6 @@ def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = weight.flatten(1)
     step = rows.abs().amax(1) / 127
     return (rows / step[:, None]).round().to(torch.int8).reshape(weight.shape), step
-
 
 # %% ../../nbs/answers/14_ship_it.ipynb #0503203c
 def _rounded(weight: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
@@ -142,7 +140,6 @@ def largest_without_sign(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
     step = weight.flatten(1).amax(1) / 127
     return _rounded(weight, step), step
 
-
 # %% ../../nbs/answers/14_ship_it.ipynb #e6a3cf99
 @mistake(
     "14.eight_bits",
@@ -176,7 +173,6 @@ def zero_to_255(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return ((rows - rows.amin(1, keepdim=True)) / step[:, None] - 128).round().clamp(-128, 127).to(
         torch.int8
     ).reshape(weight.shape), step
-
 
 # %% ../../nbs/answers/14_ship_it.ipynb #37e20cad
 def _draw_files(rng: random.Random) -> list[Case]:
@@ -215,7 +211,6 @@ def _draw_files(rng: random.Random) -> list[Case]:
 )
 def misfits(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if name not in about or about[name] != value]
-
 
 # %% ../../nbs/answers/14_ship_it.ipynb #51d39c7e
 @mistake(
@@ -258,7 +253,6 @@ def zero_is_nothing(about: _About, wanted: _About) -> list[str]:
 def stops_at_the_first(about: _About, wanted: _About) -> list[str]:
     return misfits(about, wanted)[:1]
 
-
 # %% ../../nbs/answers/14_ship_it.ipynb #d5265cf4
 def _draw_words(rng: random.Random) -> list[Case]:
     small = (
@@ -290,7 +284,6 @@ def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) ->
     place = (confidence * bins).long().clamp(max=bins - 1)
     off = torch.bincount(place, confidence.double() - right.double(), bins)  # gap times answers
     return (off.abs().sum() / len(right)).item()
-
 
 # %% ../../nbs/answers/14_ship_it.ipynb #63a66c53
 def _gaps(
@@ -332,7 +325,6 @@ def signs_cancel(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) 
 def answer_by_answer(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     return (confidence.double() - right.double()).abs().mean().item()
 
-
 # %% ../../nbs/answers/14_ship_it.ipynb #2a3f08e3
 @mistake(
     "14.word_error",
@@ -351,7 +343,6 @@ def middle_of_the_bin(confidence: torch.Tensor, right: torch.Tensor, bins: int =
 )
 def empty_bins_too(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
     return (_gaps(confidence, right, bins)[0].abs().sum() / bins).item()
-
 
 # %% ../../nbs/answers/14_ship_it.ipynb #3abcb0d5
 _CALLS = (12, 11, 13, 12, 95, 12, 11, 14, 12, 13, 11, 12, 13, 12, 40, 11, 12, 13, 14, 12)
@@ -410,7 +401,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/14_ship_it.ipynb #b851adfa
 def _draw_streams(rng: random.Random) -> list[Case]:
     small = ([True, False, False, True, True, False], 3, 0.5)
@@ -443,7 +433,6 @@ def rings_at(doubtful: list[bool], window: int, limit: float) -> int | None:
             return i
     return None
 
-
 # %% ../../nbs/answers/14_ship_it.ipynb #7bd5097c
 def _first_where(rings: Callable[[int], bool], n: int) -> int | None:
     return next((i for i in range(n) if rings(i)), None)
@@ -475,7 +464,6 @@ def never_forgets(doubtful: list[bool], window: int, limit: float) -> int | None
     return _first_where(
         lambda i: i >= window - 1 and sum(doubtful[: i + 1]) / (i + 1) > limit, len(doubtful)
     )
-
 
 # %% ../../nbs/answers/14_ship_it.ipynb #ec916ec2
 @mistake(

@@ -171,7 +171,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/00_start_here.ipynb #66ba946c
 def _probability_lists(rng: random.Random) -> list[Case]:
     def row(first: float, second: float) -> list[float]:
@@ -214,7 +213,6 @@ def _probability_lists(rng: random.Random) -> list[Case]:
 def margin(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
     return ranked[-1] - ranked[-2]
-
 
 # %% ../../nbs/answers/00_start_here.ipynb #568de48f
 @mistake(

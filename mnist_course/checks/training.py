@@ -68,7 +68,6 @@ def _run_lines(
         )
     return lengths, rates, nn.utils.parameters_to_vector(model.parameters()).detach()
 
-
 # %% ../../nbs/answers/07_training.ipynb #5015e49b
 def _fault_of(order: str) -> str | None:
     "The name of the first fault in an order of the six lines."
@@ -213,7 +212,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/07_training.ipynb #14a7c53a
 class Echo(nn.Module):
     "Takes scores for images, and gives them back; in training mode they are shifted by one class."
@@ -292,7 +290,6 @@ def class_accuracy(model: nn.Module, batches: _Batches, classes: int) -> torch.T
             seen += torch.bincount(y, minlength=classes)
     model.train(before)
     return right / seen
-
 
 # %% ../../nbs/answers/07_training.ipynb #9f30cc59
 def _tally(
@@ -394,7 +391,6 @@ def notes_kept(model: nn.Module, batches: _Batches, classes: int) -> torch.Tenso
     model.train(before)
     return right / images
 
-
 # %% ../../nbs/answers/07_training.ipynb #f62e7fa1
 def _loss_columns(rng: random.Random) -> list[Case]:
     crafted = [
@@ -422,7 +418,6 @@ def early_stop(losses: list[float], patience: int) -> tuple[int, int]:
         if waited == patience:
             break
     return best, epoch
-
 
 # %% ../../nbs/answers/07_training.ipynb #e83da2ac
 @mistake(
@@ -497,7 +492,6 @@ def ties_are_better(losses: list[float], patience: int) -> tuple[int, int]:
 def looks_ahead(losses: list[float], patience: int) -> tuple[int, int]:
     return losses.index(min(losses)) + 1, early_stop(losses, patience)[1]
 
-
 # %% ../../nbs/answers/07_training.ipynb #ba8e92d8
 class ShortSGD(torch.optim.SGD):
     "torch's SGD, in one word where it is shown."
@@ -563,7 +557,6 @@ def train_in_parts(
         for x, y in group:
             (F.nll_loss(model(x), y, reduction="sum") / n).backward()
         optimizer.step()
-
 
 # %% ../../nbs/answers/07_training.ipynb #1246ba69
 def _groups(batches: _Batches, every: int) -> list[_Batches]:

@@ -55,7 +55,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/10_your_digits.ipynb #c0c43815
 def _pages(rng: random.Random) -> list[Case]:
     drawn = [
@@ -68,7 +67,6 @@ def _pages(rng: random.Random) -> list[Case]:
 @exercise("10.network_input", "The last metre", 2, 6, "fix", cases=_pages)
 def network_input(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / 255 - MEAN) / STD)[None, None]
-
 
 # %% ../../nbs/answers/10_your_digits.ipynb #8e251a40
 @mistake(
@@ -111,7 +109,6 @@ def still_bytes(page: torch.Tensor) -> torch.Tensor:
 def not_normalised(page: torch.Tensor) -> torch.Tensor:
     return (page.float() / 255)[None, None]
 
-
 # %% ../../nbs/answers/10_your_digits.ipynb #9a0a6176
 exercise(
     "10.best_limit",
@@ -145,7 +142,6 @@ mistakes(
     },
 )
 
-
 # %% ../../nbs/answers/10_your_digits.ipynb #a10e337e
 def _readings(rng: random.Random) -> list[Case]:
     small = (torch.tensor([0.5, 0.75, 1.0, 0.625]), torch.tensor([False, True, True, True]), 0.75)
@@ -164,7 +160,6 @@ def _readings(rng: random.Random) -> list[Case]:
 def answered(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     kept = best >= limit
     return kept.double().mean().item(), right[kept].double().mean().item()
-
 
 # %% ../../nbs/answers/10_your_digits.ipynb #669a5b99
 @mistake(
@@ -199,7 +194,6 @@ def limit_excluded(best: torch.Tensor, right: torch.Tensor, limit: float) -> tup
     kept = best > limit
     return kept.double().mean().item(), right[kept].double().mean().item()
 
-
 # %% ../../nbs/answers/10_your_digits.ipynb #6d98b388
 def _slanted(rng: random.Random) -> list[Case]:
     drawn = []
@@ -228,7 +222,6 @@ def slant(ink: torch.Tensor) -> float:
     row, column = (ink * rows).sum() / ink.sum(), (ink * columns).sum() / ink.sum()
     together = (ink * (rows - row) * (columns - column)).sum()
     return (together / (ink * (rows - row) ** 2).sum()).item()
-
 
 # %% ../../nbs/answers/10_your_digits.ipynb #f94b424f
 def _moments(
