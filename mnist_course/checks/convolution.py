@@ -7,11 +7,13 @@ __all__ = []
 
 # %% ../../nbs/answers/02_convolution.ipynb #28172d0d
 import random
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 
 # %% ../../nbs/answers/02_convolution.ipynb #c1e1e3d1
@@ -23,8 +25,8 @@ exercise(
     "by hand",
     answer=[5, 0, 4],
     hint=(
-        "Write three rows below each other: six differences, what ReLU leaves of them, and the "
-        "blocks of two."
+        "Write three rows, one below the other: the six differences, what ReLU leaves of them, and "
+        "the blocks of two."
     ),
     after="Eight pixels became three numbers: brighter to the right, and roughly where.",
 )
@@ -33,33 +35,37 @@ mistakes(
     {
         "relu_forgotten": (
             [5, -4, 4],
-            "A number below 0 has come through. Which of the three steps should have stopped it?",
+            "A number below 0 got through. Which of the three steps should have stopped it?",
         ),
         "size_kept_sign_lost": (
             [5, 5, 4],
-            "ReLU does not turn negative numbers into positive ones. What does it make of a -5?",
+            "ReLU doesn't turn negative numbers into positive ones. What does it make of a -5?",
         ),
         "kernel_turned": (
             [0, 5, 1],
             (
                 "You subtracted the right pixel from the left one. The kernel lies on the row "
-                "as it is printed, unturned."
+                "as it's printed, without a turn."
             ),
         ),
         "mean_pooled": (
             [3.5, 0, 2],
-            "These are the means of the blocks. This pooling asks another question of each block.",
+            "These are the means of the blocks. Max pooling asks another question of each block.",
+        ),
+        "sum_pooled": (
+            [7, 0, 4],
+            'These are the sums of the blocks. What does the "max" in max pooling ask for?',
         ),
         "blocks_overlap": (
             [5, 2, 0, 0, 4],
             (
-                "Your blocks step by one pixel. Where no stride is given, blocks touch and do "
-                "not overlap."
+                "Your blocks move by one pixel. When no stride is given, blocks touch and don't "
+                "overlap."
             ),
         ),
         "border_added": (
             [5, 2, 0, 4],
-            "You let the kernel hang over the ends of the row. Nothing was said of a border here.",
+            "You let the kernel hang over the ends of the row. Did the task say anything of a border?",
         ),
         "not_pooled": (
             [5, 2, 0, 0, 0, 4],
@@ -67,6 +73,10 @@ mistakes(
                 "Two of the three steps are done, and done well. What do the blocks of two "
                 "make of this row?"
             ),
+        ),
+        "only_convolved": (
+            [5, 2, -4, -5, -1, 4],
+            "That's the convolution, and it's right. Two of the three steps are still to come.",
         ),
     },
 )
@@ -88,13 +98,17 @@ exercise(
 mistakes(
     "02.one_place",
     {
-        "bias_forgotten": (13, "That is the sum of all products. The kernel has one number more."),
+        "bias_forgotten": (13, "That's the sum of all products. The kernel has one more number."),
         "bias_for_each_channel": (
             19,
-            "The bias belongs to the kernel, not to its sheets: how often does it come in?",
+            "The bias belongs to the kernel, not to its sheets. How often does it come in?",
         ),
         "first_channel_only": (
             11,
+            "You looked at channel 0 alone. What does the other sheet of the kernel do?",
+        ),
+        "one_channel_only": (
+            8,
             "You looked at one channel. The kernel has a sheet for each of the two.",
         ),
         "channels_apart": (
@@ -104,18 +118,22 @@ mistakes(
                 "somewhere."
             ),
         ),
+        "channels_apart_without_bias": (
+            [8, 5],
+            "Those are the sums of the two channels. How do they become the one number of a map?",
+        ),
         "kernel_turned": (
             9,
             "You turned the kernel by 180 degrees. PyTorch lays it on the image as it is.",
         ),
         "rows_and_columns_swapped": (
             4,
-            "That is the number below the first one. The row is named first, then the column.",
+            "That's the number below the first one. The row is named first, then the column.",
         ),
         "counted_from_one": (
             10,
             (
-                "That is the first place of all. Rows and columns are counted from 0, as "
+                "That's the first place of all. Rows and columns are counted from 0, as "
                 "everywhere in Python."
             ),
         ),
@@ -136,20 +154,23 @@ def _judge_slant(kernel: Any, rng: random.Random) -> None:
         kernel = torch.as_tensor(kernel).detach()
     except Exception as error:
         raise Wrong(
-            f"A tensor of 3 x 3 numbers is asked for, and this is a {type(kernel).__name__}."
+            f"A tensor of 3 x 3 numbers is asked for, and this is {kind_of(kernel)}."
         ) from error
     if kernel.shape != (3, 3):
         raise Wrong(
-            f"A kernel of the shape (3, 3) is asked for, and this one has {tuple(kernel.shape)}."
+            f"A kernel of shape (3, 3) is asked for, and this one has {tuple(kernel.shape)}."
         )
     kernel = kernel.to(torch.float64)
     if not kernel.isfinite().all():
-        raise Wrong("Not all of its nine numbers are finite.")
+        raise Wrong("Some of its nine numbers are infinite, or no numbers at all.")
     little = 1e-5 * max(1.0, kernel.abs().max().item())
     flat = kernel.sum().item()
     rising, *others = ((kernel * patch).sum().item() for patch in _STROKES.values())
     if abs(flat) > little:
-        raise Wrong(f"On a flat patch of ones it gives {flat:.4g}.", "answers_to_ink")
+        raise Wrong(
+            f"On a flat patch of ones it gives {flat:.4g}, and 0 is wanted.",
+            "answers_to_ink" if flat > 0 else "answers_to_paper",
+        )
     if rising < 1 - little:
         known = "leans_back" if others[0] >= 1 else "sign_turned" if rising <= -1 else None
         cancels = abs(rising) <= little and kernel.abs().max() > 0 and kernel[1, 1] == 0
@@ -189,7 +210,11 @@ mistakes(
     {
         "answers_to_ink": (
             _STROKES["rising"],
-            "It counts ink, wherever the ink comes from. What must the nine numbers add up to?",
+            "It counts ink, wherever the ink is. What must the nine numbers add up to?",
+        ),
+        "answers_to_paper": (
+            _STROKES["rising"] - 1,
+            "A patch full of ink pushes it below 0. What must the nine numbers add up to?",
         ),
         "leans_back": (
             _RISING.flip(1),
@@ -197,20 +222,20 @@ mistakes(
         ),
         "sign_turned": (
             -_RISING,
-            "It sees the stroke, and reports it with the wrong sign; ReLU would throw that away.",
+            "It sees the stroke, and reports it with the wrong sign. What would ReLU leave of that?",
         ),
         "finds_edges": (
             torch.tensor([[0.0, 1, 2], [-1, 0, 1], [-2, -1, 0]]),
             (
-                "A thin stroke has paper on both sides, and what this kernel adds on one it "
+                "A thin stroke has paper on both sides. What this kernel adds on one side, it "
                 "takes away on the other."
             ),
         ),
         "every_stroke": (
             torch.tensor([[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
             (
-                "It answers to whatever passes through the middle. The four strokes differ in "
-                "the other pixels."
+                "It answers to whatever passes through the middle. In which other pixels do the "
+                "four strokes differ?"
             ),
         ),
     },
@@ -218,17 +243,35 @@ mistakes(
 
 # %% ../../nbs/answers/02_convolution.ipynb #50187448
 def _pools(rng: random.Random) -> list[Case]:
-    return [(1, 2), (2, 1), (2, 2), (3, rng.choice([3, 4])), (rng.randrange(4, 7), 2)]
+    return [
+        (1, 2),
+        (2, 1),
+        (2, 2),
+        (1, 1),
+        (3, rng.choice([3, 4])),
+        (rng.randrange(4, 7), 2),
+        (2, 7),
+    ]
 
 
-@exercise("02.pooling_weight", "Pooling as a convolution", 3, 8, cases=_pools)
+@exercise(
+    "02.pooling_weight",
+    "Pooling as a convolution",
+    3,
+    8,
+    cases=_pools,
+    edges={
+        "one channel": lambda channels, _: channels == 1,
+        "blocks of one pixel": lambda _, size: size == 1,
+    },
+)
 def pooling_weight(channels: int, size: int) -> torch.Tensor:
     return torch.eye(channels)[:, :, None, None].expand(-1, -1, size, size) / size**2
 
 # %% ../../nbs/answers/02_convolution.ipynb #0c16462f
 @mistake(
     "02.pooling_weight",
-    "A kernel adds up ALL channels that it has numbers for. Pooling keeps the channels apart.",
+    "A kernel adds up ALL the channels that it has numbers for. Pooling keeps the channels apart.",
 )
 def mixes_channels(channels: int, size: int) -> torch.Tensor:
     return torch.full((channels, channels, size, size), 1 / size**2)
@@ -245,6 +288,14 @@ def mean_over_channels(channels: int, size: int) -> torch.Tensor:
 
 @mistake(
     "02.pooling_weight",
+    "Nothing is divided yet, and the channels get mixed: every map adds up all that there is.",
+)
+def all_ones(channels: int, size: int) -> torch.Tensor:
+    return torch.ones(channels, channels, size, size)
+
+
+@mistake(
+    "02.pooling_weight",
     "One sheet for each map is the idea. But conv2d wants kernels as deep as the stack of "
     "maps that comes in.",
 )
@@ -254,7 +305,15 @@ def depthwise(channels: int, size: int) -> torch.Tensor:
 
 @mistake(
     "02.pooling_weight",
-    "This adds up the pixels of a block. A mean is not larger than the largest of them.",
+    "One kernel makes one map, and pooling gives back as many maps as came in.",
+)
+def one_kernel(channels: int, size: int) -> torch.Tensor:
+    return torch.full((1, channels, size, size), 1 / size**2)
+
+
+@mistake(
+    "02.pooling_weight",
+    "This adds up the pixels of a block. A mean can't be larger than the largest of them.",
 )
 def not_divided(channels: int, size: int) -> torch.Tensor:
     return torch.eye(channels)[:, :, None, None].repeat(1, 1, size, size)
@@ -262,16 +321,29 @@ def not_divided(channels: int, size: int) -> torch.Tensor:
 
 @mistake(
     "02.pooling_weight",
-    "The channels are right. How many pixels has a block that is `size` wide and `size` high?",
+    "The channels are right. How many pixels are there in a block that's `size` wide and `size` "
+    "high?",
 )
 def divided_by_side(channels: int, size: int) -> torch.Tensor:
     return torch.eye(channels)[:, :, None, None].repeat(1, 1, size, size) / size
 
+
+@mistake(
+    "02.pooling_weight",
+    "The channels are right. Yours picks one pixel of each block, and a mean asks all of them.",
+)
+def one_pixel(channels: int, size: int) -> torch.Tensor:
+    weight = torch.zeros(channels, channels, size, size)
+    weight[range(channels), range(channels), 0, 0] = 1
+    return weight
+
 # %% ../../nbs/answers/02_convolution.ipynb #fe83eb68
 def _layers(rng: random.Random) -> list[Case]:
-    def draw(c: int, h: int, w: int, o: int, kh: int, kw: int, padding: int) -> Case:
+    def draw(c: int, h: int, w: int, o: int, kh: int, kw: int, padding: int | None) -> Case:
         x, weight = (torch.randint(-4, 5, shape).float() for shape in [(c, h, w), (o, c, kh, kw)])
-        return x, weight, torch.randperm(9)[:o] - 4.0, padding
+        weight[..., -1] += 0.5  # so that no kernel is all zeros, or the same after a turn
+        case = x, weight, torch.randperm(9)[:o] - 4.5
+        return case if padding is None else (*case, padding)
 
     drawn = [
         draw(
@@ -285,12 +357,17 @@ def _layers(rng: random.Random) -> list[Case]:
         )
         for _ in range(2)
     ]
+    x, *rest = draw(2, 4, 3, 3, 3, 2, 1)
+    sideways = x.transpose(1, 2).contiguous().transpose(1, 2)  # its numbers lie column by column
     return [
-        draw(1, 2, 3, 1, 1, 2, 0),
+        draw(1, 2, 3, 1, 1, 2, None),
         draw(1, 2, 2, 1, 2, 2, 1),
         draw(1, 3, 3, 2, 2, 2, 0),
         draw(2, 3, 3, 3, 2, 2, 0),
         draw(2, 3, 4, 2, 2, 3, 1),
+        draw(1, 3, 2, 2, 3, 2, 0),  # as large as the image: one place
+        draw(1, 2, 3, 1, 1, 1, 2),
+        (sideways, *rest),
         *drawn,
     ]
 
@@ -306,7 +383,21 @@ def _slide(x: torch.Tensor, weight: torch.Tensor, kh: int, kw: int) -> torch.Ten
     return y
 
 
-@exercise("02.mended_conv", "Three faults", 4, 12, "fix", cases=_layers)
+@exercise(
+    "02.mended_conv",
+    "Three faults",
+    4,
+    12,
+    "fix",
+    cases=_layers,
+    edges={
+        "no padding given": lambda *case: len(case) == 3,
+        "wider than high": lambda x, weight, *_: weight.shape[2] < weight.shape[3],
+        "higher than wide": lambda x, weight, *_: weight.shape[2] > weight.shape[3],
+        "as large as the image": lambda x, weight, *_: x.shape[1:] == weight.shape[2:],
+        "not row by row in memory": lambda x, *_: not x.is_contiguous(),
+    },
+)
 def mended_conv(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
 ) -> torch.Tensor:
@@ -314,54 +405,65 @@ def mended_conv(
     return maps + bias[:, None, None]
 
 # %% ../../nbs/answers/02_convolution.ipynb #8277f90a
-@mistake(
-    "02.mended_conv",
-    "All three faults are still there. Start with a kernel of 1 x 2: which of its two "
-    "sizes are rows?",
-)
-def as_it_was(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+def _conv(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0, *, left: str
 ) -> torch.Tensor:
-    kw, kh = weight.shape[2:]
-    return _slide(F.pad(x, [padding] * 2), weight, kh, kw) + bias
-
-
-@mistake(
-    "02.mended_conv",
-    "Kernel and bias are mended. How many sides has an image, and how many does this border cover?",
-)
-def border_left_and_right(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
-) -> torch.Tensor:
+    "The code of the card, with the faults that are left in it."
     kh, kw = weight.shape[2:]
-    return _slide(F.pad(x, [padding] * 2), weight, kh, kw) + bias[:, None, None]
+    kh, kw = (kw, kh) if "kernel" in left else (kh, kw)
+    maps = _slide(F.pad(x, [padding] * (2 if "border" in left else 4)), weight, kh, kw)
+    return maps + (bias if "bias" in left else bias[:, None, None])
+
+
+for _name, _left, _reason in [
+    (
+        "as_it_was",
+        "border kernel bias",
+        "All three faults are still there. Start with a kernel of 1 x 2: which of its two sizes "
+        "counts rows?",
+    ),
+    (
+        "only_bias_fixed",
+        "border kernel",
+        "The bias is fixed, and two faults are left. Print the shape of x after F.pad: which of "
+        "its sizes grew?",
+    ),
+    (
+        "only_kernel_fixed",
+        "border bias",
+        "The kernel is fixed, and two faults are left. Print the shape of y, and below it that "
+        "of bias: which sizes line up?",
+    ),
+    (
+        "only_border_fixed",
+        "kernel bias",
+        "The border is fixed, and two faults are left. In which order does weight.shape name its "
+        "sizes?",
+    ),
+    (
+        "border_left_and_right",
+        "border",
+        "Kernel and bias are fixed. How many sides does an image have, and how many does this "
+        "border cover?",
+    ),
+    (
+        "kernel_on_its_side",
+        "kernel",
+        "Border and bias are fixed. But a kernel that's wider than high still lies on its side.",
+    ),
+    (
+        "bias_along_the_columns",
+        "bias",
+        "Border and kernel are fixed. PyTorch lines shapes up from the right: which dimension of "
+        "the maps does (O,) meet?",
+    ),
+]:
+    mistake("02.mended_conv", _reason, _name, partial(_conv, left=_left))
 
 
 @mistake(
     "02.mended_conv",
-    "Border and bias are mended. A kernel that is wider than high still lies on its side.",
-)
-def kernel_on_its_side(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
-) -> torch.Tensor:
-    kw, kh = weight.shape[2:]
-    return _slide(F.pad(x, [padding] * 4), weight, kh, kw) + bias[:, None, None]
-
-
-@mistake(
-    "02.mended_conv",
-    "Border and kernel are mended. PyTorch lines shapes up from the right: along which "
-    "direction does (O,) lie?",
-)
-def bias_along_the_columns(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
-) -> torch.Tensor:
-    return mended_conv(x, weight, 0 * bias, padding) + bias
-
-
-@mistake(
-    "02.mended_conv",
-    "The border is at the right and at the bottom only. Padding goes on each side.",
+    "The border is at the right and at the bottom only. Padding goes on every side.",
 )
 def border_on_one_side(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
@@ -371,7 +473,7 @@ def border_on_one_side(
 
 @mistake(
     "02.mended_conv",
-    "F.pad takes two numbers for each direction, and you named three directions. Channels "
+    "F.pad takes two numbers for each direction, and you gave it three directions. Channels "
     "have no border.",
 )
 def border_around_channels(
@@ -382,10 +484,29 @@ def border_around_channels(
 
 @mistake(
     "02.mended_conv",
-    "Each ROW of a map gets a bias of its own. The bias should differ from map to map, and "
-    "be the same all over one.",
+    "Each ROW of a map gets a bias of its own. It should differ from map to map, and be the same "
+    "all over one map.",
 )
 def bias_along_the_rows(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
 ) -> torch.Tensor:
     return mended_conv(x, weight, 0 * bias, padding) + bias[:, None]
+
+
+@mistake(
+    "02.mended_conv", "These are the maps without their bias. Where did the last line lose it?"
+)
+def bias_dropped(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 0
+) -> torch.Tensor:
+    return mended_conv(x, weight, 0 * bias, padding)
+
+
+@mistake(
+    "02.mended_conv",
+    "Without a word about padding, there should be none. What's the last argument's default?",
+)
+def always_a_border(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 1
+) -> torch.Tensor:
+    return mended_conv(x, weight, bias, padding)

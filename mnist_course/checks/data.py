@@ -9,10 +9,13 @@ __all__ = []
 import random
 import struct
 from collections.abc import Callable
+from functools import partial
+from itertools import combinations
 from typing import Any
 
 import torch
 
+from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 from mnist_course.data import MEAN, STD
 
@@ -26,7 +29,7 @@ exercise(
     answer=0.76,
     rtol=2e-3,
     hint=(
-        "How many digits did the network read right in each batch? Count them, before you "
+        "How many digits did the network read right in each batch? Count them before you "
         "divide by anything."
     ),
     after="76 digits of 100. The short batch, where it did worst, had been given twice its weight.",
@@ -37,42 +40,64 @@ mistakes(
         "mean_of_batches": (
             0.70,
             (
-                "That is what the program printed. The third batch has half the digits of the "
-                "others, and as much say."
+                "That's what the program printed. The third batch has half as many digits as the "
+                "others, and just as much say."
             ),
         ),
         "last_batch_dropped": (
             0.85,
             (
                 "You left the short batch out. Its 20 digits belong to the test set as much as "
-                "the others."
+                "the others do."
             ),
         ),
         "all_batches_full": (
             76 / 120,
-            "The digits that were read right are counted well. How many were there in all?",
+            "You counted the right answers well. How many digits were there in all?",
+        ),
+        "last_batch_as_full": (
+            0.84,
+            "You counted 84 right answers. How many digits are there in the third batch?",
         ),
         "in_percent": (
             76,
-            "The number is right, but in percent. An accuracy is a share, from 0 to 1.",
+            "The number is right, but in percent. Here an accuracy is a fraction, from 0 to 1.",
         ),
-        "share_of_mistakes": (0.24, "That is the share of digits that were read wrong."),
+        "share_of_mistakes": (0.24, "That's the fraction of digits that were read wrong."),
     },
 )
 
 # %% ../../nbs/answers/01_data.ipynb #7744760b
 def _counts(rng: random.Random) -> list[Case]:
     size = rng.randrange(5, 12)
-    fixed = [(n, b, {"drop_last": drop}) for n, b in [(12, 4), (3, 8)] for drop in (False, True)]
-    drawn = [
-        (n, size, {"drop_last": drop})
-        for n in (size * 3, size * 3 + rng.randrange(1, size))
-        for drop in (False, True)
+    pairs = [
+        (10, 4),
+        (12, 4),  # nothing is left over
+        (3, 8),  # not even one full batch
+        (4, 4),
+        (3, 1),
+        (0, 4),  # no batch at all
+        (size * 3, size),
+        (size * 3 + rng.randrange(1, size), size),
+        (600 + rng.randrange(1, 256), 256),
     ]
-    return [(10, 4), (10, 4, {"drop_last": True}), *fixed, *drawn]
+    drawn = [(*pair, {"drop_last": drop}) for pair in pairs for drop in (False, True)]
+    return [(10, 4), *drawn]
 
 
-@exercise("01.batch_sizes", "The sizes of all batches", 2, 6, cases=_counts)
+@exercise(
+    "01.batch_sizes",
+    "The sizes of all batches",
+    2,
+    6,
+    cases=_counts,
+    edges={
+        "no item": lambda n, *_: n == 0,
+        "less than a batch": lambda n, size, *_: 0 < n < size,
+        "nothing is left over": lambda n, size, *_: n and n % size == 0,
+        "larger than a byte": lambda n, size, *_: size > 255,
+    },
+)
 def batch_sizes(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     rest = n % batch_size
     return [batch_size] * (n // batch_size) + ([rest] if rest and not drop_last else [])
@@ -80,7 +105,8 @@ def batch_sizes(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
 # %% ../../nbs/answers/01_data.ipynb #e013381e
 @mistake(
     "01.batch_sizes",
-    "Digits get lost without being asked to. What becomes of those that do not fill a batch?",
+    "Some digits get lost, and nobody asked for that. What happens to those that don't fill a "
+    "batch?",
 )
 def short_one_forgotten(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return [batch_size] * (n // batch_size)
@@ -88,7 +114,8 @@ def short_one_forgotten(n: int, batch_size: int, drop_last: bool = False) -> lis
 
 @mistake(
     "01.batch_sizes",
-    "As many batches as there should be, but add up their sizes: there are not that many digits.",
+    "There are as many batches as there should be. Now add up their sizes: are there that many "
+    "digits?",
 )
 def all_full(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return [batch_size] * (n // batch_size if drop_last else -(-n // batch_size))
@@ -101,6 +128,13 @@ def empty_one_at_the_end(n: int, batch_size: int, drop_last: bool = False) -> li
     return [batch_size] * (n // batch_size) + ([] if drop_last else [n % batch_size])
 
 
+@mistake(
+    "01.batch_sizes", "Right, but for one case: of no items at all you make a batch. What's in it?"
+)
+def one_batch_of_nothing(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
+    return batch_sizes(n, batch_size, drop_last) or ([] if drop_last else [0])
+
+
 @mistake("01.batch_sizes", "This is right as long as drop_last is False. What should it change?")
 def drop_last_ignored(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return batch_sizes(n, batch_size)
@@ -108,11 +142,35 @@ def drop_last_ignored(n: int, batch_size: int, drop_last: bool = False) -> list[
 
 @mistake(
     "01.batch_sizes",
-    "With drop_last you always leave out the last batch. Only one that is not full should go.",
+    "You keep the short batch when drop_last is on, and drop it when it's off. Read the option's "
+    "name once more.",
+)
+def drop_last_turned_round(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
+    return batch_sizes(n, batch_size, not drop_last)
+
+
+@mistake(
+    "01.batch_sizes",
+    "With drop_last you always leave out the last batch. Only one that isn't full should go.",
 )
 def drops_a_full_one(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     sizes = batch_sizes(n, batch_size)
     return sizes[:-1] if drop_last else sizes
+
+
+@mistake(
+    "01.batch_sizes",
+    "These are the places where the batches begin. How many items does each of them hold?",
+)
+def where_they_begin(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
+    return list(range(0, n - n % batch_size if drop_last else n, batch_size))
+
+
+@mistake(
+    "01.batch_sizes", "That's how many batches there are. The question is how large each one is."
+)
+def how_many(n: int, batch_size: int, drop_last: bool = False) -> int:
+    return len(batch_sizes(n, batch_size, drop_last))
 
 # %% ../../nbs/answers/01_data.ipynb #dbe16510
 _NEEDS = {
@@ -141,14 +199,16 @@ def _judge_honest_order(order: object, rng: random.Random) -> None:
     if unknown := [line for line in lines if line not in _NEEDS and line not in _SLIPS]:
         raise Wrong(f"There is no line {unknown[0]!r}: the letters go from A to J.")
     if double := [line for i, line in enumerate(lines) if line in lines[:i]]:
-        raise Wrong(f"Line {double[0]} stands there twice.")
+        raise Wrong(f"Line {double[0]} is in it twice.")
     if slips := [line for line in _SLIPS if line in lines]:
         raise Wrong(f"Look at line {slips[0]} again.", _SLIPS[slips[0]])
     made: set[str] = set()
     for line in lines:
         missing = [name for name in _NEEDS[line][0] if name not in made]
         if missing:
-            known = "scaled_too_late" if missing == ["scaled pixels"] else "used_before_it_is_made"
+            known = "used_before_it_is_made"
+            if missing == ["scaled pixels"]:
+                known = "scaled_too_late" if "G" in lines else "never_scaled"
             words = ", ".join(missing[:-1]) + " and " + missing[-1] if missing[1:] else missing[0]
             raise Wrong(
                 f"Line {line} needs {words}, and no line above it makes "
@@ -157,9 +217,7 @@ def _judge_honest_order(order: object, rng: random.Random) -> None:
             )
         made |= set(_NEEDS[line][1])
     if "a printed number" not in made:
-        raise Wrong(
-            "So far, so good: no line is in a wrong place. But the program has not come to its end."
-        )
+        raise Wrong("So far, so good: every line is in its place. But nothing is printed yet.")
 
 
 exercise(
@@ -178,40 +236,44 @@ mistakes(
         "chosen_by_test": (
             "CHGBAE",
             (
-                "The digits that choose cannot also judge: the winner is the one that they "
-                "happen to flatter."
+                "The digits that choose can't also judge: the winner may just be the one that "
+                "they happen to flatter."
             ),
         ),
         "statistics_of_everything": (
             "CDGBFE",
             (
-                "Here something about the test digits goes into training. Next year's digits "
-                "will not be there to ask."
+                "Here something about the test digits gets into training. Next year's digits "
+                "won't be there to ask."
             ),
         ),
         "test_on_its_own": (
             "CHGIBFE",
             (
-                "The same ink would become another input in testing than in training. One "
-                "scale serves all parts."
+                "The same ink would become one input in training and another one in testing. "
+                "How many scales should there be?"
             ),
         ),
         "printed_where_chosen": (
             "CHGBFJ",
             (
-                "The best of several is partly the luckiest, on the digits that chose it. "
-                "Which part had no say so far?"
+                "The best of several is partly the luckiest, on the digits that chose it. Which "
+                "part hasn't had a say so far?"
             ),
         ),
         "scaled_too_late": (
             "CHBGFE",
-            "The networks would learn from pixels from 0 to 255, and then be shown others.",
+            "The networks would learn from pixels from 0 to 255, and then be shown other ones.",
+        ),
+        "never_scaled": (
+            "CBFE",
+            "It would run, but on raw pixels from 0 to 255. Which line changes that?",
         ),
         "used_before_it_is_made": (
             "HCGBFE",
             (
                 "Read the letters as a program, from the first to the last. A name can be used "
-                "once it is made."
+                "only after it's made."
             ),
         ),
     },
@@ -219,41 +281,63 @@ mistakes(
 
 # %% ../../nbs/answers/01_data.ipynb #4ecde632
 def _idx_file(rng: random.Random, images: int, rows: int, columns: int) -> bytes:
-    """An IDX file of random pixels, from 128 up (Python prints smaller ones as letters), and all
-    different in a small file."""
+    """An IDX file with pixels from 128 up, since Python prints smaller ones as letters. Pixels that
+    somebody could mix up are never the same."""
     n = images * rows * columns
-    pixels = (
-        rng.sample(range(128, 256), n) if n <= 128 else [rng.randrange(128, 256) for _ in range(n)]
-    )
-    return struct.pack(">4B3I", 0, 0, 8, 3, images, rows, columns) + bytes(pixels)
+    if n <= 128:
+        pixels = bytes(rng.sample(range(128, 256), n))
+    else:
+        step, start = rng.randrange(1, 127), rng.randrange(127)
+        pixels = bytes(128 + (start + step * i) % 127 for i in range(127)) * (n // 127 + 1)
+    return struct.pack(">4B3I", 0, 0, 8, 3, images, rows, columns) + pixels[:n]
 
 
 def _files(rng: random.Random) -> list[Case]:
-    sizes = [(2, 2, 3), (2, 4, 2), (3, 3, 5), (3, 4, rng.choice([5, 6])), (2, 28, 28), (2, 28, 28)]
-    places = [
-        (1, 1, 0),
-        (1, 2, 1),
-        (0, 2, 4),
-        (2, rng.choice([1, 2]), 3),
-        (1, rng.randrange(9, 19), rng.randrange(2, 8)),
-        (1, 20, 11),
+    wanted = [
+        ((2, 2, 3), (1, 1, 0)),
+        ((2, 4, 2), (1, 2, 1)),
+        ((3, 3, 5), (0, 2, 4)),
+        ((3, 4, rng.choice([5, 6])), (2, rng.choice([1, 2]), 3)),
+        ((1, 3, 3), (0, 0, 0)),
+        ((2, 3, 4), (1, 2, 3)),  # the file's last byte
+        ((2, 28, 28), (1, rng.randrange(9, 19), rng.randrange(2, 8))),
+        ((2, 28, 28), (1, 20, 11)),
+        ((300, 2, 2), (299, 1, 0)),
+        ((2, 3, 300), (1, 2, rng.randrange(300))),  # sizes that are more than one byte
+        ((2, 300, 3), (1, rng.randrange(257, 300), 1)),
+        ((2, 2, 65_600), (1, 1, rng.randrange(65_600))),  # and more than two
+        ((2, 65_600, 2), (1, rng.randrange(65_600), 1)),
     ]
-    return [(_idx_file(rng, *size), *place) for size, place in zip(sizes, places, strict=True)]
+    return [(_idx_file(rng, *size), *place) for size, place in wanted]
 
 
-@exercise("01.pixel_at", "One pixel of a file", 3, 10, cases=_files)
+@exercise(
+    "01.pixel_at",
+    "One pixel of a file",
+    3,
+    10,
+    cases=_files,
+    edges={
+        "wider than two bytes": lambda raw, *_: raw[13] > 0,
+        "higher than two bytes": lambda raw, *_: raw[9] > 0,
+        "more images than a byte holds": lambda raw, *_: raw[6] > 0,
+        "the first pixel": lambda raw, *place: place == (0, 0, 0),
+    },
+)
 def pixel_at(raw: bytes, image: int, row: int, column: int) -> int:
     rows, columns = struct.unpack(">2I", raw[8:16])
     place: int = 16 + (image * rows + row) * columns + column
     return raw[place]
 
 # %% ../../nbs/answers/01_data.ipynb #c49cba62
-@mistake("01.pixel_at", "You count from the first byte of the file. The pixels do not begin there.")
+@mistake(
+    "01.pixel_at", "You count from the first byte of the file. But that isn't where pixels begin."
+)
 def header_forgotten(raw: bytes, image: int, row: int, column: int) -> int:
     return pixel_at(raw[:16] + raw, image, row, column)
 
 
-@mistake("01.pixel_at", "A header of 8 bytes has room for one size. Images have three.")
+@mistake("01.pixel_at", "A header of 8 bytes has room for one size. How many sizes do images have?")
 def header_of_a_label_file(raw: bytes, image: int, row: int, column: int) -> int:
     return pixel_at(raw[:16] + raw[8:], image, row, column)
 
@@ -268,10 +352,29 @@ def always_28(raw: bytes, image: int, row: int, column: int) -> int:
 
 @mistake(
     "01.pixel_at",
+    "Right as long as no image is wider or higher than 255. How many bytes does a size take up?",
+)
+def size_of_one_byte(raw: bytes, image: int, row: int, column: int) -> int:
+    return raw[16 + (image * raw[11] + row) * raw[15] + column]
+
+
+@mistake(
+    "01.pixel_at",
     "Print the sizes that you read from the header. Which end of a number does IDX write first?",
 )
 def little_endian(raw: bytes, image: int, row: int, column: int) -> int:
     rows, columns = struct.unpack("<2I", raw[8:16])
+    place: int = 16 + (image * rows + row) * columns + column
+    return raw[place]
+
+
+@mistake(
+    "01.pixel_at",
+    "You took the number of images for a size of an image. Which four bytes come first in the "
+    "header, after the magic number?",
+)
+def sizes_from_byte_4(raw: bytes, image: int, row: int, column: int) -> int:
+    rows, columns = struct.unpack(">2I", raw[4:12])
     place: int = 16 + (image * rows + row) * columns + column
     return raw[place]
 
@@ -288,12 +391,28 @@ def rows_for_columns(raw: bytes, image: int, row: int, column: int) -> int:
 
 @mistake(
     "01.pixel_at",
-    "You go down a column first. In the file, the neighbour of a pixel is the one to its right.",
+    "You go down a column first. In the file, the neighbor of a pixel is the one to its right.",
 )
 def column_first(raw: bytes, image: int, row: int, column: int) -> int:
     rows, columns = struct.unpack(">2I", raw[8:16])
     place: int = 16 + image * rows * columns + column * rows + row
     return raw[place]
+
+
+@mistake(
+    "01.pixel_at",
+    "You counted images, rows and columns from 1, so you're one pixel too far back.",
+)
+def counted_from_one(raw: bytes, image: int, row: int, column: int) -> int:
+    return pixel_at(raw[:16] + raw[15:], image, row, column)
+
+
+@mistake(
+    "01.pixel_at",
+    "This is the right byte, still wrapped in a slice. How do you get one byte as a number?",
+)
+def still_bytes(raw: bytes, image: int, row: int, column: int) -> bytes:
+    return bytes([pixel_at(raw, image, row, column)])
 
 # %% ../../nbs/answers/01_data.ipynb #43d474e5
 def _marked(n: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -307,43 +426,60 @@ def _marked(n: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor
 
 def _sets(rng: random.Random) -> list[Case]:
     return [
-        (*_marked(4, 1, 3), 2),
+        (*_marked(3, 1, 3), 2),
+        (*_marked(12, 4, 5), 1),
+        (*_marked(30, 3, 4), 30),  # all of them: a repeat can't hide
         (*_marked(rng.randrange(60, 90), 28, 28), 8),
         (*_marked(rng.randrange(100, 150), 4, 4), 16),
     ]
 
 
+def _is_batch(batch: Any) -> bool:
+    is_pair = isinstance(batch, list | tuple) and len(batch) == 2
+    return is_pair and all(isinstance(part, torch.Tensor) for part in batch)
+
+
+def _once(values: list[float]) -> object:
+    "A number that is the same in every batch, or the fact that it isn't."
+    few = {round(value, 4) for value in values}
+    return few.pop() if len(few) == 1 else "another number in each batch"
+
+
 def _batch_report(
     answer: Callable[..., Any], images: torch.Tensor, labels: torch.Tensor, batch_size: int
 ) -> object:
-    "What can be said about a batch, whatever the order in which it was drawn."
-    batch = answer(images, labels, batch_size)
-    if batch is ...:
+    "What can be said about batches, whatever the order in which they were drawn."
+    batches = [answer(images, labels, batch_size)]
+    if batches[0] is ...:
         return ...
-    if not (
-        isinstance(batch, list | tuple)
-        and len(batch) == 2
-        and all(isinstance(part, torch.Tensor) for part in batch)
-    ):
-        raise TypeError("mended_batch should return two tensors, x and y")
-    x, y = batch
-    report = {
-        name: f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}"
-        for name, t in [("x", x), ("y", y)]
-    }
-    if x.numel() != batch_size * images[0].numel() or y.shape != (batch_size,):
-        return report | dict.fromkeys(
-            ["black", "white", "each image with its own label", "images", "shuffled"]
-        )
-    black, white, mark = x.detach().double().reshape(batch_size, -1)[:, :3].T
-    drawn = ((mark - black) / (white - black) * 255).round().tolist()
+    report: dict[str, object] = {"what comes back": "two tensors, x and y"}
+    report |= dict.fromkeys(["x", "y", "black", "white", "each image with its own label"])
+    report |= dict.fromkeys(["no image twice in a batch", "pairs of images that met"])
+    more = 40 if len(images) < 5 else 3
+    batches += [answer(images, labels, batch_size) for _ in range(more - 1)]
+    if not all(map(_is_batch, batches)):
+        odd = next(batch for batch in batches if not _is_batch(batch))
+        return report | {"what comes back": kind_of(odd)}
+    for name, part in zip("xy", batches[0], strict=True):
+        report[name] = f"{str(part.dtype).removeprefix('torch.')} {tuple(part.shape)}"
+    pixels = batch_size * images[0].numel()
+    if any(x.numel() != pixels or y.shape != (batch_size,) for x, y in batches):
+        return report
     label_of = {float(i): label for i, label in enumerate(labels.tolist())}
+    firsts = [x.detach().double().reshape(batch_size, -1)[:, :3] for x, _ in batches]
+    black, white, mark = torch.stack(firsts).unbind(2)
+    drawn = ((mark - black) / (white - black) * 255).round().tolist()
+    own = [
+        [label_of.get(i) for i in some] == y.tolist()
+        for some, (_, y) in zip(drawn, batches, strict=True)
+    ]
+    pairs = {frozenset(pair) for some in drawn for pair in combinations(some, 2)}
     return report | {
-        "black": round(black.mean().item(), 4),
-        "white": round(white.mean().item(), 4),
-        "each image with its own label": [label_of.get(i) for i in drawn] == y.tolist(),
-        "images": f"{len(set(drawn))} different ones",
-        "shuffled": len(images) < 50 or drawn != sorted(drawn),
+        "black": _once(black.mean(1).tolist()),
+        "white": _once(white.mean(1).tolist()),
+        "each image with its own label": all(own),
+        "no image twice in a batch": all(len(set(some)) == batch_size for some in drawn),
+        "pairs of images that met": f"{len(pairs)} of 3" if len(images) == 3 else None,
     }
 
 
@@ -354,6 +490,10 @@ def _batch_report(
     10,
     "fix",
     cases=_sets,
+    edges={
+        "all images": lambda images, _, size: len(images) == size,
+        "a batch of one": lambda *case: case[2] == 1,
+    },
     run=_batch_report,
     rtol=1e-3,
 )
@@ -365,63 +505,67 @@ def mended_batch(
     return x.unsqueeze(1), labels[i]
 
 # %% ../../nbs/answers/01_data.ipynb #e1c5aab3
-@mistake(
-    "01.mended_batch",
-    "All three faults are still there. Begin with the shape: what would PyTorch take the "
-    "first 1 for?",
-)
-def as_it_was(
-    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+def _batch(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int, *, left: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    "The code of the card, with the faults that are left in it."
     i = torch.randperm(len(images))[:batch_size]
-    j = torch.randperm(len(labels))[:batch_size]
-    x = (images[i] - MEAN) / STD / 255
-    return x.unsqueeze(0), labels[j]
+    j = torch.randperm(len(labels))[:batch_size] if "labels" in left else i
+    x = (images[i] - MEAN) / STD / 255 if "pixels" in left else (images[i] / 255 - MEAN) / STD
+    return x.unsqueeze(0 if "shape" in left else 1), labels[j]
+
+
+for _name, _left, _reason in [
+    (
+        "as_it_was",
+        "labels pixels shape",
+        "All three faults are still there. Begin with the shape: what would PyTorch take the "
+        "first 1 for?",
+    ),
+    (
+        "only_shape_fixed",
+        "labels pixels",
+        "The shape is fixed, and two faults are left. Follow one image and its label through the "
+        "shuffle: do they meet again?",
+    ),
+    (
+        "only_pixels_fixed",
+        "labels shape",
+        "The pixels are fixed, and two faults are left. How many images does PyTorch see in a "
+        "batch of this shape?",
+    ),
+    (
+        "only_labels_fixed",
+        "pixels shape",
+        "Images and labels belong together now, and two faults are left. Which number has black "
+        "become, and which should it be?",
+    ),
+    (
+        "shuffled_apart",
+        "labels",
+        "Pixels and shape are fixed. Do an image and its label still meet after the shuffle?",
+    ),
+    (
+        "scaled_too_late",
+        "pixels",
+        "Labels and shape are fixed. MEAN and STD belong to pixels from 0 to 1: which ones do "
+        "they meet here?",
+    ),
+    (
+        "batch_of_one",
+        "shape",
+        "Labels and pixels are fixed. But this is a batch of ONE image, with many channels.",
+    ),
+]:
+    mistake("01.mended_batch", _reason, _name, partial(_batch, left=_left))
 
 
 @mistake(
     "01.mended_batch",
-    "Pixels and shape are mended. Follow one image and its label through the shuffle: do "
-    "they meet again?",
+    "Images and labels belong together, but it's always the same few images. Call it twice and "
+    "compare.",
 )
-def shuffled_apart(
-    images: torch.Tensor, labels: torch.Tensor, batch_size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    x, _ = mended_batch(images, labels, batch_size)
-    j = torch.randperm(len(labels))[:batch_size]
-    return x, labels[j]
-
-
-@mistake(
-    "01.mended_batch",
-    "Labels and shape are mended. MEAN and STD belong to pixels from 0 to 1: what do they "
-    "meet here?",
-)
-def scaled_too_late(
-    images: torch.Tensor, labels: torch.Tensor, batch_size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    i = torch.randperm(len(images))[:batch_size]
-    x = (images[i] - MEAN) / STD / 255
-    return x.unsqueeze(1), labels[i]
-
-
-@mistake(
-    "01.mended_batch",
-    "Labels and pixels are mended. But this is a batch of ONE image, with many channels.",
-)
-def batch_of_one(
-    images: torch.Tensor, labels: torch.Tensor, batch_size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    x, y = mended_batch(images, labels, batch_size)
-    return x.squeeze(1).unsqueeze(0), y
-
-
-@mistake(
-    "01.mended_batch",
-    "Now image and label belong together, but the batch is always the same: the first ones "
-    "of the set.",
-)
-def not_shuffled(
+def always_the_same(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     x, y = images[:batch_size], labels[:batch_size]
@@ -430,14 +574,58 @@ def not_shuffled(
 
 @mistake(
     "01.mended_batch",
-    "The channel stands at the end, where Pillow and NumPy have it. PyTorch looks for it "
-    "elsewhere.",
+    "Your batches are neighbors in the set: two images that are far apart in it never meet.",
+)
+def neighbors(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    start = int(torch.randint(len(images) - batch_size + 1, ()))
+    some = slice(start, start + batch_size)
+    return ((images[some] / 255 - MEAN) / STD).unsqueeze(1), labels[some]
+
+
+@mistake(
+    "01.mended_batch",
+    "The same image can be in your batch twice, as if it were put back after each draw.",
+)
+def put_back(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    i = torch.randint(len(images), (batch_size,))
+    return ((images[i] / 255 - MEAN) / STD).unsqueeze(1), labels[i]
+
+
+@mistake(
+    "01.mended_batch",
+    "The channel is the last dimension, as in Pillow and NumPy. Where does PyTorch look for it?",
 )
 def channel_at_the_end(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     x, y = mended_batch(images, labels, batch_size)
     return x.squeeze(1).unsqueeze(-1), y
+
+
+@mistake(
+    "01.mended_batch",
+    "All is well but for the channel, and there isn't one: x has three dimensions.",
+)
+def no_channel(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    x, y = mended_batch(images, labels, batch_size)
+    return x.squeeze(1), y
+
+
+@mistake(
+    "01.mended_batch",
+    "Your pixels go from 0 to 1. MEAN and STD still have to come in.",
+)
+def not_normalized(
+    images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    i = torch.randperm(len(images))[:batch_size]
+    return (images[i] / 255).unsqueeze(1), labels[i]
 
 
 @mistake(

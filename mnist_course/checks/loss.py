@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/answers/05_loss.ipynb #d7dca301
 import math
 import random
+from functools import partial
 
 import torch
 
@@ -35,21 +36,25 @@ mistakes(
         "mean_of_the_shares": (
             -math.log(7 / 24),
             (
-                "You took the mean of the shares, then its logarithm. The loss is a mean of "
+                "You took the mean of the probabilities, then its logarithm. The loss is a mean of "
                 "surprises: first the logarithms."
             ),
+        ),
+        "no_logarithm": (
+            7 / 24,
+            "That's the mean of the three labels' probabilities. How surprising is each of them?",
         ),
         "bits": (
             2.0,
             (
-                "That is the surprise in bits, with the logarithm to base 2. The loss of this "
+                "That's the surprise in bits, with the logarithm to base 2. The loss of this "
                 "course counts nats."
             ),
         ),
         "base_ten": (
             2 * math.log10(2),
             (
-                "That is the logarithm to base 10, which many calculators call log. The "
+                "That's the logarithm to base 10, which many calculators call log. The "
                 "natural one is asked for."
             ),
         ),
@@ -62,10 +67,7 @@ mistakes(
         ),
         "mean_over_the_table": (
             27 / 12 * math.log(2),
-            (
-                "You took the mean over the whole table. Only the share that was given to the "
-                "LABEL counts."
-            ),
+            ("You took the mean over the whole table. Only the probability of the LABEL counts."),
         ),
         "divided_by_all_shares": (
             6 / 12 * math.log(2),
@@ -74,16 +76,20 @@ mistakes(
                 "many surprises did you add?"
             ),
         ),
+        "divided_by_classes": (
+            6 / 4 * math.log(2),
+            "The right three surprises, divided by the four classes. How many digits are there?",
+        ),
         "best_guess": (
             math.log(2),
             (
-                "You took the largest share of each row. That is how surprised the network "
+                "You took the largest number of each row. That's how surprised the network "
                 "would be if it were always right."
             ),
         ),
         "minus_forgotten": (
             -2 * math.log(2),
-            "A logarithm of a share is never above 0. What turns it into a surprise?",
+            "The logarithm of a probability is never above 0. What turns it into a surprise?",
         ),
     },
 )
@@ -91,17 +97,29 @@ mistakes(
 # %% ../../nbs/answers/05_loss.ipynb #ccad743f
 def _shares_of_many(rng: random.Random) -> list[Case]:
     drawn = [(rng.randrange(5, 96) / 100, rng.choice([3, 5, 20, 26])) for _ in range(3)]
-    return [(0.5, 2), (0.75, 2), (0.5, 3), (0.9, 10), (0.1, 10), *drawn, (0.02, 10), (0.999, 1000)]
+    edges = [(0.1, 10), (0.02, 10), (0.25, 4), (0.999, 1000), (1e-6, 300)]
+    return [(0.5, 2), (0.75, 2), (0.25, 2), (0.5, 3), (0.9, 10), *drawn, *edges]
 
 
-@exercise("05.lead_for", "How far ahead?", 2, 8, cases=_shares_of_many)
+@exercise(
+    "05.lead_for",
+    "How far ahead?",
+    2,
+    8,
+    cases=_shares_of_many,
+    edges={
+        "two classes": lambda _, classes: classes == 2,
+        "an even share": lambda share, classes: share == 1 / classes,
+        "less than an even share": lambda share, classes: share < 1 / classes,
+    },
+)
 def lead_for(share: float, classes: int) -> float:
     return math.log(share * (classes - 1) / (1 - share))
 
 # %% ../../nbs/answers/05_loss.ipynb #01900c1f
 @mistake(
     "05.lead_for",
-    "This is right for two classes. With more of them, what the leader leaves is shared: "
+    "This is right for two classes. With more of them, what the leader leaves is divided: "
     "how much does ONE rival get?",
 )
 def one_rival(share: float, classes: int) -> float:
@@ -110,7 +128,7 @@ def one_rival(share: float, classes: int) -> float:
 
 @mistake(
     "05.lead_for",
-    "You divided the rest among all classes. The leader gets nothing of what it leaves.",
+    "You divided the rest among all classes. Does the leader get anything of what it leaves?",
 )
 def counted_itself(share: float, classes: int) -> float:
     return math.log(share * classes / (1 - share))
@@ -127,7 +145,16 @@ def against_an_even_share(share: float, classes: int) -> float:
 
 @mistake(
     "05.lead_for",
-    "That is the log-probability of the leader. A lead is a distance: what is the "
+    "You took the whole rest for one rival, and then counted the rivals on the wrong side. How "
+    "much does ONE of them get?",
+)
+def rest_times_rivals(share: float, classes: int) -> float:
+    return math.log(share / ((1 - share) * (classes - 1)))
+
+
+@mistake(
+    "05.lead_for",
+    "That's the log-probability of the leader. A lead is a distance: what's the "
     "log-probability of a rival?",
 )
 def log_of_the_share(share: float, classes: int) -> float:
@@ -136,7 +163,8 @@ def log_of_the_share(share: float, classes: int) -> float:
 
 @mistake(
     "05.lead_for",
-    "That is how many TIMES as large as a rival's share it is. How many points make this factor?",
+    "That's how many TIMES a rival's share fits into the leader's. How many points make this "
+    "factor?",
 )
 def no_logarithm(share: float, classes: int) -> float:
     return share * (classes - 1) / (1 - share)
@@ -144,7 +172,16 @@ def no_logarithm(share: float, classes: int) -> float:
 
 @mistake(
     "05.lead_for",
-    "One point multiplies a share by e, not by 10: look at the base of your logarithm.",
+    "That's the distance of the two shares. Logits are further from shares than that: what does "
+    "one point do to a share?",
+)
+def shares_subtracted(share: float, classes: int) -> float:
+    return share - (1 - share) / (classes - 1)
+
+
+@mistake(
+    "05.lead_for",
+    "One point multiplies a share by e, not by 10. Which base does your logarithm have?",
 )
 def ten_for_e(share: float, classes: int) -> float:
     return math.log10(share * (classes - 1) / (1 - share))
@@ -152,7 +189,16 @@ def ten_for_e(share: float, classes: int) -> float:
 
 @mistake(
     "05.lead_for",
-    "The size is right and the sign is not: a share of 0.9 among ten classes needs a lead above 0.",
+    "That's the lead in bits. One point multiplies a share by e, not by 2.",
+)
+def two_for_e(share: float, classes: int) -> float:
+    return math.log2(share * (classes - 1) / (1 - share))
+
+
+@mistake(
+    "05.lead_for",
+    "The size is right and the sign isn't: should a share of 0.9 among ten classes need a lead "
+    "below 0?",
 )
 def turned_over(share: float, classes: int) -> float:
     return -math.log(share * (classes - 1) / (1 - share))
@@ -176,9 +222,9 @@ def _judge_five_faults(made: object, rng: random.Random) -> None:
         )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if order == "".join(str(_FIVE_FAULTS.index(letter) + 1) for letter in "ABCDE"):
-        raise Wrong("Write letters.", "turned_round")
+        raise Wrong("Answer with letters.", "turned_round")
     if sorted(order) != sorted(_FIVE_FAULTS):
-        raise Wrong(f"Each of the letters A to E should stand in it once; this is {order[:20]!r}.")
+        raise Wrong(f"Each of the letters A to E should be in it once; this is {order[:20]!r}.")
     wrong = [i for i in range(5) if order[i] != _FIVE_FAULTS[i]]
     if wrong:
         pairs = {name: answer for name, (answer, _) in _FAULT_PAIRS.items() if answer.isalpha()}
@@ -196,7 +242,8 @@ def _judge_five_faults(made: object, rng: random.Random) -> None:
         )
         i = wrong[0]
         told = f"Curve {order[i]}, which you gave to fault {i + 1}, {_STORIES[order[i]]}."
-        raise Wrong(f"In its place: {5 - len(wrong)} of 5. {told} Can that be?", known)
+        placed = f"{5 - len(wrong)} of 5 are in the right place." if len(wrong) < 5 else ""
+        raise Wrong(f"{placed} {told} Can that be?".strip(), known)
 
 
 exercise(
@@ -255,17 +302,32 @@ mistakes("05.five_faults", _FAULT_PAIRS)
 def _slope_cases(rng: random.Random) -> list[Case]:
     n, classes = rng.randrange(4, 7), rng.randrange(3, 6)
     drawn = 2 * torch.randn(n, classes), torch.tensor([rng.randrange(classes) for _ in range(n)])
+    wide = torch.randn(4, 3).T.contiguous().T  # not row by row in memory
     return [
         (torch.zeros(1, 2), torch.tensor([1])),
         (torch.zeros(2, 2), torch.tensor([1, 0])),
         (torch.zeros(2, 4), torch.tensor([2, 2])),
         (torch.tensor([[1000.0, 0.0, 0.0]]), torch.tensor([0])),
         (torch.tensor([[1000.0, 0.0], [-1000.0, -1000.0]]), torch.tensor([1, 1])),
+        (wide, torch.tensor([0, 2, 2, 1])),
         drawn,
     ]
 
 
-@exercise("05.logit_slopes", "Slopes by hand", 3, 10, "fix", cases=_slope_cases)
+@exercise(
+    "05.logit_slopes",
+    "Slopes by hand",
+    3,
+    10,
+    "fix",
+    cases=_slope_cases,
+    edges={
+        "one digit": lambda logits, _: len(logits) == 1,
+        "a label twice": lambda _, target: len(set(target.tolist())) < len(target),
+        "a score of 1000": lambda logits, _: logits.max() == 1000,
+        "not row by row in memory": lambda logits, _: not logits.is_contiguous(),
+    },
+)
 def logit_slopes(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     slopes = logits.softmax(dim=1)
     slopes[range(len(target)), target] -= 1
@@ -280,39 +342,66 @@ def _slopes(shares: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return slopes / len(target)
 
 
-@mistake(
-    "05.logit_slopes",
-    "The 1 is subtracted in EVERY row, in all columns that some digit of the batch has as "
-    "its label.",
-)
-def every_row_pays(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    slopes = logits.softmax(dim=1)
-    slopes[:, target] -= 1
-    return slopes / len(target)
+def _broken_slopes(logits: torch.Tensor, target: torch.Tensor, *, left: str) -> torch.Tensor:
+    "The code of the card, with the faults that are left in it."
+    powers = logits.exp()
+    p = powers / powers.sum(dim=1, keepdim=True) if "softmax" in left else logits.softmax(dim=1)
+    if "rows" in left:
+        p[:, target] -= 1
+    else:
+        p[range(len(target)), target] -= 1
+    return p if "mean" in left else p / len(target)
+
+
+for _name, _left, _reason in [
+    (
+        "as_given",
+        "softmax rows mean",
+        "All three faults are still there. Begin with one digit and a score of 1000: what does "
+        "exp make of it?",
+    ),
+    (
+        "only_softmax_fixed",
+        "rows mean",
+        "Large scores are safe now, and two faults are left. A batch of two digits shows both: "
+        "which numbers change?",
+    ),
+    (
+        "only_rows_fixed",
+        "softmax mean",
+        "Each digit pays for its own label now, and two faults are left. How much does one digit "
+        "of N weigh in a mean?",
+    ),
+    (
+        "only_mean_fixed",
+        "softmax rows",
+        "The mean is fixed, and two faults are left. Print p[:, target].shape for two digits: how "
+        "many numbers should change?",
+    ),
+    (
+        "overflow_kept",
+        "softmax",
+        "For small scores it's right. But a score of 1000 still overflows, or one of -1000 gives "
+        "0 / 0.",
+    ),
+    (
+        "every_row_pays",
+        "rows",
+        "The 1 is subtracted in EVERY row, in all columns that some digit of the batch has as "
+        "its label.",
+    ),
+    (
+        "sum_of_the_batch",
+        "mean",
+        "These are the slopes of the SUM of the digits' losses. What does the mean change?",
+    ),
+]:
+    mistake("05.logit_slopes", _reason, _name, partial(_broken_slopes, left=_left))
 
 
 @mistake(
     "05.logit_slopes",
-    "These are the slopes of the SUM of the digits' losses. What does the mean change?",
-)
-def sum_of_the_batch(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return logit_slopes(logits, target) * len(target)
-
-
-@mistake(
-    "05.logit_slopes",
-    "Large scores are safe now. Two faults are left, and a batch of two digits shows both: "
-    "look at which numbers change.",
-)
-def only_softmax_mended(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    slopes = logits.softmax(dim=1)
-    slopes[:, target] -= 1
-    return slopes
-
-
-@mistake(
-    "05.logit_slopes",
-    "You divided by all numbers of the table. The mean is over the digits' losses: how "
+    "You divided by all the numbers of the table. The mean is over the digits' losses: how "
     "many are there?",
 )
 def divided_by_all_numbers(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -321,8 +410,8 @@ def divided_by_all_numbers(logits: torch.Tensor, target: torch.Tensor) -> torch.
 
 @mistake(
     "05.logit_slopes",
-    "That is the direction of a step. The slope points uphill: the loss falls when the "
-    "label's logit rises.",
+    "That's the direction of a step. A slope points uphill: what happens to the loss when the "
+    "label's logit rises?",
 )
 def pushed_the_wrong_way(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return -logit_slopes(logits, target)
@@ -330,17 +419,16 @@ def pushed_the_wrong_way(logits: torch.Tensor, target: torch.Tensor) -> torch.Te
 
 @mistake(
     "05.logit_slopes",
-    "For small scores it is right. A score of 1000 still overflows, or one of -1000 gives 0 / 0.",
+    "These are the probabilities, divided by N. What does the label change in its column?",
 )
-def overflow_kept(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    powers = logits.exp()
-    return _slopes(powers / powers.sum(dim=1, keepdim=True), target)
+def label_forgotten(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return logits.softmax(dim=1) / len(target)
 
 
 @mistake(
     "05.logit_slopes",
-    "You subtract the largest score of the whole batch. For a row that lies far below it, "
-    "every power is still 0.",
+    "You subtract the largest score of the whole batch. In a row that's far below it, every power "
+    "is still 0.",
 )
 def one_largest_for_all(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     powers = (logits - logits.max()).exp()
@@ -349,7 +437,8 @@ def one_largest_for_all(logits: torch.Tensor, target: torch.Tensor) -> torch.Ten
 
 @mistake(
     "05.logit_slopes",
-    "The shares sum to 1 down the columns: the digits of the batch compete with each other.",
+    "The probabilities add up to 1 down the columns: the digits of the batch compete with each "
+    "other.",
 )
 def down_the_column(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return _slopes(logits.softmax(dim=0), target)
@@ -365,11 +454,26 @@ def _smoothing_cases(rng: random.Random) -> list[Case]:
         (torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([1, 1]), 0.4),
         (torch.randn(2, 4), labels(2, 4), 0.1),
         (torch.tensor([[200.0, 0.0, -100.0]]), torch.tensor([0]), 0.3),
+        (torch.randn(3, 4), torch.tensor([3, 0, 1]), 0.0),  # not smoothed at all
+        (torch.randn(3, 4), torch.tensor([2, 2, 1]), 1.0),  # and nothing left for the label
+        (torch.randn(2, 300), torch.tensor([299, 7]), 0.25),
         (3 * torch.randn(n, classes), labels(n, classes), rng.randrange(5, 40) / 100),
     ]
 
 
-@exercise("05.smooth_loss", "Never quite certain", 4, 12, cases=_smoothing_cases)
+@exercise(
+    "05.smooth_loss",
+    "Never quite certain",
+    4,
+    12,
+    cases=_smoothing_cases,
+    edges={
+        "one digit": lambda logits, *_: len(logits) == 1,
+        "eps 0": lambda *case: case[2] == 0,
+        "eps 1": lambda *case: case[2] == 1,
+        "scores far apart": lambda logits, *_: logits.max() - logits.min() > 250,
+    },
+)
 def smooth_loss(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     log_probs = logits.log_softmax(dim=1)
     picked = log_probs[range(len(target)), target]
@@ -392,7 +496,7 @@ def _smoothed(
 
 @mistake(
     "05.smooth_loss",
-    "You spread eps over the wrong classes only. Read again: over which classes is it spread?",
+    "You spread eps over the wrong classes only. Read again: which classes is it spread over?",
 )
 def others_only(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(logits, target, 1 - eps, eps / (logits.shape[1] - 1)).mean()
@@ -400,7 +504,16 @@ def others_only(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch
 
 @mistake(
     "05.smooth_loss",
-    "Your shares add up to more than 1: eps is one amount, which all classes have to share.",
+    "Your targets add up to a little less than 1: each class gets its part of eps, but for the "
+    "label. Is the label one of ALL classes?",
+)
+def label_without_its_part(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
+    return _smoothed(logits, target, 1 - eps, eps / logits.shape[1]).mean()
+
+
+@mistake(
+    "05.smooth_loss",
+    "Your targets add up to more than 1: eps is one amount, and all classes have to divide it.",
 )
 def eps_to_each(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(logits, target, 1, eps).mean()
@@ -408,8 +521,8 @@ def eps_to_each(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch
 
 @mistake(
     "05.smooth_loss",
-    "The label gave something away, and nobody has it: the shares of all classes should "
-    "still add up to 1.",
+    "The label gave something away, and nobody got it. What should the targets of all classes "
+    "add up to?",
 )
 def only_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(logits, target, 1 - eps, 0).mean()
@@ -417,8 +530,24 @@ def only_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) -> to
 
 @mistake(
     "05.smooth_loss",
-    "You mixed the shares that the NETWORK gives with an even spread. It is the label that "
-    "is softened.",
+    "That's the plain cross-entropy, which is right for eps = 0 only. Where does eps come in?",
+)
+def not_smoothed(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
+    return _smoothed(logits, target, 1, 0).mean()
+
+
+@mistake(
+    "05.smooth_loss",
+    "The size is right. But log-probabilities are never above 0, and a loss is never below it.",
+)
+def minus_forgotten(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
+    return -smooth_loss(logits, target, eps)
+
+
+@mistake(
+    "05.smooth_loss",
+    "You mixed the probabilities that the NETWORK gives with an even spread. It's the label that "
+    "should be softened.",
 )
 def log_of_the_mixture(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     p = logits.softmax(dim=1)[range(len(target)), target]
@@ -427,13 +556,22 @@ def log_of_the_mixture(logits: torch.Tensor, target: torch.Tensor, eps: float) -
 
 @mistake(
     "05.smooth_loss",
-    "Here the label gets eps, and the rest is spread. With eps = 0 the label would not "
-    "count at all.",
+    "Here the label gets eps, and the rest is spread. How much would the label count with eps = 0?",
 )
 def eps_for_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return _smoothed(
         logits, target, eps + (1 - eps) / logits.shape[1], (1 - eps) / logits.shape[1]
     ).mean()
+
+
+@mistake(
+    "05.smooth_loss",
+    "Of EACH digit, log_probs[:, target] takes the columns of everybody's labels. How many "
+    "numbers is that for two digits?",
+)
+def everybodys_labels(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
+    log_probs = logits.log_softmax(dim=1)
+    return -((1 - eps) * log_probs[:, target].mean() + eps * log_probs.mean())
 
 
 @mistake(
@@ -447,7 +585,16 @@ def batch_summed(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torc
 
 @mistake(
     "05.smooth_loss",
-    "Too small by the number of classes: over a row you add, and only over the digits you "
+    "These are the losses of the digits, one by one. One number is asked for.",
+)
+def one_by_one(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
+    classes = logits.shape[1]
+    return _smoothed(logits, target, 1 - eps + eps / classes, eps / classes)
+
+
+@mistake(
+    "05.smooth_loss",
+    "Too small by the number of classes. Over a row you add, and only over the digits you "
     "take a mean.",
 )
 def table_mean(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
@@ -456,8 +603,8 @@ def table_mean(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.
 
 @mistake(
     "05.smooth_loss",
-    "Right while no share is lost. For scores that are far apart, softmax rounds a share "
-    "to 0, and its logarithm is -inf.",
+    "Right while no probability is lost. For scores that are far apart, softmax rounds one to 0, "
+    "and its logarithm is -inf.",
 )
 def share_made_first(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     classes = logits.shape[1]

@@ -17,7 +17,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import (
+    COURSE,
+    Case,
+    Wrong,
+    exercise,
+    mistake,
+    mistakes,
+    variant,
+)
 
 # %% ../../nbs/answers/04_network.ipynb #054ba68e
 exercise(
@@ -27,6 +35,7 @@ exercise(
     5,
     "by hand",
     answer=[126, 2, 3],
+    parts=("map", "row", "column"),
     hint=(
         "One map fills 16 places of the row. How many whole maps come before this place, and "
         "how many places are left?"
@@ -40,6 +49,13 @@ mistakes(
             [127, 3, 4],
             "You counted maps, rows and columns from 1. In PyTorch the first of each is number 0.",
         ),
+        "rounded_up": (
+            [127, 2, 3],
+            (
+                "Row and column are right. 2,027 places are a little less than 127 maps: how many "
+                "of them are full?"
+            ),
+        ),
         "one_place_early": (
             [126, 2, 2],
             (
@@ -50,22 +66,26 @@ mistakes(
         "column_first": (
             [126, 3, 2],
             (
-                "Row and column have changed places. Which of the two changes from one number "
+                "Row and column have traded places. Which of the two changes from one number "
                 "of the row to the next?"
             ),
+        ),
+        "row_rounded_up": (
+            [126, 3, 3],
+            "The map and the column are right. 11 places are how many whole rows of 4, and what's left?",
         ),
         "channels_last": (
             [235, 1, 3],
             (
-                "So it would be if channels came last, with 256 numbers side by side for each "
-                "spot. Here a map stays together."
+                "That would be right if channels came last, with 256 numbers side by side for "
+                "each spot. Here a map stays together."
             ),
         ),
         "place_in_the_map": (
             [126, 11, 11],
             (
                 "The map is right, and 11 is the place within it. What are its row and its "
-                "column, in a map 4 wide?"
+                "column, in a map that's 4 wide?"
             ),
         ),
         "row_of_maps_dropped": (
@@ -135,7 +155,7 @@ def _judge_forward_order(made: object, rng: random.Random) -> None:
         )
     order = "".join(letter for letter in made.upper() if letter.isalnum())
     if sorted(order) != sorted(_STEPS):
-        raise Wrong(f"Each of the letters A to G should stand in it once; this is {order[:20]!r}.")
+        raise Wrong(f"Each of the letters A to G should be in it once; this is {order[:20]!r}.")
     net = Pieces(COURSE["04.forward_order"].solution)
     x = torch.randn(2, 1, 28, 28)
     with torch.no_grad():
@@ -180,15 +200,15 @@ mistakes(
         "pooled_too_soon": (
             "BEGFCAD",
             (
-                "The pooling stands before both convolutions. How wide are the maps when they "
+                "The pooling comes before both convolutions. How wide are the maps when they "
                 "are flattened then?"
             ),
         ),
         "flat_too_soon": (
             "EBFGCAD",
             (
-                "After flattening there are no rows and columns any more, and what needs them "
-                "comes too late."
+                "After flattening there are no rows and columns any more. Which line still needs "
+                "them?"
             ),
         ),
         "flat_too_late": (
@@ -197,7 +217,7 @@ mistakes(
         ),
         "softmax_too_soon": (
             "EBGFCDA",
-            "The log-probabilities go through another layer, and are none when they come out.",
+            "The log-probabilities go through one more layer. What are they when they come out?",
         ),
         "heads_swapped": (
             "EBGFACD",
@@ -221,44 +241,69 @@ def _score_tables(rng: random.Random) -> list[Case]:
     def table(n: int, classes: int) -> torch.Tensor:
         return (3 * torch.randn(n, classes)).log_softmax(dim=1)
 
-    return [
-        (torch.tensor([[0.6, 0.1, 0.25, 0.05], [0.1, 0.2, 0.3, 0.4]]).log(),),
-        (table(4, 4),),
-        (table(rng.randrange(5, 8), 10),),
+    many = table(3, 300)
+    many[1, 290:292] += 30  # a class whose number needs more than one byte
+    tables = [
+        torch.tensor([[0.6, 0.1, 0.25, 0.05], [0.1, 0.2, 0.3, 0.4]]).log(),
+        torch.tensor([[0.1, 0.2, 0.7]]).log(),  # a batch of one
+        torch.tensor([[0.75, 0.25], [0.375, 0.625], [0.5, 0.5 - 1e-3]]).log(),
+        table(4, 4),
+        table(rng.randrange(5, 8), 10),
+        table(10, 3).T.contiguous().T,  # not row by row in memory
+        many.log_softmax(dim=1),
     ]
+    return [(one,) for one in tables]
 
 
-@exercise("04.runner_up", "The second guess", 3, 8, cases=_score_tables)
+@exercise(
+    "04.runner_up",
+    "The second guess",
+    3,
+    8,
+    cases=_score_tables,
+    parts=("class", "probability"),
+    edges={
+        "a batch of one": lambda x: len(x) == 1,
+        "two classes": lambda x: x.shape[1] == 2,
+        "more classes than a byte holds": lambda x: x.topk(2).indices[:, 1].max() > 255,
+        "not row by row in memory": lambda x: not x.is_contiguous(),
+    },
+)
 def runner_up(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], values[:, 1].exp()
 
 # %% ../../nbs/answers/04_network.ipynb #822dc7cc
-@mistake("04.runner_up", "That is the first guess of each digit. Which one comes behind it?")
+@mistake("04.runner_up", "That's the first guess of each digit. Which one comes after it?")
 def best_guess(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return log_probs.argmax(dim=1), log_probs.amax(dim=1).exp()
 
 
 @mistake(
     "04.runner_up",
-    "You compared the digits of the batch with each other. The classes of ONE digit stand "
-    "along the other dimension.",
+    "You compared the digits of the batch with each other. Along which dimension are the classes "
+    "of ONE digit?",
 )
 def down_the_batch(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=0)
     return places[1], values[1].exp()
 
 
-@mistake("04.runner_up", "That is the second from below: sorting begins with the smallest.")
+@mistake("04.runner_up", "That's the second from below: sorting begins with the smallest.")
 def last_but_one(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.sort(dim=1)
     return places[:, 1], values[:, 1].exp()
 
 
+@mistake("04.runner_up", "These are the classes and probabilities of the LEAST probable guesses.")
+def last_guess(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return log_probs.argmin(dim=1), log_probs.amin(dim=1).exp()
+
+
 @mistake(
     "04.runner_up",
-    "The classes are right, and the numbers are still logarithms. A probability lies "
-    "between 0 and 1.",
+    "The classes are right, and the numbers are still logarithms. Between which two numbers is a "
+    "probability?",
 )
 def still_logarithms(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
@@ -267,8 +312,8 @@ def still_logarithms(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
 
 @mistake(
     "04.runner_up",
-    "The classes are right, and the probabilities went through a softmax, though they were "
-    "shares before.",
+    "The classes are right. The probabilities went through a softmax, but what you were given "
+    "were log-probabilities already.",
 )
 def shared_again(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.exp().softmax(dim=1).topk(2, dim=1)
@@ -277,12 +322,27 @@ def shared_again(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "04.runner_up",
-    "The numbers are right, and stand in columns, (N, 1). A slice keeps its dimension; an "
-    "index takes it away.",
+    "The numbers are right, in the shape (N, 1). A slice keeps its dimension; an index takes it "
+    "away.",
 )
 def kept_as_columns(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1:], values[:, 1:].exp()
+
+
+@mistake(
+    "04.runner_up",
+    "Right, but for a batch of one digit: there your squeeze takes away the N as well.",
+)
+def squeezed(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    places, values = runner_up(log_probs)
+    return places.squeeze(), values.squeeze()
+
+
+@mistake("04.runner_up", "Both are right, the wrong way round: the class comes first.")
+def wrong_way_round(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    places, values = runner_up(log_probs)
+    return values, places
 
 
 @mistake(
@@ -294,36 +354,79 @@ def the_rest(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     values, places = log_probs.topk(2, dim=1)
     return places[:, 1], 1 - values[:, 0].exp()
 
+
+@mistake(
+    "04.runner_up",
+    "The classes are right. The probabilities are those of the first guess.",
+)
+def probability_of_the_best(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    values, places = log_probs.topk(2, dim=1)
+    return places[:, 1], values[:, 0].exp()
+
 # %% ../../nbs/answers/04_network.ipynb #8cf865b9
 def _channel_counts(rng: random.Random) -> list[Case]:
     return [(1,), (2,), (3,), (rng.randrange(4, 8),)]
 
 
+def _factors(x: torch.Tensor, out: torch.Tensor) -> list[float] | None:
+    "By what each channel was multiplied; None where that isn't one number for each."
+    factors = (out / x).transpose(0, 1).flatten(1)
+    same = torch.allclose(factors, factors[:, :1].expand_as(factors), rtol=1e-4, atol=1e-5)
+    return factors[:, 0].tolist() if same else None
+
+
 def _run_channel_gain(answer: Callable[[int], Any], channels: int) -> object:
+    "What can be said about a layer, however it keeps its numbers."
     layer = answer(channels)
     if layer is ...:
         return ...
-    if not isinstance(layer, nn.Module):
-        return {"a layer": kind_of(layer)}
     shape = {1: (1, 1, 1, 2), 2: (1, 2, 1, 2), 3: (3, 3, 3, 3)}.get(
         channels, (2, channels, 3, channels + 2)
     )
-    size = torch.Size(shape).numel()
-    x = torch.arange(1.0, size + 1).reshape(shape)
-    fresh = layer(x)
+    x = torch.arange(1.0, torch.Size(shape).numel() + 1).reshape(shape)
+    fresh = f"a fresh layer makes of 1 to {x.numel()}, shape {shape}"
+    report: dict[str, object] = {"what your function returns": "a layer"}
+    report |= dict.fromkeys([fresh, "its input", "numbers that training finds"])
+    report |= dict.fromkeys(["those with a gradient", "when they change, each channel is"])
+    report |= dict.fromkeys(["channels that each changes"])
+    if not isinstance(layer, nn.Module):
+        return report | {"what your function returns": kind_of(layer)}
+    lent = x.clone()
+    try:
+        out = layer(lent)
+    except Exception as error:
+        if not type(layer).__module__.startswith("torch."):
+            raise  # from the learner's own lines
+        return report | {fresh: f"an error ({error})"}
+    report[fresh] = out.detach().clone() if isinstance(out, torch.Tensor) else kind_of(out)
     learned = list(layer.parameters())
+    report["numbers that training finds"] = sum(p.numel() for p in learned)
+    if not isinstance(out, torch.Tensor) or out.shape != x.shape:
+        return report
+    if out.requires_grad:
+        (out * torch.rand(shape)).sum().backward()
+    report["those with a gradient"] = sum(
+        int(p.grad.count_nonzero()) for p in learned if p.grad is not None
+    )
+    start, changed, alike = _factors(x, out.detach()), [], True
     with torch.no_grad():
-        for p in learned:
-            p.copy_(torch.arange(2.0, 2 + p.numel()).reshape(p.shape))
-        trained = layer(x)
-    outputs = [
-        out.detach() if isinstance(out, torch.Tensor) else kind_of(out) for out in (fresh, trained)
-    ]
-    return {
-        f"a fresh layer makes of 1 to {size}, in the shape {shape}": outputs[0],
-        "numbers that training may change": sum(p.numel() for p in learned),
-        "and when these are 2, 3, 4, ..., it makes": outputs[1],
-    }
+        for p, i in [(one, i) for one in learned for i in range(one.numel())][:50]:
+            kept = p.clone()
+            nudged = p.flatten()
+            nudged[i] += 0.5
+            p.copy_(nudged.reshape(p.shape))
+            now = _factors(x, layer(lent).clone())
+            p.copy_(kept)
+            if start is None or now is None:
+                alike = False
+                break
+            changed.append([c for c in range(channels) if abs(now[c] - start[c]) > 1e-4])
+    report["its input"] = "as it was" if torch.equal(lent, x) else "changed"
+    report["when they change, each channel is"] = (
+        "multiplied by one number" if alike else "not just multiplied by one number"
+    )
+    report["channels that each changes"] = sorted(changed)
+    return report
 
 
 class Gain(nn.Module):
@@ -338,7 +441,13 @@ class Gain(nn.Module):
 
 
 @exercise(
-    "04.channel_gain", "A layer of your own", 3, 12, cases=_channel_counts, run=_run_channel_gain
+    "04.channel_gain",
+    "A layer of your own",
+    3,
+    12,
+    cases=_channel_counts,
+    edges={"one channel": lambda channels: channels == 1},
+    run=_run_channel_gain,
 )
 def channel_gain(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.ones(channels, 1, 1)))
@@ -346,15 +455,24 @@ def channel_gain(channels: int) -> nn.Module:
 # %% ../../nbs/answers/04_network.ipynb #35a3a592
 @mistake(
     "04.channel_gain",
-    "Training does not find your numbers: a module notices some kinds of attribute, and "
-    "neither a tensor nor a list is one.",
+    "Training doesn't find your numbers. A module notices some kinds of attribute, and neither a "
+    "tensor nor a list is one of them.",
 )
 def plain_tensor(channels: int) -> nn.Module:
     return Gain(torch.ones(channels, 1, 1))
 
 
 @mistake(
-    "04.channel_gain", "There is one number for all channels. Each channel should have its own."
+    "04.channel_gain",
+    "Training finds your numbers and can't move them: no gradient gets to them. Is one switched "
+    "off, or cut off on the way?",
+)
+def no_gradient(channels: int) -> nn.Module:
+    return Gain(nn.Parameter(torch.ones(channels, 1, 1), requires_grad=False))
+
+
+@mistake(
+    "04.channel_gain", "There's one number for all channels. Each channel should have its own."
 )
 def one_for_all(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.ones(1)))
@@ -367,6 +485,15 @@ def one_for_all(channels: int) -> nn.Module:
 )
 def along_the_columns(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.ones(channels)))
+
+
+@mistake(
+    "04.channel_gain",
+    "Shapes are lined up from the right, so your numbers meet the rows. Where in the shape are "
+    "the channels?",
+)
+def along_the_rows(channels: int) -> nn.Module:
+    return Gain(nn.Parameter(torch.ones(channels, 1)))
 
 
 @mistake(
@@ -405,10 +532,57 @@ class Shift(Gain):
 
 @mistake(
     "04.channel_gain",
-    "Fresh, it changes nothing, and that is right. But a gain multiplies, and this adds.",
+    "Fresh, it changes nothing, and that's right. But the task asks for factors, and this adds.",
 )
 def added(channels: int) -> nn.Module:
     return Shift(nn.Parameter(torch.zeros(channels, 1, 1)))
+
+
+class Line(Gain):
+    "Multiplies and adds."
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(nn.Parameter(torch.ones(channels, 1, 1)))
+        self.more = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.gain + self.more
+
+
+@mistake(
+    "04.channel_gain",
+    "Training finds more numbers than there are channels. What does your layer learn besides one "
+    "factor for each?",
+)
+def learns_more(channels: int) -> nn.Module:
+    return Line(channels)
+
+
+class InPlace(Gain):
+    "Writes into its input."
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mul_(self.gain)
+
+
+@mistake(
+    "04.channel_gain",
+    "Your layer changes its input, and whoever gave it may need it later. What's the difference "
+    "between x * g and x *= g?",
+)
+def writes_into_its_input(channels: int) -> nn.Module:
+    return InPlace(nn.Parameter(torch.ones(channels, 1, 1)))
+
+
+@mistake(
+    "04.channel_gain",
+    "A layer that adds up over the channels mixes them: with each of your numbers, another "
+    "channel gets into this one.",
+)
+def mixes_channels(channels: int) -> nn.Module:
+    layer = nn.Conv2d(channels, channels, 1, bias=False)
+    layer.weight.data = torch.eye(channels)[:, :, None, None]
+    return layer
 
 
 class Forgetful(nn.Module):
@@ -420,11 +594,23 @@ class Forgetful(nn.Module):
 
 @mistake(
     "04.channel_gain",
-    "A module must set up its bookkeeping before it can hold anything. The section on "
+    "A module has to set up its bookkeeping before it can hold anything. The section on "
     "modules says how.",
 )
 def no_bookkeeping(channels: int) -> nn.Module:
     return Forgetful(channels)
+
+
+class Detached(Gain):
+    "Uses its numbers in a way that no gradient can follow."
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.gain.detach()
+
+
+@variant("04.channel_gain", "no_gradient")
+def detached(channels: int) -> nn.Module:
+    return Detached(nn.Parameter(torch.ones(channels, 1, 1)))
 
 # %% ../../nbs/answers/04_network.ipynb #70d6d6a1
 _PROBE = torch.linspace(-3.0, 1.5, 10)  # scores, some below 0
@@ -441,7 +627,7 @@ _ENDS: dict[str | None, Callable[[torch.Tensor], torch.Tensor]] = {
 
 def _judge_mended_net(net: object, rng: random.Random) -> None:
     if not isinstance(net, nn.Module):
-        raise Wrong(f"mended_net() should return a network, an nn.Module; this is {kind_of(net)}.")
+        raise Wrong(f"mended_net() should return a network, an nn.Module, and not {kind_of(net)}.")
     x = torch.randn(3, 1, 28, 28)
     probed = copy.deepcopy(net)
     last = [
@@ -459,7 +645,7 @@ def _judge_mended_net(net: object, rng: random.Random) -> None:
         with torch.no_grad():
             out, end = net(x), probed(x)
     except (RuntimeError, ValueError, IndexError) as error:
-        raise Wrong(f"Three digits do not get through: {error}") from error
+        raise Wrong(f"Three digits don't get through: {error}") from error
     if not isinstance(out, torch.Tensor) or out.shape != (3, 10):
         raise Wrong(f"Three digits should come out as the shape (3, 10); this is {kind_of(out)}.")
     scores = _PROBE.expand(3, 10)
@@ -479,10 +665,27 @@ def _judge_mended_net(net: object, rng: random.Random) -> None:
             f"parameters() lists {sum(p.numel() for p in net.parameters()):,} numbers.",
             "layers_hidden",
         )
+    trained = copy.deepcopy(net)
+    loss = F.nll_loss(trained(x), torch.tensor([rng.randrange(10) for _ in x]))
+    if loss.requires_grad:
+        loss.backward()
+    still = [
+        f"'{name}'"
+        for name, module in trained.named_modules()
+        for p in module.parameters(recurse=False)
+        if p.grad is None or not p.grad.any()
+    ]
+    if still:
+        layers = " and ".join(dict.fromkeys(still))
+        raise Wrong(f"After a backward pass, there's no gradient in {layers}.", "no_gradient")
     if torch.allclose(out[0], out[1]):
         raise Wrong(
             "Two different images get the very same answer. Does the image still reach the end?"
         )
+    with torch.no_grad():
+        alone = net(x[:1])
+    if alone.shape != (1, 10) or not torch.allclose(alone, out[:1], atol=1e-4):
+        raise Wrong("A digit that comes alone gets another answer than in a batch of three.")
 
 
 class Digits(nn.Module):
@@ -508,27 +711,56 @@ def mended_net() -> nn.Module:
 # %% ../../nbs/answers/04_network.ipynb #52791231
 _MENDED_NETS = {
     "layers_hidden": (
-        "The end is right. But your convolutions would never learn: a module does not look "
-        "into a Python list."
+        "The end is right. But your convolutions would never learn: does a module look into a "
+        "Python list?"
     ),
     "digits_compete": (
-        "The digits of a batch compete with each other: the shares add up to 1 down the batch, "
-        "not over the ten classes."
+        "The digits of a batch compete with each other: the probabilities add up to 1 down the "
+        "batch, and not over the ten classes."
     ),
     "relu_on_the_scores": (
-        "Scores below 0 are cut off before the softmax, so that all these classes become "
-        "equally likely."
+        "Scores below 0 are cut off before the softmax. All these classes become equally likely."
     ),
-    "softmax_twice": "The scores go through a softmax twice, which makes all classes nearly equally likely.",
-    "probabilities": "What comes out are probabilities. Log-probabilities are asked for, as Net gives them.",
+    "softmax_twice": (
+        "The scores go through a softmax twice, and that makes all classes nearly equally likely."
+    ),
+    "probabilities": (
+        "What comes out are probabilities. What does Net give, for which nll_loss is made?"
+    ),
     "relu_behind_softmax": (
         "Everything that comes out is 0. Are log-probabilities ever above 0, and what does "
         "ReLU leave of them?"
     ),
-    "still_scores": "The raw scores come out. Log-probabilities are asked for, as Net gives them.",
+    "still_scores": "The raw scores come out. What does Net do with them in its last line?",
+    "no_gradient": (
+        "The end is right, and training finds all layers. But it can't move all of them. What "
+        "keeps the gradient out?"
+    ),
 }
-for name, reason in _MENDED_NETS.items():
-    if name == "layers_hidden":
-        mistake("04.mended_net", reason, name, partial(Digits, listed=list))
-    else:
-        mistake("04.mended_net", reason, name, partial(Digits, name))
+for _name, _reason in _MENDED_NETS.items():
+    if _name == "layers_hidden":
+        mistake("04.mended_net", _reason, _name, partial(Digits, listed=list))
+    elif _name != "no_gradient":
+        mistake("04.mended_net", _reason, _name, partial(Digits, _name))
+
+
+def frozen() -> nn.Module:
+    net = Digits()
+    net.convs.requires_grad_(False)
+    return net
+
+
+mistake("04.mended_net", _MENDED_NETS["no_gradient"], "no_gradient", frozen)
+
+
+class Unwatched(Digits):
+    "Its convolutions run where nothing is kept for a backward pass."
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            for conv in self.convs:
+                x = F.relu(conv(x))
+        return F.log_softmax(self.fc(F.max_pool2d(x, 2).flatten(1)), dim=1)
+
+
+variant("04.mended_net", "no_gradient")(Unwatched)

@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from mnist_course.checks.engine import Case, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes, variant
 
 # %% ../../nbs/answers/06_sgd.ipynb #51fa6820
 exercise(
@@ -32,36 +32,36 @@ mistakes(
         "unchanged": (
             0.02,
             (
-                "With the old lr the ball strides faster than before. Where does v settle, for "
+                "With the old lr the ball moves faster than before. Where does v settle, for "
                 "a slope of 1 and momentum 0.95?"
             ),
         ),
         "wrong_way": (
             0.04,
             (
-                "The factor is right, and the direction is not: the heavier ball already takes "
+                "The factor is right, and the direction isn't: the heavier ball already takes "
                 "longer steps by itself."
             ),
         ),
         "ratio_of_momenta": (
             0.02 * 0.9 / 0.95,
             (
-                "You compared the momenta, 0.9 and 0.95. What counts is the share of v that is "
-                "LOST in a step."
+                "You compared the momenta, 0.9 and 0.95. What counts is how much of v is LOST in "
+                "a step."
             ),
         ),
         "without_momentum": (
             0.2,
             (
-                "This is the lr that walks as fast with no momentum at all. The new recipe has "
-                "even more of it."
+                "This is the lr that moves as fast with no momentum at all. The new recipe has "
+                "even more momentum than the old one."
             ),
         ),
         "small_difference": (
             0.019,
             (
-                "You lowered lr by the 5 percent that the momentum grew by. The stride grows "
-                "by much more than that."
+                "You lowered lr by the 5 percent that the momentum grew by. By how much does the "
+                "stride grow?"
             ),
         ),
     },
@@ -90,45 +90,49 @@ mistakes(
         "stops_on_level_ground": (
             5.0,
             (
-                "The ground is level there, but the ball does not stand still. What is left of "
-                "v when the slope is 0?"
+                "The ground is level there, but the ball doesn't stop. What's left of v when the "
+                "slope is 0?"
             ),
+        ),
+        "one_step_only": (
+            3.0,
+            "That's where it is after ONE step. Which of your three rows comes next?",
         ),
         "no_memory": (
             4.5,
             (
-                "That is gradient descent without momentum: each step knows only the slope of "
+                "That's gradient descent without momentum: each step knows only the slope of "
                 "its own place."
             ),
         ),
         "dampened": (
             4.3125,
             (
-                "You took a share of the new slope as well. In PyTorch's momentum only the OLD "
+                "You took only a fraction of the new slope. In PyTorch's momentum only the OLD "
                 "velocity is made smaller."
             ),
         ),
         "nesterov": (
             5.4375,
             (
-                "That is Nesterov's momentum, which steps along g + momentum v. Here the ball "
+                "That's Nesterov's momentum, which steps along g + momentum v. Here the ball "
                 "simply follows v."
             ),
         ),
         "uphill": (
             -12.0,
-            "The ball runs up the bowl: a slope points uphill, and a step goes against it.",
+            "The ball rolls up the bowl. A slope points uphill, and a step goes against it.",
         ),
         "first_slope_kept": (
             9.5,
             (
-                "You used the slope of the first place in all three steps. It has to be taken "
-                "anew where the ball is."
+                "You used the slope of the first place in all three steps. Where is the ball when "
+                "the second step begins?"
             ),
         ),
         "velocity_not_shrunk": (
             8.5,
-            "You kept the whole of the old velocity. How much of it does momentum 0.5 leave?",
+            "You kept all of the old velocity. How much of it does momentum 0.5 leave?",
         ),
     },
 )
@@ -154,8 +158,8 @@ mistakes(
         "on_the_brink": (
             0.2,
             (
-                "There the loss is lowest, and a little further it climbs. The rule keeps a "
-                "distance from that place."
+                "There the loss is lowest, and a little further it climbs. How far does the rule "
+                "stay away from that place?"
             ),
         ),
         "lowest_dot": (
@@ -165,9 +169,16 @@ mistakes(
                 "what many of them say."
             ),
         ),
+        "the_dot_itself": (
+            0.06,
+            (
+                "That's where the lowest dot is. One batch can be easy by chance: what does the "
+                "line say?"
+            ),
+        ),
         "first_fall": (
             0.01,
-            "Here the loss only begins to fall. It works, but you would wait long for it.",
+            "Here the loss only begins to fall. It works, but you'd wait long for it.",
         ),
         "steepest_fall": (
             0.05,
@@ -180,7 +191,7 @@ mistakes(
             0.1,
             (
                 "A tenth of the largest rate that was tried says nothing about this network. "
-                "Look at the line."
+                "Where is the line lowest?"
             ),
         ),
     },
@@ -208,12 +219,30 @@ def _steps_of_a_run(rng: random.Random) -> list[Case]:
         (10, 0.8, 4, 10),
         (13, 0.8, 4, 10),
         (14, 0.8, 4, 10),
-        (0, 0.8, 0, 5),
+        (0, 0.8, 0, 5),  # no warm-up
+        (5, 0.8, 0, 5),
+        (0, 0.8, 1, 5),  # a warm-up of one step
+        (1, 0.8, 1, 5),
+        (7, 0.4, 3, 1),  # halved at every step
+        (500, 0.8, 100, 40),
     ]
     return fixed + [(step, peak, warm, every) for step in edges]
 
 
-@exercise("06.rate_at", "Warm up, then halve", 3, 10, "fix", cases=_steps_of_a_run)
+@exercise(
+    "06.rate_at",
+    "Warm up, then halve",
+    3,
+    10,
+    "fix",
+    cases=_steps_of_a_run,
+    edges={
+        "no warm-up": lambda *case: case[2] == 0,
+        "a warm-up of one step": lambda *case: case[2] == 1,
+        "halved at every step": lambda *case: case[3] == 1,
+        "the first step": lambda step, *_: step == 0,
+    },
+)
 def rate_at(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
         return peak * (step + 1) / warm
@@ -222,23 +251,49 @@ def rate_at(step: int, peak: float, warm: int, every: int) -> float:
 # %% ../../nbs/answers/06_sgd.ipynb #767e09f5
 @mistake(
     "06.rate_at",
+    "Both places are still wrong. Begin with step 0: what does the first batch teach the network "
+    "at that rate?",
+)
+def as_given(step: int, peak: float, warm: int, every: int) -> float:
+    if step < warm:
+        return peak * step / warm
+    return peak * 0.5 ** (step // every)
+
+
+@mistake(
+    "06.rate_at",
     "The first step has a learning rate of 0: a batch is computed, and nothing is learned from it.",
 )
 def starts_at_zero(step: int, peak: float, warm: int, every: int) -> float:
     return peak * step / warm if step < warm else rate_at(step, peak, warm, every)
 
 
+@variant("06.rate_at", "starts_at_zero")
+def from_zero_to_the_peak(step: int, peak: float, warm: int, every: int) -> float:
+    return peak * step / (warm - 1) if step < warm else rate_at(step, peak, warm, every)
+
+
+@variant("06.rate_at", "as_given")
+def from_zero_and_counts_from_the_start(step: int, peak: float, warm: int, every: int) -> float:
+    return peak * step / (warm - 1) if step < warm else peak * 0.5 ** (step // every)
+
+
 @mistake(
     "06.rate_at",
-    "The warm-up is right. The steps until a halving are counted from the wrong place.",
+    "The warm-up is right. But from which step on are the steps until a halving counted?",
 )
 def counts_from_the_start(step: int, peak: float, warm: int, every: int) -> float:
     return rate_at(step, peak, warm, every) if step < warm else peak * 0.5 ** (step // every)
 
 
+@mistake("06.rate_at", "The warm-up is right. Afterwards the rate never comes down again.")
+def never_halved(step: int, peak: float, warm: int, every: int) -> float:
+    return rate_at(min(step, warm), peak, warm, every)
+
+
 @mistake(
     "06.rate_at",
-    "The last step of the warm-up should have the full rate, and yours stays a little below.",
+    "The last step of the warm-up should have the full rate, and yours is a little below it.",
 )
 def never_at_the_peak(step: int, peak: float, warm: int, every: int) -> float:
     return peak * (step + 1) / (warm + 1) if step < warm else rate_at(step, peak, warm, every)
@@ -269,7 +324,7 @@ def no_stairs(step: int, peak: float, warm: int, every: int) -> float:
     return peak * float(0.5 ** ((step - warm) / every))
 
 
-@mistake("06.rate_at", "The first halving is right, and no other one follows it.")
+@mistake("06.rate_at", "The first halving is right. What comes after as many steps again?")
 def halved_once(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
         return rate_at(step, peak, warm, every)
@@ -288,11 +343,37 @@ def _places(rng: random.Random) -> list[Case]:
             rng.choice([0.2, 0.3, 0.5]),
         )
 
-    easy = (torch.tensor([10.0]), torch.tensor([1.0]), torch.tensor([4.0]), 0.1, 0.5, 0.2)
-    return [easy, case(2), case(5)]
+    one = torch.tensor([10.0]), torch.tensor([1.0]), torch.tensor([4.0])
+    w, g, _ = (torch.randn(3) for _ in range(3))
+    table = [torch.randn(3, 2).T for _ in range(3)]  # not row by row in memory
+    return [
+        (*one, 0.1, 0.5, 0.2),
+        case(2),
+        case(5),
+        (w, g, torch.zeros(3), 0.1, 0.9, 0.3),  # the first step
+        (w, torch.zeros(3), torch.zeros(3), 0.1, 0.9, 0.3),  # nothing but the pull
+        (*one, 0.1, 0.0, 0.2),
+        (*one, 0.1, 0.5, 0.0),
+        (*table, 0.2, 0.8, 0.3),
+        (*(torch.randn((), dtype=torch.float64) for _ in range(3)), 0.1, 0.5, 0.2),
+    ]
 
 
-@exercise("06.decoupled_step", "A pull of its own", 4, 10, cases=_places)
+@exercise(
+    "06.decoupled_step",
+    "A pull of its own",
+    4,
+    10,
+    cases=_places,
+    parts=("new w", "new v"),
+    edges={
+        "the first step": lambda w, g, v, *_: not v.any(),
+        "no gradient": lambda w, g, *_: not g.any(),
+        "no momentum": lambda *case: case[4] == 0,
+        "no decay": lambda *case: case[5] == 0,
+        "a table": lambda w, *_: w.ndim == 2,
+    },
+)
 def decoupled_step(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -314,8 +395,29 @@ def decay_in_velocity(
 
 @mistake(
     "06.decoupled_step",
-    "You pull the place that the step has already reached. The pull belongs to the place "
-    "where the step began.",
+    "That's a step with momentum, and it's right. Only the pull towards zero is missing.",
+)
+def pull_left_out(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = momentum * v + g
+    return w - lr * v, v
+
+
+@mistake(
+    "06.decoupled_step",
+    "Both are right, the wrong way round: w comes first, then v.",
+)
+def wrong_way_round(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    w, v = decoupled_step(w, g, v, lr, momentum, decay)
+    return v, w
+
+
+@mistake(
+    "06.decoupled_step",
+    "You pull the place that the step has already reached. Which w does the task name?",
 )
 def decay_after_the_move(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -327,8 +429,8 @@ def decay_after_the_move(
 
 @mistake(
     "06.decoupled_step",
-    "The velocity is right. The pull is as strong as ever even when a schedule has lowered "
-    "the learning rate.",
+    "The velocity is right. But your pull stays as strong as ever when a schedule lowers the "
+    "learning rate.",
 )
 def lr_forgotten(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -339,13 +441,24 @@ def lr_forgotten(
 
 @mistake(
     "06.decoupled_step",
-    "Your weights are pushed away from zero. Try it with g and v zero: what should become of w?",
+    "Your weights are pushed away from zero. Try it with g and v zero: what should happen to w?",
 )
 def pushed_away(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     v = momentum * v + g
     return w - lr * v + lr * decay * w, v
+
+
+@mistake(
+    "06.decoupled_step",
+    "You step uphill. With no decay at all, should w move along v or against it?",
+)
+def uphill(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = momentum * v + g
+    return w + lr * v - lr * decay * w, v
 
 
 @mistake(
@@ -361,7 +474,7 @@ def lr_in_velocity(
 
 @mistake(
     "06.decoupled_step",
-    "Your velocity takes only a share of the new gradient. The lesson's takes all of it.",
+    "Your velocity takes only a fraction of the new gradient. How much does the lesson's take?",
 )
 def dampened(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -379,3 +492,13 @@ def old_velocity(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     return w - lr * v - lr * decay * w, momentum * v + g
+
+
+@mistake(
+    "06.decoupled_step",
+    "This is a step without a memory. What happens to the old velocity?",
+)
+def no_memory(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return w - lr * g - lr * decay * w, g

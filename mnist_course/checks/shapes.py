@@ -6,33 +6,55 @@
 __all__ = []
 
 # %% ../../nbs/answers/03_shapes.ipynb #5c9a189c
+import copy
+import math
 import random
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from mnist_course.arithmetic import ledger
+from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+from mnist_course.engine.arithmetic import Row
 
 # %% ../../nbs/answers/03_shapes.ipynb #d2a3b255
 def _kernels(rng: random.Random) -> list[Case]:
     return [
         (3,),
         (5,),
+        (1,),
         (rng.choice([7, 9, 11]),),
+        (rng.randrange(13, 99, 2),),
         (3, 2),
-        (5, rng.choice([2, 3])),
+        (1, 4),
+        (5, 3),
         (rng.choice([7, 9]), rng.choice([3, 4])),
+        (rng.randrange(13, 99, 2), rng.randrange(5, 9)),
     ]
 
 
-@exercise("03.same_padding", "Keep the width", 2, 6, cases=_kernels)
+@exercise(
+    "03.same_padding",
+    "Keep the width",
+    2,
+    6,
+    cases=_kernels,
+    edges={
+        "a kernel of one": lambda k, *_: k == 1,
+        "a large kernel": lambda k, *_: k > 11,
+        "a large kernel, dilated": lambda k, d=1: k > 11 and d > 4,
+    },
+    after="PyTorch wants padding as an int, so write // where you wrote /, if you did.",
+)
 def same_padding(kernel_size: int, dilation: int = 1) -> int:
     return dilation * (kernel_size - 1) // 2
 
 # %% ../../nbs/answers/03_shapes.ipynb #77f3970c
 @mistake(
-    "03.same_padding", "Padding is added on EACH side: this adds twice what the kernel takes away."
+    "03.same_padding",
+    "Padding is added on EACH side, so this adds twice what the kernel takes away.",
 )
 def both_sides_at_once(kernel_size: int, dilation: int = 1) -> int:
     return dilation * (kernel_size - 1)
@@ -40,8 +62,17 @@ def both_sides_at_once(kernel_size: int, dilation: int = 1) -> int:
 
 @mistake(
     "03.same_padding",
-    "This is right for a kernel whose taps are neighbours. A dilated one reaches further, "
-    "and costs more places.",
+    "That's what the kernel takes away in all. How much of it goes on each side, and what does "
+    "dilation change?",
+)
+def both_sides_undilated(kernel_size: int, dilation: int = 1) -> int:
+    return kernel_size - 1
+
+
+@mistake(
+    "03.same_padding",
+    "This is right for a kernel whose taps are neighbors. A dilated one reaches further, and "
+    "costs more places. How many?",
 )
 def dilation_forgotten(kernel_size: int, dilation: int = 1) -> int:
     return (kernel_size - 1) // 2
@@ -49,8 +80,17 @@ def dilation_forgotten(kernel_size: int, dilation: int = 1) -> int:
 
 @mistake(
     "03.same_padding",
-    "You halved what the kernel covers. What matters is what it costs: with one tap it "
-    "would cost nothing.",
+    "With dilation=2, one pixel is left out between EACH two taps. How often does that happen in "
+    "a kernel of 5?",
+)
+def dilation_added(kernel_size: int, dilation: int = 1) -> int:
+    return (kernel_size - 1) // 2 + dilation - 1
+
+
+@mistake(
+    "03.same_padding",
+    "You halved what the kernel covers. What matters is what it costs: with one tap it would "
+    "cost nothing.",
 )
 def reach_halved(kernel_size: int, dilation: int = 1) -> int:
     return dilation * kernel_size // 2
@@ -58,55 +98,94 @@ def reach_halved(kernel_size: int, dilation: int = 1) -> int:
 
 @mistake(
     "03.same_padding",
-    "The number is right, but it is a float, and PyTorch counts pixels in whole numbers: "
-    "// instead of /.",
+    "One pixel more than it takes: your maps grow by two. What does a kernel of 1 need?",
 )
-def half_a_pixel(kernel_size: int, dilation: int = 1) -> float:
-    return dilation * (kernel_size - 1) / 2
+def one_too_many(kernel_size: int, dilation: int = 1) -> int:
+    return dilation * (kernel_size - 1) // 2 + 1
+
+
+@mistake(
+    "03.same_padding",
+    "PyTorch knows this word, and works the number out by itself. Which number does it find?",
+)
+def left_to_pytorch(kernel_size: int, dilation: int = 1) -> str:
+    return "same"
 
 # %% ../../nbs/answers/03_shapes.ipynb #9dc16366
 def _stacks(rng: random.Random) -> list[Case]:
     drawn = [
         (
-            rng.randrange(30, 70),
+            rng.randrange(40, 70),
             rng.randrange(2, 40),
             [rng.choice([2, 3, 4, 5]) for _ in range(blocks)],
         )
         for blocks in (1, 2, 2, 3)
     ]
-    return [(8, 2, [3]), (9, 3, [3]), (28, 16, [3, 3]), *drawn]
+    return [
+        (8, 2, [3]),
+        (9, 3, [3]),  # 7 wide before the pooling: one pixel drops out
+        (28, 16, [3, 3]),
+        (6, 2, []),  # no block at all
+        (8, 3, [1]),
+        (4, 5, [3]),  # one number of each map is left
+        (9, 1, [2, 3]),
+        (29, 2, [3, 4, 2]),
+        *drawn,
+    ]
 
 
-@exercise("03.flat_features", "What the linear layer gets", 3, 10, cases=_stacks)
+@exercise(
+    "03.flat_features",
+    "What the linear layer gets",
+    3,
+    10,
+    cases=_stacks,
+    edges={
+        "no block": lambda *case: not case[2],
+        "an odd width is pooled": lambda size, _, kernels: kernels and (size - kernels[0]) % 2 == 0,
+        "one number of each map": lambda size, _, kernels: size == 4 and kernels == [3],
+        "three blocks": lambda *case: len(case[2]) == 3,
+    },
+)
 def flat_features(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = (size - kernel_size + 1) // 2
     return channels * size * size
 
 # %% ../../nbs/answers/03_shapes.ipynb #668bda14
+def _side(size: int, kernels: list[int]) -> int:
+    "The width of the last block's maps."
+    side: int = math.isqrt(flat_features(size, 1, kernels))
+    return side
+
+
 @mistake(
     "03.flat_features",
     "A map has two directions: a width of 4 makes 4 x 4 numbers of each channel.",
 )
 def one_side_only(size: int, channels: int, kernels: list[int]) -> int:
-    for kernel_size in kernels:
-        size = (size - kernel_size + 1) // 2
-    return channels * size
+    return channels * _side(size, kernels)
 
 
 @mistake(
     "03.flat_features",
-    "This is one map. The linear layer gets the maps of all channels, one behind the other.",
+    "This is one map. The linear layer gets the maps of all channels, one after the other.",
 )
 def channels_forgotten(size: int, channels: int, kernels: list[int]) -> int:
-    for kernel_size in kernels:
-        size = (size - kernel_size + 1) // 2
-    return size * size
+    return flat_features(size, 1, kernels)
 
 
 @mistake(
     "03.flat_features",
-    "These convolutions have no padding: each makes the map smaller before the pooling.",
+    "This is how wide the last maps are. How many numbers do all of them hold together?",
+)
+def width_alone(size: int, channels: int, kernels: list[int]) -> int:
+    return _side(size, kernels)
+
+
+@mistake(
+    "03.flat_features",
+    "These convolutions have no padding, so each makes the map smaller, before any pooling.",
 )
 def width_kept(size: int, channels: int, kernels: list[int]) -> int:
     for _ in kernels:
@@ -116,7 +195,18 @@ def width_kept(size: int, channels: int, kernels: list[int]) -> int:
 
 @mistake(
     "03.flat_features",
-    "A window that hangs over the edge is no place: pooling an odd width drops the last pixel.",
+    "Your maps are one pixel too narrow before the pooling. On how many places does a kernel of 3 "
+    "fit in a row of 5?",
+)
+def one_place_lost(size: int, channels: int, kernels: list[int]) -> int:
+    for kernel_size in kernels:
+        size = (size - kernel_size) // 2
+    return channels * size * size
+
+
+@mistake(
+    "03.flat_features",
+    "A window that hangs over the edge doesn't count: pooling an odd width drops the last pixel.",
 )
 def rounded_up(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
@@ -124,11 +214,52 @@ def rounded_up(size: int, channels: int, kernels: list[int]) -> int:
     return channels * size * size
 
 
-@mistake("03.flat_features", "There is a pooling behind EACH convolution, not one at the end.")
+@mistake(
+    "03.flat_features",
+    "Right as long as every width is even. There's no such thing as half a pixel: what does "
+    "pooling make of 7?",
+)
+def half_pixels(size: int, channels: int, kernels: list[int]) -> float:
+    side: float = size
+    for kernel_size in kernels:
+        side = (side - kernel_size + 1) / 2
+    return channels * side * side
+
+
+@mistake("03.flat_features", "There's a pooling after EACH convolution, not just one at the end.")
 def pooled_once(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
         size = size - kernel_size + 1
-    return channels * (size // 2) ** 2
+    return channels * (size // (2 if kernels else 1)) ** 2
+
+
+@mistake(
+    "03.flat_features",
+    "The convolutions are right. What does the max pooling after each of them do to the width?",
+)
+def never_pooled(size: int, channels: int, kernels: list[int]) -> int:
+    for kernel_size in kernels:
+        size = size - kernel_size + 1
+    return channels * size * size
+
+
+@mistake(
+    "03.flat_features",
+    "You pool before the convolution. In a block the convolution comes first.",
+)
+def pooled_first(size: int, channels: int, kernels: list[int]) -> int:
+    for kernel_size in kernels:
+        size = size // 2 - kernel_size + 1
+    return channels * size * size
+
+
+@mistake(
+    "03.flat_features",
+    "You counted the channels once for every block. Only the maps of the LAST block are flattened.",
+)
+def channels_of_every_block(size: int, channels: int, kernels: list[int]) -> int:
+    numbers: int = channels ** len(kernels) * _side(size, kernels) ** 2
+    return numbers
 
 # %% ../../nbs/answers/03_shapes.ipynb #384420c6
 exercise(
@@ -138,35 +269,41 @@ exercise(
     5,
     "by hand",
     answer=51_328,
-    hint="Begin with ONE kernel: how many maps does it read, and how many weights has it for each?",
+    hint="Begin with ONE kernel: how many maps does it read, and how many weights does each cost?",
     after="Each kernel reads 16 maps: 400 weights and a bias. There are 128 of them.",
 )
 mistakes(
     "03.team_params",
     {
-        "bias_forgotten": (51_200, "That is the weights. Each kernel has one number more."),
+        "bias_forgotten": (51_200, "Those are the weights. Each kernel has one more number."),
         "groups_ignored": (
             204_928,
-            "That is the layer without groups. With groups=4 a kernel does not read all 64 maps.",
+            "That's the layer without groups. With groups=4 a kernel doesn't read all 64 maps.",
+        ),
+        "groups_and_bias_ignored": (
+            204_800,
+            "Those are the weights of the layer without groups. How many maps does a kernel of a "
+            "team read?",
         ),
         "kernels_divided_too": (
             12_832,
             (
-                "Groups do not make kernels fewer: there are still 128. What gets less is the "
-                "maps that each of them reads."
+                "Groups don't make fewer kernels: there are still 128. What gets smaller is the "
+                "number of maps that each of them reads."
             ),
         ),
         "bias_divided": (
             51_232,
             (
                 "The weights are right. Each of the 128 kernels keeps its bias, whatever team "
-                "it is in."
+                "it's in."
             ),
         ),
         "one_sheet_each": (
             3_328,
             "You gave each kernel one sheet of 5 x 5. It has one for each map that it reads.",
         ),
+        "one_kernel": (401, "That's one kernel, and it's right. How many are there?"),
     },
 )
 
@@ -180,10 +317,10 @@ exercise(
     answer=19,
     hint=(
         "Keep two numbers for each layer: how far one number sees, and the jump from it to its "
-        "neighbour."
+        "neighbor."
     ),
     after=(
-        "5, 9, 11, 19: each layer adds (kernel - 1) jumps, and a stride makes the jumps behind "
+        "5, 9, 11, 19: each layer adds (kernel - 1) jumps, and a stride makes all the jumps after "
         "it longer."
     ),
 )
@@ -193,57 +330,128 @@ mistakes(
         "jumps_ignored": (
             10,
             (
-                "Behind a stride of 2, neighbours stand 2 pixels apart: each tap of a later "
-                "kernel reaches further."
+                "After a stride of 2, neighbors are 2 pixels apart. How far does each tap of a "
+                "later kernel reach then?"
             ),
+        ),
+        "stopped_early": (
+            11,
+            "That's how far a number sees after the pooling. One more layer is to come.",
+        ),
+        "pooling_left_out": (
+            13,
+            "You left the pooling out. It sees a little more itself, and it makes later jumps longer.",
         ),
         "pooling_blind": (
             17,
             (
-                "You took the pooling's stride into account, but its window of 2 also sees one "
-                "number more than a single one."
+                "You took the pooling's stride into account. But its window of 2 also sees one "
+                "number more than a single one does."
             ),
         ),
         "stride_too_early": (
             25,
-            "A layer's own stride changes the jump BEHIND it. It does not stretch its own kernel.",
+            "A layer's own stride changes the jumps AFTER it. It doesn't stretch its own kernel.",
         ),
         "sizes_multiplied": (
             90,
-            "Kernels overlap, so their sizes do not multiply: each layer ADDS to the field.",
+            "Kernels overlap, so their sizes don't multiply: each layer ADDS to the field.",
         ),
         "only_first_stride": (
             15,
-            "The jump was 2 after the first layer. The pooling doubles it once more.",
+            "The jump was 2 after the first layer. What does the pooling do to it?",
         ),
     },
 )
 
 # %% ../../nbs/answers/03_shapes.ipynb #47781dba
+_SPAN = 5  # pixels that a kernel or a window may cover
+
+
+def _widest(value: int | tuple[int, int] | None) -> int:
+    return max(value) if isinstance(value, tuple) else value or 1
+
+
+def _span(row: Row, before: Row | None, module: nn.Module | None) -> float:
+    "How many numbers of what it reads a layer's kernel or window covers, in the longer direction."
+    if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+        sizes, dilation = module.kernel_size, getattr(module, "dilation", 1)
+        both = [
+            value if isinstance(value, tuple) else (value, value) for value in (sizes, dilation)
+        ]
+        span: int = max(d * (k - 1) + 1 for k, d in zip(*both, strict=True))
+        return span
+    if row.kind in ("add", "cat", "mul"):  # two maps that were made one after the other
+        return 1
+    field, jump = (_widest(before.receptive_field), _widest(before.jump)) if before else (1, 1)
+    return 1 + (_widest(row.receptive_field) - field) / jump
+
+
+def _minds_places(net: nn.Module) -> bool:
+    "True if a network's answer changes when the pixels of an image change places."
+    opened = copy.deepcopy(net)
+    for p in opened.parameters():
+        p.data.abs_()  # with no weight below 0, no ReLU can hide a difference
+    for one in (net, opened):
+        image = torch.rand(1, 1, 28, 28)
+        shuffled = image.flatten()[torch.randperm(784)].reshape(image.shape)
+        answers = one(torch.cat([image, shuffled]))
+        if not torch.allclose(answers[0], answers[1], rtol=1e-5, atol=1e-7):
+            return True
+    return False
+
+
 def _judge_small_net(net: object, rng: random.Random) -> None:
     if not isinstance(net, nn.Module):
-        raise Wrong(
-            f"small_net() should return a network, an nn.Module; this is a {type(net).__name__}."
-        )
+        raise Wrong(f"small_net() should return a network, an nn.Module, and not {kind_of(net)}.")
     try:
         rows = ledger(net, (1, 28, 28))
-    except (ValueError, NotImplementedError) as error:
-        raise Wrong(f"A digit does not get through: {error}") from error
+    except (ValueError, NotImplementedError, RuntimeError) as error:
+        raise Wrong(f"A digit doesn't get through: {error}") from error
     if rows[-1].output_shape != (10,):
         raise Wrong(f"A digit comes out as {rows[-1].output_shape}.", "no_ten_scores")
-    maps = [row for row in rows if row.kind == "Conv2d"]
+    maps = [i for i, row in enumerate(rows) if row.kind == "Conv2d"]
     if not maps:
-        raise Wrong("There is no Conv2d in it.", "no_convolution")
+        raise Wrong("There's no Conv2d in it.", "no_convolution")
     if rows.params >= 8_000:
         dear = max(rows, key=lambda row: row.params)
-        words = f"It has {rows.params:,} parameters, {dear.params:,} of them in {dear.name}."
+        words = (
+            f"It has {rows.params:,} parameters, {dear.params:,} of them in layer '{dear.name}'."
+        )
         raise Wrong(words, "dear_linear" if dear.kind == "Linear" else "dear_convolution")
-    field = maps[-1].receptive_field
+    modules = dict(net.named_modules())
+    for i, row in enumerate(rows[: maps[-1] + 1]):
+        span = _span(row, rows[i - 1] if i else None, modules.get(row.name))
+        if span > _SPAN:
+            is_kernel = row.kind == "Conv2d"
+            raise Wrong(
+                f"The {'kernel' if is_kernel else 'window'} of layer '{row.name}' is {span:.0f} wide.",
+                "giant_kernel" if is_kernel else "giant_window",
+            )
+    field = rows[maps[-1]].receptive_field
     seen = min(field) if isinstance(field, tuple) else field
     if seen is not None and seen < 28:
+        name = rows[maps[-1]].name
         raise Wrong(
-            f"A number of {maps[-1].name}, the last convolution, sees {seen} of 28 pixels.",
+            f"A number of the last convolution, layer '{name}', sees {seen} of 28 pixels.",
             "short_sighted",
+        )
+    net = copy.deepcopy(net).eval()
+    try:
+        out = net(torch.rand(4, 1, 28, 28))
+    except RuntimeError as error:
+        raise Wrong(f"One digit gets through, and four at once don't: {error}") from error
+    if out.shape != (4, 10):
+        raise Wrong(f"Four digits come out as {tuple(out.shape)}.", "no_ten_scores")
+    if out.requires_grad:
+        F.nll_loss(out.log_softmax(1), torch.arange(4)).backward()
+    names = {name.rpartition(".")[0] for name, p in net.named_parameters() if p.grad is None}
+    if names:
+        raise Wrong(f"No gradient reaches layer '{min(names)}'.", "cut_off")
+    if not _minds_places(net):
+        raise Wrong(
+            "Shuffle the pixels of a digit, and your network gives the very same answer. Where "
+            "does it forget where the ink was?"
         )
 
 
@@ -257,22 +465,22 @@ def small_net() -> nn.Module:
 # %% ../../nbs/answers/03_shapes.ipynb #9f82ae33
 @mistake(
     "03.small_net",
-    "Flatten smaller maps: a linear layer pays for each of their numbers, once for each output.",
+    "A linear layer pays for each number that it reads, once for each output. Can it read fewer?",
 )
 def dear_linear() -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(1, 4, 9),
+        nn.Conv2d(1, 4, 5),
         nn.ReLU(),
-        nn.Conv2d(4, 4, 9),
+        nn.Conv2d(4, 4, 5),
         nn.Flatten(),
-        nn.Linear(4 * 12 * 12, 32),
+        nn.Linear(4 * 20 * 20, 32),
         nn.ReLU(),
         nn.Linear(32, 10),
     )
 
 
 @mistake(
-    "03.small_net", "A convolution costs out x in x k x k: fewer channels, or a smaller kernel."
+    "03.small_net", "A convolution costs out x in x k x k: fewer channels, or a smaller kernel?"
 )
 def dear_convolution() -> nn.Module:
     return nn.Sequential(
@@ -294,6 +502,26 @@ def short_sighted() -> nn.Module:
 
 
 @mistake(
+    "03.small_net",
+    "One giant kernel does see everything, but the task allows 5 x 5 pixels, gaps included. What "
+    "lets a small kernel see far?",
+)
+def giant_kernel() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 4, 28), nn.Flatten(), nn.Linear(4, 10))
+
+
+@mistake(
+    "03.small_net",
+    "Something before the last convolution takes in too much at once: a window may cover 5 x 5. "
+    "What lets small windows see far?",
+)
+def giant_window() -> nn.Module:
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Conv2d(1, 4, 1), nn.Flatten(), nn.Linear(4, 10)
+    )
+
+
+@mistake(
     "03.small_net", "The network should give ten scores, one for each digit: the shape (N, 10)."
 )
 def no_ten_scores() -> nn.Module:
@@ -302,7 +530,18 @@ def no_ten_scores() -> nn.Module:
 
 @mistake(
     "03.small_net",
-    "A linear layer alone sees all pixels, but has no convolution that could cover them.",
+    "A linear layer alone sees all the pixels, but the task is about the last convolution.",
 )
 def no_convolution() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+@mistake(
+    "03.small_net",
+    "The shapes are all right, but training would leave this layer as it is. What keeps the "
+    "gradient out?",
+)
+def cut_off() -> nn.Module:
+    net = small_net()
+    next(net.children()).requires_grad_(False)
+    return net

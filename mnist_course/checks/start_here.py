@@ -22,9 +22,9 @@ exercise(
     answer=(10, 20),
     hint=(
         "Go through the brackets from left to right. How many entries does each range keep, "
-        "and what becomes of a dimension with a single index?"
+        "and what happens to a dimension with a single index?"
     ),
-    after="A range keeps its dimension, a single index takes it away.",
+    after="A range keeps its dimension. A single index takes it away.",
 )
 mistakes(
     "00.strip_shape",
@@ -33,18 +33,22 @@ mistakes(
             (11, 21),
             "You counted both ends of each range. It stops before its last number: 0:2 is 0 and 1.",
         ),
+        "ends_left_out": (
+            (9, 19),
+            "You left out both ends of each range. It begins with its first number: 0:2 is 0 and 1.",
+        ),
         "index_kept": (
             (10, 1, 20),
             (
-                "Two sizes are right. A single index, without a colon, leaves no dimension "
+                "Two sizes are right. But a single index, without a colon, leaves no dimension "
                 "behind, not even one of size 1."
             ),
         ),
         "index_as_a_count": (
             (10, 14, 20),
             (
-                "The ranges are right. The number between them does not mean 'so many rows': "
-                "it picks one."
+                "The ranges are right. But the number between them doesn't mean \"this many "
+                'rows": it picks one.'
             ),
         ),
         "index_ignored": (
@@ -56,7 +60,11 @@ mistakes(
         ),
         "ends_as_sizes": (
             (110, 25),
-            "You read the last number of each range as its size. It begins somewhere, too.",
+            "You took the last number of each range for its size. Where does the range begin?",
+        ),
+        "wrong_way_round": (
+            (20, 10),
+            "Those are the two sizes. Which of them belongs to the first range in the brackets?",
         ),
     },
 )
@@ -70,11 +78,11 @@ exercise(
     "predict",
     answer=["a", "b"],
     hint=(
-        "Two letters are asked for, each in quotation marks, the earlier one first. Imagine a "
-        "long list of numbers that belongs to seed 1: which of them has each draw taken?"
+        "Give two letters in quotation marks, the earlier draw first. Imagine one long list of "
+        "numbers that belongs to seed 1: which of them did each draw take?"
     ),
     after=(
-        "A seed stands for a whole list of numbers, and it does not matter how many you take "
+        "A seed stands for a whole list of numbers, and it doesn't matter how many you take "
         "at a time."
     ),
 )
@@ -96,7 +104,11 @@ mistakes(
             ["a", "c"],
             "You joined the first draws of both seeds. While d is drawn, only one seed counts.",
         ),
-        "wrong_way_round": (["b", "a"], "These are the two. Which of them was drawn first?"),
+        "newest_first": (
+            ["c", "b"],
+            "You took the two draws before it, the newest first. Which seed were they made with?",
+        ),
+        "wrong_way_round": (["b", "a"], "Those are the two. Which of them was drawn first?"),
     },
 )
 
@@ -108,9 +120,10 @@ exercise(
     4,
     "read a plot",
     answer=[40, 9],
+    parts=("height", "digit"),
     hint=(
-        "What do the ten bars add up to, always? First the height of the bar that is missing, "
-        "then the digit below the highest of all ten."
+        "What do the ten bars always add up to? First give the height of the bar that is "
+        "missing, then the digit below the highest of all ten."
     ),
     after="Nine of ten probabilities give away the tenth.",
 )
@@ -120,8 +133,8 @@ mistakes(
         "read_as_drawn": (
             [0, 4],
             (
-                "You took the missing bar for a bar of height 0. Then the ten would not add up "
-                "to what they must."
+                "You took the missing bar for a bar of height 0. What would the ten bars add up "
+                "to then?"
             ),
         ),
         "answer_as_drawn": (
@@ -131,20 +144,25 @@ mistakes(
         "height_for_place": (
             [40, 40],
             (
-                "The height is right. The network's answer is not how high the highest bar is, "
-                "but the digit below it."
+                "The height is right. But the network's answer isn't how high the highest bar "
+                "is. It's the digit below it."
             ),
+        ),
+        "counted_from_one": (
+            [40, 10],
+            "The height is right. The tenth bar is the highest, but which digit is below it?",
+        ),
+        "wrong_way_round": (
+            [9, 40],
+            "Those are the two numbers. The height comes first, then the digit.",
         ),
         "all_but_the_highest": (
             [70, 9],
-            (
-                "You took the highest of the bars away from the whole. The others have their "
-                "part of it too."
-            ),
+            "You took only the highest bar away from the whole. What about the other bars?",
         ),
         "sum_of_the_rest": (
             [60, 9],
-            "That is what the bars in the picture add up to. How much is missing?",
+            "That's what the bars in the picture add up to. How much is missing?",
         ),
         "as_a_fraction": (
             [0.4, 9],
@@ -155,14 +173,23 @@ mistakes(
 
 # %% ../../nbs/answers/00_start_here.ipynb #66ba946c
 def _probability_lists(rng: random.Random) -> list[Case]:
-    cases = [(torch.tensor([0.5, 0.125, 0.375]),), (torch.tensor([0.25, 0.375, 0.375]),)]
-    for _ in range(3):
-        first, second = rng.uniform(0.45, 0.6), rng.uniform(0.15, 0.3)
-        shares = [rng.uniform(0.5, 1.5) for _ in range(8)]
-        values = [first, second, *(share * (1 - first - second) / sum(shares) for share in shares)]
+    def row(first: float, second: float) -> list[float]:
+        "Ten probabilities in any order: these are the two largest."
+        parts = [rng.uniform(0.5, 1.5) for _ in range(8)]
+        values = [first, second, *(part * (1 - first - second) / sum(parts) for part in parts)]
         rng.shuffle(values)
-        cases.append((torch.tensor([round(value, 3) for value in values]),))
-    return cases
+        return [round(value, 3) for value in values]
+
+    drawn = [row(rng.uniform(0.45, 0.6), rng.uniform(0.15, 0.3)) for _ in range(3)]
+    rows = [
+        [0.05, 0.02, 0.03, 0, 0.5, 0, 0.125, 0, 0.25, 0.025],
+        sorted(drawn[0]),
+        sorted(drawn[1], reverse=True),
+        [0.01, 0.02, 0.375, 0.04, 0.05, 0.03, 0.06, 0.375, 0.015, 0.025],  # a tie
+        [0.0] * 3 + [1.0] + [0.0] * 6,
+        *drawn,
+    ]
+    return [(torch.tensor(row),) for row in rows]
 
 
 @exercise(
@@ -172,9 +199,15 @@ def _probability_lists(rng: random.Random) -> list[Case]:
     6,
     "fix",
     cases=_probability_lists,
+    edges={
+        "a tie": lambda probs: len(set(probs.topk(2).values.tolist())) == 1,
+        "certainty": lambda probs: probs.max() == 1,
+        "the largest comes first": lambda probs: probs.argmax() == 0,
+        "the largest comes last": lambda probs: probs.argmax() == 9,
+    },
     after=(
-        "Use it: min(range(100), key=lambda i: margin(probabilities(i))) is the closest call "
-        "among the first hundred test digits. Look at it."
+        "Put it to work: min(range(100), key=lambda i: margin(probabilities(i))) is the closest "
+        "call among the first hundred test digits. Go and look at it."
     ),
 )
 def margin(probs: torch.Tensor) -> float:
@@ -184,8 +217,8 @@ def margin(probs: torch.Tensor) -> float:
 # %% ../../nbs/answers/00_start_here.ipynb #568de48f
 @mistake(
     "00.margin",
-    "It still takes the first two of the list. Print ranked for three probabilities: at "
-    "which end is the largest?",
+    "It still takes the first two of the list. Print ranked for a few probabilities: at which "
+    "end is the largest?",
 )
 def as_given(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
@@ -194,7 +227,7 @@ def as_given(probs: torch.Tensor) -> float:
 
 @mistake(
     "00.margin",
-    "It is positive now, but these are the two smallest. The list begins with the least "
+    "It's positive now, but these are the two smallest. The list begins with the least "
     "probable digit.",
 )
 def sign_mended(probs: torch.Tensor) -> float:
@@ -202,10 +235,28 @@ def sign_mended(probs: torch.Tensor) -> float:
     return ranked[1] - ranked[0]
 
 
-@mistake("00.margin", "These are the right two, in the wrong order: a margin is not negative.")
+@mistake("00.margin", "These are the right two, in the wrong order: a margin is never negative.")
 def wrong_way_round(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
     return ranked[-2] - ranked[-1]
+
+
+@mistake(
+    "00.margin",
+    "The first of the two numbers is right now. Where in the list is the second largest?",
+)
+def only_first_fixed(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
+    return ranked[-1] - ranked[1]
+
+
+@mistake(
+    "00.margin",
+    "The second of the two numbers is right now. Where in the list is the largest?",
+)
+def only_second_fixed(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
+    return ranked[0] - ranked[-2]
 
 
 @mistake(
@@ -219,8 +270,16 @@ def whole_range(probs: torch.Tensor) -> float:
 
 @mistake(
     "00.margin",
-    "These are the probabilities of the first two digits, whatever they are. They have to "
-    "be put in order first.",
+    "That's how far the smallest lies below the largest: the wrong two, and the smaller one first.",
+)
+def whole_range_negative(probs: torch.Tensor) -> float:
+    return -whole_range(probs)
+
+
+@mistake(
+    "00.margin",
+    "These are the probabilities of the first two digits, whatever they are. Put the ten in "
+    "order first.",
 )
 def unsorted(probs: torch.Tensor) -> float:
     return float(probs[0] - probs[1])
@@ -228,7 +287,35 @@ def unsorted(probs: torch.Tensor) -> float:
 
 @mistake(
     "00.margin",
-    "You took the largest away from 1. What is asked is how far the runner-up lies behind.",
+    "These are the probabilities of the last two digits, whatever they are. Where did the "
+    "sorting go?",
+)
+def last_two_unsorted(probs: torch.Tensor) -> float:
+    return float(probs[-1] - probs[-2])
+
+
+@mistake(
+    "00.margin",
+    "You skipped one: this is the largest minus the THIRD largest. What does ranked[-1] give?",
+)
+def third_for_second(probs: torch.Tensor) -> float:
+    ranked: list[float] = sorted(probs.tolist())
+    return ranked[-1] - ranked[-3]
+
+
+@mistake(
+    "00.margin",
+    "Two digits can be exactly as probable as each other. Then they are first and second, and "
+    "the margin is 0.",
+)
+def equals_merged(probs: torch.Tensor) -> float:
+    ranked: list[float] = [0.0, *sorted(set(probs.tolist()))]
+    return ranked[-1] - ranked[-2]
+
+
+@mistake(
+    "00.margin",
+    "You took the largest away from 1. The question is how far behind the runner-up is.",
 )
 def distance_to_certainty(probs: torch.Tensor) -> float:
     return 1 - float(probs.max())

@@ -1,0 +1,256 @@
+"""What a stub's docstring promises, held against what its check draws; and the code of a task that is to be fixed, in every state between the one that is given and the right one."""
+
+import ast
+import itertools
+import re
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from test_checks import ALL, no_hurry, no_progress, stubs  # noqa: F401
+
+from mnist_course.checks import COURSE, run_check
+from mnist_course.checks.engine import _arguments, _draw_cases
+from mnist_course.data import MEAN, STD
+
+SEEDS = range(3)
+WRITTEN = [item for item in ALL if item.cases is not None and item.judge is None]
+DTYPE = r"(?:u?int\d+|float\d*|bool)"
+
+
+def stub_of(item):
+    "The function of a stub: its node in the tree of the cell."
+    body = ast.parse(stubs(item.lesson)[item.id]).body
+    return next(n for n in body if getattr(n, "name", None) == item.name)
+
+
+def promised(doc, names):
+    "(argument, dtype or None, shape or None) for everything that a docstring says of an argument."
+    for name in names:
+        told = (
+            rf"\b{name}(?: and \w+|, \w+)*\b[:,]?(?: is| are)? "
+            rf"(?:({DTYPE}),? )?\(((?:\w+, ?)*\w*)\)"
+        )
+        for found in re.finditer(told, doc):
+            sizes = [size.strip() for size in found[2].split(",") if size.strip()]
+            yield name, found[1], sizes
+
+
+def drawn(item, seed):
+    "Each case that is drawn, as names and values."
+    names = [arg.arg for arg in stub_of(item).args.args]
+    for case in _draw_cases(item, seed):
+        args, options = _arguments(case)
+        yield dict(zip(names, args, strict=False)) | options
+
+
+def dtype_fits(value, dtype):
+    return value.is_floating_point() if dtype == "float" else str(value.dtype) == f"torch.{dtype}"
+
+
+@pytest.mark.parametrize("item", WRITTEN, ids=lambda item: item.id)
+def test_shapes_and_dtypes_are_as_the_stub_says(item):
+    "A letter or word is one size within a case, and the size of the argument of that name."
+    stub = stub_of(item)
+    doc = " ".join((ast.get_docstring(stub) or "").split())
+    told = list(promised(doc, [arg.arg for arg in stub.args.args]))
+    for seed in SEEDS:
+        for case in drawn(item, seed):
+            sizes = {name: value for name, value in case.items() if isinstance(value, int)}
+            for name, dtype, shape in told:
+                value = case.get(name)
+                assert isinstance(value, torch.Tensor), f"{name}: {type(value)}"
+                if dtype:
+                    assert dtype_fits(value, dtype), f"{name} is {value.dtype}, not {dtype}"
+                assert value.ndim == len(shape), f"{name}{tuple(value.shape)} for {shape}"
+                for size, word in zip(value.shape, shape, strict=True):
+                    known = int(word) if word.isdigit() else sizes.setdefault(word, size)
+                    assert size == known, f"{word} is {known} and {size}"
+
+
+RESULTS = {
+    "02.pooling_weight": ["(channels, channels, size, size)"],
+    "02.mended_conv": ["(O, rows, columns)"],
+    "04.runner_up": ["int64 (N,)", "(N,)"],
+    "05.logit_slopes": ["(N, C)"],
+    "08.f1_scores": ["float32 (classes,)"],
+    "09.cosine": ["(Q, N)"],
+    "09.contrast": ["(N, H, W)"],
+    "09.against": ["(size, size)"],
+    "10.network_input": ["float32 (1, 1, H, W)"],
+    "12.moved": ["(N, 1, 28, 28)"],
+}  # what stubs say of what comes back
+
+
+@pytest.mark.parametrize("id", RESULTS)
+def test_what_comes_back_is_as_the_stub_says(id):
+    "The solution's results have these shapes, in the sizes of the arguments."
+    item = COURSE[id]
+    stub = stub_of(item)
+    doc = " ".join((ast.get_docstring(stub) or "").split())
+    told = list(promised(doc, [arg.arg for arg in stub.args.args]))
+    for case in drawn(item, 1):
+        sizes = {name: value for name, value in case.items() if isinstance(value, int)}
+        for name, _, shape in told:
+            sizes |= dict(zip(shape, case[name].shape, strict=True))
+        results = item.solution(**case)
+        results = results if isinstance(results, tuple) else (results,)
+        assert len(results) == len(RESULTS[id])
+        for result, words in zip(results, RESULTS[id], strict=True):
+            assert words in doc
+            dtype, shape = re.fullmatch(rf"({DTYPE})? ?\((.+?),?\)", words).groups()
+            assert not dtype or dtype_fits(result, dtype)
+            expected = [word.strip() for word in shape.split(",")]
+            assert result.ndim == len(expected)
+            for size, word in zip(result.shape, expected, strict=True):
+                assert size == (int(word) if word.isdigit() else sizes.setdefault(word, size)), word
+
+
+RANGES = {
+    "from 0 to 1": lambda value: 0 <= value <= 1,
+    "from 0 to 1, both excluded": lambda value: 0 < value < 1,
+    "odd": lambda value: value % 2 == 1,
+}
+
+
+@pytest.mark.parametrize("item", WRITTEN, ids=lambda item: item.id)
+def test_ranges_hold_and_what_may_be_empty_is_drawn_with_every_seed(item):
+    stub = stub_of(item)
+    doc = " ".join((ast.get_docstring(stub) or "").split())
+    for name in [arg.arg for arg in stub.args.args]:
+        told = re.search(rf"\b{name} (from 0 to 1(?:, both excluded)?|is odd|for odd)", doc)
+        may_be = re.search(rf"\b{name}(?: is \w+, and)? may be ([\w\[\]. ]+?)(?:[.;]|$)", doc)
+        allowed = [ast.literal_eval(word) for word in may_be[1].split(" or ")] if may_be else []
+        for seed in SEEDS:
+            values = [case[name] for case in drawn(item, seed) if name in case]
+            if told:
+                holds = RANGES[told[1].removeprefix("is ")]
+                assert all(map(holds, values)), name
+            for one in allowed:
+                assert one in values, f"{name} may be {one}, and never is"
+
+
+@pytest.mark.parametrize("item", WRITTEN, ids=lambda item: item.id)
+def test_every_edge_is_drawn_with_every_seed(item):
+    for name, edge in item.edges.items():
+        if callable(edge):
+            for seed in range(10):
+                cases = _draw_cases(item, seed)
+                assert any(edge(*case) for case in cases), f"{name}, seed {seed}"
+
+
+# ---- tasks that are to be fixed: what the card prints, and what belongs in its place
+
+FIXES = {
+    "00.margin": [("[0]", "[-1]"), ("[1]", "[-2]")],
+    "01.mended_batch": [
+        (
+            "    y = labels[torch.randperm(len(labels))[:batch_size]]\n",
+            "",
+            "x = images[torch.randperm(len(images))[:batch_size]]",
+            "i = torch.randperm(len(images))[:batch_size]\n    x, y = images[i], labels[i]",
+        ),
+        ("(x - MEAN) / STD / 255", "(x / 255 - MEAN) / STD"),
+        ("x[None]", "x[:, None]"),
+    ],
+    "02.mended_conv": [
+        ("[padding, padding]", "[padding] * 4"),
+        ("kw, kh =", "kh, kw ="),
+        ("y + bias", "y + bias[:, None, None]"),
+    ],
+    "04.mended_net": [
+        (
+            "self.convs = [nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)]",
+            "self.convs = nn.ModuleList([nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)])",
+        ),
+        ("F.relu(self.fc(x))", "self.fc(x)"),
+        ("dim=0", "dim=1"),
+    ],
+    "05.logit_slopes": [
+        (
+            "    powers = logits.exp()\n",
+            "",
+            "powers / powers.sum(dim=1, keepdim=True)",
+            "logits.softmax(dim=1)",
+        ),
+        ("p[:, target]", "p[range(len(target)), target]"),
+        ("return p", "return p / len(target)"),
+    ],
+    "06.rate_at": [
+        ("peak * step / warm", "peak * (step + 1) / warm"),
+        ("(step // every)", "((step - warm) // every)"),
+    ],
+}  # what is wrong, and what is right, one pair after the other
+
+
+def fixed(code, edits):
+    for old, new in zip(edits[::2], edits[1::2], strict=True):
+        assert code.count(old) == 1, f"{old!r} is in the card {code.count(old)} times"
+        code = code.replace(old, new)
+    return code
+
+
+def answer_of(item, code):
+    space = {"torch": torch, "nn": torch.nn, "F": F, "np": np, "MEAN": MEAN, "STD": STD}
+    exec("from __future__ import annotations\n" + textwrap.dedent(code), space)
+    return space[item.name]
+
+
+@pytest.mark.parametrize("id", FIXES)
+def test_every_state_of_a_fix_has_a_name(id):
+    "The code as the card gives it, and with some of its faults fixed, but not all."
+    item = COURSE[id]
+    given = stubs(item.lesson)[id].partition("\ncheck(")[0]
+    given = re.sub(r"\n +return \.\.\. .*", "", given)
+    edits = FIXES[id]
+    for count in range(len(edits) + 1):
+        for some in itertools.combinations(edits, count):
+            code = given
+            for edit in some:
+                code = fixed(code, edit)
+            for seed in SEEDS:
+                result = run_check(item, answer_of(item, code), seed)
+                if count == len(edits):
+                    assert result, result
+                else:
+                    assert result.status == "failed" and result.misconception, (some, result)
+
+
+def test_every_task_to_fix_is_in_the_list_or_has_no_code_of_its_own():
+    "Of lessons 00 to 06."
+    to_fix = {item.id for item in ALL if item.kind == "fix" and item.lesson < "07"}
+    assert to_fix == {id for id in FIXES if id < "07"}
+
+
+# ---- hints that describe a mistake
+
+HINTED = {
+    "01.batch_sizes": {"when the batches come out even": "empty_one_at_the_end"},
+    "03.field_width": {"I get 10": "jumps_ignored"},
+    "03.flat_features": {"My number is far too small": "channels_forgotten"},
+    "03.same_padding": {
+        "My maps grow": "both_sides_at_once",
+        "right until dilation": "dilation_forgotten",
+    },
+    "04.runner_up": {"My shape is (N, 1)": "kept_as_columns"},
+    "05.batch_loss": {"1.23": "mean_of_the_shares"},
+    "05.lead_for": {"right for two classes only": "one_rival"},
+    "05.logit_slopes": {"too large for more": "sum_of_the_batch"},
+    "05.smooth_loss": {"I get inf": "share_made_first"},
+    "06.decoupled_step": {"the new w is a little off": "decay_after_the_move"},
+}
+
+
+@pytest.mark.parametrize("id", HINTED)
+def test_a_hint_that_describes_a_mistake_has_its_name(id):
+    from test_checks import lesson_path, sources
+
+    item = COURSE[id]
+    page = "\n".join(sources(lesson_path(item.lesson), "markdown"))
+    for hint, name in HINTED[id].items():
+        summaries = re.findall(r"<summary>(.*?)</summary>", page, re.S)
+        assert any(hint in summary for summary in summaries), hint
+        for seed in SEEDS:
+            assert run_check(item, item.misconceptions[name], seed).misconception == name
