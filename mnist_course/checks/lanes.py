@@ -236,7 +236,8 @@ def _line_of(tree: ast.AST, part: ast.AST) -> str:
 def _words(part: Any) -> str:
     "A part of a tree as somebody would write it, on one line."
     parts = part if isinstance(part, list) else [part]
-    return "; ".join(" ".join(ast.unparse(one).split()) for one in parts)
+    sources = [ast.unparse(ast.fix_missing_locations(one)) for one in parts]
+    return "; ".join(" ".join(source.split()) for source in sources)
 
 
 def mutants(solution: Any) -> Iterator[Mutant]:
@@ -326,9 +327,9 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], _Change]] = {
         ", ".join,
     ),
     "letters in a word": (
-        lambda value: bool(value)
-        and isinstance(value, list)
-        and all(isinstance(part, str) for part in value),
+        lambda value: (
+            isinstance(value, list) and bool(value) and all(isinstance(part, str) for part in value)
+        ),
         "".join,
     ),
 }
@@ -459,7 +460,7 @@ def styles(solution: Any) -> Iterator[Style]:
             yield Style(name, change(solution))
     tree = _tree_of(solution)
     for name, transformer in _SOURCES.items():
-        changed = transformer().visit(copy.deepcopy(tree))
+        changed = ast.fix_missing_locations(transformer().visit(copy.deepcopy(tree)))
         if ast.unparse(changed) != ast.unparse(tree):
             yield Style(name, _build(changed, solution, name))
 
@@ -490,7 +491,7 @@ def try_mutants(
     "Hand an exercise's mutants in. Nothing of it is kept as progress."
     trial = Trial(item.id)
     # a mutant needs no name, and a loop that never ends no patience
-    brief = replace(item, misconceptions={}, reasons={}, time_limit=1.0)
+    brief = replace(item, misconceptions={}, time_limit=1.0)
     for mutant in mutants(item.solution):
         trial.mutants += 1
         passed = sum(bool(run_check(brief, mutant.function, seed)) for seed in seeds)
