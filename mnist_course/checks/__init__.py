@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['exercises', 'check', 'audit', 'COURSE', 'Audit', 'Exercise', 'Progress', 'Registry', 'Result', 'Wrong', 'exercise',
-           'mistake', 'progress', 'run_check']
+           'mistake', 'progress', 'run_check', 'variant']
 
 # %% ../../nbs/workshop/checks.ipynb #b090c738
 from collections.abc import Iterator, Sequence
@@ -38,6 +38,7 @@ from mnist_course.checks.engine import (
     exercise,
     mistake,
     run_check,
+    variant,
 )
 from .table import Progress, progress
 
@@ -53,6 +54,7 @@ _all_ = [
     mistake,
     progress,
     run_check,
+    variant,
 ]
 
 # %% ../../nbs/workshop/checks.ipynb #3c12622d
