@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/answers/09_inside.ipynb #921cf758
+import copy
+import inspect
 import random
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +66,12 @@ mistakes(
 )
 
 # %% ../../nbs/answers/09_inside.ipynb #5987b7a0
+def names_used(answer: Any) -> set[str]:
+    "The names that a function's code asks for; none where there is no code to look at."
+    code = getattr(inspect.unwrap(answer), "__code__", None)
+    return set(code.co_names) if code else set()
+
+
 def _watched_models(rng: random.Random) -> list[Case]:
     doubles = nn.Linear(1, 2)
     doubles.weight.data = torch.tensor([[1.0], [2.0]])
@@ -83,10 +91,13 @@ def _watched_models(rng: random.Random) -> list[Case]:
     ]
 
 
-def _names_used(answer: object) -> set[str]:
-    "The names that a function's code asks for; none where there is no code to look at."
-    code = getattr(answer, "__code__", None)
-    return set(code.co_names) if code else set()
+def _accepts(model: nn.Module, x: torch.Tensor) -> bool:
+    "Whether a model takes this x; it stays as it is."
+    try:
+        copy.deepcopy(model).eval()(x)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _run_mean_output(
@@ -97,8 +108,10 @@ def _run_mean_output(
     before = model.training
     try:
         value = answer(model, layer, x)
-    except Exception as error:
-        value = f"raised {type(error).__name__}"
+    except RuntimeError:
+        if _accepts(model, x):  # then it's the answer's own
+            raise
+        value = "the model's error"
     if value is ...:
         return ...
     kept = sum(hook.id in part._forward_hooks for hook, part in zip(theirs, parts, strict=True))
@@ -108,7 +121,7 @@ def _run_mean_output(
         "your hooks left": hooks - kept,
         "hooks of others taken away": len(parts) - kept,
         "mode put back": model.training == before,
-        "watch_layers used": "watch_layers" in _names_used(answer),
+        "watch_layers used": "watch_layers" in names_used(answer),
     }
 
 
