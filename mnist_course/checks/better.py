@@ -15,8 +15,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.compare import keep, letters_of, number_of, quote
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes, variant
 from mnist_course.data import normalize
 
 _State = dict[str, torch.Tensor]
@@ -55,6 +55,14 @@ def _shifted(
     12,
     "write",
     cases=_draw_moves,
+    edges={
+        "one digit": lambda x, down, right: len(x) == 1,
+        "no move": lambda x, down, right: not (down.any() or right.any()),
+        "as far as it goes": lambda x, down, right: {-5, 5} <= {*down.tolist()},
+        "a digit that fills its picture": lambda x, down, right: (
+            float(x.amin(dim=(1, 2, 3)).max()) > float(x.min())
+        ),
+    },
     after="Paper comes in, ink goes out, and the label is still true.",
 )
 def moved(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -137,6 +145,7 @@ exercise(
     "by hand",
     answer=[0.91, 0.01, -(0.91 * math.log(0.91) + 0.09 * math.log(0.01))],
     rtol=2e-3,
+    parts=("the label's target", "another digit's target", "the lowest loss"),
     hint=(
         "The ten targets sum to 1, and the label takes part in the spreading. The loss is "
         "lowest where the network gives each digit its target."
@@ -207,6 +216,7 @@ exercise(
     8,
     "by hand",
     answer=[594, 32, 110],
+    parts=("the convolutions", "the batch norms", "the linear layer"),
     hint=(
         "Kernels: in times out times 9. Norms: what they learn for each channel. Linear: what "
         "the pooling leaves, times ten, and biases."
@@ -259,6 +269,11 @@ mistakes(
     },
 )
 
+# what is left of a channel depends on how one pools and pads before; the slip is the same
+for _places in (28 * 28, 13 * 13, 11 * 11, 7 * 7):
+    variant("12.account", "no_pooling")([594, 32, 10 * _places * 10 + 10])
+variant("12.account", "depth_forgotten")([90, 32, 110])
+
 # %% ../../nbs/answers/12_better.ipynb #4d741194
 def _draw_states(rng: random.Random) -> list[Case]:
     def state(n: int) -> dict[str, torch.Tensor]:
@@ -302,6 +317,12 @@ def _run_averaged(
     "write",
     cases=_draw_states,
     run=_run_averaged,
+    edges={
+        str(dtype).removeprefix("torch."): lambda average, state, keep, dtype=dtype: any(
+            tensor.dtype == dtype for tensor in average.values()
+        )
+        for dtype in (torch.float16, torch.float64, torch.int64, torch.uint8, torch.bool)
+    },
     after=(
         "Weights and statistics move together, the counter counts, and nobody's tensors were "
         "touched."
@@ -427,6 +448,15 @@ def _common_seeds(variant: _Runs, baseline: _Runs) -> list[int]:
     "fix",
     cases=_draw_pairs,
     rtol=1e-3,
+    parts=("the low end", "the high end"),
+    edges={
+        "two pairs": lambda variant, baseline, t: len(variant.keys() & baseline.keys()) == 2,
+        "another order": lambda variant, baseline, t: (
+            variant.keys() == baseline.keys() and [*variant] != [*baseline]
+        ),
+        "a seed without a partner": lambda variant, baseline, t: variant.keys() < baseline.keys(),
+        "and on the other side": lambda variant, baseline, t: variant.keys() > baseline.keys(),
+    },
     after="Seed by seed, the luck that both share drops out, and what is left can be seen.",
 )
 def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
@@ -599,14 +629,18 @@ _READINGS = {
 }
 
 
+def _digits(made: object) -> str:
+    'The digits in 25, "2, 5", [2, 5] or {2, 5}, as "25"; another text as it is.'
+    if isinstance(made, list | tuple | set):
+        return "".join(map(_digits, made))
+    number = number_of(keep(made))
+    return f"{number:.0f}" if number is not None else str(letters_of(keep(made)))
+
+
 def _judge_supported(made: object, rng: random.Random) -> None:
-    if not isinstance(made, str):
-        raise Wrong(
-            f'The answer should be a string of numbers, such as "25"; this is {kind_of(made)}.'
-        )
-    said = "".join(sorted(letter for letter in made if letter.isalnum()))
+    said = "".join(sorted(set(_digits(made))))
     if not said or not set(said) <= set("12345"):
-        raise Wrong(f"Numbers from 1 to 5 are asked for; this is {made[:20]!r}.")
+        raise Wrong(f'Numbers from 1 to 5 are asked for, such as "25"; this is {quote(made)}.')
     known = next((name for name, (answer, _) in _READINGS.items() if said == answer), None)
     if said != _SUPPORTED:
         raise Wrong(

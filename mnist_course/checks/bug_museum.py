@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.compare import kind_of, quote
+from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes, variant
 
 _Batches = list[tuple[torch.Tensor, torch.Tensor]]
 _Tester = Callable[[_Batches], float]  # log-probabilities and labels -> accuracy
@@ -30,6 +30,7 @@ exercise(
     "by hand",
     answer=[18, 213 / 220],
     rtol=1e-3,
+    parts=("the right ones of the third batch", "the accuracy"),
     hint=(
         "The three accuracies sum to three times 0.95. For the second number, forget the "
         "batches and count."
@@ -126,16 +127,15 @@ _SLOPE_PAIRS = {
 
 
 def _judge_slopes_end(made: object, rng: random.Random) -> None:
-    if not isinstance(made, str):
-        raise Wrong(
-            'The answer should be a string of four letters, such as "ABCD"; this is '
-            f"{kind_of(made)}."
-        )
-    order = "".join(letter for letter in made.upper() if letter.isalnum())
+    order = (
+        made
+        if isinstance(made, str)
+        else "".join(map(str, made if isinstance(made, list) else [made]))
+    )
     if order == "4213":
         raise Wrong("Write letters.", "turned_round")
     if sorted(order) != sorted(_SLOPES_END):
-        raise Wrong(f"Each of the letters A to D should stand in it once; this is {order[:20]!r}.")
+        raise Wrong(f"Each of the letters A to D should be in it once; this is {quote(made)}.")
     wrong = [i for i in range(4) if order[i] != _SLOPES_END[i]]
     if wrong:
         known = next((name for name, (answer, _) in _SLOPE_PAIRS.items() if order == answer), None)
@@ -204,8 +204,9 @@ class Divides(nn.Sequential):
     "Runs its layers one after the other, and divides by 0 itself."
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = super().forward(x)
-        return out / 0
+        for layer in self:
+            x = layer(x)
+        return x / 0
 
 
 class Ignores(nn.Linear):
@@ -294,6 +295,18 @@ def _run_first_bad(answer: Callable[..., Any], net: nn.Module, x: torch.Tensor) 
     "write",
     cases=_draw_sick_nets,
     run=_run_first_bad,
+    edges={
+        "a model in training mode": lambda model, x: model.training,
+        "a model in eval mode": lambda model, x: not model.training,
+        "a layer that minds": lambda model, x: any(
+            isinstance(part, nn.BatchNorm1d | nn.Dropout) for part in model.modules()
+        ),
+        "the first layer": lambda model, x: COURSE["11.first_bad"].solution(model, x) == "0",
+        "nothing bad": lambda model, x: COURSE["11.first_bad"].solution(model, x) is None,
+        "a layer inside another": lambda model, x: (
+            "." in (COURSE["11.first_bad"].solution(model, x) or "")
+        ),
+    },
     after="A note that is written once, and hooks that go home.",
 )
 def first_bad(model: nn.Module, x: torch.Tensor) -> str | None:
@@ -533,8 +546,10 @@ def _run_pins_accuracy(answer: Callable[[_Tester], Any], which: str) -> object:
         return "fails"
     except Exception as error:
         if stopped:
-            return f"stops: the tester was handed something that it can't count ({stopped[0]})"
-        return f"raises {type(error).__name__}, where a test speaks by assert"
+            return f"hands over something that a tester can't count ({stopped[0]})"
+        if isinstance(error, ValueError) or type(error) is Exception:  # somebody wrote `raise`
+            return f"raises {type(error).__name__}, where a test speaks by assert"
+        raise
     if said is ...:
         return ...
     return "passes" if said is None else f"gives {kind_of(said)}, where a test speaks by assert"
@@ -675,3 +690,9 @@ def too_much_room(accuracy: _Tester) -> None:
 )
 def half_right(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((3, 4), (1, 4))) - 0.5) < 1e-5
+
+
+@variant("11.pins_accuracy", "another_error")
+def an_exception(accuracy: _Tester) -> None:
+    if abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) > 1e-5:
+        raise Exception("the tester is wrong")  # noqa: TRY002

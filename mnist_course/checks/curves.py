@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from mnist_course.checks.engine import Case, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes, variant
 
 # %% ../../nbs/answers/08_curves.ipynb #9b837145
 exercise(
@@ -20,6 +20,7 @@ exercise(
     3,
     "read a plot",
     answer=[5, 8],
+    parts=("the epoch by the loss", "the epoch by the accuracy"),
     hint=(
         "Two epochs are asked for, read below the dots: first where the validation loss is "
         "lowest, then where the validation accuracy is highest."
@@ -90,6 +91,7 @@ exercise(
     5,
     "by hand",
     answer=[0.75, 0.6],
+    parts=("the recall", "the precision"),
     hint=(
         "Both shares have the same number above the line. Below it stands once all that IS a "
         "5, and once all that was CALLED a 5."
@@ -157,6 +159,7 @@ exercise(
     6,
     "read a plot",
     answer="CD",
+    ordered=False,
     hint=(
         "Letters alone, in the order of the alphabet. In how many of all orders would the dots "
         "be parted as they are here?"
@@ -218,6 +221,10 @@ mistakes(
     },
 )
 
+
+for _said in ("none", "no", "-"):
+    variant("08.more_than_luck", "nothing_is_sure")(_said)
+
 # %% ../../nbs/answers/08_curves.ipynb #d09ba990
 def _answered(counts: dict[tuple[int, int], int], rng: random.Random) -> Case:
     "Labels and answers, shuffled, in which each pair (label, answer) comes up so many times."
@@ -256,7 +263,23 @@ def _test_sets(rng: random.Random) -> list[Case]:
     return cases
 
 
-@exercise("08.commonest_mistake", "Taken for what?", 3, 8, "fix", cases=_test_sets)
+@exercise(
+    "08.commonest_mistake",
+    "Taken for what?",
+    3,
+    8,
+    "fix",
+    cases=_test_sets,
+    parts=("the true digit", "the answer"),
+    edges={
+        "a single mistake": lambda labels, answers, classes: int((labels != answers).sum()) == 1,
+        "two classes": lambda labels, answers, classes: classes == 2,
+        "ten classes": lambda labels, answers, classes: classes == 10,
+        "more than a byte holds": lambda labels, answers, classes: (
+            int((labels != answers).sum()) > 255
+        ),
+    },
+)
 def commonest_mistake(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     pairs = classes * labels + answers
     return divmod(int(torch.bincount(pairs[labels != answers]).argmax()), classes)
@@ -360,7 +383,19 @@ def _matrices(rng: random.Random) -> list[Case]:
     return [(torch.tensor([[3, 1], [2, 4]]),), (absent,), (none_right,), (unseen,), *drawn]
 
 
-@exercise("08.f1_scores", "Both in one number", 3, 10, cases=_matrices)
+@exercise(
+    "08.f1_scores",
+    "Both in one number",
+    3,
+    10,
+    cases=_matrices,
+    edges={
+        "an answer that was never given": lambda matrix: bool((matrix.sum(0) == 0).any()),
+        "a digit that never came": lambda matrix: bool((matrix.sum(1) == 0).any()),
+        "neither of both": lambda matrix: bool((matrix.sum(0) + matrix.sum(1) == 0).any()),
+        "no right answer at all": lambda matrix: not matrix.diag().any(),
+    },
+)
 def f1_scores(matrix: torch.Tensor) -> torch.Tensor:
     both = matrix.sum(0) + matrix.sum(1)
     return 2 * matrix.diag() / both.clamp(min=1)

@@ -141,6 +141,13 @@ def _run_fair_medians(
     "fix",
     cases=_days,
     run=_run_fair_medians,
+    edges={
+        "one job": lambda costs, busy, drift, rounds: len(costs) == 1,
+        "one round": lambda costs, busy, drift, rounds: rounds == 1,
+        "an even number of rounds": lambda costs, busy, drift, rounds: rounds % 2 == 0,
+        "a machine that gets slower": lambda costs, busy, drift, rounds: drift > 0,
+        "a disturbed call": lambda costs, busy, drift, rounds: bool(busy),
+    },
     after="Warm, in turn, and the median: now a ratio of two of these numbers means something.",
 )
 def fair_medians(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
@@ -380,6 +387,12 @@ def _cycles(rng: random.Random) -> list[Case]:
     10,
     "write",
     cases=_cycles,
+    edges={
+        "the first step": lambda step, low, high, top, last: step == 0,
+        "the top": lambda step, low, high, top, last: step == top,
+        "the step after it": lambda step, low, high, top, last: step == top + 1 < last,
+        "the last step": lambda step, low, high, top, last: step == last,
+    },
     atol=1e-7,
     after="This is OneCycleLR, but for its last step, which torch leaves a little above 0.",
 )

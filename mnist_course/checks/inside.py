@@ -133,6 +133,12 @@ def _run_mean_output(
     "fix",
     cases=_watched_models,
     run=_run_mean_output,
+    edges={
+        "a model in training mode": lambda model, layer, x: model.training,
+        "a model in eval mode": lambda model, layer, x: not model.training,
+        "an x that it doesn't accept": lambda model, layer, x: not _accepts(model, x),
+        "a layer inside another": lambda model, layer, x: "." in layer,
+    },
 )
 def mean_output(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -265,7 +271,20 @@ def _embeddings(rng: random.Random) -> list[Case]:
     return [by_hand, short, alone, (a, b), (a, silent), (silent, a), (silent, silent[:2])]
 
 
-@exercise("09.cosine", "Alike, whatever the length", 2, 8, cases=_embeddings)
+@exercise(
+    "09.cosine",
+    "Alike, whatever the length",
+    2,
+    8,
+    cases=_embeddings,
+    edges={
+        "one row each": lambda a, b: len(a) == len(b) == 1,
+        "a row of zeros in a": lambda a, b: bool((a.norm(dim=1) == 0).any()),
+        "a row of zeros in b": lambda a, b: bool((b.norm(dim=1) == 0).any()),
+        "rows shorter than 1": lambda a, b: 0 < float(a.norm(dim=1).min()) < 1,
+        "negative numbers": lambda a, b: bool((a < 0).any()),
+    },
+)
 def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a) @ F.normalize(b).T
 
@@ -344,7 +363,22 @@ def _classifiers(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("09.contrast", "Why a 4, and not a 9?", 3, 12, cases=_classifiers, atol=1e-5)
+@exercise(
+    "09.contrast",
+    "Why a 4, and not a 9?",
+    3,
+    12,
+    cases=_classifiers,
+    atol=1e-5,
+    mutates={"gradients"},
+    edges={
+        "one image": lambda model, images, digit, rival: len(images) == 1,
+        "several images": lambda model, images, digit, rival: len(images) > 1,
+        "wider than tall": lambda model, images, digit, rival: images.shape[3] > images.shape[2],
+        "a model in eval mode": lambda model, images, digit, rival: not model.training,
+        "a model in training mode": lambda model, images, digit, rival: model.training,
+    },
+)
 def contrast(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     x = images.clone().requires_grad_()
     log_probs = model(x)
@@ -446,7 +480,19 @@ def _maps_and_gradients(rng: random.Random) -> list[Case]:
     return [(by_hand, gradient, 2), (by_hand, gradient, 4), *flat, alone, oblong, *drawn]
 
 
-@exercise("09.against", "What speaks against it?", 4, 12, cases=_maps_and_gradients)
+@exercise(
+    "09.against",
+    "What speaks against it?",
+    4,
+    12,
+    cases=_maps_and_gradients,
+    edges={
+        "one map": lambda maps, gradient, size: len(maps) == 1,
+        "wider than tall": lambda maps, gradient, size: maps.shape[2] > maps.shape[1],
+        "as large as it is": lambda maps, gradient, size: maps.shape[1:] == (size, size),
+        "an odd size": lambda maps, gradient, size: size % 2 == 1 and size > maps.shape[1],
+    },
+)
 def against(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     weights = -gradient.mean(dim=(1, 2), keepdim=True)
     heat = F.relu((weights * maps).sum(dim=0))

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mnist_course.checks.engine import Case, exercise, mistake, mistakes, variant
+from mnist_course.checks.engine import COURSE, Case, exercise, mistake, mistakes, variant
 from mnist_course.checks.inside import names_used
 from mnist_course.export import quantize
 
@@ -125,6 +125,12 @@ def _run_eight_bits(answer: Callable[..., Any], weight: torch.Tensor) -> object:
     "fix",
     cases=_draw_weights,
     run=_run_eight_bits,
+    edges={
+        "one row": lambda weight: len(weight) == 1,
+        "a negative weight is the largest": lambda weight: weight.max() < -weight.min(),
+        "no negative weight": lambda weight: bool((weight > 0).all()),
+        "more than two axes": lambda weight: weight.ndim > 2,
+    },
     after="No weight is off by more than half a step, and each row has its own.",
 )
 def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -313,6 +319,16 @@ def _draw_files(rng: random.Random) -> list[Case]:
     10,
     "write",
     cases=_draw_files,
+    edges={
+        "nothing is wanted": lambda about, wanted, _: not wanted,
+        "the file says nothing": lambda about, wanted, _: not about,
+        "None is wanted, and said": lambda about, wanted, _: (
+            "ink" in about and about["ink"] is None and "ink" in wanted and wanted["ink"] is None
+        ),
+        "0 is wanted, and said": lambda about, wanted, _: (
+            about.get("offset") == 0 == wanted.get("offset", 1)
+        ),
+    },
     after=(
         "Silence is no consent, zero is an answer, and whatever else the file says is its own "
         "affair."
@@ -443,6 +459,13 @@ def _draw_words(rng: random.Random) -> list[Case]:
     12,
     "fix",
     cases=_draw_words,
+    edges={
+        "one answer": lambda confidence, right, bins: len(right) == 1,
+        "one bin": lambda confidence, right, bins: bins == 1,
+        "a probability of 0": lambda confidence, right, bins: bool((confidence == 0).any()),
+        "a probability of 1": lambda confidence, right, bins: bool((confidence == 1).any()),
+        "one on an edge": lambda confidence, right, bins: 0.5 in confidence.tolist() and bins == 2,
+    },
     after="Each bin's gap without its sign, weighed by the answers in it.",
 )
 def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
@@ -643,7 +666,7 @@ def _draw_streams(rng: random.Random) -> list[Case]:
     at_once = ([True, False, True, False, False], 3, 0.5)  # when the window is full
     at_last = ([False, False, False, True, True], 3, 0.5)
     one_each = ([False, False, True, False], 1, 0.5)
-    too_few = ([True, True, True], 4, 0.5)  # the window is never full
+    too_few = ([True, True, True], 4, 0.1)  # the window is never full
     nothing: Case = ([], 2, 0.5)
     limits = ([True, True, True, True], 3, 1.0), ([False, False, True], 2, 0.0)
     drawn = []
@@ -653,8 +676,8 @@ def _draw_streams(rng: random.Random) -> list[Case]:
         drawn.append(
             ([True, *quiet, *[rng.random() < 0.8 for _ in range(20)], *[True] * 10], window, 0.5)
         )
-    edges = [at_once, at_last, one_each, too_few, nothing, *limits]
-    return [small, never, *edges, exactly, late, eager, *drawn]
+    found = [at_once, at_last, one_each, ([True, False], 1, 0.5), *limits]
+    return [small, never, *found, too_few, nothing, exactly, late, eager, *drawn]
 
 
 @exercise(
@@ -664,6 +687,18 @@ def _draw_streams(rng: random.Random) -> list[Case]:
     15,
     "write",
     cases=_draw_streams,
+    edges={
+        "no answer yet": lambda doubtful, window, limit: not doubtful,
+        "a window that is never full": lambda doubtful, window, limit: len(doubtful) < window,
+        "a window of one": lambda doubtful, window, limit: window == 1,
+        "as soon as the window is full": lambda *case: (
+            COURSE["14.rings_at"].solution(*case) == case[1] - 1
+        ),
+        "at the last answer": lambda *case: (
+            COURSE["14.rings_at"].solution(*case) == len(case[0]) - 1
+        ),
+        "never": lambda *case: COURSE["14.rings_at"].solution(*case) is None,
+    },
     after="A full window, a strict limit, and the newest answer.",
 )
 def rings_at(doubtful: list[bool], window: int, limit: float) -> int | None:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks.compare import kind_of
+from mnist_course.checks.compare import kind_of, quote
 from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes
 
 _Batches = list[tuple[torch.Tensor, torch.Tensor]]
@@ -87,13 +87,14 @@ def _fault_of(order: str) -> str | None:
 def _judge_loop_order(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
-            'The answer should be a string of six letters, such as "BADCFE"; this is '
-            f"{kind_of(made)}."
+            f'Six letters in quotation marks are asked for, such as "BADCFE"; this is {kind_of(made)}.'
         )
-    order = "".join(letter for letter in made.upper() if letter.isalnum())
+    order = made.upper()
     strange = sorted(set(order) - set(_LINES))
     if strange:
-        raise Wrong(f"The lines are called A to F; there is no line {', '.join(strange[:6])}.")
+        raise Wrong(
+            f"The lines are called A to F; there is no line {quote(', '.join(strange[:6]))}."
+        )
     if len(order) != len(_LINES) or set(order) != set(_LINES):
         missing = ", ".join(x for x in _LINES if x not in order)
         twice = ", ".join(x for x in _LINES if order.count(x) > 1)
@@ -175,6 +176,7 @@ exercise(
     5,
     "predict",
     answer=[0.8, 0.2, 0.025],
+    parts=("the first rate", "the second rate", "the third rate"),
     hint=(
         "Number the ticks through the whole run. How many are over when an epoch begins, and "
         "how many whole fours are in that?"
@@ -281,6 +283,15 @@ def _run_class_accuracy(
     12,
     cases=_score_batches,
     run=_run_class_accuracy,
+    edges={
+        "one batch": lambda model, batches, classes: len(batches) == 1,
+        "a batch of one": lambda model, batches, classes: any(len(y) == 1 for _, y in batches),
+        "a class that a batch lacks": lambda model, batches, classes: any(
+            len(set(y.tolist())) < classes for _, y in batches
+        ),
+        "a model in training mode": lambda model, batches, classes: model.training,
+        "a model in eval mode": lambda model, batches, classes: not model.training,
+    },
 )
 def class_accuracy(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     before = model.training
@@ -415,7 +426,25 @@ def _loss_columns(rng: random.Random) -> list[Case]:
     return crafted + drawn
 
 
-@exercise("07.early_stop", "Out of patience", 3, 10, "fix", cases=_loss_columns)
+@exercise(
+    "07.early_stop",
+    "Out of patience",
+    3,
+    10,
+    "fix",
+    cases=_loss_columns,
+    parts=("the best epoch", "the epoch after which the run ends"),
+    edges={
+        "one epoch": lambda losses, patience: len(losses) == 1,
+        "patience of one": lambda losses, patience: patience == 1,
+        "more patience than epochs": lambda losses, patience: patience > len(losses),
+        "losses above 10": lambda losses, patience: min(losses) > 10,
+        "a loss that comes back": lambda losses, patience: len(set(losses)) < len(losses),
+        "it ends before the list does": lambda *case: (
+            COURSE["07.early_stop"].solution(*case)[1] < len(case[0])
+        ),
+    },
+)
 def early_stop(losses: list[float], patience: int) -> tuple[int, int]:
     best, lowest, waited = 0, math.inf, 0
     for epoch, loss in enumerate(losses, start=1):
@@ -622,7 +651,17 @@ def _run_train_in_parts(
     15,
     cases=_parted,
     run=_run_train_in_parts,
-    mutates=True,
+    mutates={"weights", "gradients", "optimizer"},
+    edges={
+        "a group of one": lambda model, optimizer, batches, every: every == 1,
+        "a last group that is short": lambda model, optimizer, batches, every: (
+            len(batches) > every and len(batches) % every > 0
+        ),
+        "fewer batches than a group": lambda model, optimizer, batches, every: len(batches) < every,
+        "batches of different sizes": lambda model, optimizer, batches, every: (
+            len({len(y) for _, y in batches}) > 1
+        ),
+    },
 )
 def train_in_parts(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int

@@ -11,7 +11,7 @@ import random
 
 import torch
 
-from mnist_course.checks.engine import Case, exercise, mistake, mistakes
+from mnist_course.checks.engine import COURSE, Case, exercise, mistake, mistakes
 from mnist_course.data import MEAN, STD
 
 # %% ../../nbs/answers/10_your_digits.ipynb #e31ddf01
@@ -75,7 +75,15 @@ def _pages(rng: random.Random) -> list[Case]:
     return [(by_hand,), (empty,), *((page,) for page in drawn)]
 
 
-@exercise("10.network_input", "The last metre", 2, 6, "fix", cases=_pages)
+@exercise(
+    "10.network_input",
+    "The last metre",
+    2,
+    6,
+    "fix",
+    cases=_pages,
+    exact="The network takes nothing but float32: `.float()`.",
+)
 def network_input(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / 255 - MEAN) / STD)[None, None]
 
@@ -227,7 +235,20 @@ def _readings(rng: random.Random) -> list[Case]:
     return [small, alone, strict, *drawn]
 
 
-@exercise("10.answered", "What doubt buys", 3, 8, cases=_readings)
+@exercise(
+    "10.answered",
+    "What doubt buys",
+    3,
+    8,
+    cases=_readings,
+    parts=("the share that is answered", "their accuracy"),
+    edges={
+        "one digit": lambda best, right, limit: len(best) == 1,
+        "all are answered": lambda best, right, limit: bool((best >= limit).all()),
+        "one exactly at the limit": lambda best, right, limit: bool((best == limit).any()),
+        "a limit of 1": lambda best, right, limit: limit == 1,
+    },
+)
 def answered(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     kept = best >= limit
     return kept.double().mean().item(), right[kept].double().mean().item()
@@ -325,7 +346,23 @@ def _slanted(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("10.slant", "How much does it lean?", 4, 15, cases=_slanted, rtol=1e-3, atol=1e-4)
+@exercise(
+    "10.slant",
+    "How much does it lean?",
+    4,
+    15,
+    cases=_slanted,
+    rtol=1e-3,
+    atol=1e-4,
+    edges={
+        "upright": lambda ink: COURSE["10.slant"].solution(ink) == 0,
+        "leaning to the left": lambda ink: COURSE["10.slant"].solution(ink) < -0.1,
+        "leaning to the right": lambda ink: COURSE["10.slant"].solution(ink) > 0.1,
+        "one column": lambda ink: ink.shape[1] == 1,
+        "ink in two rows only": lambda ink: int((ink.sum(1) > 0).sum()) == 2,
+        "taller than wide, or wider": lambda ink: ink.shape[0] != ink.shape[1] > 1,
+    },
+)
 def slant(ink: torch.Tensor) -> float:
     rows = torch.arange(ink.shape[0])[:, None]
     columns = torch.arange(ink.shape[1])
