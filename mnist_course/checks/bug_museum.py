@@ -695,4 +695,4 @@ def half_right(accuracy: _Tester) -> None:
 @variant("11.pins_accuracy", "another_error")
 def an_exception(accuracy: _Tester) -> None:
     if abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) > 1e-5:
-        raise Exception("the tester is wrong")  # noqa: TRY002
+        raise Exception("the tester is wrong")
