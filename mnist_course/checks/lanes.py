@@ -328,7 +328,9 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], _Change]] = {
     ),
     "letters in a word": (
         lambda value: (
-            isinstance(value, list) and bool(value) and all(isinstance(part, str) for part in value)
+            isinstance(value, list)
+            and bool(value)
+            and all(isinstance(part, str) and len(part) == 1 for part in value)
         ),
         "".join,
     ),
@@ -505,14 +507,17 @@ def try_mutants(
 
 
 def try_styles(item: Exercise, seeds: Sequence[int] = range(3)) -> Trial:
-    "Hand an exercise's solution in, in other styles. Nothing of it is kept as progress."
+    """Hand an exercise's solution in, in other styles. Nothing of it is kept as progress. A type that
+    is the point, and whose message says so, is no refusal."""
     trial = Trial(item.id)
-    for style in styles(item.solution):
-        results = [run_check(item, style.answer, seed) for seed in seeds]
-        if not style.used:
-            continue
-        trial.styles += 1
-        said = next((result.message for result in results if not result), None)
-        if said is not None:
-            trial.refused[style.name] = said
+    said: dict[str, str] = {}
+    used: dict[str, bool] = {}
+    for seed in seeds:  # each time anew: a generator is empty after its first check
+        for style in styles(item.solution):
+            result = run_check(item, style.answer, seed)
+            used[style.name] = used.get(style.name, False) or style.used
+            if not result and not (item.exact and item.exact in result.message):
+                said.setdefault(style.name, result.message)
+    trial.styles = sum(used.values())
+    trial.refused = {name: message for name, message in said.items() if used[name]}
     return trial
