@@ -145,7 +145,7 @@ exercise(
     "by hand",
     answer=[0.91, 0.01, -(0.91 * math.log(0.91) + 0.09 * math.log(0.01))],
     rtol=2e-3,
-    parts=("the label's target", "another digit's target", "the lowest loss"),
+    parts=("label's target", "target of each other digit", "lowest loss"),
     hint=(
         "The ten targets sum to 1, and the label takes part in the spreading. The loss is "
         "lowest where the network gives each digit its target."
@@ -216,7 +216,7 @@ exercise(
     8,
     "by hand",
     answer=[594, 32, 110],
-    parts=("the convolutions", "the batch norms", "the linear layer"),
+    parts=("convolutions", "batch norms", "linear layer"),
     hint=(
         "Kernels: in times out times 9. Norms: what they learn for each channel. Linear: what "
         "the pooling leaves, times ten, and biases."
@@ -306,7 +306,7 @@ def _run_averaged(
         return made
     pairs = [(name, made[name], old) for name, old in average.items() if name in made]
     other = [name for name, new, old in pairs if getattr(new, "dtype", None) != old.dtype]
-    return {"the average": dict(made), "tensors of another dtype": other}
+    return {"new average": dict(made), "tensors of another dtype": other}
 
 
 @exercise(
@@ -448,7 +448,7 @@ def _common_seeds(variant: _Runs, baseline: _Runs) -> list[int]:
     "fix",
     cases=_draw_pairs,
     rtol=1e-3,
-    parts=("the low end", "the high end"),
+    parts=("low end", "high end"),
     edges={
         "two pairs": lambda variant, baseline, t: len(variant.keys() & baseline.keys()) == 2,
         "another order": lambda variant, baseline, t: (
@@ -466,7 +466,7 @@ def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, flo
 
 # %% ../../nbs/answers/12_better.ipynb #90d778ce
 def _reported(
-    by_place: bool, over_all: bool, every_seed: bool
+    by_place: bool, over_all: bool, every_seed: bool, in_both: bool = False
 ) -> Callable[..., tuple[float, float]]:
     "The report of the stub, with some of its three faults."
 
@@ -477,7 +477,8 @@ def _reported(
             pairs = list(zip(variant.values(), baseline.values(), strict=False))
         differences = [a - b for a, b in pairs]
         spread = (pstdev if over_all else stdev)(differences)
-        half = t * spread / math.sqrt(len(variant) if every_seed else len(differences))
+        n = len(variant) if every_seed else len(seeds) if in_both else len(differences)
+        half = t * spread / math.sqrt(n)
         return mean(differences) - half, mean(differences) + half
 
     return pair_interval
@@ -507,6 +508,8 @@ for _name, _faults, _told in (
     ("spread_and_seeds", (False, True, True), f"One is fixed, two are left. {_SPREAD}"),
 ):
     mistake("12.pair_interval", _told, _name)(_reported(*_faults))
+variant("12.pair_interval", "by_position")(_reported(True, False, False, in_both=True))
+variant("12.pair_interval", "position_and_spread")(_reported(True, True, False, in_both=True))
 
 
 @mistake(

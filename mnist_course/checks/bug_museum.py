@@ -30,7 +30,7 @@ exercise(
     "by hand",
     answer=[18, 213 / 220],
     rtol=1e-3,
-    parts=("the right ones of the third batch", "the accuracy"),
+    parts=("right ones of the third batch", "accuracy"),
     hint=(
         "The three accuracies sum to three times 0.95. For the second number, forget the "
         "batches and count."
@@ -279,11 +279,11 @@ def _run_first_bad(answer: Callable[..., Any], net: nn.Module, x: torch.Tensor) 
     kept = sum(hook.id in part._forward_hooks for hook, part in zip(theirs, parts, strict=True))
     hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in parts)
     return {
-        "the layer": name,
-        "your hooks left": hooks - kept,
-        "hooks of others taken away": len(parts) - kept,
+        "name of the layer": name,
+        "number of your hooks left": hooks - kept,
+        "number of other people's hooks taken away": len(parts) - kept,
         "mode put back": net.training == before,
-        "runs of the model": len(passes),
+        "number of runs": len(passes),
     }
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #e6226094

@@ -20,7 +20,7 @@ exercise(
     3,
     "read a plot",
     answer=[5, 8],
-    parts=("the epoch by the loss", "the epoch by the accuracy"),
+    parts=("epoch by the loss", "epoch by the accuracy"),
     hint=(
         "Two epochs are asked for, read below the dots: first where the validation loss is "
         "lowest, then where the validation accuracy is highest."
@@ -91,7 +91,7 @@ exercise(
     5,
     "by hand",
     answer=[0.75, 0.6],
-    parts=("the recall", "the precision"),
+    parts=("recall", "precision"),
     hint=(
         "Both shares have the same number above the line. Below it stands once all that IS a "
         "5, and once all that was CALLED a 5."
@@ -270,7 +270,7 @@ def _test_sets(rng: random.Random) -> list[Case]:
     8,
     "fix",
     cases=_test_sets,
-    parts=("the true digit", "the answer"),
+    parts=("true digit", "answer"),
     edges={
         "a single mistake": lambda labels, answers, classes: int((labels != answers).sum()) == 1,
         "two classes": lambda labels, answers, classes: classes == 2,

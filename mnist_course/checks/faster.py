@@ -27,7 +27,7 @@ exercise(
     "by hand",
     answer=[100 / 60, 100 / 70, 2.5],
     rtol=0.006,
-    parts=("the first gain", "the second gain", "the third gain"),
+    parts=("first gain", "second gain", "third gain"),
     hint="Write down the three times of the new step, before and after. How long is the whole step then?",
     after="60, 70 and 40 ms: what is not made faster decides what is left.",
 )
@@ -130,7 +130,7 @@ def _run_fair_medians(
     "What an answer measures on such a day, and the order in which it called the jobs."
     day = Day(costs, busy, drift)
     made = answer({name: day.job(name) for name in costs}, rounds, day.clock)
-    return made if made is ... else {"the medians": made, "the order of the calls": day.log}
+    return made if made is ... else {"medians of the jobs": made, "order of the calls": day.log}
 
 # %% ../../nbs/answers/13_faster.ipynb #b4f6907c
 @exercise(
@@ -334,7 +334,7 @@ _SWAP_MISTAKES = {
 
 
 def _judge_may_swap(made: object, rng: random.Random) -> None:
-    letters = set(made) if isinstance(made, str) else set()
+    letters = set("".join(map(str, made))) if isinstance(made, str | set) else set()
     if letters - set(_SWAPS) or not letters:
         raise Wrong(f'Letters from A to F are asked for, such as "AB"; this is {quote(made)}.')
     if letters != set(_MAY_SWAP):
@@ -519,7 +519,7 @@ exercise(
     10,
     "by hand",
     answer=[112, 83, 102],
-    parts=("the first number", "the second number", "the third number"),
+    parts=("first number", "second number", "third number"),
     hint=(
         "Make three columns for the four layers: forward, slope of the weights, slope of the "
         "input. Cross out what nobody asks for, and add up what is left."

@@ -69,7 +69,7 @@ mistakes(
 def names_used(answer: Any) -> set[str]:
     "The names that a function's code asks for; none where there is no code to look at."
     code = getattr(inspect.unwrap(answer), "__code__", None)
-    return set(code.co_names) if code else set()
+    return {code.co_name, *code.co_names} if code else set()
 
 
 def _watched_models(rng: random.Random) -> list[Case]:
@@ -117,11 +117,11 @@ def _run_mean_output(
     kept = sum(hook.id in part._forward_hooks for hook, part in zip(theirs, parts, strict=True))
     hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in parts)
     return {
-        "the answer": value,
-        "your hooks left": hooks - kept,
-        "hooks of others taken away": len(parts) - kept,
+        "mean of the layer": value,
+        "number of your hooks left": hooks - kept,
+        "number of other people's hooks taken away": len(parts) - kept,
         "mode put back": model.training == before,
-        "watch_layers used": "watch_layers" in names_used(answer),
+        "use of watch_layers": "watch_layers" in names_used(answer),
     }
 
 

@@ -110,10 +110,10 @@ def _run_eight_bits(answer: Callable[..., Any], weight: torch.Tensor) -> object:
     whole, step = made
     kind = str(getattr(whole, "dtype", "")).removeprefix("torch.")
     return {
-        "the steps": step,
-        "the whole numbers": whole,
-        "their dtype": kind,
-        "quantize used": "quantize" in names_used(answer),
+        "steps of the rows": step,
+        "whole numbers": whole,
+        "dtype of the whole numbers": kind,
+        "use of quantize": "quantize" in names_used(answer),
     }
 
 
@@ -601,7 +601,7 @@ exercise(
     6,
     "by hand",
     answer=[40, 12],
-    parts=("the p95", "the median"),
+    parts=("p95", "median"),
     hint=(
         "Put the twenty in order. The p95 is the 19th of them, since 19 of 20 are 95 %. Which "
         "one is the median?"

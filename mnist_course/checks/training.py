@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_course.checks.compare import kind_of, quote
-from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes, variant
 
 _Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
@@ -176,7 +176,7 @@ exercise(
     5,
     "predict",
     answer=[0.8, 0.2, 0.025],
-    parts=("the first rate", "the second rate", "the third rate"),
+    parts=("first rate", "second rate", "third rate"),
     hint=(
         "Number the ticks through the whole run. How many are over when an epoch begins, and "
         "how many whole fours are in that?"
@@ -270,7 +270,7 @@ def _run_class_accuracy(
     if shares is ...:
         return ...
     return {
-        "the shares": shares,
+        "shares of the classes": shares,
         "notes kept for backward": model.noted,
         "mode put back": model.training == before,
     }
@@ -405,6 +405,12 @@ def notes_kept(model: nn.Module, batches: _Batches, classes: int) -> torch.Tenso
     model.train(before)
     return right / images
 
+
+@variant("07.class_accuracy", "mean_of_batches")
+def mean_of_batches_with_nan(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    parts = torch.stack([class_accuracy(model, [batch], classes) for batch in batches])
+    return parts.mean(dim=0)
+
 # %% ../../nbs/answers/07_training.ipynb #f62e7fa1
 def _loss_columns(rng: random.Random) -> list[Case]:
     crafted = [
@@ -433,7 +439,7 @@ def _loss_columns(rng: random.Random) -> list[Case]:
     10,
     "fix",
     cases=_loss_columns,
-    parts=("the best epoch", "the epoch after which the run ends"),
+    parts=("best epoch", "epoch after which the run ends"),
     edges={
         "one epoch": lambda losses, patience: len(losses) == 1,
         "patience of one": lambda losses, patience: patience == 1,
@@ -639,7 +645,7 @@ def _run_train_in_parts(
     return {
         "steps": steps,
         "weights": next(model.parameters()).detach(),
-        "too many images in one pass": max(rows) > max(len(y) for _, y in batches),
+        "pass with too many images": max(rows) > max(len(y) for _, y in batches),
         "passes that wait for backward": most,
     }
 

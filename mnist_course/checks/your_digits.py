@@ -241,7 +241,7 @@ def _readings(rng: random.Random) -> list[Case]:
     3,
     8,
     cases=_readings,
-    parts=("the share that is answered", "their accuracy"),
+    parts=("share that is answered", "accuracy of the answers"),
     edges={
         "one digit": lambda best, right, limit: len(best) == 1,
         "all are answered": lambda best, right, limit: bool((best >= limit).all()),
