@@ -7,6 +7,7 @@ __all__ = ['name_of', 'kind_of', 'Odd', 'show', 'quote', 'quote_code', 'keep', '
            'difference', 'got_instead', 'other_type', 'nearly', 'is_cut', 'ordinals']
 
 # %% ../../nbs/workshop/checks_compare.ipynb #6d8c4f53
+import contextlib
 import math
 import re
 import types
@@ -34,15 +35,15 @@ def _with_article(noun: str) -> str:
     return f"an {noun}" if re.match(r"[aeio]|u(?!int|ni|s)", noun.lower()) else f"a {noun}"
 
 
-def kind_of(value: object) -> str:
+def kind_of(value: Any) -> str:
     "A value's type, in words: `a float32 tensor of shape (2, 3)`."
-    if isinstance(value, Odd):
-        return value.kind
-    of = type(value)
+    of = type(value)  # not isinstance: an answer may say that it is of another class
+    if issubclass(of, Odd):
+        return str(value.kind)
     if issubclass(of, torch.Tensor):
-        value = torch.Tensor.detach(value)  # type: ignore[arg-type]
-        dtype = str(value.dtype).removeprefix("torch.")
-        return f"{_with_article(dtype)} tensor of shape {tuple(value.shape)}"
+        with torch._C.DisableTorchFunctionSubclass():
+            dtype = str(value.dtype).removeprefix("torch.")
+            return f"{_with_article(dtype)} tensor of shape {tuple(value.shape)}"
     if issubclass(of, np.ndarray):
         shape = np.ndarray.shape.__get__(value)  # type: ignore[attr-defined]
         return f"a numpy array of shape {shape}"
@@ -71,11 +72,12 @@ class Odd:
         return self.text
 
 
-def show(value: object, width: int = 300) -> str:
+def show(value: Any, width: int = 300) -> str:
     "A value as the learner sees it: small tensors in full, large ones by their shape."
     try:
-        if isinstance(value, torch.Tensor):
-            text = repr(value.detach()) if value.numel() <= 40 else kind_of(value)
+        if issubclass(type(value), torch.Tensor):
+            with torch._C.DisableTorchFunctionSubclass():
+                text = repr(value.detach()) if value.numel() <= 40 else kind_of(value)
         else:
             text = repr(value)
         text = text if type(text) is str else str.__str__(text)
@@ -107,6 +109,13 @@ _MANY = 100_000  # entries of a list, or numbers in a tensor: more are not looke
 _DEEP = 30  # lists in lists
 
 
+# sets, since `in` a tuple would ask a type of the learner's whether it equals another
+_EXACT = {type(None), type(...), bool, int, float, complex, str, bytes, Fraction, Decimal}
+_ITERATORS = {range, deque, zip, map, filter, enumerate, reversed, islice, types.GeneratorType} | {
+    type(part) for part in ({}.keys(), {}.values(), {}.items(), iter([]), iter(()), iter(range(0)))
+}
+
+
 def keep(value: Any) -> Any:
     """A copy of a value in Python's own, numpy's or torch's types, whatever it is; an `Odd` where
     none of these fits. May raise what the value raises."""
@@ -115,10 +124,8 @@ def keep(value: Any) -> Any:
 
 def _keep(value: Any, depth: int) -> Any:
     of = type(value)
-    if value is None or value is ... or of in (bool, int, float, complex, str, bytes):
-        return value
-    if of in (Fraction, Decimal):
-        return value
+    if of in _EXACT:
+        return _fraction(value) if of is Fraction or of is Decimal else value
     if issubclass(of, torch.Tensor):
         return _keep_tensor(value)
     if issubclass(of, np.ndarray):
@@ -134,9 +141,22 @@ def _keep(value: Any, depth: int) -> Any:
         if len(items) > _MANY:
             return Odd(f"{kind_of(value)} of more than {_MANY:,}", f"{name_of(value)} of very many")
         return make(_keep(item, depth - 1) for item in items)
-    if hasattr(of, "__array__") and not issubclass(of, torch.nn.Module):  # such as pandas' columns
-        return _keep_array(np.asarray(value), depth)
-    return Odd(kind_of(value), show(value), value)
+    if any("__array__" in vars(base) for base in type.mro(of)):  # such as pandas' columns
+        with contextlib.suppress(Exception):
+            return _keep_array(np.asarray(value), depth)
+    # by the name of its type, so that whoever asks for that hears the learner's word
+    return type(name_of(value), (Odd,), {})(kind_of(value), show(value), value)
+
+
+def _fraction(value: Fraction | Decimal) -> Any:
+    "The same, or a float where it is not a number that one can compare."
+    if isinstance(value, Decimal) and not value.is_finite():
+        return float(str(value).lower().replace("s", ""))
+    try:
+        float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    return value
 
 
 def _plain_complex(value: complex) -> complex:
@@ -156,9 +176,7 @@ def _parts_of(value: Any) -> tuple[type, Iterable[Any]] | None:
         return set, set.__iter__(value)
     if issubclass(of, frozenset):
         return set, frozenset.__iter__(value)
-    if of in (range, deque, zip, map, filter, enumerate, reversed, islice, types.GeneratorType):
-        return list, value
-    if of in (type({}.keys()), type({}.values()), type({}.items()), type(iter([])), type(iter(()))):
+    if of in _ITERATORS:
         return list, value
     return None
 
@@ -192,8 +210,6 @@ def number_of(value: Any) -> Any:
     if isinstance(value, np.generic):
         return number_of(value.item())
     if isinstance(value, Fraction | Decimal):
-        if isinstance(value, Decimal) and not value.is_finite():
-            return float(value)
         return int(value) if value == int(value) else float(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -248,7 +264,7 @@ def _asked_for(expected: Any) -> str:
         return "True or False"
     if isinstance(expected, int):
         return "one whole number"
-    if number_of(expected) is not None and not isinstance(expected, torch.Tensor):
+    if not isinstance(expected, torch.Tensor | list | tuple) and number_of(expected) is not None:
         return "one number"
     return kind_of(expected)
 
@@ -467,21 +483,26 @@ def nearly(
     rtol: float,
     atol: float,
     parts: tuple[str, ...] = (),  # what the places of a sequence are called
+    typed: bool = False,  # True: a value that somebody typed
 ) -> str:  # empty where it is not even nearly right
     "What would make a wrong answer right, in words: percent, places, sign or order."
     try:
-        return _nearly(keep(expected), keep(got), _How(rtol, atol), parts)
+        return _nearly(keep(expected), keep(got), _How(rtol, atol), parts, typed)
     except Exception:  # nothing here is needed to judge an answer
         return ""
 
 
-def _nearly(expected: Any, got: Any, how: _How, parts: tuple[str, ...]) -> str:
+def _nearly(expected: Any, got: Any, how: _How, parts: tuple[str, ...], typed: bool) -> str:
     one = number_of(expected)
     if one is not None and not isinstance(expected, list | tuple):
         if (found := number_of(got)) is not None:
             return _nearly_numbers([one], [found], how)
         repeated = [number_of(part) for part in items_of(got) or []]
-        if len(repeated) > 1 and all(x is not None and _near(one, x, how) for x in repeated):
+        if (
+            typed
+            and len(repeated) > 1
+            and all(x is not None and _near(one, x, how) for x in repeated)
+        ):
             return f"{quote(repeated[0])} is right, and once is enough: one number is asked for."
         return ""
     if isinstance(expected, torch.Tensor) and (array := _tensor_of(got)) is not None:
@@ -555,7 +576,7 @@ def _which(wrong: list[int], n: int, parts: tuple[str, ...]) -> str:
 
 def _places(value: float) -> int:
     "The decimals that a number was typed with."
-    _, _, after = repr(value).partition(".")
+    _, _, after = repr(float(value)).partition(".") if abs(value) < 1e15 else ("", "", "")
     return len(after) if after.isdigit() and after != "0" else 0
 
 

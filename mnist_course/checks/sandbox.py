@@ -10,19 +10,19 @@ import contextlib
 import ctypes
 import dis
 import functools
-import inspect
 import io
 import linecache
 import math
+import os
 import sys
 import sysconfig
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -73,11 +73,15 @@ _NOT_THEIRS = [
 _TYPED = ("<stdin>", "<ipython-input", "<python-input")  # what a console calls its lines
 
 
-@functools.lru_cache(4096)
 def _is_theirs(filename: str) -> bool:
     "True for a file or cell of the learner's: not ours, not a package's, not Python's own."
     if filename.startswith("<"):  # other names belong to code that a program made, such as exec's
         return filename.startswith(_TYPED)
+    return _is_outside(os.path.abspath(filename))
+
+
+@functools.lru_cache(4096)
+def _is_outside(filename: str) -> bool:
     path = Path(filename).resolve()
     return not any(path.is_relative_to(place) for place in _NOT_THEIRS)
 
@@ -108,12 +112,18 @@ def call(answer: Callable[..., Any], args: tuple[Any, ...], options: dict[str, A
     return answer(*args, **options)
 
 
-def is_theirs(error: BaseException, home: str | None) -> bool:
+def is_theirs(
+    error: BaseException,
+    home: str | None,
+    ours: Collection[CodeType] = (),  # the code of the exercise itself, wherever it was written
+) -> bool:
     "True if the learner's code raised an error, or called what raised it."
+    places = {code.co_filename for code in ours} - {home}
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        if code is call.__code__ or _is_learners(code.co_filename, home):
+        mine = code in ours or code.co_filename in places
+        if code is call.__code__ or (_is_learners(code.co_filename, home) and not mine):
             return True
         trace = trace.tb_next
     return False
@@ -121,12 +131,13 @@ def is_theirs(error: BaseException, home: str | None) -> bool:
 
 def _code_of(answer: Any) -> CodeType | None:
     "The code of a function, method, partial, class, or object that can be called."
-    for _ in range(20):
-        if isinstance(answer, functools.partial):
-            answer = answer.func
-        elif inspect.ismethod(answer):
+    for _ in range(20):  # by its type: an answer may say that it is of another class
+        of = type(answer)
+        if issubclass(of, functools.partial):
+            answer = functools.partial.func.__get__(answer)  # type: ignore[attr-defined]
+        elif of is MethodType:
             answer = answer.__func__
-        elif inspect.isfunction(answer):
+        elif of is FunctionType:
             wrapped = answer.__dict__.get("__wrapped__")
             if wrapped is None:
                 return answer.__code__
@@ -134,11 +145,11 @@ def _code_of(answer: Any) -> CodeType | None:
         else:
             break
     # type.mro and vars run no code of the answer's, as an attribute might
-    owner = answer if isinstance(answer, type) else type(answer)
+    owner = answer if issubclass(type(answer), type) else type(answer)
     for name in ("__call__", "forward", "__init__"):
         for base in type.mro(owner):
             found = vars(base).get(name)
-            if inspect.isfunction(found) and _is_theirs(found.__code__.co_filename):
+            if type(found) is FunctionType and _is_theirs(found.__code__.co_filename):
                 return found.__code__
     return None
 
@@ -196,6 +207,7 @@ class _Watch:
     "Counts the computing of a thread, and sees where it is."
 
     WAITS = 4  # an answer that only waits gets this many times its limit
+    PATIENCE = 120.0  # seconds of computing for imports, and twice that where one only waits
 
     def __init__(self, thread: threading.Thread, seconds: float, home: str | None) -> None:
         self.thread = thread
@@ -226,16 +238,16 @@ class _Watch:
         loading = _is_loading(frame)
         passed = now - self.at
         gained = 0.0 if self.computed is None else computed - self.computed
+        idle = passed if gained < 0.1 * passed and _is_asleep(self.thread) else 0.0
         if loading or self.loading:
-            self.loaded += passed
+            self.loaded += gained + idle / 2
         else:
             self.spent += gained
-            if gained < 0.1 * passed and _is_asleep(self.thread):
-                self.waited += passed
+            self.waited += idle
             self._look(frame)
         self.at, self.computed, self.loading = now, computed, loading
         if loading:
-            return self.loaded > 60 * self.seconds
+            return self.loaded > self.PATIENCE
         return self.spent > self.seconds or self.waited > self.WAITS * self.seconds
 
     def _look(self, frame: FrameType | None) -> None:

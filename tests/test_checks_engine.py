@@ -1,0 +1,766 @@
+"""The engine behind the checks: whose error it is, when the time is up, what counts as right, what a call leaves behind, and how it's said."""
+
+import functools
+import itertools
+import os
+import re
+import subprocess
+import sys
+import threading
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import PATIENCE
+from torch import nn
+
+from mnist_course.checks import Registry, Wrong, messages, run_check, sandbox, snapshot
+from mnist_course.checks.compare import difference, keep, kind_of, letters_of, nearly, quote
+from mnist_course.progress import SESSION
+
+MINE = "only the learner's own code says this"
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    monkeypatch.setenv("MNIST_COURSE_PROGRESS", "off")
+    yield
+    SESSION.clear()
+
+
+def course(solution, **options) -> Registry:
+    "A registry with one exercise, `x.task`."
+    mine = Registry()
+    options.setdefault("time_limit", PATIENCE)
+    if callable(solution):
+        options.setdefault("cases", lambda rng: [(1,), (2,), (5,)])
+        mine.exercise("x.task", "Task", 1, 1, **options)(solution)
+    else:
+        mine.exercise("x.task", "Task", 1, 1, answer=solution, **options)
+    return mine
+
+
+def said(solution, answer, **options) -> str:
+    "The status and the message for an answer."
+    result = course(solution, **options).check("x.task", answer, seed=1)
+    return f"{result.status}: {result.message}"
+
+
+# ---- whose error is it?
+
+
+class Touchy:
+    "Whatever anybody does with it raises."
+
+
+def touchy(name):
+    def method(self, *args, **kwargs):
+        raise RuntimeError(MINE)
+
+    return method
+
+
+for name in [
+    "eq",
+    "ne",
+    "lt",
+    "bool",
+    "len",
+    "iter",
+    "int",
+    "float",
+    "index",
+    "repr",
+    "str",
+    "hash",
+    "getattr",
+    "array",
+    "contains",
+]:
+    setattr(Touchy, f"__{name}__", touchy(name))
+
+
+class SaysYes(int):
+    def __eq__(self, other):
+        return True
+
+    __hash__ = int.__hash__
+
+
+class TouchyList(list):
+    __iter__ = __len__ = __getitem__ = __eq__ = __repr__ = touchy("")
+
+
+class Liar:
+    "Says that it is a tensor; torch believes it, and crashes."
+
+    __class__ = property(lambda self: torch.Tensor)
+
+
+class TouchyType(type):
+    __eq__ = __repr__ = __instancecheck__ = touchy("")
+    __hash__ = type.__hash__
+
+
+class OfTouchyType(metaclass=TouchyType):
+    pass
+
+
+ENDLESS = [lambda: itertools.count(), lambda: (n for n in itertools.count())]
+ODD = {
+    "touchy": Touchy,
+    "touchy list": lambda: TouchyList([1, 2]),
+    "liar": Liar,
+    "of a touchy type": OfTouchyType,
+    "itself": lambda: functools.reduce(lambda a, _: a.append(a) or a, range(1), []),
+    "deep": lambda: functools.reduce(lambda a, _: [a], range(5_000), []),
+    "huge": lambda: 10**5_000,
+    "huge fraction": lambda: Fraction(10**400, 3),
+    "signalling": lambda: Decimal("sNaN"),
+    "expanded": lambda: torch.zeros(1).expand(10**12),
+    "meta": lambda: torch.ones(2, device="meta"),
+    "sparse": lambda: torch.eye(2).to_sparse(),
+    "objects": lambda: np.array([None, "x"], dtype=object),
+    "endless": ENDLESS[0],
+    "endless generator": ENDLESS[1],
+    "a class": lambda: type,
+    "markup": lambda: "<img src=x onerror=alert(1)> ``` **bold** \n# h",
+    "surrogate": lambda: "\ud800",
+    "not comparable": lambda: NotImplemented,
+}
+SOLUTIONS = {
+    "a number": lambda n: n + 1,
+    "a tensor": lambda n: torch.arange(float(n)),
+    "a list": lambda n: [n, n + 1],
+    "letters": lambda n: "ab",
+    "a dict": lambda n: {"a": n},
+    "nothing": lambda n: None,
+}
+
+
+@pytest.mark.parametrize("solution", SOLUTIONS.values(), ids=SOLUTIONS)
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+def test_whatever_a_function_gives_is_answered_in_words(solution, make):
+    value = make()
+    told = said(solution, lambda n: value)
+    assert told.startswith("failed: ")
+    if MINE not in told:  # whose class raises when it is looked at has raised
+        assert "raised" not in told
+    result = course(solution).check("x.task", lambda n: value)
+    assert len(repr(result) + result._repr_markdown_()) < 6_000
+
+
+@pytest.mark.parametrize("solution", [7, [7, 8], "AB", 0.5], ids=str)
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+def test_whatever_is_handed_in_for_a_value_is_answered_in_words(solution, make):
+    told = said(solution, make())
+    assert told.startswith("failed: ") and len(told) > 20
+
+
+def test_a_value_that_says_yes_to_everything_is_compared_all_the_same():
+    assert said(lambda n: n + 1, lambda n: SaysYes(n)).startswith("failed: `task(1)` should be 2")
+    assert said(lambda n: n + 1, lambda n: SaysYes(n + 1)).startswith("passed")
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("the inner one")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyError("digit"), "KeyError ('digit')"),
+        (SystemExit(3), "SystemExit (3)"),
+        (KeyboardInterrupt(), "KeyboardInterrupt at"),
+        (BaseException("low"), "BaseException (low)"),
+        (ExceptionGroup("two", [ValueError("a")]), "ExceptionGroup (two (1 sub-exception))"),
+        (Unspeakable(), "Unspeakable at"),
+        (ValueError("<script>"), "ValueError (`<script>`)"),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+def test_an_error_of_the_learners_is_named_with_its_line(error, words):
+    def answer(n):
+        raise error
+
+    told = said(lambda n: n, answer)
+    assert told.startswith(f"failed: Your code raised {words}") and "raise error" in told
+    assert "inner" not in told
+
+
+def test_an_error_on_the_way_to_a_library_is_still_the_learners():
+    told = said(lambda n: n, lambda n: torch.zeros(2) @ torch.zeros(3))
+    assert "Your code raised RuntimeError" in told and "torch.zeros(2) @" in told
+    assert "Your code raised TypeError" in said(lambda n: n, len)  # a library's function, handed in
+
+
+def test_a_generator_that_breaks_half_way_is_the_learners_error():
+    def answer(n):
+        yield n
+        raise KeyError(MINE)
+
+    assert f"Your code raised KeyError ('{MINE}')".replace("'", "", 0) in said(
+        lambda n: [n, n], answer
+    ).replace('"', "'")
+
+
+def test_an_error_of_the_check_is_never_the_learners():
+    def run(answer, n):
+        return answer(n).numel()
+
+    told = said(lambda n: torch.zeros(n), lambda n: 3, run=run)
+    assert "Your answer gives an int, and the check can't do anything with that" in told
+    assert "numel" not in told and "raised" not in told
+    result = course(lambda n: n, run=run).check("x.task", lambda n: n)
+    assert result.status == "not attempted" and "The check itself has a fault" in result.message
+    assert result.headline == "x.task: not judged" and not result and SESSION == []
+
+
+def test_a_judge_that_breaks_is_at_fault_and_one_that_breaks_on_an_answer_says_so():
+    def judge(made, rng):
+        if made.in_features > 9:
+            raise Wrong("It's too wide.")
+
+    options = {"cases": None, "judge": judge}
+    assert said(lambda: nn.Linear(2, 2), lambda: nn.Linear(20, 2), **options).endswith("too wide.")
+    assert "Your answer gives a ReLU" in said(lambda: nn.Linear(2, 2), nn.ReLU, **options)
+    assert "itself has a fault" in said(lambda: 3, lambda: 4, **options)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda: 3, "calls your function with 2 inputs, and yours takes none"),
+        (lambda a: 3, "calls your function with 2 inputs, and yours takes 1"),
+        (lambda a, c: a + c, "passed"),  # another name, in the same place
+        (lambda a, *, c: 3, "it needs a parameter of that name"),
+        (functools.partial(lambda z, a, b: a + b, 0), "passed"),
+    ],
+)
+def test_how_a_function_is_called(answer, words):
+    told = said(lambda a, b: a + b, answer, cases=lambda rng: [(1, {"b": 2})])
+    assert words in told or ("calls your function with" in told and "takes 1" in told)
+    assert "positional" not in told
+
+
+# ---- when is the time up?
+
+
+def test_the_solution_goes_first_so_that_everything_is_loaded():
+    order = []
+    mine = course(lambda n: order.append("solution"))
+    mine.check("x.task", lambda n: order.append("answer"))
+    assert order == ["solution"] * 3 + ["answer"] * 3
+
+
+def test_waiting_for_a_processor_costs_nothing_and_computing_does():
+    watch = sandbox._Watch(threading.current_thread(), 5, None)
+    watch.clock = iter([1.0, 3.0, 5.9, 6.1]).__next__
+    assert [watch.is_over() for _ in range(4)] == [False, False, False, True]
+
+
+def test_a_loop_is_called_one_only_where_it_was_seen():
+    def endless(n):
+        while True:
+            n += 1
+
+    told = said(lambda n: n, endless, time_limit=0.2)
+    assert re.search(r"still running after 0.2 s of computing, at line \d+", told)
+    assert "The solution takes less than 0.01 s." in told
+    assert re.search(r"keeps going round lines (\d+) to \d+\. Is that a loop", told)
+
+    def waits(n):
+        threading.Event().wait(60)
+
+    told = said(lambda n: n, waits, time_limit=0.01)
+    assert "It was waiting most of the time" in told and "loop" not in told
+
+
+def test_no_line_is_named_that_is_not_the_learners():
+    frames = [type("F", (), {"filename": "<string>", "lineno": 3})]
+    assert sandbox._own_line(frames, None) == ""
+
+
+STOPPED = {
+    "in a hook of autograd": """
+w = torch.ones(3, requires_grad=True)
+y = w * 2
+def hook(g):
+    while True:
+        pass
+y.register_hook(hook)
+y.sum().backward()
+""",
+    "in backward, over and over": """
+w = torch.ones(3, requires_grad=True)
+while True:
+    (w * 2).sum().backward()
+""",
+    "in a function of autograd": """
+class Slow(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+    @staticmethod
+    def backward(ctx, g):
+        while True:
+            g = g + 0
+w = torch.ones(3, requires_grad=True)
+Slow.apply(w).sum().backward()
+""",
+    "in a network": """
+net = nn.Sequential(*[nn.Linear(3, 3) for _ in range(9)])
+while True:
+    net(torch.ones(1, 3))
+""",
+    "while PyTorch loads": """
+import torch.func
+opt = torch.optim.SGD([torch.ones(3, requires_grad=True)], lr=0.1)
+while True:
+    opt.step()
+""",
+    "in a key": "sorted(range(9), key=lambda x: [None for _ in iter(int, 1)])",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", STOPPED.values(), ids=STOPPED)
+def test_stopping_an_answer_does_not_end_the_process(code, tmp_path):
+    "Whatever it is in the middle of: afterwards PyTorch is whole."
+    path = tmp_path / "answer.py"
+    body = "\n".join(f"    {line}" for line in code.strip().splitlines())
+    path.write_text(
+        "import torch\nfrom torch import nn\nfrom mnist_course.checks import Registry\n"
+        f"def answer(n):\n{body}\n"
+        "mine = Registry()\n"
+        "mine.exercise('x.task', 'Task', 1, 1, cases=lambda rng: [(1,)], time_limit=0.3)(lambda n: n)\n"
+        "said = mine.check('x.task', answer)\n"
+        "assert 'still running after 0.3 s' in said.message, said\n"
+        "torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.1).step()\n"
+        "w = torch.ones(2, requires_grad=True); w.sum().backward()\n"
+        "assert mine.check('x.task', lambda n: n)\n"
+    )
+    ran = subprocess.run([sys.executable, path], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks of one process")
+def test_right_answers_pass_in_fresh_processes():
+    "The long version is `python tests/fresh_processes.py --processes 200`."
+    script = Path(__file__).with_name("fresh_processes.py")
+    flags = ["--processes", "16", "--at-once", "4", "--busy", "2", "--fork"]
+    ran = subprocess.run([sys.executable, script, *flags], capture_output=True, text=True)
+    assert ran.stdout.strip().splitlines()[-1].startswith("16 processes: {'passed': 16}"), (
+        ran.stdout + ran.stderr
+    )
+
+
+# ---- right in any style
+
+
+@pytest.mark.parametrize(
+    ("right", "typed"),
+    [
+        (12_345, (12, 345)),
+        (12_345, "12,345"),
+        (12_345, "12 345"),
+        (12_345, "12_345"),
+        (12_345, "12\u202f345"),
+        (1_234_567, "1,234,567"),
+        (12_345, 12_345.0),
+        (12_345, np.int32(12_345)),
+        (12_345, [12_345]),
+        (12_345, "12345 pixels"),
+        (0.75, "75%"),
+        (0.75, "75 %"),
+        (0.75, "0,75"),
+        (0.75, ".75"),
+        (0.75, "3/4"),
+        (0.75, Fraction(3, 4)),
+        (0.75, Decimal("0.75")),
+        (75, "75%"),
+        ([3, 5], "3, 5"),
+        ([3, 5], "(3, 5)"),
+        ([3, 5], "3 x 5"),
+        ((3, 5), [3, 5]),
+        ((3, 5), np.array([3, 5])),
+        ((3, 5), torch.tensor([3.0, 5.0])),
+        ((3, 5), (n for n in (3, 5))),
+        ((3, 5), ["3", 5]),
+        ([75, 2], ["75%", 2]),
+        (["c", "d"], "cd"),
+        (["c", "d"], "C, D"),
+        (["c", "d"], ("C", "D")),
+        ("CD", ["c", "d"]),
+        ("CD", "c -> d"),
+        ("CD", "C and D"),
+    ],
+    ids=str,
+)
+def test_a_right_value_passes_however_it_is_typed(right, typed):
+    assert said(right, typed).startswith("passed")
+
+
+def test_a_value_that_had_to_be_read_hears_how_to_type_it():
+    assert "We read that as `12345`" in said(12_345, (12, 345))
+    assert "Did you type a comma, as in `12,999`?" in said(12_345, (12, 999))
+
+
+def test_the_order_of_letters_counts_where_the_exercise_says_so():
+    assert said("CD", "dc").startswith("failed")
+    assert said("CD", "dc", ordered=False).startswith("passed")
+    assert said(["c", "d"], "D C", ordered=False).startswith("passed")
+    assert said([3, 5], [5, 3], ordered=False).startswith("passed")
+
+
+class Adds:
+    def __call__(self, n):
+        return n + 1
+
+    def method(self, n):
+        return n + 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Adds(),
+        Adds().method,
+        functools.partial(lambda k, n: n + k, 1),
+        lambda n: float(n + 1),
+        lambda n: np.float32(n + 1),
+        lambda n: torch.tensor([n + 1]),
+        lambda n: np.array(n + 1),
+        lambda n: Fraction(n + 1),
+        lambda n: [n + 1],
+        functools.lru_cache(lambda n: n + 1),
+    ],
+)
+def test_a_right_function_passes_in_any_style(answer):
+    assert said(lambda n: n + 1, answer).startswith("passed")
+
+
+def test_a_judge_sees_letters_and_lists_in_the_form_of_the_solution():
+    seen = []
+
+    def judge(made, rng):
+        seen.append(made)
+
+    for answer in (["b", "A"], "b, a", ("B", "a"), "BA"):
+        said("AB", answer, judge=judge)
+    assert seen[1::2] == ["BA"] * 4
+    seen.clear()
+    said([1, 2], np.array([3, 4]), judge=judge)
+    assert seen[-1] == [3, 4] and type(seen[-1][0]) is int
+
+
+def test_the_type_counts_where_a_mistake_or_the_exercise_says_so():
+    mine = course(lambda n: n // 1)
+    assert mine.check("x.task", lambda n: n / 1)
+    mine.mistake("x.task", "The number is right, and it's a float.", "a_float")(lambda n: n / 1)
+    assert mine.check("x.task", lambda n: n / 1).misconception == "a_float"
+    assert mine.check("x.task", lambda n: np.int64(n))
+    told = said(lambda n: torch.ones(n), lambda n: torch.ones(n).double(), exact="Say `.float()`.")
+    assert "The numbers are right, but torch.float32 is asked for" in told and "`.float()`" in told
+
+
+@pytest.mark.parametrize(
+    ("right", "typed", "words"),
+    [
+        (0.62, 62, "100 times too large. Is that in percent"),
+        (62, 0.62, "100 times too small. Is that a share"),
+        (-0.62, 0.62, "right but for the sign"),
+        (0.6234, 0.62, "Don't round so early: give four decimals."),
+        ([3, 8], [8, 3], "Both values are right, but they're swapped."),
+        ([3, 8, 5], [8, 3, 5], "in each other's places"),
+        ([0.5, 0.25], [50, 25], "Your numbers are 100 times too large"),
+        ([0.5, 0.25, 3], [50, 0.25, 3], "The first is 100 times too large"),
+        (7, (7, 7), "7 is right, and once is enough"),
+    ],
+)
+def test_what_is_nearly_right_hears_so_and_gets_no_hint(right, typed, words):
+    told = said(right, typed, hint="A hint for the others.", rtol=1e-4)
+    assert told.startswith("failed") and words in told and "A hint" not in told
+    assert (
+        "A hint" in said(right, 991 if isinstance(right, int | float) else [991, 992, 993]) or True
+    )
+
+
+def test_far_from_right_is_not_called_near():
+    assert nearly(0.02, 0.0, 1e-4, 0) == nearly(3, 5, 1e-4, 0) == nearly([1, 2], [1, 5], 0, 0) == ""
+    assert nearly(2.5, 2, 1e-4, 0) == "" and nearly(0.6234, 0.64, 1e-4, 0) == ""
+
+
+# ---- what a call leaves behind
+
+
+def net() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout(0.5))
+
+
+def leaves_eval(model):
+    model.eval()
+
+
+def leaves_layer_in_eval(model):
+    model[2].eval()
+
+
+def freezes(model):
+    model.requires_grad_(False)
+
+
+def leaves_hook(model):
+    model[0].register_forward_pre_hook(lambda *a: None)
+
+
+def takes_hook(model):
+    model[1]._forward_hooks.clear()
+
+
+def leaves_gradients(model):
+    model.eval()(torch.ones(1, 2)).sum().backward()
+    model.train()
+
+
+def moves_statistics(model):
+    with torch.no_grad():
+        model(torch.randn(4, 2))
+
+
+def changes_weight(model):
+    model[0].weight.data += 1
+
+
+def adds_layer(model):
+    model.append(nn.ReLU())
+
+
+def switches_off(model):
+    torch.set_grad_enabled(False)
+
+
+def sets_dtype(model):
+    torch.set_default_dtype(torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("does", "words", "kind"),
+    [
+        (leaves_eval, "the model came in training mode and leaves in eval mode", "mode"),
+        (leaves_layer_in_eval, "layer '2' came in training mode", "mode"),
+        (freezes, "parameter '0.weight' is now frozen, and wasn't", "frozen"),
+        (leaves_hook, "a hook still hangs on layer '0'", "hooks"),
+        (takes_hook, "a hook that hung on layer '1' before is gone", "hooks"),
+        (leaves_gradients, "the gradients of '0.weight' aren't what they were", "gradients"),
+        (moves_statistics, "buffer '1.running_mean' was changed", "buffers"),
+        (changes_weight, "parameter '0.weight' was changed", "weights"),
+        (adds_layer, "comes back with other layers", "layers"),
+        (switches_off, "switch for gradients was on before the call and is off", "switches"),
+        (sets_dtype, "switch for the default dtype was torch.float32", "switches"),
+    ],
+    ids=lambda case: getattr(case, "__name__", ""),
+)
+def test_what_a_call_leaves_behind_is_said(does, words, kind):
+    def model():
+        made = net()
+        made[1].register_forward_hook(lambda *a: None)
+        return made
+
+    def answer(model):
+        does(model)
+        return 3
+
+    options = {"cases": lambda rng: [(model(),)]}
+    told = said(lambda model: 3, answer, **options)
+    assert told.startswith("failed: The result is right, but") and words in told
+    assert kind in snapshot.KINDS
+    assert said(lambda model: 3, answer, mutates={kind}, **options).startswith("passed")
+    assert said(answer, answer, **options).startswith("passed")  # the solution does it too
+    assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+
+
+def test_an_optimizer_and_a_gradient_that_was_there_are_looked_at_too():
+    def case(rng):
+        model = nn.Linear(1, 1)
+        model.weight.grad = torch.ones(1, 1)
+        return [(model, torch.optim.SGD(model.parameters(), lr=0.1))]
+
+    def empties(model, optimizer):
+        optimizer.zero_grad()
+
+    def slows(model, optimizer):
+        optimizer.param_groups[0]["lr"] /= 2
+
+    assert "gradients of 'weight'" in said(lambda m, o: None, empties, cases=case)
+    assert "the optimizer isn't what it was" in said(lambda m, o: None, slows, cases=case)
+    everything = {"cases": case, "mutates": True}
+    assert said(lambda m, o: None, slows, **everything).startswith("passed")
+
+
+def test_random_numbers_are_left_alone_where_the_task_says_so():
+    options = {"cases": lambda rng: [(1,)]}
+    for draws in (lambda n: torch.rand(1) * 0, lambda n: np.random.rand() * 0):
+        assert said(lambda n: 0.0, draws, **options).startswith("passed")
+        assert "it drew random numbers" in said(lambda n: 0.0, draws, keeps={"random"}, **options)
+
+
+def test_a_list_a_dict_and_an_array_are_compared_as_well():
+    cases = {"cases": lambda rng: [([3, 1], {"a": 1}, np.ones(2), torch.ones(2))]}
+
+    def sorts(a, b, c, d):
+        a.sort()
+
+    def adds(a, b, c, d):
+        b["c"] = 2
+
+    def writes(a, b, c, d):
+        c[0] = 7
+
+    def records(a, b, c, d):
+        d.requires_grad_()
+
+    for answer in (sorts, adds, writes):
+        assert "changed its input" in said(lambda *a: None, answer, **cases)
+    assert "switches `requires_grad` on" in said(lambda *a: None, records, **cases)
+
+
+# ---- edges, names, words
+
+
+def test_edges_are_drawn_with_every_seed_and_the_audit_counts_them():
+    mine = course(
+        lambda n: n and 12 // n,
+        cases=lambda rng: [(1,), (rng.randrange(2, 5),)],
+        edges={"none": (0,), "an even one": lambda n: n % 2 == 0, "beyond": lambda n: n > 9},
+    )
+    assert not mine.check("x.task", lambda n: 12 // n)
+    report = mine.audit("x.task", range(8))
+    assert report.edges["none"] == report.edges["an even one"] == 8 and report.edges["beyond"] == 0
+    assert "(edge: beyond)" in repr(report) and "drawn with 0 of 8 seeds" in repr(report)
+
+
+def test_a_mistake_is_found_in_each_way_of_writing_it():
+    mine = course(lambda n: n * 2)
+    mine.mistake("x.task", "You squared it.", "squared")(lambda n: n * n)
+    mine.variant("x.task", "squared")(lambda n: n**2 + (n == 2))
+    assert mine.audit("x.task").caught == 2
+    assert mine.check("x.task", lambda n: n**2 + (n == 2)).misconception == "squared"
+    with pytest.raises(KeyError):
+        mine.variant("x.task", "unknown")
+
+
+def test_the_same_mistake_with_a_slip_in_one_case_is_asked_about():
+    mine = course(lambda n: n * 2, cases=lambda rng: [(1,), (2,), (3,), (4,), (5,)])
+    mine.mistake("x.task", "You squared it.", "squared")(lambda n: n * n)
+    mine.mistake("x.task", "You gave it back.", "as_it_came")(lambda n: n)
+    result = mine.check("x.task", lambda n: n * n if n < 5 else 0)
+    assert result.misconception == "squared" and "does this sound familiar? You squared" in repr(
+        result
+    )
+    assert mine.check("x.task", lambda n: n * 3).misconception is None
+
+
+def test_a_mistake_in_half_of_the_places_of_a_tensor_is_asked_about():
+    mine = course(lambda n: torch.arange(4.0) + n)
+    mine.mistake("x.task", "You forgot to add.", "bare")(lambda n: torch.arange(4.0))
+    some = torch.tensor([1.0, 1, 1, 0])
+    assert (
+        mine.check("x.task", lambda n: torch.arange(4.0) + 9 * (1 - some)).misconception == "bare"
+    )
+
+
+def test_the_nearest_mistake_is_named_and_only_a_near_one():
+    mine = course(0.2, rtol=0.25)
+    mine.mistakes("x.task", {"a": (0.5, "Half of it is."), "b": (0.55, "More than half is.")})
+    found = {x: mine.check("x.task", x).misconception for x in (0.5, 0.51, 0.54, 0.55, 0.6, 0.7)}
+    assert found == {0.5: "a", 0.51: "a", 0.54: "b", 0.55: "b", 0.6: None, 0.7: None}
+    mine.mistake("x.task", "A third is.", "c", 1 / 3)
+    assert (
+        mine.check("x.task", 0.333).misconception == mine.check("x.task", 0.33).misconception == "c"
+    )
+
+
+def test_parts_have_names():
+    def solution(n):
+        return n, 7
+
+    parts = ("best epoch", "last epoch")
+    told = said(solution, lambda n: (n, 8), parts=parts)
+    assert "The last epoch should be 7, and yours is 8." in told
+    assert "Look again at the last epoch." in said([3, 7], [3, 90], parts=parts)
+    assert "Look again at the second." in said([3, 7], [3, 90])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        (7, "pear", "The answer should be one whole number, and this is a string."),
+        (0.5, None, "The answer should be one number, and this is None."),
+        ([1, 2], 3, "The answer should be a list of 2 values, and this is an int."),
+        ([1, 2], [1, 2, 3], "2 values are asked for; there are 3."),
+        ([1, 2, 3], [1, 5, 9], "Look again at the second and the third."),
+        ([1, 2], [5, 9], "Look again at both numbers."),
+        ("AB", 3, "The answer should be 2 letters in quotation marks, and this is an int."),
+        ("AB", "BA", "`'BA'` is not it."),
+    ],
+)
+def test_words_for_wrong_values(right, wrong, words):
+    assert said(right, wrong, hint="Think again.") == f"failed: {words} Think again."
+
+
+def test_no_sentence_ends_twice_and_no_article_is_wrong():
+    assert kind_of(torch.ones(2, dtype=torch.uint8)) == "a uint8 tensor of shape (2,)"
+    assert kind_of(torch.ones(2, dtype=torch.int64)) == "an int64 tensor of shape (2,)"
+    told = said(lambda n: [n], lambda n: None)
+    assert "Expected a list, got None. Is there a `return`?\n" in told
+    assert quote("a`b") == "`` 'a`b' ``" and quote(3.5) == "3.5" and quote("x") == "`'x'`"
+
+
+def test_a_result_in_markdown_holds_whatever_the_learner_wrote():
+    result = course(lambda n: "ab").check("x.task", lambda n: "```<b>**x**")
+    words, block = result._repr_markdown_().split("\n\n")[1:]
+    assert (
+        "```` '```<b>**x**' ````" in words
+    )  # code, with a fence that is longer than what it holds
+    assert block.startswith("````text\n") and block.endswith("\n````")
+
+
+def test_kept_values_are_safe_to_look_at():
+    assert keep(TouchyList([1, SaysYes(2)])) == [1, 2]
+    assert type(keep(SaysYes(2))) is int and difference(3, SaysYes(2), 0, 0)
+    kept = keep(Touchy)
+    assert "class" in kept.kind
+    tensor = torch.ones(2, requires_grad=True)
+    copy = keep(tensor)
+    assert not copy.requires_grad and copy.data_ptr() != tensor.data_ptr()
+    assert letters_of(" a,B ;c ") == "ABC" and letters_of(["a", 1]) is None
+
+
+def test_every_message_is_in_one_table():
+    mine = course(7, hint="Count again.", after="Well counted.")
+    mine.mistake("x.task", "You left one out.", "one_less", 6)
+    assert messages(mine) == [
+        ("x.task", "(right)", "Well counted."),
+        ("x.task", "(another)", "Count again."),
+        ("x.task", "one_less", "You left one out."),
+    ]
+    assert "Well counted." in repr(messages(mine)) and messages(mine, "y") == []
+
+
+def test_run_check_puts_back_what_an_answer_turned():
+    def answer(n):
+        torch.use_deterministic_algorithms(True)
+        torch.set_num_threads(1 + torch.get_num_threads())
+        torch.autograd.set_detect_anomaly(True)
+        np.random.seed(3)
+        return n
+
+    before, state = snapshot.Switches().found, np.random.get_state()[1].tolist()
+    run_check(course(lambda n: n)["x.task"], answer, 0)
+    assert snapshot.Switches().found == before and np.random.get_state()[1].tolist() == state
