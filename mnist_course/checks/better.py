@@ -489,7 +489,7 @@ _PLACE = (
     "partner stays out."
 )
 _SPREAD = (
-    "`pstdev` divides by n. It's for all the values there are, and these are a few of many that there "
+    "Your `pstdev` divides by n. It's for all the values there are, and these are a few of many that there "
     "could be: which one divides by n - 1?"
 )
 _SEEDS = "You divide by the root of the number of seeds. How many PAIRS are there?"

@@ -161,8 +161,8 @@ exercise(
     answer="CD",
     ordered=False,
     hint=(
-        "Letters alone, in the order of the alphabet. In how many of all orders would the dots "
-        "be parted as they are here?"
+        "In how many of all orders would the dots be parted as they are here? Count for five dots "
+        "beside five, and for one beside five."
     ),
     after=(
         "Five runs all on one side of five others: 2 of 252 orders. A single run outside the "

@@ -251,7 +251,7 @@ def run_in_training(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "09.mean_output",
-    "`watch_layers` does it well, and this exercise is about doing it yourself. Which lines does it "
+    "The lesson's `watch_layers` does it well, and this exercise is about doing it yourself. Which lines does it "
     "need to be safe?",
 )
 def watched(model: nn.Module, layer: str, x: torch.Tensor) -> float:

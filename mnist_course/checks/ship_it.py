@@ -243,7 +243,7 @@ def still_int64(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "14.eight_bits",
-    "`uint8` has no negative numbers: what becomes of a weight below 0?",
+    "Your `uint8` has no negative numbers: what becomes of a weight below 0?",
 )
 def without_negatives(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     whole, step = eight_bits(weight)
@@ -281,7 +281,7 @@ def left_flat(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "14.eight_bits",
-    "`quantize` does it well. This exercise is about what it does: fix the three lines.",
+    "The lesson's `quantize` does it well. This exercise is about what it does: what's wrong in these lines?",
 )
 def borrowed(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return quantize(weight)
@@ -373,7 +373,7 @@ def zero_is_nothing(about: _About, wanted: _About) -> list[str]:
 
 
 @mistake(
-    "14.misfits", "That is the first of them. Whoever mends the file would like to know them all."
+    "14.misfits", "That is the first of them. Whoever fixes the file would like to know them all."
 )
 def stops_at_the_first(about: _About, wanted: _About) -> list[str]:
     return misfits(about, wanted)[:1]
@@ -603,8 +603,7 @@ exercise(
     answer=[40, 12],
     parts=("p95", "median"),
     hint=(
-        "Put the twenty in order. The p95 is the 19th of them, since 19 of 20 are 95 %. Which "
-        "one is the median?"
+        "Put the twenty in order. How many of them are 95%, and how many are half? Count that far."
     ),
     after=(
         "In order, the 19th is 40 and the 10th is 12. The mean would have been above 18 of the 20."
