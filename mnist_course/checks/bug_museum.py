@@ -75,7 +75,7 @@ mistakes(
         "share_of_the_third": (
             [0.9, 0.9],
             (
-                "0.9 is the third batch's accuracy, and it's right. How many of its 20 digits is "
+                "Right, 0.9 is the accuracy of the third batch. How many of its 20 digits is "
                 "that, and what is the accuracy of all 220?"
             ),
         ),
