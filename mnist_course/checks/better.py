@@ -503,9 +503,21 @@ for _name, _faults, _told in (
     ("by_position", (True, False, False), _PLACE),
     ("spread_of_all", (False, True, False), _SPREAD),
     ("seeds_without_partner", (False, False, True), _SEEDS),
-    ("position_and_spread", (True, True, False), f"One is fixed, two are left. {_PLACE}"),
-    ("position_and_seeds", (True, False, True), f"One is fixed, two are left. {_PLACE}"),
-    ("spread_and_seeds", (False, True, True), f"One is fixed, two are left. {_SPREAD}"),
+    (
+        "position_and_spread",
+        (True, True, False),
+        f"The number of pairs is right now, and two faults are left. {_PLACE}",
+    ),
+    (
+        "position_and_seeds",
+        (True, False, True),
+        f"The spread is right now, and two faults are left. {_PLACE}",
+    ),
+    (
+        "spread_and_seeds",
+        (False, True, True),
+        f"The right seeds meet now, and two faults are left. {_SPREAD}",
+    ),
 ):
     mistake("12.pair_interval", _told, _name)(_reported(*_faults))
 variant("12.pair_interval", "by_position")(_reported(True, False, False, in_both=True))

@@ -214,16 +214,20 @@ for _name, _made, _told in (
     ("cold_start", _measured(cold=True), _COLD),
     ("one_after_the_other", _measured(in_a_row=True), _ROW),
     ("upper_median", _measured(middle=_upper_median), _UPPER),
-    ("cold_and_in_a_row", _measured(True, True), f"One is fixed, two are left. {_COLD}"),
+    (
+        "cold_and_in_a_row",
+        _measured(True, True),
+        f"The median is a true one now, and two faults are left. {_COLD}",
+    ),
     (
         "cold_and_upper",
         _measured(cold=True, middle=_upper_median),
-        f"One is fixed, two are left. {_COLD}",
+        f"The jobs take turns now, and two faults are left. {_COLD}",
     ),
     (
         "in_a_row_and_upper",
         _measured(in_a_row=True, middle=_upper_median),
-        f"One is fixed, two are left. {_ROW}",
+        f"The first call is left out now, and two faults are left. {_ROW}",
     ),
 ):
     mistake("13.fair_medians", _told, _name)(_made)

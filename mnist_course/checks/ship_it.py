@@ -180,9 +180,18 @@ _FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "largest_without_sign": ({"signed": True}, _SIGN),
     "by_128": ({"top": 128}, _TOP),
     "cut_off": ({"rounds": False}, _CUT),
-    "sign_and_128": ({"signed": True, "top": 128}, f"One is fixed, two are left. {_SIGN}"),
-    "sign_and_cut_off": ({"signed": True, "rounds": False}, f"One is fixed, two are left. {_SIGN}"),
-    "by_128_and_cut_off": ({"top": 128, "rounds": False}, f"One is fixed, two are left. {_TOP}"),
+    "sign_and_128": (
+        {"signed": True, "top": 128},
+        f"Your numbers are rounded now, and two faults are left. {_SIGN}",
+    ),
+    "sign_and_cut_off": (
+        {"signed": True, "rounds": False},
+        f"The 127 is right now, and two faults are left. {_SIGN}",
+    ),
+    "by_128_and_cut_off": (
+        {"top": 128, "rounds": False},
+        f"The largest in size is found now, and two faults are left. {_TOP}",
+    ),
 }
 for _name, (_options, _told) in _FAULTS.items():
     mistake("14.eight_bits", _told, _name)(_stored(**_options))
@@ -527,9 +536,21 @@ for _title, _kept, _says in (
     ("ones_lost", (True, False, False), _ONES),
     ("signs_cancel", (False, True, False), _SIGNS),
     ("bins_count_alike", (False, False, True), _WEIGHTS),
-    ("ones_and_signs", (True, True, False), f"One is fixed, two are left. {_ONES}"),
-    ("ones_and_weights", (True, False, True), f"One is fixed, two are left. {_ONES}"),
-    ("signs_and_weights", (False, True, True), f"One is fixed, two are left. {_SIGNS}"),
+    (
+        "ones_and_signs",
+        (True, True, False),
+        f"The bins weigh what they should now, and two faults are left. {_ONES}",
+    ),
+    (
+        "ones_and_weights",
+        (True, False, True),
+        f"The signs go in time now, and two faults are left. {_ONES}",
+    ),
+    (
+        "signs_and_weights",
+        (False, True, True),
+        f"The 1.0 is in the last bin now, and two faults are left. {_SIGNS}",
+    ),
 ):
     mistake("14.word_error", _says, _title)(_reported(*_kept))
 
