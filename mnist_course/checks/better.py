@@ -8,12 +8,15 @@ __all__ = []
 # %% ../../nbs/answers/12_better.ipynb #2b331142
 import math
 import random
-from statistics import mean, stdev
+from collections.abc import Callable, Mapping
+from statistics import mean, pstdev, stdev
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 
-from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.compare import keep, letters_of, number_of, quote
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes, variant
 from mnist_course.data import normalize
 
 _State = dict[str, torch.Tensor]
@@ -28,18 +31,21 @@ def _draw_moves(rng: random.Random) -> list[Case]:
         images[:, 8:20, 8:20] = 0
         amounts = rng.sample([-5, -4, -3, -2, -1, 1, 2, 3, 4, 5], 2 * n)
         made.append((normalize(images), torch.tensor(amounts[:n]), torch.tensor(amounts[n:])))
-    return [*made, (made[0][0], torch.tensor([0]), torch.tensor([0]))]
+    inky = torch.randint(50, 256, (2, 28, 28), dtype=torch.uint8)  # paper in the second one only
+    inky[1, 10:18, 5:9] = 0
+    farthest = (normalize(inky), torch.tensor([5, -5]), torch.tensor([-5, 5]))
+    straight = (normalize(inky), torch.tensor([3, 0]), torch.tensor([0, -2]))
+    return [*made, (made[0][0], torch.tensor([0]), torch.tensor([0])), farthest, straight]
 
 
 def _shifted(
     x: torch.Tensor, down: torch.Tensor, right: torch.Tensor, paper: float
 ) -> torch.Tensor:
-    out = torch.full_like(x, paper)
-    h, w = x.shape[2:]
-    for i, (d, r) in enumerate(zip(down.tolist(), right.tolist(), strict=True)):
-        seen = x[i, :, max(-d, 0) : h + min(-d, 0), max(-r, 0) : w + min(-r, 0)]
-        out[i, :, max(d, 0) : h + min(d, 0), max(r, 0) : w + min(r, 0)] = seen
-    return out
+    big = F.pad(x, (5, 5, 5, 5), value=paper)
+    pairs = zip(down.tolist(), right.tolist(), strict=True)
+    return torch.stack(
+        [big[i, :, 5 - d : 33 - d, 5 - r : 33 - r] for i, (d, r) in enumerate(pairs)]
+    )
 
 
 @exercise(
@@ -49,10 +55,23 @@ def _shifted(
     12,
     "write",
     cases=_draw_moves,
+    edges={
+        "one digit": lambda x, down, right: len(x) == 1,
+        "no move": lambda x, down, right: not (down.any() or right.any()),
+        "as far as it goes": lambda x, down, right: {-5, 5} <= {*down.tolist()},
+        "a digit that fills its picture": lambda x, down, right: (
+            float(x.amin(dim=(1, 2, 3)).max()) > float(x.min())
+        ),
+    },
     after="Paper comes in, ink goes out, and the label is still true.",
 )
 def moved(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return _shifted(x, down, right, x.min().item())
+    big = F.pad(x, (5, 5, 5, 5), value=x.min().item())
+    out = torch.empty_like(x)
+    for i in range(len(x)):
+        top, left = 5 - down[i], 5 - right[i]
+        out[i] = big[i, :, top : top + 28, left : left + 28]
+    return out
 
 # %% ../../nbs/answers/12_better.ipynb #e2dc5144
 @mistake(
@@ -75,19 +94,47 @@ def zeros_come_in(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> t
 
 @mistake("12.moved", "Your digits move, but in the opposite direction. Which row is the top one?")
 def the_other_way(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return _shifted(x, -down, -right, x.min().item())
+    return moved(x, -down, -right)
 
 
 @mistake(
     "12.moved", "Down and right are exchanged. Which of the four dimensions of x are the rows?"
 )
 def rows_for_columns(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return _shifted(x, right, down, x.min().item())
+    return moved(x, right, down)
 
 
 @mistake("12.moved", "Every digit moves as the first one does. Each has amounts of its own.")
 def one_move_for_all(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return _shifted(x, down[:1].expand(len(x)), right[:1].expand(len(x)), x.min().item())
+    return moved(x, down[:1].expand(len(x)), right[:1].expand(len(x)))
+
+
+@mistake(
+    "12.moved",
+    "Right for a digit with some empty paper. One that fills its picture gets its own faintest ink as "
+    "a frame: of what is paper the smallest value?",
+)
+def paper_of_each(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return torch.cat(
+        [moved(x[i : i + 1], down[i : i + 1], right[i : i + 1]) for i in range(len(x))]
+    )
+
+
+@mistake(
+    "12.moved",
+    "Your paper has the value -1, or the like. After normalizing, which value do this batch's empty "
+    "pixels have?",
+)
+def another_paper(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return _shifted(x, down, right, -1.0)
+
+
+@mistake(
+    "12.moved",
+    "A negative amount moves your digit as far as a positive one, in the same direction.",
+)
+def sizes_only(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return moved(x, down.abs(), right.abs())
 
 # %% ../../nbs/answers/12_better.ipynb #17898aac
 exercise(
@@ -98,6 +145,7 @@ exercise(
     "by hand",
     answer=[0.91, 0.01, -(0.91 * math.log(0.91) + 0.09 * math.log(0.01))],
     rtol=2e-3,
+    parts=("label's target", "target of each other digit", "lowest loss"),
     hint=(
         "The ten targets sum to 1, and the label takes part in the spreading. The loss is "
         "lowest where the network gives each digit its target."
@@ -117,6 +165,20 @@ mistakes(
         "a_tenth_each": (
             [0.91, 0.1, 0.5003],
             "Nine digits with that target and the label together make more than 1.",
+        ),
+        "nothing_back": (
+            [0.9, 0.01, -(0.9 * math.log(0.9) + 0.09 * math.log(0.01))],
+            (
+                "Your ten targets sum to 0.99. The tenth is spread over all ten digits: who is "
+                "missing a hundredth?"
+            ),
+        ),
+        "loss_of_the_label": (
+            [0.91, 0.01, -math.log(0.91)],
+            (
+                "That would be the loss if the label alone counted, as without smoothing. Here each "
+                "of the ten digits has a target, and a share in the loss."
+            ),
         ),
         "floor_is_zero": (
             [0.91, 0.01, 0.0],
@@ -154,6 +216,7 @@ exercise(
     8,
     "by hand",
     answer=[594, 32, 110],
+    parts=("convolutions", "batch norms", "linear layer"),
     hint=(
         "Kernels: in times out times 9. Norms: what they learn for each channel. Linear: what "
         "the pooling leaves, times ten, and biases."
@@ -178,6 +241,20 @@ mistakes(
             [594, 16, 110],
             "One number a channel for the norms. They choose a new mean, and what else?",
         ),
+        "depth_forgotten": (
+            [144, 32, 110],
+            (
+                "A kernel of the second convolution goes through all the channels that come in. How "
+                "many numbers is that, for one of its ten channels?"
+            ),
+        ),
+        "places_are_left": (
+            [594, 32, 10 * 5 * 5 * 10 + 10],
+            (
+                "Your linear layer sees several places of each channel. What does GLOBAL average "
+                "pooling leave of one?"
+            ),
+        ),
         "no_pooling": (
             [594, 32, 10 * 14 * 14 * 10 + 10],
             (
@@ -192,6 +269,11 @@ mistakes(
     },
 )
 
+# what is left of a channel depends on how one pools and pads before; the slip is the same
+for _places in (28 * 28, 13 * 13, 11 * 11, 7 * 7):
+    variant("12.account", "no_pooling")([594, 32, 10 * _places * 10 + 10])
+variant("12.account", "depth_forgotten")([90, 32, 110])
+
 # %% ../../nbs/answers/12_better.ipynb #4d741194
 def _draw_states(rng: random.Random) -> list[Case]:
     def state(n: int) -> dict[str, torch.Tensor]:
@@ -203,7 +285,28 @@ def _draw_states(rng: random.Random) -> list[Case]:
             "norm.num_batches_tracked": torch.tensor(rng.randrange(10, 1000)),
         }
 
-    return [(state(n), state(n), rng.choice([0.9, 0.95, 0.98])) for n in (1, 2, 4)]
+    def other_types(x: float, n: int) -> dict[str, torch.Tensor]:
+        return {
+            "scale": torch.tensor(x, dtype=torch.float64),
+            "half.weight": torch.tensor([x, -x], dtype=torch.float16),
+            "mask": torch.tensor([n > 1, True]),
+            "order": torch.tensor([n, 3], dtype=torch.uint8),
+        }
+
+    drawn = [(state(n), state(n), rng.choice([0.9, 0.95, 0.98])) for n in (1, 2, 4)]
+    return [drawn[0], (other_types(1.0, 1), other_types(3.0, 2), 0.75), *drawn[1:]]
+
+
+def _run_averaged(
+    answer: Callable[..., Any], average: _State, state: _State, keep: float
+) -> object:
+    "The new average, and which of its tensors have another type than in the old one."
+    made = answer(average, state, keep)
+    if made is ... or not isinstance(made, Mapping):
+        return made
+    pairs = [(name, made[name], old) for name, old in average.items() if name in made]
+    other = [name for name, new, old in pairs if getattr(new, "dtype", None) != old.dtype]
+    return {"new average": dict(made), "tensors of another dtype": other}
 
 
 @exercise(
@@ -213,6 +316,13 @@ def _draw_states(rng: random.Random) -> list[Case]:
     12,
     "write",
     cases=_draw_states,
+    run=_run_averaged,
+    edges={
+        str(dtype).removeprefix("torch."): lambda average, state, keep, dtype=dtype: any(
+            tensor.dtype == dtype for tensor in average.values()
+        )
+        for dtype in (torch.float16, torch.float64, torch.int64, torch.uint8, torch.bool)
+    },
     after=(
         "Weights and statistics move together, the counter counts, and nobody's tensors were "
         "touched."
@@ -220,9 +330,7 @@ def _draw_states(rng: random.Random) -> list[Case]:
 )
 def averaged(average: _State, state: _State, keep: float) -> _State:
     return {
-        name: old * keep + state[name] * (1 - keep)
-        if old.is_floating_point()
-        else state[name].clone()
+        name: keep * old + (1 - keep) * state[name] if old.is_floating_point() else state[name]
         for name, old in average.items()
     }
 
@@ -270,22 +378,61 @@ def in_place(average: _State, state: _State, keep: float) -> _State:
         average[name].copy_(new)
     return average
 
+
+@mistake(
+    "12.averaged",
+    "The weights are right, and the counter is the old one. Which state knows how many batches there "
+    "have been?",
+)
+def old_counts(average: _State, state: _State, keep: float) -> _State:
+    moved = averaged(average, state, keep)
+    return {
+        name: new if new.is_floating_point() else average[name].clone()
+        for name, new in moved.items()
+    }
+
+
+@mistake(
+    "12.averaged",
+    "Only float32 is averaged here. float64 and float16 hold decimal numbers as well: what can you ask "
+    "a tensor?",
+)
+def float32_only(average: _State, state: _State, keep: float) -> _State:
+    moved = averaged(average, state, keep)
+    return {
+        name: moved[name] if old.dtype == torch.float32 else state[name].clone()
+        for name, old in average.items()
+    }
+
+
+@mistake(
+    "12.averaged",
+    "The numbers are right, and some tensors have become float32. Each should keep the type that it "
+    "has.",
+)
+def all_float32(average: _State, state: _State, keep: float) -> _State:
+    moved = averaged(average, state, keep)
+    return {name: new.float() if new.is_floating_point() else new for name, new in moved.items()}
+
 # %% ../../nbs/answers/12_better.ipynb #30b187e6
 def _draw_pairs(rng: random.Random) -> list[Case]:
-    made = []
-    for n, extra in ((3, 0), (5, 0), (5, 2)):
-        seeds = rng.sample(range(20), n + extra)
+    made: list[Case] = [({4: 0.75, 1: 0.5}, {1: 0.25, 4: 0.625, 2: 0.5}, 12.706)]
+    made.append(({1: 0.5, 2: 0.75, 7: 1.0}, {2: 0.625, 7: 0.75, 1: 0.375}, 4.303))
+    # (pairs, seeds that only the variant has, only the baseline, t)
+    for n, ours, theirs, t in (
+        (5, 0, 0, 2.776),
+        (5, 1, 1, 2.776),
+        (5, 2, 0, 2.132),
+        (3, 0, 2, 4.303),
+    ):
+        seeds = rng.sample(range(20), n + ours + theirs)
         luck = {seed: rng.uniform(0.95, 0.99) for seed in seeds}
-        baseline = {
-            seed: luck[seed] + rng.uniform(-0.001, 0.001) for seed in rng.sample(seeds, n + extra)
-        }
+        baseline = {seed: luck[seed] + rng.uniform(-0.001, 0.001) for seed in seeds[ours:]}
         variant = {
             seed: luck[seed] + 0.003 + rng.uniform(-0.002, 0.002)
-            for seed in reversed(list(baseline))
+            for seed in reversed(seeds[: ours + n])
         }
-        for seed in seeds[:extra]:
-            del (baseline if seed == seeds[0] else variant)[seed]
-        made.append((variant, baseline, {3: 4.303, 5: 2.776}[n]))
+        made.append((variant, baseline, t))
     return made
 
 
@@ -293,30 +440,90 @@ def _common_seeds(variant: _Runs, baseline: _Runs) -> list[int]:
     return [seed for seed in variant if seed in baseline]
 
 
-def _differences(variant: _Runs, baseline: _Runs) -> list[float]:
-    return [variant[seed] - baseline[seed] for seed in _common_seeds(variant, baseline)]
-
-
-def _around(values: list[float], half: float) -> tuple[float, float]:
-    "Both ends of an interval around the mean of some values."
-    return mean(values) - half, mean(values) + half
-
-
 @exercise(
     "12.pair_interval",
     "Pairs",
     3,
     12,
-    "write",
+    "fix",
     cases=_draw_pairs,
     rtol=1e-3,
+    parts=("low end", "high end"),
+    edges={
+        "two pairs": lambda variant, baseline, t: len(variant.keys() & baseline.keys()) == 2,
+        "another order": lambda variant, baseline, t: (
+            variant.keys() == baseline.keys() and [*variant] != [*baseline]
+        ),
+        "a seed without a partner": lambda variant, baseline, t: variant.keys() < baseline.keys(),
+        "and on the other side": lambda variant, baseline, t: variant.keys() > baseline.keys(),
+    },
     after="Seed by seed, the luck that both share drops out, and what is left can be seen.",
 )
 def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
-    differences = _differences(variant, baseline)
-    return _around(differences, t * stdev(differences) / math.sqrt(len(differences)))
+    differences = [variant[seed] - baseline[seed] for seed in variant if seed in baseline]
+    half = t * stdev(differences) / math.sqrt(len(differences))
+    return mean(differences) - half, mean(differences) + half
 
 # %% ../../nbs/answers/12_better.ipynb #90d778ce
+def _reported(
+    by_place: bool, over_all: bool, every_seed: bool, in_both: bool = False
+) -> Callable[..., tuple[float, float]]:
+    "The report of the stub, with some of its three faults."
+
+    def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+        seeds = _common_seeds(variant, baseline)
+        pairs = [(variant[seed], baseline[seed]) for seed in seeds]
+        if by_place:
+            pairs = list(zip(variant.values(), baseline.values(), strict=False))
+        differences = [a - b for a, b in pairs]
+        spread = (pstdev if over_all else stdev)(differences)
+        n = len(variant) if every_seed else len(seeds) if in_both else len(differences)
+        half = t * spread / math.sqrt(n)
+        return mean(differences) - half, mean(differences) + half
+
+    return pair_interval
+
+
+_PLACE = (
+    "You pair by the order in the dicts. The same seed should meet the same seed, and one without a "
+    "partner stays out."
+)
+_SPREAD = (
+    "Your `pstdev` divides by n. It's for all the values there are, and these are a few of many that there "
+    "could be: which one divides by n - 1?"
+)
+_SEEDS = "You divide by the root of the number of seeds. How many PAIRS are there?"
+for _name, _faults, _told in (
+    (
+        "as_given",
+        (True, True, True),
+        "Three things are wrong in it, and all three still are. Which seeds meet in each difference, "
+        "how many pairs are there, and which spread is meant for a few values of many?",
+    ),
+    ("by_position", (True, False, False), _PLACE),
+    ("spread_of_all", (False, True, False), _SPREAD),
+    ("seeds_without_partner", (False, False, True), _SEEDS),
+    (
+        "position_and_spread",
+        (True, True, False),
+        f"The number of pairs is right now, and two faults are left. {_PLACE}",
+    ),
+    (
+        "position_and_seeds",
+        (True, False, True),
+        f"The spread is right now, and two faults are left. {_PLACE}",
+    ),
+    (
+        "spread_and_seeds",
+        (False, True, True),
+        f"The right seeds meet now, and two faults are left. {_SPREAD}",
+    ),
+):
+    mistake("12.pair_interval", _told, _name)(_reported(*_faults))
+variant("12.pair_interval", "by_position")(_reported(True, False, False, in_both=True))
+variant("12.pair_interval", "position_and_spread")(_reported(True, True, False, in_both=True))
+
+
 @mistake(
     "12.pair_interval",
     "Far too wide: that is the interval for two groups without pairs. Take the differences "
@@ -324,9 +531,20 @@ def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, flo
 )
 def not_paired(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     seeds = _common_seeds(variant, baseline)
-    spreads = [stdev(side[seed] for seed in seeds) for side in (variant, baseline)]
-    half = t * math.hypot(*spreads) / math.sqrt(len(seeds))
-    return _around(_differences(variant, baseline), half)
+    ours, theirs = [variant[seed] for seed in seeds], [baseline[seed] for seed in seeds]
+    half = t * math.hypot(stdev(ours), stdev(theirs)) / math.sqrt(len(seeds))
+    middle = mean(ours) - mean(theirs)
+    return middle - half, middle + half
+
+
+def _widened(
+    low_and_high: tuple[float, float],
+    factor: float,
+) -> tuple[float, float]:
+    "An interval, so many times as wide."
+    low, high = low_and_high
+    half = factor * (high - low) / 2
+    return (low + high) / 2 - half, (low + high) / 2 + half
 
 
 @mistake(
@@ -335,18 +553,26 @@ def not_paired(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]
     "factor, with n of them?",
 )
 def no_root(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
-    differences = _differences(variant, baseline)
-    return _around(differences, t * stdev(differences))
+    n = len(_common_seeds(variant, baseline))
+    return _widened(pair_interval(variant, baseline, t), math.sqrt(n))
 
 
 @mistake(
     "12.pair_interval",
-    "You pair by the order in the dicts. The same seed should meet the same seed, and one "
-    "without a partner stays out.",
+    "You divide by n. The mean of n values is better known than one of them by the ROOT of n.",
 )
-def by_position(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
-    differences = [a - b for a, b in zip(variant.values(), baseline.values(), strict=False)]
-    return _around(differences, t * stdev(differences) / math.sqrt(len(differences)))
+def no_root_of_n(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    n = len(_common_seeds(variant, baseline))
+    return _widened(pair_interval(variant, baseline, t), 1 / math.sqrt(n))
+
+
+@mistake(
+    "12.pair_interval",
+    "Slightly too wide: `stdev` divides by n - 1 already. Below it belongs the root of n.",
+)
+def one_root_too_many(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    n = len(_common_seeds(variant, baseline))
+    return _widened(pair_interval(variant, baseline, t), math.sqrt(n / (n - 1)))
 
 
 @mistake(
@@ -362,6 +588,26 @@ def the_other_way_round(variant: _Runs, baseline: _Runs, t: float) -> tuple[floa
 )
 def always_two(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     return pair_interval(variant, baseline, 1.96)
+
+
+@mistake(
+    "12.pair_interval",
+    "Your two ends are how far the interval reaches, around 0. It lies around the mean of the "
+    "differences.",
+)
+def around_zero(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    low, high = pair_interval(variant, baseline, t)
+    return (low - high) / 2, (high - low) / 2
+
+
+@mistake(
+    "12.pair_interval",
+    "The mean and how far the interval reaches on either side are right. The docstring wants its two "
+    "ends.",
+)
+def mean_and_half(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
+    low, high = pair_interval(variant, baseline, t)
+    return (low + high) / 2, (high - low) / 2
 
 # %% ../../nbs/answers/12_better.ipynb #8f45f45d
 _SUPPORTED = "134"
@@ -398,14 +644,18 @@ _READINGS = {
 }
 
 
+def _digits(made: object) -> str:
+    'The digits in 25, "2, 5", [2, 5] or {2, 5}, as "25"; another text as it is.'
+    if isinstance(made, list | tuple | set):
+        return "".join(map(_digits, made))
+    number = number_of(keep(made))
+    return f"{number:.0f}" if number is not None else str(letters_of(keep(made)))
+
+
 def _judge_supported(made: object, rng: random.Random) -> None:
-    if not isinstance(made, str):
-        raise Wrong(
-            f'The answer should be a string of numbers, such as "25"; this is {kind_of(made)}.'
-        )
-    said = "".join(sorted(letter for letter in made if letter.isalnum()))
+    said = "".join(sorted(set(_digits(made))))
     if not said or not set(said) <= set("12345"):
-        raise Wrong(f"Numbers from 1 to 5 are asked for; this is {made[:20]!r}.")
+        raise Wrong(f'Numbers from 1 to 5 are asked for, such as "25"; this is {quote(made)}.')
     known = next((name for name, (answer, _) in _READINGS.items() if said == answer), None)
     if said != _SUPPORTED:
         raise Wrong(

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.compare import kind_of, quote
+from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes, variant
 
 _Batches = list[tuple[torch.Tensor, torch.Tensor]]
 _Tester = Callable[[_Batches], float]  # log-probabilities and labels -> accuracy
@@ -30,6 +30,7 @@ exercise(
     "by hand",
     answer=[18, 213 / 220],
     rtol=1e-3,
+    parts=("right ones of the third batch", "accuracy"),
     hint=(
         "The three accuracies sum to three times 0.95. For the second number, forget the "
         "batches and count."
@@ -65,6 +66,17 @@ mistakes(
             (
                 "The third accuracy is right, and so is the whole. How many of 20 digits is "
                 "that share?"
+            ),
+        ),
+        "two_places": (
+            [18, 0.97],
+            "As far as it goes, that's right. Three places after the point are asked for.",
+        ),
+        "share_of_the_third": (
+            [0.9, 0.9],
+            (
+                "Right, 0.9 is the accuracy of the third batch. How many of its 20 digits is "
+                "that, and what is the accuracy of all 220?"
             ),
         ),
         "in_percent": (
@@ -115,16 +127,15 @@ _SLOPE_PAIRS = {
 
 
 def _judge_slopes_end(made: object, rng: random.Random) -> None:
-    if not isinstance(made, str):
-        raise Wrong(
-            'The answer should be a string of four letters, such as "ABCD"; this is '
-            f"{kind_of(made)}."
-        )
-    order = "".join(letter for letter in made.upper() if letter.isalnum())
+    order = (
+        made
+        if isinstance(made, str)
+        else "".join(map(str, made if isinstance(made, list) else [made]))
+    )
     if order == "4213":
         raise Wrong("Write letters.", "turned_round")
     if sorted(order) != sorted(_SLOPES_END):
-        raise Wrong(f"Each of the letters A to D should stand in it once; this is {order[:20]!r}.")
+        raise Wrong(f"Each of the letters A to D should be in it once; this is {quote(made)}.")
     wrong = [i for i in range(4) if order[i] != _SLOPES_END[i]]
     if wrong:
         known = next((name for name, (answer, _) in _SLOPE_PAIRS.items() if order == answer), None)
@@ -175,15 +186,27 @@ class Backwards(nn.Module):
 class Spoils(nn.Module):
     "Gives its input back, with one number replaced."
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: float, only_in_training: bool = False) -> None:
         super().__init__()
         self.value = value
+        self.only_in_training = only_in_training
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.only_in_training and not self.training:
+            return x
         return torch.cat([x[:, :1] * 0 + self.value, x[:, 1:]], dim=1)
 
     def extra_repr(self) -> str:
-        return f"writes {self.value}"
+        return f"writes {self.value}" + " in training mode" * self.only_in_training
+
+
+class Divides(nn.Sequential):
+    "Runs its layers one after the other, and divides by 0 itself."
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self:
+            x = layer(x)
+        return x / 0
 
 
 class Ignores(nn.Linear):
@@ -194,7 +217,7 @@ class Ignores(nn.Linear):
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #8fce54d7
 def _sick_net(kind: str, value: float) -> nn.Module:
-    "A network for 3 numbers, in eval mode, with the kind of trouble that its name says."
+    "A network for 3 numbers, with the kind of trouble that its name says."
     sound = nn.Linear(3, 3)
     spoils = Spoils(value)
     net: nn.Module
@@ -204,13 +227,22 @@ def _sick_net(kind: str, value: float) -> nn.Module:
         net = nn.Sequential(sound, nn.Sequential(nn.Tanh(), spoils), nn.ReLU())
     elif kind == "backwards":
         net = Backwards(nn.Linear(3, 3), nn.Sequential(sound, spoils))
+    elif kind == "between layers":
+        net = nn.Sequential(Divides(sound, nn.Sigmoid()), nn.Identity())
+    elif kind == "at once":
+        net = nn.Sequential(spoils, sound, nn.Tanh())
+    elif kind == "at the end":
+        net = nn.Sequential(sound, nn.Tanh(), spoils)
     elif kind == "unused":
         unused = Ignores(3, 3)
         nn.init.constant_(unused.bias, math.nan)
         net = nn.Sequential(unused, spoils, sound)
+    elif kind == "fine in eval mode":
+        spoils.only_in_training = True
+        net = nn.Sequential(sound, nn.BatchNorm1d(3), spoils, nn.Dropout(0.5))
     else:  # nowhere
         net = nn.Sequential(sound, nn.Tanh())
-    return net.eval()
+    return net
 
 
 def _draw_sick_nets(rng: random.Random) -> list[Case]:
@@ -220,24 +252,39 @@ def _draw_sick_nets(rng: random.Random) -> list[Case]:
         ("nowhere", 0.5),
         ("in the middle", math.inf),
         ("nested", rng.choice(values)),
-    ]
-    kinds += [
         ("backwards", rng.choice(values)),
         ("unused", rng.choice(values)),
         ("in the middle", -math.inf),
+        ("at once", rng.choice(values)),
+        ("at the end", rng.choice(values)),
+        ("between layers", 0.0),
     ]
-    return [(_sick_net(*kind), torch.randn(2, 3)) for kind in kinds]
+    in_training = [_sick_net("nested", math.nan), _sick_net("nowhere", 0.5)]
+    tested = [_sick_net(*kind).eval() for kind in kinds]
+    tested.insert(2, _sick_net("fine in eval mode", math.nan).eval())
+    return [(net, torch.randn(2, 3)) for net in tested[:3] + in_training + tested[3:]]
 
 
 def _run_first_bad(answer: Callable[..., Any], net: nn.Module, x: torch.Tensor) -> object:
     "What the answer says of a network, and what it leaves behind."
+    parts = list(net.modules())
+    theirs = [part.register_forward_hook(lambda *call: None) for part in parts]
+    before = net.training
+    passes = []
+    theirs[0].remove()
+    theirs[0] = net.register_forward_hook(lambda *call: passes.append(1))
     name = answer(net, x)
     if name is ...:
         return ...
-    hooks = sum(
-        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in net.modules()
-    )
-    return {"layer": name, "hooks left": hooks, "in training mode": net.training}
+    kept = sum(hook.id in part._forward_hooks for hook, part in zip(theirs, parts, strict=True))
+    hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in parts)
+    return {
+        "name of the layer": name,
+        "number of your hooks left": hooks - kept,
+        "number of other people's hooks taken away": len(parts) - kept,
+        "mode put back": net.training == before,
+        "number of runs": len(passes),
+    }
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #e6226094
 @exercise(
@@ -248,25 +295,36 @@ def _run_first_bad(answer: Callable[..., Any], net: nn.Module, x: torch.Tensor) 
     "write",
     cases=_draw_sick_nets,
     run=_run_first_bad,
+    edges={
+        "a model in training mode": lambda model, x: model.training,
+        "a model in eval mode": lambda model, x: not model.training,
+        "a layer that minds": lambda model, x: any(
+            isinstance(part, nn.BatchNorm1d | nn.Dropout) for part in model.modules()
+        ),
+        "the first layer": lambda model, x: COURSE["11.first_bad"].solution(model, x) == "0",
+        "nothing bad": lambda model, x: COURSE["11.first_bad"].solution(model, x) is None,
+        "a layer inside another": lambda model, x: (
+            "." in (COURSE["11.first_bad"].solution(model, x) or "")
+        ),
+    },
     after="A note that is written once, and hooks that go home.",
 )
 def first_bad(model: nn.Module, x: torch.Tensor) -> str | None:
     found: list[str] = []
-    hooks = []
 
-    def look(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
-            if not found and not output.isfinite().all():
+    def watch(name: str) -> Callable[..., None]:
+        def look(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+            if not output.isfinite().all():
                 found.append(name)
 
-        return hook
+        return look
 
+    hooks = []
     for name, module in model.named_modules():
         if not list(module.children()):
-            hooks.append(module.register_forward_hook(look(name)))
+            hooks.append(module.register_forward_hook(watch(name)))
     try:
-        with torch.no_grad():
-            model(x)
+        model(x)
     finally:
         for hook in hooks:
             hook.remove()
@@ -375,6 +433,67 @@ def order_of_definition(model: nn.Module, x: torch.Tensor) -> str | None:
     found = _bad_outputs(model, x, layers, _not_finite)
     return next((name for name in layers if name in found), None)
 
+
+@mistake(
+    "11.first_bad",
+    "The name is right, but the model came in training mode and leaves in eval mode. Leave it as you "
+    "found it.",
+)
+def left_in_eval(model: nn.Module, x: torch.Tensor) -> str | None:
+    model.eval()
+    return first_bad(model, x)
+
+
+@mistake(
+    "11.first_bad",
+    "This network was in eval mode, and you ran it in training mode, where other things go wrong. "
+    "Which mode is it about?",
+)
+def run_in_training(model: nn.Module, x: torch.Tensor) -> str | None:
+    before = model.training
+    name = first_bad(model.train(), x)
+    model.train(before)
+    return name
+
+
+@mistake(
+    "11.first_bad",
+    "Your hooks are gone, and so are those that somebody else had put there. Take away only your own.",
+)
+def everybodys_hooks(model: nn.Module, x: torch.Tensor) -> str | None:
+    name = first_bad(model, x)
+    for module in model.modules():
+        module._forward_hooks.clear()
+    return name
+
+
+@mistake(
+    "11.first_bad",
+    "You look at the layers that stand directly in the model. What about layers inside a layer?",
+)
+def children_only(model: nn.Module, x: torch.Tensor) -> str | None:
+    found = _bad_outputs(model, x, dict(model.named_children()), _not_finite)
+    return found[0] if found else None
+
+
+@mistake(
+    "11.first_bad",
+    "You watch containers as well. When one of them spoils what its layers made, the first LAYER with "
+    "a bad output comes after it.",
+)
+def containers_in_turn(model: nn.Module, x: torch.Tensor) -> str | None:
+    found = _bad_outputs(model, x, dict(model.named_modules()), _not_finite)
+    return found[0] if found else None
+
+
+@mistake(
+    "11.first_bad",
+    "You give the kind of layer. Its name is the one that `named_modules` gives, such as '1' or '0.2'.",
+)
+def kind_of_layer(model: nn.Module, x: torch.Tensor) -> str | None:
+    name = first_bad(model, x)
+    return None if name is None else type(model.get_submodule(name)).__name__
+
 # %% ../../nbs/answers/11_bug_museum.ipynb #d20e8fad
 def _right_by_counting(batches: _Batches) -> float:
     return sum((p.argmax(1) == y).sum().item() for p, y in batches) / sum(
@@ -412,10 +531,25 @@ _TESTERS: dict[str, _Tester] = {
 # %% ../../nbs/answers/11_bug_museum.ipynb #55e7b1e3
 def _run_pins_accuracy(answer: Callable[[_Tester], Any], which: str) -> object:
     "What a test says of an implementation."
+    stopped: list[str] = []
+
+    def tester(batches: _Batches) -> float:
+        try:
+            return _TESTERS[which](batches)
+        except Exception as error:
+            stopped.append(type(error).__name__)
+            raise
+
     try:
-        said = answer(_TESTERS[which])
+        said = answer(tester)
     except AssertionError:
         return "fails"
+    except Exception as error:
+        if stopped:
+            return f"hands over something that a tester can't count ({stopped[0]})"
+        if isinstance(error, ValueError) or type(error) is Exception:  # somebody wrote `raise`
+            return f"raises {type(error).__name__}, where a test speaks by assert"
+        raise
     if said is ...:
         return ...
     return "passes" if said is None else f"gives {kind_of(said)}, where a test speaks by assert"
@@ -439,10 +573,10 @@ def _cases_of_testers(rng: random.Random) -> list[Case]:
     ),
 )
 def pins_accuracy(accuracy: _Tester) -> None:
-    say = torch.eye(10).log_softmax(1)
-    first = (say[[3, 1, 4, 1, 5]], torch.tensor([3, 1, 4, 1, 0]))  # 4 of 5
-    last = (say[[9, 2]], torch.tensor([9, 6]))  # 1 of 2
-    got = accuracy([first, last])
+    said = torch.arange(7)
+    log_probs = torch.eye(10)[said].log_softmax(1)
+    labels = said + torch.tensor([0, 0, 0, 0, 1, 0, 1])  # one wrong digit in each batch
+    got = accuracy([(log_probs[:5], labels[:5]), (log_probs[5:], labels[5:])])
     assert abs(got - 5 / 7) < 1e-5, got
 
 # %% ../../nbs/answers/11_bug_museum.ipynb #e5565265
@@ -510,3 +644,55 @@ def to_the_last_digit(accuracy: _Tester) -> None:
 )
 def never_asserts(accuracy: _Tester) -> None:
     abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) < 1e-5  # noqa: B015
+
+
+@mistake(
+    "11.pins_accuracy",
+    "Your test complains with another error than AssertionError, so whoever runs it can't tell a wrong "
+    "tester from a broken test. Say it with `assert`.",
+)
+def another_error(accuracy: _Tester) -> None:
+    if abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) > 1e-5:
+        raise ValueError("wrong")
+
+
+@mistake(
+    "11.pins_accuracy",
+    "Your test gives its verdict back, and nobody looks at it there. A test speaks by `assert`.",
+)
+def gives_its_verdict(accuracy: _Tester) -> bool:
+    return abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) < 1e-5
+
+
+@mistake(
+    "11.pins_accuracy",
+    "You hand over an empty list. Nobody promised what the accuracy of no digits is, so a right tester "
+    "may stop there: leave it out.",
+)
+def empty_list(accuracy: _Tester) -> None:
+    pins_accuracy(accuracy)
+    assert accuracy([]) == 0
+
+
+@mistake(
+    "11.pins_accuracy",
+    "Your test leaves so much room that a wrong tester fits in. How far off is the nearest wrong one, "
+    "and how far off can rounding be?",
+)
+def too_much_room(accuracy: _Tester) -> None:
+    assert abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) < 0.1
+
+
+@mistake(
+    "11.pins_accuracy",
+    "Half of your digits are right, and then half are wrong, too: a tester that counts the wrong ones "
+    "gets the same number.",
+)
+def half_right(accuracy: _Tester) -> None:
+    assert abs(accuracy(_batches_for_test((3, 4), (1, 4))) - 0.5) < 1e-5
+
+
+@variant("11.pins_accuracy", "another_error")
+def an_exception(accuracy: _Tester) -> None:
+    if abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) > 1e-5:
+        raise Exception("the tester is wrong")

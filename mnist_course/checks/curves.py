@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from mnist_course.checks.engine import Case, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, exercise, mistake, mistakes, variant
 
 # %% ../../nbs/answers/08_curves.ipynb #9b837145
 exercise(
@@ -20,6 +20,7 @@ exercise(
     3,
     "read a plot",
     answer=[5, 8],
+    parts=("epoch by the loss", "epoch by the accuracy"),
     hint=(
         "Two epochs are asked for, read below the dots: first where the validation loss is "
         "lowest, then where the validation accuracy is highest."
@@ -61,6 +62,17 @@ mistakes(
                 "on for a while."
             ),
         ),
+        "accuracy_for_both": (
+            [8, 8],
+            (
+                "You let the accuracy choose twice. Go along the losses by themselves: they turn "
+                "earlier."
+            ),
+        ),
+        "swapped": (
+            [8, 5],
+            "Both epochs are right, in each other's place. Which one was to be chosen by the loss?",
+        ),
         "values_read": (
             [0.45, 88],
             (
@@ -79,6 +91,7 @@ exercise(
     5,
     "by hand",
     answer=[0.75, 0.6],
+    parts=("recall", "precision"),
     hint=(
         "Both shares have the same number above the line. Below it stands once all that IS a "
         "5, and once all that was CALLED a 5."
@@ -113,6 +126,13 @@ mistakes(
                 "table are all of those?"
             ),
         ),
+        "accuracy_twice": (
+            [0.78, 0.78],
+            (
+                "That's the accuracy: all the right answers, of all 150 digits. Here only the fives "
+                "are asked about, in two ways."
+            ),
+        ),
         "share_of_mistakes": (
             [0.25, 0.4],
             "These are the shares that went wrong. What is asked is what went right.",
@@ -139,9 +159,10 @@ exercise(
     6,
     "read a plot",
     answer="CD",
+    ordered=False,
     hint=(
-        "Letters alone, in the order of the alphabet. In how many of all orders would the dots "
-        "be parted as they are here?"
+        "In how many of all orders would the dots be parted as they are here? Count for five dots "
+        "beside five, and for one beside five."
     ),
     after=(
         "Five runs all on one side of five others: 2 of 252 orders. A single run outside the "
@@ -156,6 +177,13 @@ mistakes(
             (
                 "That one, yes. But the question is which recipes differ, and a recipe can "
                 "also differ by being worse."
+            ),
+        ),
+        "only_worse": (
+            "D",
+            (
+                "That one, yes. But a recipe can also differ by being better: ask the same of the "
+                "dots on the right."
             ),
         ),
         "outside_the_band": (
@@ -193,6 +221,10 @@ mistakes(
     },
 )
 
+
+for _said in ("none", "no", "-"):
+    variant("08.more_than_luck", "nothing_is_sure")(_said)
+
 # %% ../../nbs/answers/08_curves.ipynb #d09ba990
 def _answered(counts: dict[tuple[int, int], int], rng: random.Random) -> Case:
     "Labels and answers, shuffled, in which each pair (label, answer) comes up so many times."
@@ -207,7 +239,11 @@ def _test_sets(rng: random.Random) -> list[Case]:
         *_answered({(0, 0): 1, (3, 1): 4, (1, 3): 2, (2, 2): 3}, rng),
         4,
     )  # one mistake is commoner than any right answer
-    cases = [small, hopeless]
+    one = torch.tensor([1, 0]), torch.tensor([0, 0]), 2  # a single mistake
+    rare = *_answered({(0, 0): 9, (0, 1): 3, (1, 1): 5, (2, 0): 1, (3, 3): 2}, rng), 4
+    turned = *_answered({(2, 2): 4, (2, 1): 3, (1, 2): 2, (0, 0): 5}, rng), 3
+    many = *_answered({(0, 0): 20, (0, 1): 300, (1, 2): 100, (2, 2): 7}, rng), 3  # more than a byte
+    cases = [small, one, hopeless, rare, turned, many]
     for classes in (rng.randrange(6, 9), 10):
         a, b, c, d, e = rng.sample(range(classes), 5)
         counts = {
@@ -227,6 +263,28 @@ def _test_sets(rng: random.Random) -> list[Case]:
     return cases
 
 
+@exercise(
+    "08.commonest_mistake",
+    "Taken for what?",
+    3,
+    8,
+    "fix",
+    cases=_test_sets,
+    parts=("true digit", "answer"),
+    edges={
+        "a single mistake": lambda labels, answers, classes: int((labels != answers).sum()) == 1,
+        "two classes": lambda labels, answers, classes: classes == 2,
+        "ten classes": lambda labels, answers, classes: classes == 10,
+        "more than a byte holds": lambda labels, answers, classes: (
+            int((labels != answers).sum()) > 255
+        ),
+    },
+)
+def commonest_mistake(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
+    pairs = classes * labels + answers
+    return divmod(int(torch.bincount(pairs[labels != answers]).argmax()), classes)
+
+# %% ../../nbs/answers/08_curves.ipynb #c8eeec72
 def _mistake_counts(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> torch.Tensor:
     "How often each digit (row) was taken for each other one (column)."
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
@@ -236,19 +294,12 @@ def _mistake_counts(labels: torch.Tensor, answers: torch.Tensor, classes: int) -
     return matrix
 
 
-@exercise("08.commonest_mistake", "Taken for what?", 3, 8, "fix", cases=_test_sets)
-def commonest_mistake(
-    labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
-) -> tuple[int, int]:
-    return divmod(int(_mistake_counts(labels, answers, classes).argmax()), classes)
-
-# %% ../../nbs/answers/08_curves.ipynb #c8eeec72
 @mistake(
     "08.commonest_mistake",
     "Two things are wrong in it, and both still are. Follow the seven digits of the first "
     "case through the loop, on paper.",
 )
-def as_given(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) -> tuple[int, int]:
+def as_given(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
         matrix[answer, label] += 1
@@ -260,7 +311,7 @@ def as_given(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) -> 
     "The largest count of the table is found. Is each count of the table a mistake?",
 )
 def right_answers_count(
-    labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
+    labels: torch.Tensor, answers: torch.Tensor, classes: int
 ) -> tuple[int, int]:
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for label, answer in zip(labels.tolist(), answers.tolist(), strict=True):
@@ -272,9 +323,7 @@ def right_answers_count(
     "08.commonest_mistake",
     "The pair is the right one, the wrong way round: the docstring wants the true digit first.",
 )
-def row_is_the_answer(
-    labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
-) -> tuple[int, int]:
+def row_is_the_answer(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     return commonest_mistake(answers, labels, classes)
 
 
@@ -283,7 +332,7 @@ def row_is_the_answer(
     "A 3 taken for a 5 and a 5 taken for a 3 are two different mistakes. You counted them "
     "together.",
 )
-def both_ways(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) -> tuple[int, int]:
+def both_ways(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     matrix = _mistake_counts(labels, answers, classes)
     return divmod(int((matrix + matrix.T).argmax()), classes)
 
@@ -294,11 +343,30 @@ def both_ways(labels: torch.Tensor, answers: torch.Tensor, classes: int = 10) ->
     "make one mistake more often.",
 )
 def hardest_digit_first(
-    labels: torch.Tensor, answers: torch.Tensor, classes: int = 10
+    labels: torch.Tensor, answers: torch.Tensor, classes: int
 ) -> tuple[int, int]:
     matrix = _mistake_counts(labels, answers, classes)
     row = int(matrix.sum(dim=1).argmax())
     return row, int(matrix[row].argmax())
+
+
+@mistake(
+    "08.commonest_mistake",
+    "Your place in the table is taken apart by tens. How long is a row when there aren't ten digits?",
+)
+def always_ten(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
+    return divmod(int(_mistake_counts(labels, answers, classes).argmax()), 10)
+
+
+@mistake(
+    "08.commonest_mistake",
+    "You compare rates: which digit's mistake is the likeliest. Which one was MADE most often, "
+    "counted?",
+)
+def rates(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
+    matrix = _mistake_counts(labels, answers, classes)
+    seen = torch.bincount(labels, minlength=classes)[:, None]
+    return divmod(int((matrix / seen.clamp(min=1)).argmax()), classes)
 
 # %% ../../nbs/answers/08_curves.ipynb #2baa96af
 def _matrices(rng: random.Random) -> list[Case]:
@@ -309,13 +377,28 @@ def _matrices(rng: random.Random) -> list[Case]:
         matrix[silent, 0 if silent else 1] += 3
         matrix[:, silent] = 0  # an answer that was never given
         drawn.append((matrix,))
-    return [(torch.tensor([[3, 1], [2, 4]]),), *drawn]
+    absent = torch.tensor([[3, 0, 1], [0, 0, 0], [2, 0, 5]])  # neither a digit nor an answer
+    none_right = torch.tensor([[0, 2], [3, 0]])
+    unseen = torch.tensor([[4, 1, 0], [2, 700, 3], [0, 0, 0]])  # an answer to no digit
+    return [(torch.tensor([[3, 1], [2, 4]]),), (absent,), (none_right,), (unseen,), *drawn]
 
 
-@exercise("08.f1_scores", "Both in one number", 3, 10, cases=_matrices)
+@exercise(
+    "08.f1_scores",
+    "Both in one number",
+    3,
+    10,
+    cases=_matrices,
+    edges={
+        "an answer that was never given": lambda matrix: bool((matrix.sum(0) == 0).any()),
+        "a digit that never came": lambda matrix: bool((matrix.sum(1) == 0).any()),
+        "neither of both": lambda matrix: bool((matrix.sum(0) + matrix.sum(1) == 0).any()),
+        "no right answer at all": lambda matrix: not matrix.diag().any(),
+    },
+)
 def f1_scores(matrix: torch.Tensor) -> torch.Tensor:
-    total = (matrix.sum(0) + matrix.sum(1)).float()
-    return torch.where(total > 0, 2 * matrix.diag() / total, torch.zeros_like(total))
+    both = matrix.sum(0) + matrix.sum(1)
+    return 2 * matrix.diag() / both.clamp(min=1)
 
 # %% ../../nbs/answers/08_curves.ipynb #2b38ff9a
 def _recall_and_precision(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -377,3 +460,29 @@ def not_a_number(matrix: torch.Tensor) -> torch.Tensor:
 )
 def all_together(matrix: torch.Tensor) -> torch.Tensor:
     return matrix.diag().sum() / matrix.sum()
+
+
+@mistake(
+    "08.f1_scores",
+    "Every score is half as large as it should be. What is the mean of TWO inverses?",
+)
+def two_forgotten(matrix: torch.Tensor) -> torch.Tensor:
+    return f1_scores(matrix) / 2
+
+
+@mistake(
+    "08.f1_scores",
+    "That's the root of their product, the geometric mean. The harmonic one takes the mean of the "
+    "inverses.",
+)
+def geometric_mean(matrix: torch.Tensor) -> torch.Tensor:
+    recall, precision = _recall_and_precision(matrix)
+    return (recall * precision).sqrt().nan_to_num(0)
+
+
+@mistake(
+    "08.f1_scores",
+    "You averaged the scores of all the classes. Each class should keep a score of its own.",
+)
+def one_for_all(matrix: torch.Tensor) -> torch.Tensor:
+    return f1_scores(matrix).mean()

@@ -12,8 +12,8 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.compare import quote
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes, variant
 
 _Jobs = dict[str, Callable[[], None]]
 _Clock = Callable[[], float]
@@ -27,7 +27,8 @@ exercise(
     "by hand",
     answer=[100 / 60, 100 / 70, 2.5],
     rtol=0.006,
-    hint="Write down the three times of the new step, add them up, and divide 100 by the sum.",
+    parts=("first gain", "second gain", "third gain"),
+    hint="Write down the three times of the new step, before and after. How long is the whole step then?",
     after="60, 70 and 40 ms: what is not made faster decides what is left.",
 )
 mistakes(
@@ -51,6 +52,13 @@ mistakes(
             [0.6, 0.7, 0.4],
             "These are the shares of the time that are left. How many times as fast is that?",
         ),
+        "saved_added": (
+            [1.4, 1.3, 1.6],
+            (
+                "You added what is saved to 1. A step of 60 ms in place of 100 saves 40%, but how many "
+                "such steps fit into 100 ms?"
+            ),
+        ),
         "average_of_gains": (
             [0.6 * 3 + 0.4, 100 / 70, 2.5],
             "The gains were averaged, by their shares. Times can be added, and gains cannot.",
@@ -64,6 +72,12 @@ mistakes(
         ),
     },
 )
+
+
+# 3 and 1, averaged as they are; what belongs to the others differs from learner to learner
+variant("13.amdahl", "average_of_gains")([2.0, 1.5, 3.0])
+variant("13.amdahl", "average_of_gains")([2.0, 100 / 70, 2.5])
+variant("13.amdahl", "percent_saved")([40, 30, 60])
 
 # %% ../../nbs/answers/13_faster.ipynb #37de81a0
 class Day:
@@ -98,9 +112,12 @@ class Day:
 def _days(rng: random.Random) -> list[Case]:
     one: Case = ({"a": 2.0}, {}, 0.0, 3)
     two: Case = ({"a": 1.0, "b": 3.0}, {}, 0.0, 3)
+    once: Case = ({"b": 2.0, "a": 1.0}, {}, 0.5, 1)  # a single round
+    even: Case = ({"a": 4.0, "b": 1.0}, {2: 3.0, 4: 2.0}, 0.25, 2)
     slow: Case = ({"a": rng.choice([1.0, 2.0]), "b": 3.0}, {}, 0.1, 5)
     visited = ({"a": 1.0, "b": 2.0, "c": rng.choice([0.5, 4.0])}, {5: 30.0, 7: 20.0}, 0.02, 5)
-    return [one, two, slow, visited, ({"a": 1.0, "b": 1.0}, {4: 9.0}, 0.05, 7)]
+    busy = ({"a": 1.0, "b": 1.0}, {4: 9.0}, 0.05, rng.choice([6, 8]))
+    return [one, two, once, even, slow, visited, busy]
 
 
 def _run_fair_medians(
@@ -110,12 +127,10 @@ def _run_fair_medians(
     drift: float,
     rounds: int,
 ) -> object:
-    "What an answer measures on such a day, and how often it called each job."
+    "What an answer measures on such a day, and the order in which it called the jobs."
     day = Day(costs, busy, drift)
     made = answer({name: day.job(name) for name in costs}, rounds, day.clock)
-    if made is ...:
-        return ...
-    return {"medians": made, "calls": {name: day.log.count(name) for name in costs}}
+    return made if made is ... else {"medians of the jobs": made, "order of the calls": day.log}
 
 # %% ../../nbs/answers/13_faster.ipynb #b4f6907c
 @exercise(
@@ -123,9 +138,16 @@ def _run_fair_medians(
     "A fair race",
     2,
     8,
-    "write",
+    "fix",
     cases=_days,
     run=_run_fair_medians,
+    edges={
+        "one job": lambda costs, busy, drift, rounds: len(costs) == 1,
+        "one round": lambda costs, busy, drift, rounds: rounds == 1,
+        "an even number of rounds": lambda costs, busy, drift, rounds: rounds % 2 == 0,
+        "a machine that gets slower": lambda costs, busy, drift, rounds: drift > 0,
+        "a disturbed call": lambda costs, busy, drift, rounds: bool(busy),
+    },
     after="Warm, in turn, and the median: now a ratio of two of these numbers means something.",
 )
 def fair_medians(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
@@ -134,7 +156,7 @@ def fair_medians(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
         for name, job in jobs.items():
             start = clock()
             job()
-            if turn:
+            if turn > 0:
                 seconds[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
@@ -149,50 +171,91 @@ def _times(jobs: _Jobs, order: list[str], clock: _Clock) -> dict[str, list[float
     return seconds
 
 
-def _fair_times(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, list[float]]:
-    "The times of so many rounds, in turn, after one that is not counted."
-    times = _times(jobs, list(jobs) * (rounds + 1), clock)
-    return {name: values[1:] for name, values in times.items()}
+def _upper_median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _measured(
+    cold: bool = False,  # the first call counts as one of the rounds
+    in_a_row: bool = False,  # all rounds of a job, then the next job
+    middle: Callable[[list[float]], float] = statistics.median,
+) -> Callable[[_Jobs, int, _Clock], dict[str, float]]:
+    "The benchmark of the stub, with some of its three faults."
+
+    def fair_medians(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+        calls = rounds if cold else rounds + 1
+        order = [name for name in jobs for _ in range(calls)] if in_a_row else list(jobs) * calls
+        times = _times(jobs, order, clock)
+        return {name: middle(values[calls - rounds :]) for name, values in times.items()}
+
+    return fair_medians
 
 # %% ../../nbs/answers/13_faster.ipynb #19c3ad58
-@mistake(
-    "13.fair_medians",
+_COLD = (
     "The first call of each job is in your medians. It does things that later calls do not "
-    "need: how can it be left out?",
+    "need: how can it be left out?"
 )
-def cold_start(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
-    times = _times(jobs, list(jobs) * rounds, clock)
+_ROW = (
+    "All rounds of one job run before the next one begins, and this machine gets slower "
+    "meanwhile. In which order does a slow hour meet both?"
+)
+_UPPER = (
+    "Of an even number of times, the one at `len // 2` is the upper of the two in the middle. What's "
+    "the median of 1, 2, 3 and 4?"
+)
+for _name, _made, _told in (
+    (
+        "as_given",
+        _measured(True, True, _upper_median),
+        "Three things make it lie, and all three are still there. What does a job do in its first call, "
+        "what happens to the machine between the first job and the last, and what's the median of two "
+        "times?",
+    ),
+    ("cold_start", _measured(cold=True), _COLD),
+    ("one_after_the_other", _measured(in_a_row=True), _ROW),
+    ("upper_median", _measured(middle=_upper_median), _UPPER),
+    (
+        "cold_and_in_a_row",
+        _measured(True, True),
+        f"The median is a true one now, and two faults are left. {_COLD}",
+    ),
+    (
+        "cold_and_upper",
+        _measured(cold=True, middle=_upper_median),
+        f"The jobs take turns now, and two faults are left. {_COLD}",
+    ),
+    (
+        "in_a_row_and_upper",
+        _measured(in_a_row=True, middle=_upper_median),
+        f"The first call is left out now, and two faults are left. {_ROW}",
+    ),
+):
+    mistake("13.fair_medians", _told, _name)(_made)
+
+
+@variant("13.fair_medians", "cold_start")
+def all_calls_count(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    times = _times(jobs, list(jobs) * (rounds + 1), clock)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-@mistake(
-    "13.fair_medians",
-    "All rounds of one job run before the next one begins, and this machine gets slower "
-    "meanwhile. In which order does a slow hour meet both?",
-)
-def one_after_the_other(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
-    order = [name for name in jobs for _ in range(rounds + 1)]
-    times = _times(jobs, order, clock)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
-
-
-@mistake(
+mistake(
     "13.fair_medians",
     "One disturbed call pulls your number up. Which kind of middle does not care how far "
     "off the farthest one is?",
-)
-def mean(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
-    return {
-        name: statistics.mean(values) for name, values in _fair_times(jobs, rounds, clock).items()
-    }
-
-
-@mistake(
+    "mean",
+)(_measured(middle=statistics.mean))
+mistake(
     "13.fair_medians",
     "That is the best call of each job, and not the usual one. The median was asked for.",
-)
-def best_of_all(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
-    return {name: min(values) for name, values in _fair_times(jobs, rounds, clock).items()}
+    "best_of_all",
+)(_measured(middle=min))
+mistake(
+    "13.fair_medians",
+    "Of an even number of times, yours takes the lower of the two in the middle. What's the median of "
+    "1, 2, 3 and 4?",
+    "lower_median",
+)(_measured(middle=statistics.median_low))
 
 
 @mistake(
@@ -201,7 +264,32 @@ def best_of_all(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     "calls, yours have one less.",
 )
 def warm_up_counts_as_a_round(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
-    return fair_medians(jobs, rounds - 1, clock)
+    return fair_medians(jobs, max(rounds - 1, 1), clock)
+
+
+@mistake(
+    "13.fair_medians",
+    "The first call is left out and nothing comes in its place: each job should be called "
+    "`rounds + 1` times.",
+)
+def one_call_too_few(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    times = _times(jobs, list(jobs) * rounds, clock)
+    return {name: statistics.median(values[1:] or [math.nan]) for name, values in times.items()}
+
+
+@mistake(
+    "13.fair_medians",
+    "Your clock starts before the whole turn, so each job's time holds those of the jobs before it.",
+)
+def times_of_the_turn(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(rounds + 1):
+        start = clock()
+        for name, job in jobs.items():
+            job()
+            if turn:
+                seconds[name].append(clock() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 # %% ../../nbs/answers/13_faster.ipynb #40f9e6ac
 _MAY_SWAP = "ACE"
@@ -250,13 +338,9 @@ _SWAP_MISTAKES = {
 
 
 def _judge_may_swap(made: object, rng: random.Random) -> None:
-    if not isinstance(made, str):
-        raise Wrong(
-            f'The answer should be a string of letters, such as "AB"; this is {kind_of(made)}.'
-        )
-    letters = {letter for letter in made.upper() if letter.isalnum()}
+    letters = set("".join(map(str, made))) if isinstance(made, str | set) else set()
     if letters - set(_SWAPS) or not letters:
-        raise Wrong(f"Only the letters A to F can stand in it; this is {made[:20]!r}.")
+        raise Wrong(f'Letters from A to F are asked for, such as "AB"; this is {quote(made)}.')
     if letters != set(_MAY_SWAP):
         known = next(
             (name for name, (answer, _) in _SWAP_MISTAKES.items() if letters == set(answer)), None
@@ -289,14 +373,15 @@ def _between(low: float, high: float, share: float) -> float:
 def _cycles(rng: random.Random) -> list[Case]:
     runs = [
         (0.1, 1.0, 4, 10),
+        (0.25, 2.0, 1, 2),  # one step up, one down
         (0.002, 0.05, 30, 100),
         (rng.uniform(0.001, 0.1), rng.uniform(0.2, 1), rng.randrange(4, 9), rng.randrange(20, 40)),
     ]
-    return [
-        (step, *run)
-        for run in runs
-        for step in (0, run[2] // 2, run[2], run[2] + (run[3] - run[2]) // 3, run[3])
-    ]
+    made = []
+    for low, high, top, last in runs:
+        steps = (0, 1, top // 2, top, top + 1, top + (last - top) // 3, last - 1, last)
+        made += [(step, low, high, top, last) for step in sorted(set(steps))]
+    return made
 
 
 @exercise(
@@ -306,6 +391,12 @@ def _cycles(rng: random.Random) -> list[Case]:
     10,
     "write",
     cases=_cycles,
+    edges={
+        "the first step": lambda step, low, high, top, last: step == 0,
+        "the top": lambda step, low, high, top, last: step == top,
+        "the step after it": lambda step, low, high, top, last: step == top + 1 < last,
+        "the last step": lambda step, low, high, top, last: step == last,
+    },
     atol=1e-7,
     after="This is OneCycleLR, but for its last step, which torch leaves a little above 0.",
 )
@@ -367,6 +458,63 @@ def whole_cosine(step: int, low: float, high: float, top: int, last: int) -> flo
     start, end = (low, high) if step <= top else (high, 0)
     return start + (end - start) * (1 - math.cos(2 * math.pi * share)) / 2
 
+
+@mistake(
+    "13.one_cycle",
+    "The way down ends one step too early. How many steps are there from `top` to `last`?",
+)
+def one_step_short(step: int, low: float, high: float, top: int, last: int) -> float:
+    if step <= top:
+        return one_cycle(step, low, high, top, last)
+    return _between(high, 0, (step - top) / max(last - top - 1, 1))
+
+
+@mistake(
+    "13.one_cycle",
+    "The way down is late by one step: at step `last` the rate isn't 0 yet. How many steps are there "
+    "from `top` to `last`?",
+)
+def one_step_late(step: int, low: float, high: float, top: int, last: int) -> float:
+    if step <= top:
+        return one_cycle(step, low, high, top, last)
+    return _between(high, 0, (step - top - 1) / (last - top))
+
+
+@variant("13.one_cycle", "one_step_late")
+def one_step_long(step: int, low: float, high: float, top: int, last: int) -> float:
+    if step <= top:
+        return one_cycle(step, low, high, top, last)
+    return _between(high, 0, (step - top) / (last - top + 1))
+
+
+@mistake(
+    "13.one_cycle",
+    "Both ways are upside down: yours begins high and falls to `top`. Put s = 0 and s = 1 into your "
+    "formula.",
+)
+def upside_down(step: int, low: float, high: float, top: int, last: int) -> float:
+    if step <= top:
+        return _between(high, low, step / top)
+    return _between(0, high, (step - top) / (last - top))
+
+
+@mistake(
+    "13.one_cycle",
+    "Your steps are counted from 1. The first one is step 0, and it begins at `low`.",
+)
+def counted_from_one(step: int, low: float, high: float, top: int, last: int) -> float:
+    return one_cycle(min(step + 1, last), low, high, top, last)
+
+
+@mistake(
+    "13.one_cycle",
+    "On the way down, the part that is done and the part that is left are exchanged.",
+)
+def never_comes_down(step: int, low: float, high: float, top: int, last: int) -> float:
+    if step <= top:
+        return one_cycle(step, low, high, top, last)
+    return _between(0, high, (step - top) / (last - top))
+
 # %% ../../nbs/answers/13_faster.ipynb #e1a6b340
 exercise(
     "13.step_cost",
@@ -375,6 +523,7 @@ exercise(
     10,
     "by hand",
     answer=[112, 83, 102],
+    parts=("first number", "second number", "third number"),
     hint=(
         "Make three columns for the four layers: forward, slope of the weights, slope of the "
         "input. Cross out what nobody asks for, and add up what is left."
@@ -392,6 +541,13 @@ mistakes(
             (
                 "Three times the forward pass is a rule of thumb. Who would want the slope of "
                 "the pixels, in the first case?"
+            ),
+        ),
+        "only_the_pixels": (
+            [112, 83, 85],
+            (
+                "In the third case you added the slope of the pixels, at the first layer. On its way "
+                "there the slope passes another layer at rest: what does that one have to compute?"
             ),
         ),
         "resting_is_free": (
@@ -428,3 +584,9 @@ mistakes(
         ),
     },
 )
+
+
+# 114 is the slip of the first case, whatever the others come to
+variant("13.step_cost", "three_times_all")([114, 85, 104])
+variant("13.step_cost", "three_times_all")([114, 90, 102])
+variant("13.step_cost", "three_times_all")([114, 76, 114])

@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/answers/09_inside.ipynb #921cf758
+import copy
+import inspect
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, exercise, mistake, mistakes
+from mnist_course.interpret import watch_layers
 
 # %% ../../nbs/answers/09_inside.ipynb #e47b2107
 exercise(
@@ -45,6 +47,17 @@ mistakes(
         ),
         "hangs_over": (50, "Seven places in a row would need a patch that hangs over the edge."),
         "step_ignored": (530, "The patch moves more than one pixel at a time."),
+        "half_a_step": (
+            43.25,
+            (
+                "There's no half place: a patch that would hang over the edge isn't laid. What does "
+                "that do to the last half step?"
+            ),
+        ),
+        "places_of_a_pixel": (
+            785,
+            "You covered each pixel by itself. The patch is 6 wide, and moves 4 pixels at a time.",
+        ),
         "side_by_side": (
             17,
             "You laid the patches side by side. The step is smaller than the patch: they overlap.",
@@ -53,6 +66,12 @@ mistakes(
 )
 
 # %% ../../nbs/answers/09_inside.ipynb #5987b7a0
+def names_used(answer: Any) -> set[str]:
+    "The names that a function's code asks for; none where there is no code to look at."
+    code = getattr(inspect.unwrap(answer), "__code__", None)
+    return {code.co_name, *code.co_names} if code else set()
+
+
 def _watched_models(rng: random.Random) -> list[Case]:
     doubles = nn.Linear(1, 2)
     doubles.weight.data = torch.tensor([[1.0], [2.0]])
@@ -60,34 +79,49 @@ def _watched_models(rng: random.Random) -> list[Case]:
     small = nn.Sequential(doubles)
     inner = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
     deep = nn.Sequential(inner, nn.Linear(3, 2))
+    tested = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)).eval()
     rows = rng.randrange(2, 6)
     return [
         (small, "0", torch.tensor([[2.0]])),
         (small, "0", torch.ones(1, 3)),
         (deep, rng.choice(["0.0", "0.2"]), torch.randn(rows, 4)),
+        (tested, rng.choice(["1", "2"]), torch.randn(rows, 3)),
         (deep, "0.1", torch.randn(rows, 5)),
+        (tested, "1", torch.randn(rows, 4)),
     ]
+
+
+def _accepts(model: nn.Module, x: torch.Tensor) -> bool:
+    "Whether a model takes this x; it stays as it is."
+    try:
+        copy.deepcopy(model).eval()(x)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _run_mean_output(
     answer: Callable[..., Any], model: nn.Module, layer: str, x: torch.Tensor
 ) -> object:
-    module = model.get_submodule(layer)
-    theirs = module.register_forward_hook(lambda *call: None)
+    parts = list(model.modules())
+    theirs = [part.register_forward_hook(lambda *call: None) for part in parts]
+    before = model.training
     try:
         value = answer(model, layer, x)
-        if value is not ... and not isinstance(value, int | float | torch.Tensor):
-            value = kind_of(value)
-    except Exception as error:
-        value = f"raised {type(error).__name__}"
-    kept = theirs.id in module._forward_hooks
-    hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.modules())
+    except RuntimeError:
+        if _accepts(model, x):  # then it's the answer's own
+            raise
+        value = "the model's error"
     if value is ...:
         return ...
+    kept = sum(hook.id in part._forward_hooks for hook, part in zip(theirs, parts, strict=True))
+    hooks = sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in parts)
     return {
-        "answer": value,
-        "your hooks left": hooks - kept,
-        "hooks of others taken away": int(not kept),
+        "mean of the layer": value,
+        "number of your hooks left": hooks - kept,
+        "number of other people's hooks taken away": len(parts) - kept,
+        "mode put back": model.training == before,
+        "use of watch_layers": "watch_layers" in names_used(answer),
     }
 
 
@@ -99,6 +133,12 @@ def _run_mean_output(
     "fix",
     cases=_watched_models,
     run=_run_mean_output,
+    edges={
+        "a model in training mode": lambda model, layer, x: model.training,
+        "a model in eval mode": lambda model, layer, x: not model.training,
+        "an x that it doesn't accept": lambda model, layer, x: not _accepts(model, x),
+        "a layer inside another": lambda model, layer, x: "." in layer,
+    },
 )
 def mean_output(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -185,19 +225,68 @@ def error_hidden(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     hook.remove()
     return kept[0]
 
+
+@mistake(
+    "09.mean_output",
+    "The number is right, but the model came in training mode and leaves in eval mode. What else "
+    "should you leave as you found it?",
+)
+def left_in_eval(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    model.eval()
+    return mean_output(model, layer, x)
+
+
+@mistake(
+    "09.mean_output",
+    "The model came in eval mode, and you ran it in training mode: its dropout draws, and its "
+    "batch norm learns from your x.",
+)
+def run_in_training(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    before = model.training
+    try:
+        return mean_output(model.train(), layer, x)
+    finally:
+        model.train(before)
+
+
+@mistake(
+    "09.mean_output",
+    "The lesson's `watch_layers` does it well, and this exercise is about doing it yourself. Which lines does it "
+    "need to be safe?",
+)
+def watched(model: nn.Module, layer: str, x: torch.Tensor) -> float:
+    with watch_layers(model, layer) as kept:
+        model(x)
+    return kept[layer].mean().item()
+
 # %% ../../nbs/answers/09_inside.ipynb #23b52eff
 def _embeddings(rng: random.Random) -> list[Case]:
     by_hand = torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0], [0.0, 2.0]])
-    a = torch.rand(3, rng.randrange(4, 9)) * 5
-    b = torch.rand(4, a.shape[1]) * 3
+    short = torch.tensor([[0.3, -0.4], [-0.1, 0.0]]), torch.tensor([[-0.6, 0.8], [0.0, -0.05]])
+    alone = torch.tensor([[2.0]]), torch.tensor([[-3.0]])
+    a = torch.randn(3, rng.randrange(4, 9)) * 5
+    b = torch.randn(4, a.shape[1]) * 3
     silent = b.clone()
     silent[rng.randrange(4)] = 0
-    return [by_hand, (a, b), (a, silent), (silent, a)]
+    return [by_hand, short, alone, (a, b), (a, silent), (silent, a), (silent, silent[:2])]
 
 
-@exercise("09.cosine", "Alike, whatever the length", 2, 8, cases=_embeddings)
+@exercise(
+    "09.cosine",
+    "Alike, whatever the length",
+    2,
+    8,
+    cases=_embeddings,
+    edges={
+        "one row each": lambda a, b: len(a) == len(b) == 1,
+        "a row of zeros in a": lambda a, b: bool((a.norm(dim=1) == 0).any()),
+        "a row of zeros in b": lambda a, b: bool((b.norm(dim=1) == 0).any()),
+        "rows shorter than 1": lambda a, b: 0 < float(a.norm(dim=1).min()) < 1,
+        "negative numbers": lambda a, b: bool((a < 0).any()),
+    },
+)
 def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
+    return F.normalize(a) @ F.normalize(b).T
 
 # %% ../../nbs/answers/09_inside.ipynb #886dbc19
 @mistake(
@@ -236,6 +325,23 @@ def divided_by_zero(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     b = b / b.square().sum(dim=1, keepdim=True).sqrt()
     return a @ b.T
 
+
+@mistake(
+    "09.cosine",
+    "Right for long rows. One that is shorter than 1 stays as short as it is: are you keeping the "
+    "division from 0 with too large a number?",
+)
+def short_rows_stay_short(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return F.normalize(a, eps=1.0) @ F.normalize(b, eps=1.0).T
+
+
+@mistake(
+    "09.cosine",
+    "The table is turned: its rows should belong to a, and its columns to b.",
+)
+def turned(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return cosine(b, a)
+
 # %% ../../nbs/answers/09_inside.ipynb #5ee5fd14
 def _classifiers(rng: random.Random) -> list[Case]:
     linear = nn.Linear(4, 3)
@@ -247,16 +353,34 @@ def _classifiers(rng: random.Random) -> list[Case]:
     last = nn.Linear(4 * 9, 6)
     last.weight.data *= 4
     deep = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), last, nn.LogSoftmax(dim=1))
+    wide = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 5))
+    wide.append(nn.LogSoftmax(dim=1)).eval()
     pairs = [rng.sample(range(6), 2) for _ in range(2)]
     return [
         (small, torch.tensor([[[[1.0, 0.0], [0.5, 0.0]]]]), 0, 1),
         *((deep, torch.randn(3, 1, 5, 5), *pair) for pair in pairs),
+        (wide, torch.randn(2, 1, 4, 6), *rng.sample(range(5), 2)),
     ]
 
 
-@exercise("09.contrast", "Why a 4, and not a 9?", 3, 12, cases=_classifiers, atol=1e-5)
+@exercise(
+    "09.contrast",
+    "Why a 4, and not a 9?",
+    3,
+    12,
+    cases=_classifiers,
+    atol=1e-5,
+    mutates={"gradients"},
+    edges={
+        "one image": lambda model, images, digit, rival: len(images) == 1,
+        "several images": lambda model, images, digit, rival: len(images) > 1,
+        "wider than tall": lambda model, images, digit, rival: images.shape[3] > images.shape[2],
+        "a model in eval mode": lambda model, images, digit, rival: not model.training,
+        "a model in training mode": lambda model, images, digit, rival: model.training,
+    },
+)
 def contrast(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
-    x = images.detach().clone().requires_grad_()
+    x = images.clone().requires_grad_()
     log_probs = model(x)
     (gradient,) = torch.autograd.grad((log_probs[:, digit] - log_probs[:, rival]).sum(), x)
     return gradient.abs()[:, 0]
@@ -314,6 +438,34 @@ def sign_kept(model: nn.Module, images: torch.Tensor, digit: int, rival: int) ->
 def batch_mean(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: (y[:, digit] - y[:, rival]).mean()).abs()
 
+
+@mistake(
+    "09.contrast",
+    "This asks only about the rival. Which two scores are to be compared?",
+)
+def rival_alone(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
+    return _gradient_of(model, images, lambda y: y[:, rival].sum()).abs()
+
+
+@mistake(
+    "09.contrast",
+    "Each of your maps is stretched so that its largest value is 1. The size of the gradient is "
+    "asked for, as it is.",
+)
+def stretched_to_one(
+    model: nn.Module, images: torch.Tensor, digit: int, rival: int
+) -> torch.Tensor:
+    maps = contrast(model, images, digit, rival)
+    return maps / maps.amax(dim=(1, 2), keepdim=True)
+
+
+@mistake(
+    "09.contrast",
+    "The squares of the gradients are here. Its size is what is left without the sign.",
+)
+def squared(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
+    return contrast(model, images, digit, rival).square()
+
 # %% ../../nbs/answers/09_inside.ipynb #412e8f2a
 def _maps_and_gradients(rng: random.Random) -> list[Case]:
     by_hand = torch.tensor([[[2.0, 0.0], [1.0, 0.0]], [[0.0, 3.0], [1.0, 0.0]]])
@@ -323,10 +475,24 @@ def _maps_and_gradients(rng: random.Random) -> list[Case]:
         for channels in (3, rng.randrange(5, 9))
     ]
     flat = [(torch.rand(6, 3, 3), torch.randn(6, 3, 3), 3) for _ in range(2)]
-    return [(by_hand, gradient, 2), (by_hand, gradient, 4), *flat, *drawn]
+    oblong = torch.rand(4, 3, 5), torch.randn(4, 3, 5), 7
+    alone = torch.rand(1, 2, 2), -torch.rand(1, 2, 2), 5
+    return [(by_hand, gradient, 2), (by_hand, gradient, 4), *flat, alone, oblong, *drawn]
 
 
-@exercise("09.against", "What speaks against it?", 4, 12, cases=_maps_and_gradients)
+@exercise(
+    "09.against",
+    "What speaks against it?",
+    4,
+    12,
+    cases=_maps_and_gradients,
+    edges={
+        "one map": lambda maps, gradient, size: len(maps) == 1,
+        "wider than tall": lambda maps, gradient, size: maps.shape[2] > maps.shape[1],
+        "as large as it is": lambda maps, gradient, size: maps.shape[1:] == (size, size),
+        "an odd size": lambda maps, gradient, size: size % 2 == 1 and size > maps.shape[1],
+    },
+)
 def against(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     weights = -gradient.mean(dim=(1, 2), keepdim=True)
     heat = F.relu((weights * maps).sum(dim=0))
@@ -390,3 +556,50 @@ def weights_by_sum(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 )
 def not_enlarged(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return against(maps, gradient, maps.shape[-1])
+
+
+@mistake(
+    "09.against",
+    "Each place of a map has a weight of its own here. The recipe gives a map ONE weight: the mean "
+    "of its gradient.",
+)
+def place_by_place(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    return _enlarged(F.relu((-gradient * maps).sum(dim=0)), size)
+
+
+@mistake(
+    "09.against",
+    "You averaged over the maps, so the heat depends on how many maps there are. The recipe adds "
+    "them up.",
+)
+def mean_over_maps(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    return against(maps, gradient, size) / len(maps)
+
+
+@mistake(
+    "09.against",
+    "The map is enlarged first, and cut at 0 afterwards. Which of the two comes first in the recipe?",
+)
+def cut_afterwards(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    return F.relu(relu_forgotten(maps, gradient, size))
+
+
+@mistake(
+    "09.against",
+    "Your map is enlarged with `align_corners=True`. Leave it out: the lesson's maps are enlarged "
+    "without it.",
+)
+def corners_aligned(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    heat = F.relu((-gradient.mean(dim=(1, 2), keepdim=True) * maps).sum(dim=0))
+    return F.interpolate(heat[None, None], size=(size, size), mode="bilinear", align_corners=True)[
+        0, 0
+    ]
+
+
+@mistake(
+    "09.against",
+    "Your map has steps: each place became a block. Which `mode` does the task ask for?",
+)
+def in_blocks(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
+    heat = F.relu((-gradient.mean(dim=(1, 2), keepdim=True) * maps).sum(dim=0))
+    return F.interpolate(heat[None, None], size=(size, size))[0, 0]

@@ -236,7 +236,8 @@ def _line_of(tree: ast.AST, part: ast.AST) -> str:
 def _words(part: Any) -> str:
     "A part of a tree as somebody would write it, on one line."
     parts = part if isinstance(part, list) else [part]
-    return "; ".join(" ".join(ast.unparse(ast.fix_missing_locations(one)).split()) for one in parts)
+    sources = [ast.unparse(ast.fix_missing_locations(one)) for one in parts]
+    return "; ".join(" ".join(source.split()) for source in sources)
 
 
 def mutants(solution: Any) -> Iterator[Mutant]:
@@ -327,7 +328,9 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], _Change]] = {
     ),
     "letters in a word": (
         lambda value: (
-            bool(value) and isinstance(value, list) and all(isinstance(part, str) for part in value)
+            isinstance(value, list)
+            and bool(value)
+            and all(isinstance(part, str) and len(part) == 1 for part in value)
         ),
         "".join,
     ),
@@ -449,7 +452,7 @@ def styles(solution: Any) -> Iterator[Style]:
     "A solution, a function or a value, written in other ways."
     if not callable(solution):
         for name, (applies, change) in _VALUES.items():
-            if applies(solution):
+            if applies(solution) and name != "a generator":  # it can be read only once
                 yield Style(name, change(solution))
         return
     if inspect.isfunction(solution):
@@ -459,7 +462,7 @@ def styles(solution: Any) -> Iterator[Style]:
             yield Style(name, change(solution))
     tree = _tree_of(solution)
     for name, transformer in _SOURCES.items():
-        changed = transformer().visit(copy.deepcopy(tree))
+        changed = ast.fix_missing_locations(transformer().visit(copy.deepcopy(tree)))
         if ast.unparse(changed) != ast.unparse(tree):
             yield Style(name, _build(changed, solution, name))
 
@@ -490,7 +493,7 @@ def try_mutants(
     "Hand an exercise's mutants in. Nothing of it is kept as progress."
     trial = Trial(item.id)
     # a mutant needs no name, and a loop that never ends no patience
-    brief = replace(item, misconceptions={}, reasons={}, time_limit=1.0)
+    brief = replace(item, misconceptions={}, time_limit=1.0)
     for mutant in mutants(item.solution):
         trial.mutants += 1
         passed = sum(bool(run_check(brief, mutant.function, seed)) for seed in seeds)
@@ -504,14 +507,17 @@ def try_mutants(
 
 
 def try_styles(item: Exercise, seeds: Sequence[int] = range(3)) -> Trial:
-    "Hand an exercise's solution in, in other styles. Nothing of it is kept as progress."
+    """Hand an exercise's solution in, in other styles. Nothing of it is kept as progress. A type that
+    is the point, and whose message says so, is no refusal."""
     trial = Trial(item.id)
-    for style in styles(item.solution):
-        results = [run_check(item, style.answer, seed) for seed in seeds]
-        if not style.used:
-            continue
-        trial.styles += 1
-        said = next((result.message for result in results if not result), None)
-        if said is not None:
-            trial.refused[style.name] = said
+    said: dict[str, str] = {}
+    used: dict[str, bool] = {}
+    for seed in seeds:  # each time anew: a generator is empty after its first check
+        for style in styles(item.solution):
+            result = run_check(item, style.answer, seed)
+            used[style.name] = used.get(style.name, False) or style.used
+            if not result and not (item.exact and item.exact in result.message):
+                said.setdefault(style.name, result.message)
+    trial.styles = sum(used.values())
+    trial.refused = {name: message for name, message in said.items() if used[name]}
     return trial

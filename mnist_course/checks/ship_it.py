@@ -8,10 +8,13 @@ __all__ = []
 # %% ../../nbs/answers/14_ship_it.ipynb #ccc71067
 import random
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
-from mnist_course.checks.engine import Case, exercise, mistake, mistakes
+from mnist_course.checks.engine import COURSE, Case, exercise, mistake, mistakes, variant
+from mnist_course.checks.inside import names_used
+from mnist_course.export import quantize
 
 _About = dict[str, object]
 
@@ -49,6 +52,17 @@ mistakes(
                 "two axes or more: what does it do with a bias?"
             ),
         ),
+        "everything_in_int8": (
+            4010,
+            (
+                "You gave one byte to every number, and no steps. `pack` rounds what has two axes or "
+                "more: which tensors is that, and what does it store beside them?"
+            ),
+        ),
+        "step_for_each_weight": (
+            20032,
+            "You stored a step for each weight. How many rows are there, and who has a step?",
+        ),
         "step_for_each_layer": (
             4072,
             (
@@ -82,7 +96,25 @@ def _draw_weights(rng: random.Random) -> list[Case]:
         )  # in every other row the largest one is negative
         flat[1::2, 0] = 1.5 * flat[1::2].abs().amax(1)
         drawn.append((flat.reshape(shape),))
-    return [(small,), *drawn]
+    one_row = torch.tensor([[0.5, -2.0, 1.3, 0.7]])
+    positive = torch.rand(4, 3) + 0.1
+    negative = -torch.rand(2, 1, 3, 3) - 0.1
+    return [(small,), (one_row,), (positive,), (negative,), *drawn]
+
+
+def _run_eight_bits(answer: Callable[..., Any], weight: torch.Tensor) -> object:
+    "What an answer makes of a weight, and how it does that."
+    made = answer(weight)
+    if made is ... or not isinstance(made, tuple | list) or len(made) != 2:
+        return made
+    whole, step = made
+    kind = str(getattr(whole, "dtype", "")).removeprefix("torch.")
+    return {
+        "steps of the rows": step,
+        "whole numbers": whole,
+        "dtype of the whole numbers": kind,
+        "use of quantize": "quantize" in names_used(answer),
+    }
 
 
 @exercise(
@@ -90,8 +122,15 @@ def _draw_weights(rng: random.Random) -> list[Case]:
     "Eight bits by hand",
     3,
     12,
-    "write",
+    "fix",
     cases=_draw_weights,
+    run=_run_eight_bits,
+    edges={
+        "one row": lambda weight: len(weight) == 1,
+        "a negative weight is the largest": lambda weight: weight.max() < -weight.min(),
+        "no negative weight": lambda weight: bool((weight > 0).all()),
+        "more than two axes": lambda weight: weight.ndim > 2,
+    },
     after="No weight is off by more than half a step, and each row has its own.",
 )
 def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -100,15 +139,64 @@ def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (rows / step[:, None]).round().to(torch.int8).reshape(weight.shape), step
 
 # %% ../../nbs/answers/14_ship_it.ipynb #0503203c
-def _rounded(weight: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-    "Whole numbers of steps, cut to what int8 holds."
-    return (
-        (weight.flatten(1) / step[:, None])
-        .round()
-        .clamp(-128, 127)
-        .to(torch.int8)
-        .reshape(weight.shape)
-    )
+def _stored(
+    signed: bool = False,  # the largest, not the largest in size
+    top: int = 127,
+    rounds: bool = True,  # False: cut off
+    cut: bool = False,  # to what int8 holds; otherwise it wraps around
+) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    "The code of the stub, with some of its three faults."
+
+    def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = weight.flatten(1)
+        step = (rows if signed else rows.abs()).amax(1) / top
+        whole = rows / step[:, None]
+        whole = whole.round() if rounds else whole
+        whole = whole.clamp(-128, 127) if cut else whole
+        return whole.to(torch.int8).reshape(weight.shape), step
+
+    return eight_bits
+
+
+_SIGN = (
+    "Some steps are too small, or negative: in those rows the largest weight is a negative one. What is "
+    "large about it?"
+)
+_TOP = (
+    "The largest weight of a row should land on 127. An int8 goes from -128 to 127: what "
+    "becomes of +128?"
+)
+_CUT = (
+    "The steps are right. But 2.7 steps became 2: a conversion to whole numbers cuts off. "
+    "What comes before it?"
+)
+_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "as_given": (
+        {"signed": True, "top": 128, "rounds": False},
+        "Three things are wrong in it, and all three still are. Follow the row -2, 0.7, 1 through it: "
+        "which one is the largest, on which whole number should it land, and what becomes of the "
+        "others?",
+    ),
+    "largest_without_sign": ({"signed": True}, _SIGN),
+    "by_128": ({"top": 128}, _TOP),
+    "cut_off": ({"rounds": False}, _CUT),
+    "sign_and_128": (
+        {"signed": True, "top": 128},
+        f"Your numbers are rounded now, and two faults are left. {_SIGN}",
+    ),
+    "sign_and_cut_off": (
+        {"signed": True, "rounds": False},
+        f"The 127 is right now, and two faults are left. {_SIGN}",
+    ),
+    "by_128_and_cut_off": (
+        {"top": 128, "rounds": False},
+        f"The largest in size is found now, and two faults are left. {_TOP}",
+    ),
+}
+for _name, (_options, _told) in _FAULTS.items():
+    mistake("14.eight_bits", _told, _name)(_stored(**_options))
+    if _options.get("signed") or _options.get("top"):  # some add a clamp before they convert
+        variant("14.eight_bits", _name)(_stored(**_options, cut=True))
 
 
 @mistake(
@@ -118,39 +206,10 @@ def _rounded(weight: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
 )
 def one_step_for_all(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = (weight.abs().max() / 127).repeat(len(weight))
-    return _rounded(weight, step), step
-
-
-@mistake(
-    "14.eight_bits",
-    "The steps are right. But 2.7 steps became 2: a conversion to whole numbers cuts off. "
-    "What comes before it?",
-)
-def cut_off(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    step = weight.flatten(1).abs().amax(1) / 127
-    return (weight.flatten(1) / step[:, None]).to(torch.int8).reshape(weight.shape), step
-
-
-@mistake(
-    "14.eight_bits",
-    "Some steps are too small: in those rows the largest weight is a negative one. What is "
-    "large about it?",
-)
-def largest_without_sign(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    step = weight.flatten(1).amax(1) / 127
-    return _rounded(weight, step), step
+    shape = (-1, *[1] * (weight.ndim - 1))
+    return (weight / step.reshape(shape)).round().to(torch.int8), step
 
 # %% ../../nbs/answers/14_ship_it.ipynb #e6a3cf99
-@mistake(
-    "14.eight_bits",
-    "The largest weight of a row should land on 127. An int8 goes from -128 to 127: what "
-    "becomes of +128?",
-)
-def by_128(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    step = weight.flatten(1).abs().amax(1) / 128
-    return _rounded(weight, step), step
-
-
 @mistake(
     "14.eight_bits",
     "You took the largest over the outputs. A step belongs to a row: which axis stays, and "
@@ -174,6 +233,68 @@ def zero_to_255(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         torch.int8
     ).reshape(weight.shape), step
 
+
+@mistake(
+    "14.eight_bits",
+    "The numbers are right, and they're stored as another type. How many bytes does each take in your "
+    "file?",
+)
+def not_int8(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    whole, step = eight_bits(weight)
+    return whole.float(), step
+
+
+@variant("14.eight_bits", "not_int8")
+def still_int64(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    whole, step = eight_bits(weight)
+    return whole.long(), step
+
+
+@mistake(
+    "14.eight_bits",
+    "Your `uint8` has no negative numbers: what becomes of a weight below 0?",
+)
+def without_negatives(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    whole, step = eight_bits(weight)
+    return whole.to(torch.uint8), step
+
+
+@mistake(
+    "14.eight_bits",
+    "Steps and whole numbers are right, in each other's place. What does the stub's line give first?",
+)
+def steps_first(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    whole, step = eight_bits(weight)
+    return step, whole
+
+
+@mistake(
+    "14.eight_bits",
+    "Your second result is 127 over the largest weight, by which you multiply. A step is what you "
+    "multiply with to come BACK.",
+)
+def inverse_steps(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    whole, step = eight_bits(weight)
+    return whole, 1 / step
+
+
+@mistake(
+    "14.eight_bits",
+    "The whole numbers are right, as a table with a row for each output. They should keep the shape of "
+    "the weight.",
+)
+def left_flat(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    whole, step = eight_bits(weight)
+    return whole.flatten(1), step
+
+
+@mistake(
+    "14.eight_bits",
+    "The lesson's `quantize` does it well. This exercise is about what it does: what's wrong in these lines?",
+)
+def borrowed(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return quantize(weight)
+
 # %% ../../nbs/answers/14_ship_it.ipynb #37e20cad
 def _draw_files(rng: random.Random) -> list[Case]:
     wanted = {"size": 28, "mean": 0.1307, "offset": 0}
@@ -184,6 +305,9 @@ def _draw_files(rng: random.Random) -> list[Case]:
         ({"size": 32, "mean": 0.5, "std": 1}, wanted),
         ({"size": 28, "mean": 0.1307}, {"mean": 0.1307, "ink": None, "size": 28}),
         ({}, {"ink": "white", "classes": 10}),
+        ({"size": 28}, {}),
+        ({"ink": None, "text": "", "flag": False}, {"ink": None, "text": "", "flag": False}),
+        ({"ink": None}, {"size": 28, "ink": "white", "classes": 10}),
     ]
     names = ["size", "mean", "std", "ink", "classes", "licence"]
     for _ in range(2):
@@ -204,6 +328,16 @@ def _draw_files(rng: random.Random) -> list[Case]:
     10,
     "write",
     cases=_draw_files,
+    edges={
+        "nothing is wanted": lambda about, wanted, _: not wanted,
+        "the file says nothing": lambda about, wanted, _: not about,
+        "None is wanted, and said": lambda about, wanted, _: (
+            "ink" in about and about["ink"] is None and "ink" in wanted and wanted["ink"] is None
+        ),
+        "0 is wanted, and said": lambda about, wanted, _: (
+            about.get("offset") == 0 == wanted.get("offset", 1)
+        ),
+    },
     after=(
         "Silence is no consent, zero is an answer, and whatever else the file says is its own "
         "affair."
@@ -248,10 +382,57 @@ def zero_is_nothing(about: _About, wanted: _About) -> list[str]:
 
 
 @mistake(
-    "14.misfits", "That is the first of them. Whoever mends the file would like to know them all."
+    "14.misfits", "That is the first of them. Whoever fixes the file would like to know them all."
 )
 def stops_at_the_first(about: _About, wanted: _About) -> list[str]:
     return misfits(about, wanted)[:1]
+
+
+@mistake(
+    "14.misfits",
+    "You go through what the FILE says, and look it up in what is wanted. What if the file keeps quiet "
+    "about something?",
+)
+def the_other_direction(about: _About, wanted: _About) -> list[str]:
+    return [name for name, value in about.items() if name not in wanted or wanted[name] != value]
+
+
+@mistake(
+    "14.misfits",
+    "The names are right, in another order. They should come in the order of `wanted`.",
+)
+def in_another_order(about: _About, wanted: _About) -> list[str]:
+    return sorted(misfits(about, wanted))
+
+
+@variant("14.misfits", "in_another_order")
+def from_the_end(about: _About, wanted: _About) -> list[str]:
+    return misfits(about, wanted)[::-1]
+
+
+@mistake(
+    "14.misfits",
+    "These are the names that FIT. Which ones stand in the way?",
+)
+def those_that_fit(about: _About, wanted: _About) -> list[str]:
+    return [name for name, value in wanted.items() if name in about and about[name] == value]
+
+
+@mistake(
+    "14.misfits",
+    "You list the names that are missing. A file that says something else isn't what was wanted, "
+    "either.",
+)
+def missing_only(about: _About, wanted: _About) -> list[str]:
+    return [name for name in wanted if name not in about]
+
+
+@mistake(
+    "14.misfits",
+    "You ask whether the file may be loaded. The task asks for the names that stand in the way.",
+)
+def yes_or_no(about: _About, wanted: _About) -> bool:
+    return not misfits(about, wanted)
 
 # %% ../../nbs/answers/14_ship_it.ipynb #d5265cf4
 def _draw_words(rng: random.Random) -> list[Case]:
@@ -260,6 +441,15 @@ def _draw_words(rng: random.Random) -> list[Case]:
         torch.tensor([True, False, True, True]),
         4,
     )
+    sure = (torch.tensor([1.0, 1.0, 0.625]), torch.tensor([True, False, True]), 2)
+    edge = (torch.tensor([0.5, 0.5, 0.375, 0.0]), torch.tensor([True, True, False, False]), 2)
+    opposite = (  # the last two bins: one too modest, one too sure
+        torch.tensor([0.875, 1.0, 0.625, 0.625]),
+        torch.tensor([False, True, True, True]),
+        4,
+    )
+    together = (torch.tensor([0.25, 0.75, 1.0]), torch.tensor([True, False, True]), 1)
+    alone = (torch.tensor([0.875]), torch.tensor([False]), 5)
     drawn = []
     for bins in (10, 5):
         n = rng.randrange(40, 90)
@@ -268,7 +458,7 @@ def _draw_words(rng: random.Random) -> list[Case]:
         right = torch.rand(n) < confidence**2 + 0.1  # too modest below, too sure above
         right[:3] = torch.tensor([True, False, True])
         drawn.append((confidence, right, bins))
-    return [small, *drawn]
+    return [small, sure, edge, opposite, together, alone, *drawn]
 
 
 @exercise(
@@ -276,45 +466,93 @@ def _draw_words(rng: random.Random) -> list[Case]:
     "How far off is its word?",
     3,
     12,
-    "write",
+    "fix",
     cases=_draw_words,
+    edges={
+        "one answer": lambda confidence, right, bins: len(right) == 1,
+        "one bin": lambda confidence, right, bins: bins == 1,
+        "a probability of 0": lambda confidence, right, bins: bool((confidence == 0).any()),
+        "a probability of 1": lambda confidence, right, bins: bool((confidence == 1).any()),
+        "one on an edge": lambda confidence, right, bins: 0.5 in confidence.tolist() and bins == 2,
+    },
     after="Each bin's gap without its sign, weighed by the answers in it.",
 )
-def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
+def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
     place = (confidence * bins).long().clamp(max=bins - 1)
-    off = torch.bincount(place, confidence.double() - right.double(), bins)  # gap times answers
-    return (off.abs().sum() / len(right)).item()
+    total = 0.0
+    for i in range(bins):
+        here = place == i
+        gap = confidence[here].sum() - right[here].sum()  # the gap of the means, times answers
+        total += gap.abs().item()
+    return total / len(right)
 
 # %% ../../nbs/answers/14_ship_it.ipynb #63a66c53
-def _gaps(
-    confidence: torch.Tensor, right: torch.Tensor, bins: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each bin: confidence minus share of right answers (0 where it is empty), and how many
-    answers."""
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    count = torch.bincount(place, minlength=bins)
-    return torch.bincount(place, confidence.double() - right.double(), bins) / count.clamp(
-        min=1
-    ), count
+def _reported(
+    ones_lost: bool = False,  # 1.0 falls into a bin of its own, at which nobody looks
+    signs_kept: bool = False,
+    bins_alike: bool = False,
+    empty_too: bool = False,  # the bins without an answer count as well, with a gap of 0
+) -> Callable[..., float]:
+    "The report of the stub, with some of its three faults."
+
+    def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
+        place = (confidence * bins).long()
+        if not ones_lost:
+            place = place.clamp(max=bins - 1)
+        gaps: list[float] = []
+        weights: list[float] = []
+        for i in range(bins):
+            here = place == i
+            if here.any():
+                gaps.append((confidence[here].double().mean() - right[here].double().mean()).item())
+                weights.append(1.0 if bins_alike else here.double().mean().item())
+        if not signs_kept:
+            gaps = [abs(gap) for gap in gaps]
+        whole = bins if empty_too else len(gaps) if bins_alike else 1
+        total = sum(gap * weight for gap, weight in zip(gaps, weights, strict=True))
+        return abs(total) / max(whole, 1)
+
+    return word_error
 
 
-@mistake(
-    "14.word_error",
+_ONES = (
+    "An answer of probability 1.0 falls out of your last bin, and nobody looks at it. Which bin should "
+    "it be in?"
+)
+_SIGNS = (
+    "You let bins that are too sure make up for bins that are too modest. When must the sign go?"
+)
+_WEIGHTS = (
     "You gave every bin the same weight. A bin with one answer should not weigh as much as "
-    "one with a thousand.",
+    "one with a thousand."
 )
-def bins_count_alike(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
-    gap, count = _gaps(confidence, right, bins)
-    return gap[count > 0].abs().mean().item()
-
-
-@mistake(
-    "14.word_error",
-    "You let bins that are too sure make up for bins that are too modest. When must the sign go?",
-)
-def signs_cancel(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
-    gap, count = _gaps(confidence, right, bins)
-    return abs((gap * count).sum().item()) / len(right)
+for _title, _kept, _says in (
+    (
+        "as_given",
+        (True, True, True),
+        "Three things in it flatter the network, and all three are still there. In which bin is a 1.0, "
+        "when does the sign go, and what does a bin with a single answer weigh?",
+    ),
+    ("ones_lost", (True, False, False), _ONES),
+    ("signs_cancel", (False, True, False), _SIGNS),
+    ("bins_count_alike", (False, False, True), _WEIGHTS),
+    (
+        "ones_and_signs",
+        (True, True, False),
+        f"The bins weigh what they should now, and two faults are left. {_ONES}",
+    ),
+    (
+        "ones_and_weights",
+        (True, False, True),
+        f"The signs go in time now, and two faults are left. {_ONES}",
+    ),
+    (
+        "signs_and_weights",
+        (False, True, True),
+        f"The 1.0 is in the last bin now, and two faults are left. {_SIGNS}",
+    ),
+):
+    mistake("14.word_error", _says, _title)(_reported(*_kept))
 
 
 @mistake(
@@ -322,7 +560,7 @@ def signs_cancel(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) 
     "These are the gaps of single answers. An answer is right or wrong, never 0.7 right: "
     "what do the bins make possible?",
 )
-def answer_by_answer(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
+def answer_by_answer(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
     return (confidence.double() - right.double()).abs().mean().item()
 
 # %% ../../nbs/answers/14_ship_it.ipynb #2a3f08e3
@@ -331,18 +569,48 @@ def answer_by_answer(confidence: torch.Tensor, right: torch.Tensor, bins: int = 
     "You compare with the middle of each bin. The answers in it say how sure they are on "
     "average: take that.",
 )
-def middle_of_the_bin(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
+def middle_of_the_bin(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
     place = (confidence * bins).long().clamp(max=bins - 1)
     off = torch.bincount(place, (place.double() + 0.5) / bins - right.double(), bins)
     return (off.abs().sum() / len(right)).item()
 
 
-@mistake(
+mistake(
     "14.word_error",
     "You divided by the number of bins, with the empty ones among them. What should a bin weigh?",
+    "empty_bins_too",
+)(_reported(bins_alike=True, empty_too=True))
+
+
+@mistake(
+    "14.word_error",
+    "A value on an edge is in your lower bin. The task puts it into the upper one.",
 )
-def empty_bins_too(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
-    return (_gaps(confidence, right, bins)[0].abs().sum() / bins).item()
+def edges_below(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
+    place = ((confidence * bins).ceil().long() - 1).clamp(min=0)
+    off = torch.bincount(place, confidence.double() - right.double(), bins)
+    return (off.abs().sum() / len(right)).item()
+
+
+@mistake(
+    "14.word_error",
+    "The squares of the gaps are averaged here. The gaps themselves are asked for, without their sign.",
+)
+def squared_gaps(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
+    place = (confidence * bins).long().clamp(max=bins - 1)
+    off = torch.bincount(place, confidence.double() - right.double(), bins)
+    count = torch.bincount(place, minlength=bins).clamp(min=1)
+    return ((off / count).square() * count / len(right)).sum().item()
+
+
+@mistake(
+    "14.word_error",
+    "That's the largest of the gaps. The mean of them is asked for, each bin weighted by its answers.",
+)
+def largest_gap(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
+    place = (confidence * bins).long().clamp(max=bins - 1)
+    off = torch.bincount(place, confidence.double() - right.double(), bins)
+    return (off / torch.bincount(place, minlength=bins).clamp(min=1)).abs().max().item()
 
 # %% ../../nbs/answers/14_ship_it.ipynb #3abcb0d5
 _CALLS = (12, 11, 13, 12, 95, 12, 11, 14, 12, 13, 11, 12, 13, 12, 40, 11, 12, 13, 14, 12)
@@ -354,9 +622,9 @@ exercise(
     6,
     "by hand",
     answer=[40, 12],
+    parts=("p95", "median"),
     hint=(
-        "Put the twenty in order. The p95 is the 19th of them, since 19 of 20 are 95 %. Which "
-        "one is the median?"
+        "Put the twenty in order. How many of them are 95%, and how many are half? Count that far."
     ),
     after=(
         "In order, the 19th is 40 and the 10th is 12. The mean would have been above 18 of the 20."
@@ -368,6 +636,10 @@ mistakes(
         "the_largest": (
             [95, 12],
             "The slowest of all: 100 % of the calls do not exceed it. How many of twenty are 95 %?",
+        ),
+        "swapped": (
+            [12, 40],
+            "Both are right, in each other's place. Which one does the stub want first?",
         ),
         "one_too_early": (
             [14, 12],
@@ -401,6 +673,9 @@ mistakes(
     },
 )
 
+
+variant("14.tail", "not_in_order")([14, 12.5])
+
 # %% ../../nbs/answers/14_ship_it.ipynb #b851adfa
 def _draw_streams(rng: random.Random) -> list[Case]:
     small = ([True, False, False, True, True, False], 3, 0.5)
@@ -408,6 +683,12 @@ def _draw_streams(rng: random.Random) -> list[Case]:
     exactly = ([False, False, True, True, False, False, True, False, True, True, True], 4, 0.5)
     late = ([False] * 12 + [True, False, True, True, False, True, True, True], 5, 0.6)
     eager = ([True, True, False, False, False, False, True, False, True, True, True, True], 6, 0.4)
+    at_once = ([True, False, True, False, False], 3, 0.5)  # when the window is full
+    at_last = ([False, False, False, True, True], 3, 0.5)
+    one_each = ([False, False, True, False], 1, 0.5)
+    too_few = ([True, True, True], 4, 0.1)  # the window is never full
+    nothing: Case = ([], 2, 0.5)
+    limits = ([True, True, True, True], 3, 1.0), ([False, False, True], 2, 0.0)
     drawn = []
     for _ in range(2):
         window, n = rng.randrange(4, 9), rng.randrange(15, 30)
@@ -415,7 +696,8 @@ def _draw_streams(rng: random.Random) -> list[Case]:
         drawn.append(
             ([True, *quiet, *[rng.random() < 0.8 for _ in range(20)], *[True] * 10], window, 0.5)
         )
-    return [small, never, exactly, late, eager, *drawn]
+    found = [at_once, at_last, one_each, ([True, False], 1, 0.5), *limits]
+    return [small, never, *found, too_few, nothing, exactly, late, eager, *drawn]
 
 
 @exercise(
@@ -425,6 +707,18 @@ def _draw_streams(rng: random.Random) -> list[Case]:
     15,
     "write",
     cases=_draw_streams,
+    edges={
+        "no answer yet": lambda doubtful, window, limit: not doubtful,
+        "a window that is never full": lambda doubtful, window, limit: len(doubtful) < window,
+        "a window of one": lambda doubtful, window, limit: window == 1,
+        "as soon as the window is full": lambda *case: (
+            COURSE["14.rings_at"].solution(*case) == case[1] - 1
+        ),
+        "at the last answer": lambda *case: (
+            COURSE["14.rings_at"].solution(*case) == len(case[0]) - 1
+        ),
+        "never": lambda *case: COURSE["14.rings_at"].solution(*case) is None,
+    },
     after="A full window, a strict limit, and the newest answer.",
 )
 def rings_at(doubtful: list[bool], window: int, limit: float) -> int | None:
@@ -493,3 +787,65 @@ def a_count(doubtful: list[bool], window: int, limit: float) -> int | None:
     return _first_where(
         lambda i: i >= window - 1 and sum(doubtful[i - window + 1 : i + 1]) > limit, n
     )
+
+
+@mistake(
+    "14.rings_at",
+    "Your answers are counted from 1. The index of the first one is 0.",
+)
+def counted_from_one(doubtful: list[bool], window: int, limit: float) -> int | None:
+    found = rings_at(doubtful, window, limit)
+    return found if found is None else found + 1
+
+
+@mistake(
+    "14.rings_at",
+    "Your window holds one answer too many. How many are in `doubtful[i - window : i + 1]`?",
+)
+def one_too_many(doubtful: list[bool], window: int, limit: float) -> int | None:
+    return rings_at(doubtful, window + 1, limit)
+
+
+@mistake(
+    "14.rings_at",
+    "You look at the answers BEFORE this one. The newest answer belongs to the window, too.",
+)
+def without_the_newest(doubtful: list[bool], window: int, limit: float) -> int | None:
+    found = rings_at(doubtful[:-1], window, limit)
+    return found if found is None else found + 1
+
+
+@variant("14.rings_at", "in_blocks")
+def in_blocks_and_the_rest(doubtful: list[bool], window: int, limit: float) -> int | None:
+    for start in range(0, len(doubtful), window):
+        block = doubtful[start : start + window]
+        if sum(block) / len(block) > limit:
+            return start + len(block) - 1
+    return None
+
+
+@mistake(
+    "14.rings_at",
+    "It rings when it is quiet. Which answers does the share count?",
+)
+def share_of_the_others(doubtful: list[bool], window: int, limit: float) -> int | None:
+    return rings_at([not flagged for flagged in doubtful], window, limit)
+
+
+@mistake(
+    "14.rings_at",
+    "That's the LAST time at which it would ring. When did it for the first time?",
+)
+def last_alarm(doubtful: list[bool], window: int, limit: float) -> int | None:
+    ends = range(window - 1, len(doubtful))
+    times = [i for i in ends if sum(doubtful[i - window + 1 : i + 1]) / window > limit]
+    return times[-1] if times else None
+
+
+@mistake(
+    "14.rings_at",
+    "Where it never rings, -1 comes out of your function. None is asked for.",
+)
+def minus_one(doubtful: list[bool], window: int, limit: float) -> int | None:
+    found = rings_at(doubtful, window, limit)
+    return -1 if found is None else found

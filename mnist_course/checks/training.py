@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/answers/07_training.ipynb #fc6381dd
+import math
 import random
 import warnings
 from collections.abc import Callable
@@ -15,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.compare import kind_of, quote
+from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes, variant
 
 _Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
@@ -86,13 +87,14 @@ def _fault_of(order: str) -> str | None:
 def _judge_loop_order(made: object, rng: random.Random) -> None:
     if not isinstance(made, str):
         raise Wrong(
-            'The answer should be a string of six letters, such as "BADCFE"; this is '
-            f"{kind_of(made)}."
+            f'Six letters in quotation marks are asked for, such as "BADCFE"; this is {kind_of(made)}.'
         )
-    order = "".join(letter for letter in made.upper() if letter.isalnum())
+    order = made.upper()
     strange = sorted(set(order) - set(_LINES))
     if strange:
-        raise Wrong(f"The lines are called A to F; there is no line {', '.join(strange[:6])}.")
+        raise Wrong(
+            f"The lines are called A to F; there is no line {quote(', '.join(strange[:6]))}."
+        )
     if len(order) != len(_LINES) or set(order) != set(_LINES):
         missing = ", ".join(x for x in _LINES if x not in order)
         twice = ", ".join(x for x in _LINES if order.count(x) > 1)
@@ -174,6 +176,7 @@ exercise(
     5,
     "predict",
     answer=[0.8, 0.2, 0.025],
+    parts=("first rate", "second rate", "third rate"),
     hint=(
         "Number the ticks through the whole run. How many are over when an epoch begins, and "
         "how many whole fours are in that?"
@@ -201,6 +204,13 @@ mistakes(
                 "first count in the second."
             ),
         ),
+        "rounded_up": (
+            [0.8, 0.1, 0.025],
+            (
+                "Ten ticks hold two and a half fours, and you gave the half one a drop of its own. "
+                "When is it complete?"
+            ),
+        ),
         "one_drop_an_epoch": (
             [0.8, 0.4, 0.2],
             "That is one drop an epoch. In ten ticks there is room for more than one.",
@@ -214,13 +224,14 @@ mistakes(
 
 # %% ../../nbs/answers/07_training.ipynb #14a7c53a
 class Echo(nn.Module):
-    "Takes scores for images, and gives them back; in training mode they are shifted by one class."
+    """Takes numbers, (N, classes), and gives them back with the other sign, as scores; in training
+    mode they are shifted by one class."""
 
     noted = False  # did torch keep tensors for backward?
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.noted = self.noted or torch.is_grad_enabled()
-        return x.roll(1, dims=1) if self.training else x
+        return -x.roll(1, dims=1) if self.training else -x
 
     def __repr__(self) -> str:
         return f"Echo(training={self.training})"
@@ -228,7 +239,7 @@ class Echo(nn.Module):
 
 def _score_batches(rng: random.Random) -> list[Case]:
     def batch(guesses: list[int], labels: list[int], classes: int) -> Case:
-        return F.one_hot(torch.tensor(guesses), classes).float(), torch.tensor(labels)
+        return -F.one_hot(torch.tensor(guesses), classes).float(), torch.tensor(labels)
 
     def drawn(classes: int, sizes: list[int]) -> list[Case]:
         labels = [*range(classes), *(rng.randrange(classes) for _ in range(sum(sizes) - classes))]
@@ -241,14 +252,12 @@ def _score_batches(rng: random.Random) -> list[Case]:
         ]
 
     two = [batch([0, 1], [0, 0], 2), batch([0, 1, 1], [1, 1, 0], 2)]
+    sizes = [rng.randrange(20, 40), rng.randrange(20, 40), rng.randrange(3, 10)]
     return [
         (Echo().eval(), two, 2),
         (Echo(), [batch([0, 1, 2], [0, 1, 0], 3), batch([2, 2], [2, 2], 3), batch([1], [2], 3)], 3),
-        (
-            Echo(),
-            drawn(10, [rng.randrange(20, 40), rng.randrange(20, 40), rng.randrange(3, 10)]),
-            10,
-        ),
+        (Echo(), [batch([1, 0, 1], [0, 1, 1], 2)], 2),  # one batch only
+        (Echo(), drawn(10, sizes), 10),
         (Echo().eval(), drawn(4, [16, 16, rng.randrange(1, 6)]), 4),
     ]
 
@@ -260,13 +269,9 @@ def _run_class_accuracy(
     shares = answer(model, batches, classes)
     if shares is ...:
         return ...
-    try:
-        repr(shares)  # what stands in the answer will be shown
-    except Exception:
-        shares = kind_of(shares)
     return {
-        "shares": shares,
-        "tensors kept for backward": model.noted,
+        "shares of the classes": shares,
+        "notes kept for backward": model.noted,
         "mode put back": model.training == before,
     }
 
@@ -278,6 +283,15 @@ def _run_class_accuracy(
     12,
     cases=_score_batches,
     run=_run_class_accuracy,
+    edges={
+        "one batch": lambda model, batches, classes: len(batches) == 1,
+        "a batch of one": lambda model, batches, classes: any(len(y) == 1 for _, y in batches),
+        "a class that a batch lacks": lambda model, batches, classes: any(
+            len(set(y.tolist())) < classes for _, y in batches
+        ),
+        "a model in training mode": lambda model, batches, classes: model.training,
+        "a model in eval mode": lambda model, batches, classes: not model.training,
+    },
 )
 def class_accuracy(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     before = model.training
@@ -391,14 +405,25 @@ def notes_kept(model: nn.Module, batches: _Batches, classes: int) -> torch.Tenso
     model.train(before)
     return right / images
 
+
+@variant("07.class_accuracy", "mean_of_batches")
+def mean_of_batches_with_nan(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    parts = torch.stack([class_accuracy(model, [batch], classes) for batch in batches])
+    return parts.mean(dim=0)
+
 # %% ../../nbs/answers/07_training.ipynb #f62e7fa1
 def _loss_columns(rng: random.Random) -> list[Case]:
     crafted = [
         ([0.9, 0.8, 0.7], 2),
+        ([0.5], 1),
+        ([2.5, 2.9], 3),  # all above 1, and more patience than epochs
         ([0.5, 0.7, 0.6, 0.4], 2),
+        ([0.6, 0.7, 0.4], 1),
+        ([0.9, 0.8, 0.7, 0.75, 0.85, 0.6], 2),
         ([0.9, 0.5, 0.6, 0.6, 0.6, 0.3], 3),
         ([0.9, 0.6, 0.6, 0.5], 1),
         ([0.8, 0.9, 0.7, 0.8, 0.6, 0.7], 3),
+        ([14.0, 12.0, 13.0, 12.5, 12.0, 11.0], 3),
     ]
     drawn = [
         ([rng.randrange(20, 90, 5) / 100 for _ in range(rng.randrange(8, 16))], rng.randrange(1, 5))
@@ -407,12 +432,30 @@ def _loss_columns(rng: random.Random) -> list[Case]:
     return crafted + drawn
 
 
-@exercise("07.early_stop", "Out of patience", 3, 10, "fix", cases=_loss_columns)
+@exercise(
+    "07.early_stop",
+    "Out of patience",
+    3,
+    10,
+    "fix",
+    cases=_loss_columns,
+    parts=("best epoch", "epoch after which the run ends"),
+    edges={
+        "one epoch": lambda losses, patience: len(losses) == 1,
+        "patience of one": lambda losses, patience: patience == 1,
+        "more patience than epochs": lambda losses, patience: patience > len(losses),
+        "losses above 10": lambda losses, patience: min(losses) > 10,
+        "a loss that comes back": lambda losses, patience: len(set(losses)) < len(losses),
+        "it ends before the list does": lambda *case: (
+            COURSE["07.early_stop"].solution(*case)[1] < len(case[0])
+        ),
+    },
+)
 def early_stop(losses: list[float], patience: int) -> tuple[int, int]:
-    best, waited = 0, 0
-    for epoch in range(1, len(losses) + 1):
-        if best == 0 or losses[epoch - 1] < losses[best - 1]:
-            best, waited = epoch, 0
+    best, lowest, waited = 0, math.inf, 0
+    for epoch, loss in enumerate(losses, start=1):
+        if loss < lowest:
+            best, lowest, waited = epoch, loss, 0
         else:
             waited += 1
         if waited == patience:
@@ -434,6 +477,15 @@ def than_the_one_before(losses: list[float], patience: int) -> tuple[int, int]:
         if waited == patience:
             break
     return best, epoch
+
+
+@mistake(
+    "07.early_stop",
+    "Two things are wrong in it, and both still are. Go through losses 0.5, 0.7, 0.6, 0.4 with "
+    "patience 2, and write down `lowest` and `waited` after each epoch.",
+)
+def as_given(losses: list[float], patience: int) -> tuple[int, int]:
+    return than_the_one_before(losses, patience + 1)
 
 
 @mistake(
@@ -492,6 +544,33 @@ def ties_are_better(losses: list[float], patience: int) -> tuple[int, int]:
 def looks_ahead(losses: list[float], patience: int) -> tuple[int, int]:
     return losses.index(min(losses)) + 1, early_stop(losses, patience)[1]
 
+
+@mistake(
+    "07.early_stop",
+    "Both numbers are one too small: they're places in a Python list, and epochs count from 1.",
+)
+def counted_from_zero(losses: list[float], patience: int) -> tuple[int, int]:
+    best, last = early_stop(losses, patience)
+    return best - 1, last - 1
+
+
+@mistake(
+    "07.early_stop",
+    "You give the end first. What does the docstring want first?",
+)
+def end_first(losses: list[float], patience: int) -> tuple[int, int]:
+    best, last = early_stop(losses, patience)
+    return last, best
+
+
+@mistake(
+    "07.early_stop",
+    "Your run can end after more epochs than the list holds. What if the patience never runs out?",
+)
+def past_the_end(losses: list[float], patience: int) -> tuple[int, int]:
+    best, _ = early_stop(losses, patience)
+    return best, best + patience
+
 # %% ../../nbs/answers/07_training.ipynb #ba8e92d8
 class ShortSGD(torch.optim.SGD):
     "torch's SGD, in one word where it is shown."
@@ -519,6 +598,8 @@ def _parted(rng: random.Random) -> list[Case]:
     return [
         tiny,
         case(2, 3, [4, 3, 2], 2),
+        case(2, 3, [1, 4], 1),  # an ordinary epoch
+        case(3, 2, [2, 1], 5),  # fewer batches than a group wants
         case(3, 4, [5, 1, 4, 2, 3, 3], 3),
         case(4, 5, odd, rng.choice([2, 3, 4])),
     ]
@@ -531,11 +612,42 @@ def _run_train_in_parts(
     batches: _Batches,
     every: int,
 ) -> object:
-    steps = []
-    optimizer.register_step_post_hook(lambda *_: steps.append(1))
-    if answer(model, optimizer, batches, every) is ...:
-        return ...
-    return {"steps": len(steps), "weights": next(model.parameters()).detach()}
+    """How many steps an epoch takes, what it makes of the weights, and what it needs memory for:
+    images in one pass, and passes that wait for their backward."""
+    steps, rows = 0, [0]
+    waiting, most = 0, 0
+
+    def stepped(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    def went_back(_: torch.Tensor) -> None:
+        nonlocal waiting
+        waiting -= 1
+
+    def passed(module: nn.Module, inputs: tuple[torch.Tensor], out: torch.Tensor) -> None:
+        nonlocal waiting, most
+        rows.append(len(inputs[0]))
+        if out.requires_grad:
+            waiting += 1
+            most = max(most, waiting)
+            out.register_hook(went_back)
+
+    optimizer.register_step_post_hook(stepped)
+    hook = model.register_forward_hook(passed)
+    for p in model.parameters():  # what an earlier epoch left
+        p.grad = torch.full_like(p, 3.0)
+    try:
+        if answer(model, optimizer, batches, every) is ...:
+            return ...
+    finally:
+        hook.remove()
+    return {
+        "steps": steps,
+        "weights": next(model.parameters()).detach(),
+        "pass with too many images": max(rows) > max(len(y) for _, y in batches),
+        "passes that wait for backward": most,
+    }
 
 
 @exercise(
@@ -545,7 +657,17 @@ def _run_train_in_parts(
     15,
     cases=_parted,
     run=_run_train_in_parts,
-    mutates=True,
+    mutates={"weights", "gradients", "optimizer"},
+    edges={
+        "a group of one": lambda model, optimizer, batches, every: every == 1,
+        "a last group that is short": lambda model, optimizer, batches, every: (
+            len(batches) > every and len(batches) % every > 0
+        ),
+        "fewer batches than a group": lambda model, optimizer, batches, every: len(batches) < every,
+        "batches of different sizes": lambda model, optimizer, batches, every: (
+            len({len(y) for _, y in batches}) > 1
+        ),
+    },
 )
 def train_in_parts(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -649,3 +771,79 @@ def step_each_batch(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
 ) -> None:
     train_in_parts(model, optimizer, batches, 1)
+
+
+@mistake(
+    "07.train_in_parts",
+    "The step is right, but the whole group went through the model at once, and your memory doesn't "
+    "hold that. What can be added up in its place?",
+)
+def joined(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    whole = [
+        (torch.cat([x for x, _ in group]), torch.cat([y for _, y in group]))
+        for group in _groups(batches, every)
+    ]
+    train_in_parts(model, optimizer, whole, 1)
+
+
+@mistake(
+    "07.train_in_parts",
+    "The step is right, but `backward` comes once for all of a group's losses. Until then torch keeps "
+    "what each of its batches needs to go back, as much as one large batch would. When could it be "
+    "freed?",
+)
+def one_backward(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    for group in _groups(batches, every):
+        optimizer.zero_grad()
+        n = sum(len(y) for _, y in group)
+        losses = [F.nll_loss(model(x), y, reduction="sum") / n for x, y in group]
+        torch.stack(losses).sum().backward()
+        optimizer.step()
+
+
+@mistake(
+    "07.train_in_parts",
+    "You empty the gradients after each step, so your first group adds to whatever the model held "
+    "before the epoch.",
+)
+def emptied_afterwards(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    for group in _groups(batches, every):
+        _add_gradients(model, group)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@mistake(
+    "07.train_in_parts",
+    "Each batch counts the same here, however many images it has: that's a mean of means. In one "
+    "large batch, each image would count the same.",
+)
+def mean_over_the_group(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    for group in _groups(batches, every):
+        optimizer.zero_grad()
+        for x, y in group:
+            (F.nll_loss(model(x), y) / len(group)).backward()
+        optimizer.step()
+
+
+@mistake(
+    "07.train_in_parts",
+    "You add up the losses of single images and never divide, so a step grows with the number of "
+    "images. Which loss would the large batch have?",
+)
+def never_divided(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
+) -> None:
+    for group in _groups(batches, every):
+        optimizer.zero_grad()
+        for x, y in group:
+            F.nll_loss(model(x), y, reduction="sum").backward()
+        optimizer.step()

@@ -6,11 +6,12 @@
 __all__ = []
 
 # %% ../../nbs/answers/10_your_digits.ipynb #3f6aac97
+import math
 import random
 
 import torch
 
-from mnist_course.checks.engine import Case, exercise, mistake, mistakes
+from mnist_course.checks.engine import COURSE, Case, exercise, mistake, mistakes
 from mnist_course.data import MEAN, STD
 
 # %% ../../nbs/answers/10_your_digits.ipynb #e31ddf01
@@ -48,6 +49,13 @@ mistakes(
                 "over the edge."
             ),
         ),
+        "halved": (
+            26,
+            (
+                "You took half of it. Whatever the longer side is divided by to become 20, the "
+                "other side gets too: what's that number here?"
+            ),
+        ),
         "divided_by_20": (
             3,
             "You divided by 20. That is the size which the longer side gets, and not the factor.",
@@ -57,14 +65,25 @@ mistakes(
 
 # %% ../../nbs/answers/10_your_digits.ipynb #c0c43815
 def _pages(rng: random.Random) -> list[Case]:
+    height = rng.randrange(3, 15)
     drawn = [
-        (torch.randint(0, 256, (rng.randrange(3, 30), rng.randrange(3, 30)), dtype=torch.uint8),)
-        for _ in range(2)
+        torch.randint(0, 256, (height, height + rng.randrange(1, 9)), dtype=torch.uint8),
+        torch.randint(0, 200, (28, 28), dtype=torch.uint8).T,  # no ink is quite black
     ]
-    return [(torch.tensor([[0, 255], [51, 102]], dtype=torch.uint8),), *drawn]
+    empty = torch.zeros(1, 3, dtype=torch.uint8)
+    by_hand = torch.tensor([[0, 255], [51, 102]], dtype=torch.uint8)
+    return [(by_hand,), (empty,), *((page,) for page in drawn)]
 
 
-@exercise("10.network_input", "The last metre", 2, 6, "fix", cases=_pages)
+@exercise(
+    "10.network_input",
+    "The last metre",
+    2,
+    6,
+    "fix",
+    cases=_pages,
+    exact="The network takes nothing but float32: `.float()`.",
+)
 def network_input(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / 255 - MEAN) / STD)[None, None]
 
@@ -109,6 +128,49 @@ def still_bytes(page: torch.Tensor) -> torch.Tensor:
 def not_normalised(page: torch.Tensor) -> torch.Tensor:
     return (page.float() / 255)[None, None]
 
+
+@mistake(
+    "10.network_input",
+    "You multiply by STD. What does normalizing do with the spread of the pixels?",
+)
+def times_the_spread(page: torch.Tensor) -> torch.Tensor:
+    return ((page.float() / 255 - MEAN) * STD)[None, None]
+
+
+@mistake(
+    "10.network_input",
+    "You divide by the largest pixel of this page. In training, every page was divided by the same "
+    "number.",
+)
+def by_its_own_maximum(page: torch.Tensor) -> torch.Tensor:
+    return ((page.float() / page.max() - MEAN) / STD)[None, None]
+
+
+@mistake(
+    "10.network_input",
+    "You normalize with this page's own mean and spread. The network knows pages that were "
+    "normalized with MEAN and STD.",
+)
+def by_its_own_statistics(page: torch.Tensor) -> torch.Tensor:
+    pixels = page.float() / 255
+    return ((pixels - pixels.mean()) / pixels.std())[None, None]
+
+
+@mistake(
+    "10.network_input",
+    "The page is turned: its rows have become columns. Only dimensions in front are missing.",
+)
+def turned(page: torch.Tensor) -> torch.Tensor:
+    return network_input(page.T)
+
+
+@mistake(
+    "10.network_input",
+    "The four dimensions are there, in another order. Where do images and channels stand?",
+)
+def channels_last(page: torch.Tensor) -> torch.Tensor:
+    return network_input(page)[0, 0, None, :, :, None]
+
 # %% ../../nbs/answers/10_your_digits.ipynb #9a0a6176
 exercise(
     "10.best_limit",
@@ -135,6 +197,21 @@ mistakes(
             ),
         ),
         "over_budget": (0.9, "Close: but at this limit more than 5 % of the digits are doubted."),
+        "crossing": (
+            0.6,
+            (
+                "That's where the two curves come closest. The budget says how high the first one "
+                "may be: follow it to 5 %."
+            ),
+        ),
+        "share_for_a_limit": (
+            4.6,
+            "That's how many are doubted there, in percent. Which limit stands below that dot?",
+        ),
+        "between_the_dots": (
+            0.82,
+            "The line may cross 5 % there, but nobody measured it. Which of the six limits is it?",
+        ),
         "a_step_short": (
             0.7,
             "This keeps the budget, and there is room left in it for a stricter limit.",
@@ -145,6 +222,8 @@ mistakes(
 # %% ../../nbs/answers/10_your_digits.ipynb #a10e337e
 def _readings(rng: random.Random) -> list[Case]:
     small = (torch.tensor([0.5, 0.75, 1.0, 0.625]), torch.tensor([False, True, True, True]), 0.75)
+    alone = (torch.tensor([0.75]), torch.tensor([False]), 0.5)  # one digit, and no doubt
+    strict = (torch.tensor([0.25, 1.0, 0.75]), torch.tensor([True, True, False]), 1.0)
     drawn = []
     for _ in range(3):
         n = rng.randrange(20, 60)
@@ -153,10 +232,23 @@ def _readings(rng: random.Random) -> list[Case]:
         right = torch.rand(n) < best
         right[:2] = torch.tensor([True, False])
         drawn.append((best, right, 0.625))
-    return [small, *drawn]
+    return [small, alone, strict, *drawn]
 
 
-@exercise("10.answered", "What doubt buys", 3, 8, cases=_readings)
+@exercise(
+    "10.answered",
+    "What doubt buys",
+    3,
+    8,
+    cases=_readings,
+    parts=("share that is answered", "accuracy of the answers"),
+    edges={
+        "one digit": lambda best, right, limit: len(best) == 1,
+        "all are answered": lambda best, right, limit: bool((best >= limit).all()),
+        "one exactly at the limit": lambda best, right, limit: bool((best == limit).any()),
+        "a limit of 1": lambda best, right, limit: limit == 1,
+    },
+)
 def answered(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     kept = best >= limit
     return kept.double().mean().item(), right[kept].double().mean().item()
@@ -194,34 +286,88 @@ def limit_excluded(best: torch.Tensor, right: torch.Tensor, limit: float) -> tup
     kept = best > limit
     return kept.double().mean().item(), right[kept].double().mean().item()
 
+
+@mistake(
+    "10.answered",
+    "Both numbers are right, in each other's place. What does the task want first?",
+)
+def swapped(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
+    share, accuracy = answered(best, right, limit)
+    return accuracy, share
+
+
+@mistake(
+    "10.answered",
+    "The first number counts digits. How large a share of all of them is that?",
+)
+def counted(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
+    share, accuracy = answered(best, right, limit)
+    return share * len(best), accuracy
+
+
+@mistake(
+    "10.answered",
+    "Your second number says how many of the RIGHT ones were answered. How many of the ANSWERED ones "
+    "were right?",
+)
+def of_the_right_ones(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
+    kept = best >= limit
+    found = (right & kept).double().sum() / right.double().sum().clamp(min=1)
+    return kept.double().mean().item(), found.item()
+
+
+@mistake(
+    "10.answered",
+    "Your second number is the share of WRONG answers. The accuracy is the share of right ones.",
+)
+def share_of_wrong(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
+    return answered(best, ~right, limit)
+
 # %% ../../nbs/answers/10_your_digits.ipynb #6d98b388
 def _slanted(rng: random.Random) -> list[Case]:
     drawn = []
-    for _ in range(3):
-        height, width = rng.randrange(6, 20), rng.randrange(6, 20)
-        lean = rng.uniform(-0.6, 0.6)
+    for black in (1, 1, 255):
+        height = rng.randrange(6, 14)
+        width = height + rng.choice([-3, -2, 2, 3, 5])
+        lean = rng.choice([-1, 1]) * rng.uniform(0.2, 0.6)
         rows, columns = torch.meshgrid(
             torch.arange(height).float(), torch.arange(width).float(), indexing="ij"
         )
         line = width / 2 + lean * (rows - height / 2)
-        drawn.append(
-            ((1 - (columns - line).abs() / 3).clamp(0) * (0.5 + torch.rand(height, width)),)
-        )
+        ink = (1 - (columns - line).abs() / 3).clamp(0) * (0.5 + torch.rand(height, width))
+        drawn.append((black * ink,))
+    upright = torch.zeros(3, 1)
+    upright[0] = upright[2] = 1.0
     return [
         (torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 1, 0]]),),
         (torch.tensor([[0.0, 1, 1], [0, 1, 0], [0.5, 1, 0]]),),
+        (upright,),
         *drawn,
     ]
 
 
-@exercise("10.slant", "How much does it lean?", 4, 15, cases=_slanted, rtol=1e-3, atol=1e-4)
+@exercise(
+    "10.slant",
+    "How much does it lean?",
+    4,
+    15,
+    cases=_slanted,
+    rtol=1e-3,
+    atol=1e-4,
+    edges={
+        "upright": lambda ink: COURSE["10.slant"].solution(ink) == 0,
+        "leaning to the left": lambda ink: COURSE["10.slant"].solution(ink) < -0.1,
+        "leaning to the right": lambda ink: COURSE["10.slant"].solution(ink) > 0.1,
+        "one column": lambda ink: ink.shape[1] == 1,
+        "ink in two rows only": lambda ink: int((ink.sum(1) > 0).sum()) == 2,
+        "taller than wide, or wider": lambda ink: ink.shape[0] != ink.shape[1] > 1,
+    },
+)
 def slant(ink: torch.Tensor) -> float:
-    rows, columns = torch.meshgrid(
-        *(torch.arange(n, dtype=ink.dtype) for n in ink.shape), indexing="ij"
-    )
-    row, column = (ink * rows).sum() / ink.sum(), (ink * columns).sum() / ink.sum()
-    together = (ink * (rows - row) * (columns - column)).sum()
-    return (together / (ink * (rows - row) ** 2).sum()).item()
+    rows = torch.arange(ink.shape[0])[:, None]
+    columns = torch.arange(ink.shape[1])
+    down = ink * (rows - (ink * rows).sum() / ink.sum())
+    return ((down * columns).sum() / (down * rows).sum()).item()
 
 # %% ../../nbs/answers/10_your_digits.ipynb #f94b424f
 def _moments(
@@ -284,3 +430,19 @@ def not_divided(ink: torch.Tensor) -> float:
 def box_centred(ink: torch.Tensor) -> float:
     together, down, _ = _moments(ink, (ink.shape[0] - 1) / 2, (ink.shape[1] - 1) / 2)
     return (together / down).item()
+
+
+@mistake(
+    "10.slant",
+    "The sign is turned. The ink moves to the right while the rows go DOWN: that is a positive slant.",
+)
+def the_other_way(ink: torch.Tensor) -> float:
+    return -slant(ink)
+
+
+@mistake(
+    "10.slant",
+    "That's an angle. The slope itself is asked for: so many columns for each row.",
+)
+def an_angle(ink: torch.Tensor) -> float:
+    return math.degrees(math.atan(slant(ink)))

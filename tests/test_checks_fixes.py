@@ -1,0 +1,603 @@
+"""Lessons 07 to 14, answered as learners would: every state of a fix on the way, what a folded hint describes, and answers, right and wrong, that are in no list."""
+
+import itertools
+import math
+import re
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mnist_course.checks import check, engine, exercises
+from mnist_course.checks.compare import kind_of
+from mnist_course.data import MEAN, STD
+from mnist_course.export import quantize
+from mnist_course.interpret import watch_layers
+from mnist_course.teaching.notebooks import read_notebook
+
+ROOT = Path(__file__).parent.parent
+MINE = [item for item in exercises() if "07" <= item.lesson <= "14"]
+BY_ID = {item.id: item for item in MINE}
+SPACE = {
+    "F": F,
+    "MEAN": MEAN,
+    "STD": STD,
+    "math": math,
+    "mean": statistics.mean,
+    "nn": nn,
+    "np": np,
+    "statistics": statistics,
+    "torch": torch,
+}
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    monkeypatch.setenv("MNIST_COURSE_PROGRESS", "off")
+
+
+def cells(lesson):
+    path = next((ROOT / "nbs").glob(f"{lesson}_*.ipynb"))
+    return [(cell["cell_type"], "".join(cell["source"])) for cell in read_notebook(path)["cells"]]
+
+
+def code_of(id):
+    "The cell of an exercise's stub, without its check."
+    lesson = id.partition(".")[0]
+    codes = (source for kind, source in cells(lesson) if kind == "code")
+    return next(code for code in codes if f'\ncheck("{id}"' in code).split("\ncheck(")[0]
+
+
+def made(id, source):
+    space = dict(SPACE)
+    exec("from __future__ import annotations\n" + source, space)
+    return space[BY_ID[id].name]
+
+
+# ---- tasks that give broken code: each of its faults, as (broken, fixed); a fault may take two edits
+
+FAULTS = {
+    "07.early_stop": [
+        [("waited > patience", "waited == patience")],
+        [
+            ("best, waited = epoch, 0", "best, lowest, waited = epoch, loss, 0"),
+            ("        lowest = loss\n", ""),
+        ],
+    ],
+    "08.commonest_mistake": [
+        [("matrix[answer, label] += 1", "matrix[label, answer] += 1")],
+        [("divmod(int(matrix.argmax()), classes)", "divmod(int(off(matrix).argmax()), classes)")],
+    ],
+    "09.mean_output": [
+        [
+            ("    module.register", "    hook = module.register"),
+            ("    model(x)\n", "    try:\n        model(x)\n    finally:\n        hook.remove()\n"),
+        ]
+    ],
+    "10.network_input": [
+        [("(page.float() - MEAN) / STD / 255", "(page.float() / 255 - MEAN) / STD")],
+        [("pixels[None]", "pixels[None, None]")],
+    ],
+    "12.pair_interval": [
+        [
+            (
+                "    pairs = zip(variant.values(), baseline.values(), strict=False)\n",
+                "    pairs = [(variant[s], baseline[s]) for s in variant if s in baseline]\n",
+            )
+        ],
+        [("statistics.pstdev", "statistics.stdev")],
+        [("len(variant)", "len(variant.keys() & baseline.keys())")],
+    ],
+    "13.fair_medians": [
+        [
+            ("range(rounds)", "range(rounds + 1)"),
+            ("        medians[", "        seconds = seconds[1:]\n        medians["),
+        ],
+        [
+            (
+                "    for name, job in jobs.items():\n        seconds = []\n        for _ in",
+                "    table = {name: [] for name in jobs}\n    for _ in",
+            ),
+            (
+                "):\n            start",
+                "):\n        for name, job in jobs.items():\n            start",
+            ),
+            (
+                "            seconds.append(clock() - start)\n",
+                "            table[name].append(clock() - start)\n"
+                "    for name, seconds in table.items():\n",
+            ),
+        ],
+        [("sorted(seconds)[len(seconds) // 2]", "statistics.median(seconds)")],
+    ],
+    "14.eight_bits": [
+        [("rows.amax", "rows.abs().amax")],
+        [("/ 128", "/ 127")],
+        [("(rows / step[:, None]).to", "(rows / step[:, None]).round().to")],
+    ],
+    "14.word_error": [
+        [("(confidence * bins).long()", "(confidence * bins).long().clamp(max=bins - 1)")],
+        [
+            ("gaps.append(confidence", "gaps.append(abs(confidence"),
+            ("right[here].float().mean())", "right[here].float().mean()))"),
+        ],
+        [
+            (
+                "        if here.any():\n",
+                "        if here.any():\n            share.append(here)\n",
+            ),
+            ("    gaps = []\n", "    gaps, share = [], []\n"),
+            (
+                "abs(float(sum(gaps))) / max(len(gaps), 1)",
+                "abs(sum(float(gap) * float(here.float().mean()) "
+                "for gap, here in zip(gaps, share, strict=True)))",
+            ),
+        ],
+    ],
+}
+
+
+def off(matrix):
+    return matrix * (1 - torch.eye(len(matrix), dtype=torch.int64))
+
+
+def fixed_in_part(id, fixed):
+    "The code of a stub with some of its faults fixed, and the line that keeps it open taken away."
+    code = re.sub(r"\n    return \.\.\.  #[^\n]*", "", code_of(id))
+    for number in fixed:
+        for broken, mended in FAULTS[id][number]:
+            assert code.count(broken) == 1, (id, broken)
+            code = code.replace(broken, mended)
+    function = made(id, code)
+    function.__globals__["off"] = off
+    return function
+
+
+STATES = [
+    (id, fixed)
+    for id, faults in FAULTS.items()
+    for n in range(len(faults) + 1)
+    for fixed in itertools.combinations(range(len(faults)), n)
+]
+
+
+def test_every_task_that_gives_broken_code_is_in_the_table():
+    assert {item.id for item in MINE if item.kind == "fix"} == FAULTS.keys()
+
+
+@pytest.mark.parametrize(("id", "fixed"), STATES)
+def test_every_state_on_the_way_of_a_fix_is_named(id, fixed):
+    answer = fixed_in_part(id, fixed)
+    for seed in range(5):
+        result = check(id, answer, seed=seed)
+        if len(fixed) == len(FAULTS[id]):
+            assert result, result
+        else:
+            assert result.misconception, result
+            assert "same in every case" not in result.message, result  # named for sure
+
+
+# ---- what a folded hint describes is a mistake that the check knows
+
+MISTAKES_IN_HINTS = {
+    "07.lr_column": {"My third number is twice too large": "clock_wound_back"},
+    "07.class_accuracy": {
+        "I get nan": "mean_of_batches",
+        "The expected and my shares agree, and still it fails": "notes_kept",
+    },
+    "07.early_stop": {"My runs are one epoch too long": "one_too_many"},
+    "07.train_in_parts": {
+        "My steps are too long, about as many times as there are batches in a group": (
+            "sum_of_means"
+        ),
+        "It is right for equal batches, and a little off for others": "mean_over_the_group",
+    },
+    "08.fives": {"I get 0.78": "accuracy_twice"},
+    "08.commonest_mistake": {"It gives the same digit twice": "right_answers_count"},
+    "08.f1_scores": {"I get nan": "not_a_number"},
+    "09.occlusion_runs": {"I get a number that is not whole": "half_a_step"},
+    "09.mean_output": {"It works, and the check still finds a hook": "open_after_an_error"},
+    "09.cosine": {
+        "Some of my cosines are larger than 1": "lengths_kept",
+        "I get NaN": "divided_by_zero",
+    },
+    "09.contrast": {"My maps become paler when more images come": "batch_mean"},
+    "09.against": {"My map is 0 or below everywhere": "turned_last"},
+    "10.answered": {
+        "My accuracy falls when the limit rises": "of_all",
+        "It fails in one case only": "limit_excluded",
+    },
+    "11.last_batch": {"My accuracy is below 0.95": "only_the_last"},
+    "11.first_bad": {
+        "My function names the last bad layer, or the whole network": "last_bad",
+        "It names the right layer, and still it fails": "hooks_left",
+    },
+    "11.pins_accuracy": {
+        "My test lets everything pass": "never_asserts",
+        "It lets one wrong tester pass": "equal_batches",
+        "It fails on a right one": "to_the_last_digit",
+    },
+    "12.lowest": {"My targets do not sum to 1": "nothing_back"},
+    "12.account": {"My linear layer is far too large": "no_pooling"},
+    "12.averaged": {"It says that I changed the input": "in_place"},
+    "12.pair_interval": {
+        "My interval is a little too narrow": "spread_of_all",
+        "It's right when both have the same seeds": "seeds_without_partner",
+    },
+    "13.amdahl": {"My numbers are below 1": "time_left", "I averaged 3 and 1": "average_of_gains"},
+    "13.fair_medians": {
+        "My first job looks too fast, or the last one too slow": "one_after_the_other",
+        "My numbers are too large, in a race of few rounds": "cold_start",
+        "It's right for three rounds, and not for four": "upper_median",
+    },
+    "13.one_cycle": {
+        "My two ends are right, and the middle is not": "straight_lines",
+        "It comes out upside down": "upside_down",
+    },
+    "13.step_cost": {"I get 114 for the first": "three_times_all"},
+    "14.int8_bytes": {"I get a number just below": "steps_forgotten"},
+    "14.word_error": {
+        "My number is too small": "signs_cancel",
+        "My number is too small, or too large": "bins_count_alike",
+    },
+    "14.tail": {"I get a number that is not among the twenty": "between_two"},
+    "14.rings_at": {
+        "It rings too early": "impatient",
+        "It rings late, or never": "in_blocks",
+        "It is off by window - 1": "start_of_the_window",
+    },
+}
+
+
+def hints(item):
+    "What the folded hints of an exercise are headed."
+    sources = [source for _, source in cells(item.lesson)]
+    at = next(i for i, source in enumerate(sources) if f'\ncheck("{item.id}"' in source)
+    return re.findall(r"<summary>(.*?)</summary>", sources[at + 1])
+
+
+@pytest.mark.parametrize("item", MINE, ids=lambda item: item.id)
+def test_a_folded_hint_that_describes_a_mistake_has_its_name(item):
+    described = {
+        hint
+        for hint in hints(item)
+        if re.match(r"(My |I get |I averaged|It |It's |Some of my |The expected )", hint)
+    }
+    known = MISTAKES_IN_HINTS.get(item.id, {})
+    assert described == known.keys()
+    assert set(known.values()) <= item.misconceptions.keys()
+
+
+# ---- edges
+
+
+@pytest.mark.parametrize("item", [item for item in MINE if item.edges], ids=lambda item: item.id)
+def test_the_edges_are_drawn_with_every_seed(item):
+    for seed in range(12):
+        cases = engine._draw_cases(item, seed)
+        missing = [name for name, edge in item.edges.items() if not any(edge(*c) for c in cases)]
+        assert not missing, (seed, missing)
+
+
+# ---- right answers, in ways of their own
+
+
+def accuracy_by_hand(model, batches, classes):
+    was = model.training
+    model.train(False)
+    hits, all_of_them = [0] * classes, [0] * classes
+    with torch.inference_mode():
+        for x, y in batches:
+            for row, label in zip(model(x), y.tolist(), strict=True):
+                all_of_them[label] += 1
+                hits[label] += int(row.argmax()) == label
+    model.train(was)
+    return [a / b for a, b in zip(hits, all_of_them, strict=True)]
+
+
+def parts_with_scaled_gradients(model, optimizer, batches, every):
+    model.train()
+    for first in range(0, len(batches), every):
+        optimizer.zero_grad(set_to_none=False)
+        seen = 0
+        for x, y in batches[first : first + every]:
+            (-model(x)[torch.arange(len(y)), y]).sum().backward()
+            seen += len(y)
+        for p in model.parameters():
+            p.grad /= seen
+        optimizer.step()
+
+
+def f1_from_recall_and_precision(matrix):
+    scores = []
+    for c in range(len(matrix)):
+        right = float(matrix[c, c])
+        if right == 0:
+            scores.append(0)
+            continue
+        recall, precision = right / float(matrix[c].sum()), right / float(matrix[:, c].sum())
+        scores.append(statistics.harmonic_mean([recall, precision]))
+    return np.array(scores)
+
+
+def output_with_eval_and_back(model, layer, x):
+    kept, was = {}, model.training
+    handle = model.get_submodule(layer).register_forward_hook(
+        lambda module, inputs, out: kept.update(mean=out.mean())
+    )
+    model.eval()
+    try:
+        model(x)
+    finally:
+        handle.remove()
+        model.train(was)
+    return kept["mean"]
+
+
+def contrast_by_backward(model, images, digit, rival):
+    x = images.double().float().requires_grad_()
+    y = model(x)
+    (y[:, digit] - y[:, rival]).sum().backward()
+    return x.grad.abs().squeeze(1)
+
+
+def first_bad_by_subclass(model, x):
+    names = {module: name for name, module in model.named_modules()}
+    first = []
+
+    def look(module, inputs, out):
+        if first or any(True for _ in module.children()):
+            return
+        if not torch.isfinite(out).all():
+            first.append(names[module])
+
+    handles = [module.register_forward_hook(look) for module in names]
+    with torch.no_grad():
+        model(x)
+    for handle in handles:
+        handle.remove()
+    return next(iter(first), None)
+
+
+def pins_with_three_batches(accuracy):
+    sizes, wrong = (6, 3, 1), (1, 2, 0)
+    batches = []
+    for n, m in zip(sizes, wrong, strict=True):
+        labels = torch.arange(n)
+        said = torch.where(labels < m, labels + 1, labels)
+        batches.append((F.one_hot(said, 10).float().log_softmax(1), labels))
+    assert math.isclose(accuracy(batches), 7 / 10, abs_tol=1e-4)
+
+
+def moved_by_rolling(x, down, right):
+    out = []
+    for image, d, r in zip(x, down.tolist(), right.tolist(), strict=True):
+        new = torch.roll(image, (d, r), (1, 2))
+        new[:, :d] = x.min() if d > 0 else new[:, :d]
+        if d < 0:
+            new[:, d:] = x.min()
+        if r > 0:
+            new[:, :, :r] = x.min()
+        if r < 0:
+            new[:, :, r:] = x.min()
+        out.append(new)
+    return torch.stack(out)
+
+
+def averaged_by_lerp(average, state, keep):
+    new = {}
+    for name in average:
+        if average[name].dtype.is_floating_point:
+            new[name] = torch.lerp(state[name], average[name], keep)
+        else:
+            new[name] = state[name]
+    return new
+
+
+def interval_by_numpy(variant, baseline, t):
+    both = sorted(set(variant) & set(baseline))
+    d = np.array([variant[s] for s in both]) - np.array([baseline[s] for s in both])
+    half = t * d.std(ddof=1) / np.sqrt(len(both))
+    return d.mean() + np.array([-half, half])
+
+
+def medians_by_rounds(jobs, rounds, clock):
+    table = []
+    for _ in range(1 + rounds):
+        row = {}
+        for name in jobs:
+            begin = clock()
+            jobs[name]()
+            row[name] = clock() - begin
+        table.append(row)
+    return {name: float(np.median([row[name] for row in table[1:]])) for name in jobs}
+
+
+def bits_by_loop(weight):
+    whole, steps = torch.empty_like(weight, dtype=torch.int8), []
+    for i, row in enumerate(weight):
+        steps.append(float(row.abs().max()) / 127)
+        whole[i] = torch.round(row / steps[-1])
+    return [whole, torch.tensor(steps)]
+
+
+def word_by_dict(confidence, right, bins):
+    found = {}
+    for c, r in zip(confidence.tolist(), right.tolist(), strict=True):
+        found.setdefault(min(int(c * bins), bins - 1), []).append((c, r))
+    gaps = 0
+    for pairs in found.values():
+        gaps += len(pairs) * abs(
+            statistics.mean(c for c, _ in pairs) - statistics.mean(int(r) for _, r in pairs)
+        )
+    return torch.tensor(gaps / len(confidence))
+
+
+def rings_by_queue(doubtful, window, limit):
+    last = []
+    for i, flagged in enumerate(doubtful):
+        last = [*last, flagged][-window:]
+        if len(last) == window and np.mean(last) > limit:
+            return np.int64(i)
+
+
+RIGHT = [
+    ("07.loop_order", "f, c, e, d, a, b"),
+    ("07.loop_order", ["C", "F", "E", "D", "A", "B"]),
+    ("07.lr_column", np.array([0.8, 0.2, 0.025])),
+    ("07.class_accuracy", accuracy_by_hand),
+    ("07.train_in_parts", parts_with_scaled_gradients),
+    ("08.fives", ("30/40", "60%")),
+    ("08.more_than_luck", "D and C"),
+    ("08.f1_scores", f1_from_recall_and_precision),
+    ("09.mean_output", output_with_eval_and_back),
+    ("09.cosine", lambda a, b: F.cosine_similarity(a[:, None], b[None], dim=2)),
+    ("09.contrast", contrast_by_backward),
+    ("10.slant", lambda ink: slope_by_polyfit(ink)),
+    ("11.first_bad", first_bad_by_subclass),
+    ("11.slopes_end", ("C", "B", "D", "A")),
+    ("11.pins_accuracy", pins_with_three_batches),
+    ("12.moved", moved_by_rolling),
+    ("12.averaged", averaged_by_lerp),
+    ("12.pair_interval", interval_by_numpy),
+    ("12.supported", [1, 3, 4]),
+    ("12.supported", "4, 3 and 1"),
+    ("12.supported", 134),
+    ("13.fair_medians", medians_by_rounds),
+    ("13.may_swap", {"E", "A", "C"}),
+    ("14.eight_bits", bits_by_loop),
+    ("14.word_error", word_by_dict),
+    ("14.rings_at", rings_by_queue),
+    ("14.int8_bytes", "4,136"),
+    ("10.best_limit", "80%"),
+]
+
+
+def slope_by_polyfit(ink):
+    rows, columns = np.nonzero(ink.numpy())
+    return np.polyfit(rows, columns, 1, w=np.sqrt(ink.numpy()[rows, columns]))[0]
+
+
+@pytest.mark.parametrize(("id", "answer"), RIGHT)
+def test_a_right_answer_of_ones_own_passes(id, answer):
+    for seed in range(6):
+        assert check(id, answer, seed=seed), check(id, answer, seed=seed)
+
+
+# ---- wrong answers, and what they are called; None: refused, without a name
+
+
+def joined_by_hand(model, optimizer, batches, every):
+    while batches:
+        group, batches = batches[:every], batches[every:]
+        images = torch.cat([x for x, _ in group])
+        labels = torch.cat([y for _, y in group])
+        loss = F.nll_loss(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def one_backward_by_hand(model, optimizer, batches, every):
+    for i in range(0, len(batches), every):
+        losses, n = 0, 0
+        for x, y in batches[i : i + every]:
+            losses = losses + F.nll_loss(model(x), y, reduction="sum")
+            n += len(y)
+        optimizer.zero_grad()
+        (losses / n).backward()
+        optimizer.step()
+
+
+def gradients_off_for_good(model, batches, classes):
+    torch.set_grad_enabled(False)
+    return accuracy_by_hand(model, batches, classes)
+
+
+def eval_for_good(model, layer, x):
+    model.eval()
+    kept = []
+    with model.get_submodule(layer).register_forward_hook(lambda *call: kept.append(call[2])):
+        model(x)
+    return kept[0].mean().item()
+
+
+def with_the_lessons_tool(model, layer, x):
+    with watch_layers(model, layer) as seen:
+        model(x)
+    return seen[layer].mean()
+
+
+def frozen_for_good(model, x):
+    model.requires_grad_(False)
+    return first_bad_by_subclass(model, x)
+
+
+def trained_on_the_way(model, x):
+    was = model.training
+    model.train()
+    name = first_bad_by_subclass(model, x)
+    model.train(was)
+    return name
+
+
+def one_type_only(average, state, keep):
+    return {
+        k: keep * v + (1 - keep) * state[k] if v.dtype == torch.float32 else state[k]
+        for k, v in average.items()
+    }
+
+
+def patient_by_one(losses, patience):
+    lowest, best, bad = 1.0, 0, 0  # no loss is above 1, is it?
+    for i, loss in enumerate(losses, 1):
+        if loss < lowest:
+            lowest, best, bad = loss, i, 0
+        else:
+            bad += 1
+            if bad == patience:
+                return best, i
+    return best, len(losses)
+
+
+WRONG = [
+    ("07.train_in_parts", joined_by_hand, "joined"),
+    ("07.train_in_parts", one_backward_by_hand, "one_backward"),
+    ("07.class_accuracy", gradients_off_for_good, None),
+    ("07.early_stop", patient_by_one, None),
+    ("08.f1_scores", lambda m: m.diag() / m.sum(1) / 2 + m.diag() / m.sum(0) / 2, "ordinary_mean"),
+    ("08.more_than_luck", "none", "nothing_is_sure"),
+    ("09.mean_output", eval_for_good, "left_in_eval"),
+    ("09.mean_output", with_the_lessons_tool, "watched"),
+    ("11.first_bad", frozen_for_good, None),
+    ("11.first_bad", trained_on_the_way, "run_in_training"),
+    ("12.averaged", one_type_only, "float32_only"),
+    ("13.amdahl", [2.0, 1.5, 3.0], "average_of_gains"),
+    ("13.amdahl", [40, 30, 60], "percent_saved"),
+    ("14.eight_bits", quantize, "borrowed"),
+    ("14.eight_bits", lambda weight: quantize(weight), "borrowed"),
+]
+
+
+@pytest.mark.parametrize(("id", "answer", "name"), WRONG)
+def test_a_wrong_answer_is_refused_with_every_seed_and_called_by_its_name(id, answer, name):
+    for seed in range(12):
+        result = check(id, answer, seed=seed)
+        assert result.status == "failed" and result.message
+        assert result.misconception == name, result
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("item", MINE, ids=lambda item: item.id)
+def test_no_message_has_two_end_marks_or_an_article_that_does_not_fit(item):
+    said = [check(item.id, wrong, seed=1).message for _, wrong in item.ways()]
+    said += [check(item.id, value, seed=1).message for value in (None, "x", [1], 3, 0.5, print)]
+    for message in [*said, *item.reasons.values(), item.hint, item.after]:
+        assert not re.search(
+            r"\?\.|!\.|(?<!\.)\.\.(?!\.)|\ba (?=int\b|[aeio]\w)|  \w", message.split("\n")[0]
+        ), message
+    assert kind_of(3) == "an int"
