@@ -326,9 +326,9 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], _Change]] = {
         ", ".join,
     ),
     "letters in a word": (
-        lambda value: bool(value)
-        and isinstance(value, list)
-        and all(isinstance(part, str) for part in value),
+        lambda value: (
+            bool(value) and isinstance(value, list) and all(isinstance(part, str) for part in value)
+        ),
         "".join,
     ),
 }
