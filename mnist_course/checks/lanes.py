@@ -236,7 +236,7 @@ def _line_of(tree: ast.AST, part: ast.AST) -> str:
 def _words(part: Any) -> str:
     "A part of a tree as somebody would write it, on one line."
     parts = part if isinstance(part, list) else [part]
-    return "; ".join(" ".join(ast.unparse(one).split()) for one in parts)
+    return "; ".join(" ".join(ast.unparse(ast.fix_missing_locations(one)).split()) for one in parts)
 
 
 def mutants(solution: Any) -> Iterator[Mutant]:
