@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['KERNELS', 'slide', 'relu', 'max_pool2d', 'conv_layer', 'conv2d_loops', 'conv2d_unfold', 'starts']
 
-# %% ../nbs/02_convolution.ipynb #dca6d6c4
+# %% ../nbs/02_convolution.ipynb #54df8ff0
+# Show the imports of the library
 import torch
 import torch.nn.functional as F
 
@@ -18,8 +19,8 @@ from mnist_course.engine.convolution import (  # noqa: F401 (for others)
 
 _all_ = ["conv2d_loops", "conv2d_unfold", "starts"]
 
-# %% ../nbs/02_convolution.ipynb #a13451cc
-# One way to write it. Its three dots will come in handy later
+# %% ../nbs/02_convolution.ipynb #757591d2
+# One way to write it. The ... in it will come in handy later
 def slide(
     image: torch.Tensor,  # (H, W), or a stack of maps (C, H, W)
     kernel: torch.Tensor,  # (kh, kw), or as many sheets (C, kh, kw)
@@ -54,8 +55,8 @@ def relu(
     "max(0, x) for each number, as in torch.relu. Its slope at 0 is 0."
     return x.masked_fill(x <= 0, 0)
 
-# %% ../nbs/02_convolution.ipynb #7012b41b
-# One way to write it, which can also take larger steps or smaller ones
+# %% ../nbs/02_convolution.ipynb #94cdedeb
+# One way to write it. It can also take other steps than one block
 def max_pool2d(
     x: torch.Tensor,  # (..., H, W)
     kernel_size: int,  # width and height of a block, in pixels
@@ -65,7 +66,7 @@ def max_pool2d(
     A block that hangs over the edge is left out.
 
     Raises ValueError for a block that does not fit into the image or a setting
-    below 1, TypeError for what is no tensor or no whole number."""
+    below 1, TypeError for anything but a tensor and whole numbers."""
     stride = kernel_size if stride is None else stride
     check_pool2d(x, kernel_size, stride)
     blocks = x.unfold(-2, kernel_size, stride).unfold(-2, kernel_size, stride)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from matplotlib.patches import Rectangle
 
 from ..base import asset, check_type, whole_number
-from ..figure import BLUE, GREEN, ORANGE, PINK, DescribedFigure
+from ..figure import AMBER, BLACK, BLUE, ORANGE, SKY, DescribedFigure
 
 # %% ../../nbs/engine/02_convolution.ipynb #e2000002
 def starts(
@@ -176,7 +176,7 @@ def show_place(
 
 # %% ../../nbs/engine/02_convolution.ipynb #e2000009
 def moved_runs() -> dict[str, list[list[float]]]:
-    """Of three networks, and of five seeds each: the fraction read right when every test digit of
+    """Of four networks, and of five seeds each: the fraction read right when every test digit of
     the sample has moved by 0, 1 ... 8 pixels. Recorded: `python -m mnist_course.making record
     shifts`."""
     runs = json.loads(asset("runs", "shifts.json").read_text(encoding="utf-8"))["runs"]
@@ -193,7 +193,7 @@ def plot_readers(
     figure = DescribedFigure(7.6, 4.2)
     ax = figure.subplots()
     told = []
-    colors, marks = (BLUE, PINK, ORANGE, GREEN), "osD^"
+    colors, marks = (BLACK, SKY, BLUE, AMBER, ORANGE), "xo^sD"
     for (name, curves), color, mark in zip(readers.items(), colors, marks, strict=False):
         table = 100 * torch.tensor(curves)  # (runs, shifts)
         middle = table.median(0).values.tolist()
