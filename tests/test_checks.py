@@ -108,6 +108,8 @@ def stubs(lesson: str) -> dict[str, str]:
     }
 
 
+KINDS = {"build", "by hand", "write", "predict", "fix", "read a plot", "order", "design"}
+
 # ---- answers and mistakes
 
 
@@ -124,7 +126,7 @@ def test_the_solution_passes_and_every_mistake_is_found_by_its_name(item, traini
 def test_an_exercise_is_complete(item):
     assert re.fullmatch(r"\d\d\.[a-z][a-z0-9_]*", item.id)
     assert 1 <= item.difficulty <= 5 and 1 <= item.minutes <= 30
-    assert item.kind in ("by hand", "write", "predict", "fix", "read a plot", "order", "design")
+    assert item.kind in KINDS
     assert len(item.misconceptions) >= 2 and item.misconceptions.keys() == item.reasons.keys()
     assert all(len(reason) > 20 and reason[0].isupper() for reason in item.reasons.values())
     assert len(set(item.reasons.values())) == len(item.reasons)
@@ -137,15 +139,7 @@ def test_there_are_enough_of_them():
     assert sum(len(item.misconceptions) for item in ALL) >= 3 * len(ALL)
     for lesson in [f"{number:02}" for number in range(15)]:
         assert sum(item.lesson == lesson for item in ALL) >= 3, lesson
-    assert {item.kind for item in ALL} == {
-        "by hand",
-        "write",
-        "predict",
-        "fix",
-        "read a plot",
-        "order",
-        "design",
-    }
+    assert {item.kind for item in ALL} == KINDS
 
 
 # ---- learners
@@ -157,13 +151,14 @@ def test_the_card_says_what_the_registry_says(item):
     numbered = re.findall(
         r"^### Exercise (\d\d)\.(\d+) · (.+) \((\d) of 5, (\d+) min\)$", cards, re.M
     )
-    mine = [other for other in ALL if other.lesson == item.lesson]
+    mine = [other for other in ALL if other.lesson == item.lesson and other.kind != "build"]
     expected = [
         (o.lesson, str(i), o.title, str(o.difficulty), str(o.minutes))
         for i, o in enumerate(mine, 1)
     ]
     assert numbered == expected
-    assert list(stubs(item.lesson)) == [other.id for other in mine]
+    built = [other.id for other in ALL if other.lesson == item.lesson and other.kind == "build"]
+    assert list(stubs(item.lesson)) == built + [other.id for other in mine]  # as the page goes
 
 
 @by_exercise
@@ -172,10 +167,29 @@ def test_the_stub_stands_in_the_lesson_and_its_name_is_its_own(item):
     assert item.name in names_bound(stub) and "..." in stub
     assert f'check("{item.id}", {item.name})' in stub
     for code in sources(lesson_path(item.lesson), "code"):
+        if item.kind == "build":  # the page goes on with the learner's, or with what is exported
+            code = code.replace(f'{item.name} = yours("{item.id}", {item.name})\n', "")
+            if "# One way to write it" in code and "#| export" in code:
+                continue
         if code != stub:
             assert item.name not in names_bound(
                 "\n".join(line for line in code.splitlines() if not line.startswith(("%", "!")))
             )
+
+
+@by_exercise
+def test_what_a_learner_built_is_what_the_page_goes_on_with(item):
+    if item.kind != "build":
+        pytest.skip("its answer isn't used again")
+    code = sources(lesson_path(item.lesson), "code")
+    stub = code.index(stubs(item.lesson)[item.id])
+    (ours,) = [
+        i for i, c in enumerate(code) if re.search(rf"^def {item.name}\(", c, re.M) and i != stub
+    ]
+    goes_on = next(i for i, c in enumerate(code) if f'{item.name} = yours("{item.id}"' in c)
+    assert stub < ours < goes_on and code[ours].startswith("#| export\n# One way to write it")
+    for between in code[stub + 1 : goes_on]:
+        assert item.name not in names_bound(between) or between == code[ours]
 
 
 @by_exercise

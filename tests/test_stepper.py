@@ -571,8 +571,8 @@ def test_without_its_values_the_page_says_so(chromium, tmp_path):
 
 def test_python_and_the_widget_tell_each_other(lab):
     lab.open("02_convolution.ipynb")
-    cell = lab.find("ConvolutionStepper()")
-    second = lab.find("for row in (7, 9):")
+    cell = lab.find("= ConvolutionStepper()")
+    second = lab.find("torch.equal(slide(moved")
     lab.run(cell)
     lab.output(cell)
     page = lab.page
