@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mnist_course.engine.loss import show_answers
 from mnist_course.loss import (
     check_gradient,
     cross_entropy,
@@ -202,6 +203,8 @@ def test_numerical_gradient_measures_known_slopes():
     )  # not contiguous
     assert x.equal(before)
     assert numerical_gradient(lambda t: 3.0, x).abs().max() == 0  # a plain number does, too
+    plain = numerical_gradient(lambda t: float((t**2).sum()), x)
+    torch.testing.assert_close(plain, 2 * x)  # and loses no digits
     assert numerical_gradient(
         lambda t: t * 5, torch.tensor(2.0, dtype=torch.float64)
     ).item() == pytest.approx(5)
@@ -412,3 +415,16 @@ def test_gradients_that_cannot_be_measured(f):
 def test_check_gradient_says_when_a_function_is_cut_off(cut):
     with pytest.raises(ValueError, match="cut off from autograd"):
         check_gradient(cut, torch.ones(3, dtype=torch.float64))
+
+
+# ---- the lesson's pictures
+
+
+def test_what_a_network_said_is_told_to_everybody():
+    values = torch.tensor([[0.01] * 9 + [0.91], [0.1] * 10])
+    figure = show_answers(
+        torch.zeros(2, 28, 28), values, torch.tensor([9, 3]), ["sure", "torn"], "share", log=True
+    )
+    assert "sure: 0.91 for the label 9, at most 0.91 for 9" in figure.description
+    assert "torn: 0.1 for the label 3, at most 0.1 for 0" in figure.description
+    assert len(figure.axes) == 4 and figure.axes[2].get_yscale() == "log"

@@ -15,6 +15,258 @@ import torch
 from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 
+# %% ../../nbs/answers/05_loss.ipynb #cf949959
+def _score_cases(rng: random.Random) -> list[Case]:
+    n, classes = rng.randrange(2, 5), rng.randrange(5, 8)
+    return [
+        (torch.tensor([[1.0, 0.0]]),),
+        (torch.tensor([[2.0, 1.0, 0.0]]),),
+        (torch.tensor([[-3.0, 1.0, -1.0], [0.0, 0.0, 0.0], [5.0, -2.0, 4.0]]),),
+        (torch.zeros(2, 1),),
+        (4 * torch.randn(n, classes),),
+        (3 * torch.randn(1, 10).double(),),
+    ]
+
+
+@exercise("05.softmax", "Scores into probabilities", 1, 5, "build", cases=_score_cases)
+def softmax(scores: torch.Tensor) -> torch.Tensor:
+    powers = scores.exp()
+    return powers / powers.sum(dim=1, keepdim=True)
+
+# %% ../../nbs/answers/05_loss.ipynb #eaf2ed58
+@mistake(
+    "05.softmax",
+    "Your columns add up to 1, so different digits compete with each other. Which `dim` runs "
+    "along the row of ONE digit?",
+)
+def column_sums(scores: torch.Tensor) -> torch.Tensor:
+    return scores.softmax(dim=0)
+
+
+@mistake(
+    "05.softmax",
+    "All the numbers of the table together add up to 1. Each digit, each ROW, should have a 1 "
+    "of its own.",
+)
+def one_sum_for_all(scores: torch.Tensor) -> torch.Tensor:
+    return scores.exp() / scores.exp().sum()
+
+
+@mistake(
+    "05.softmax",
+    "Right numbers, divided by the wrong sums: the sums of the rows have become a row. "
+    "`keepdim=True` keeps them in a column.",
+)
+def keepdim_forgotten(scores: torch.Tensor) -> torch.Tensor:
+    return scores.exp() / scores.exp().sum(dim=1)
+
+
+@mistake(
+    "05.softmax",
+    "You squared the scores, and so a score far below 0 gets a large share. What happened to "
+    "the digit that the network liked least?",
+)
+def squared(scores: torch.Tensor) -> torch.Tensor:
+    return scores**2 / (scores**2).sum(dim=1, keepdim=True)
+
+
+@mistake(
+    "05.softmax",
+    "These are shares of the scores themselves, and a score may be negative. What makes every "
+    "one of them positive first?",
+)
+def no_powers(scores: torch.Tensor) -> torch.Tensor:
+    return scores / scores.sum(dim=1, keepdim=True)
+
+
+@mistake(
+    "05.softmax",
+    "Positive, and the rows add up to 1, but you raised 2 to the power of each score. The page "
+    "asks for e.",
+)
+def powers_of_two(scores: torch.Tensor) -> torch.Tensor:
+    return (scores * math.log(2)).softmax(dim=1)
+
+
+@mistake(
+    "05.softmax",
+    "That's the network's guess: everything for the winner. How close was the runner-up?",
+)
+def largest_only(scores: torch.Tensor) -> torch.Tensor:
+    return (scores == scores.amax(dim=1, keepdim=True)).to(scores.dtype)
+
+# %% ../../nbs/answers/05_loss.ipynb #9c1a05d3
+def _picking_cases(rng: random.Random) -> list[Case]:
+    n, classes = rng.randrange(3, 6), rng.randrange(4, 8)
+    labels = torch.tensor([rng.randrange(classes) for _ in range(n)])
+    halves = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75]])
+    return [
+        (halves[:1].log(), torch.tensor([0])),
+        (halves.log(), torch.tensor([1, 2])),
+        (torch.tensor([[1.0, 0.0], [0.25, 0.75]]).log(), torch.tensor([0, 0])),
+        (halves[[0, 1, 0]].log(), torch.tensor([2, 0, 1])),
+        ((3 * torch.randn(n, classes)).log_softmax(dim=1), labels),
+    ]
+
+
+@exercise("05.nll_loss", "What the labels cost", 2, 5, "build", cases=_picking_cases)
+def nll_loss(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return -log_probs[range(len(labels)), labels].mean()
+
+# %% ../../nbs/answers/05_loss.ipynb #5e8922c0
+@mistake(
+    "05.nll_loss",
+    "You picked the columns of ALL the labels from EVERY row. One number for each row: pair the "
+    "row numbers with the labels.",
+)
+def every_row_with_every_label(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return -log_probs[:, labels].mean()
+
+
+@mistake(
+    "05.nll_loss",
+    "The size is right. But a logarithm of a probability is never above 0, and a cost should "
+    "never be below it.",
+)
+def minus_left_out(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return log_probs[range(len(labels)), labels].mean()
+
+
+@mistake(
+    "05.nll_loss",
+    "That's what all the digits cost together. Twice as many digits shouldn't make a network "
+    "look twice as bad.",
+)
+def added_up(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return -log_probs[range(len(labels)), labels].sum()
+
+
+@mistake(
+    "05.nll_loss",
+    "You took the mean of the probabilities, and then one logarithm. Each digit has a cost of its "
+    "own: first the logarithms.",
+)
+def mean_first(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return -log_probs[range(len(labels)), labels].exp().mean().log()
+
+
+@mistake(
+    "05.nll_loss",
+    "You took the largest number of each row, so the network is never wrong. What did it give the "
+    "LABEL?",
+)
+def of_the_winner(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return -log_probs.amax(dim=1).mean()
+
+
+@mistake(
+    "05.nll_loss",
+    "Too small by the number of classes. Your mean also counts the numbers that nobody picked.",
+)
+def whole_table(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return nll_loss(log_probs, labels) / log_probs.shape[1]
+
+
+@mistake(
+    "05.nll_loss",
+    "A wrong class may have the probability 0, and its logarithm is -inf. In your product 0 times "
+    "-inf is nan. Can you pick the numbers instead?",
+)
+def nothing_times_infinity(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    one_hot = torch.eye(log_probs.shape[1], dtype=log_probs.dtype)[labels]
+    return -(one_hot * log_probs).sum(dim=1).mean()
+
+
+@mistake(
+    "05.nll_loss",
+    "The numbers that come in are logarithms already, and you took the logarithm again.",
+)
+def logarithm_again(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return -log_probs[range(len(labels)), labels].log().mean()
+
+# %% ../../nbs/answers/05_loss.ipynb #eb6bdde6
+def _extreme_cases(rng: random.Random) -> list[Case]:
+    n, classes = rng.randrange(3, 6), rng.randrange(4, 8)
+    return [
+        (torch.tensor([[1.0, 0.0]]),),
+        (torch.tensor([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0], [-1.0, 3.0, 1.0]]),),
+        (torch.tensor([[200.0, 0.0]]),),
+        (torch.tensor([[1000.0, 999.0, 0.0]]),),
+        (torch.tensor([[-1000.0, -1000.0]]),),
+        (torch.tensor([[1000.0, 0.0], [-1000.0, -1001.0]]),),
+        (5 * torch.randn(n, classes),),
+    ]
+
+
+@exercise("05.log_softmax", "A logarithm that survives", 3, 8, "build", cases=_extreme_cases)
+def log_softmax(scores: torch.Tensor) -> torch.Tensor:
+    shifted = scores - scores.amax(dim=1, keepdim=True)
+    return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
+
+# %% ../../nbs/answers/05_loss.ipynb #0587c275
+@mistake(
+    "05.log_softmax",
+    "Right while the scores are small. You still make the power of a score: what's the largest "
+    "number that `exp` gets from you?",
+)
+def difference_only(scores: torch.Tensor) -> torch.Tensor:
+    return scores - scores.exp().sum(dim=1, keepdim=True).log()
+
+
+@mistake(
+    "05.log_softmax",
+    "You make the probability and then take its logarithm. It overflows at 1000, and at 200 it "
+    "has been rounded to 0.",
+)
+def fraction_first(scores: torch.Tensor) -> torch.Tensor:
+    powers = scores.exp()
+    return (powers / powers.sum(dim=1, keepdim=True)).log()
+
+
+@mistake(
+    "05.log_softmax",
+    "No overflow anymore. But with scores that are 200 apart, the probability is rounded to 0 "
+    "before you take its logarithm. Never make it.",
+)
+def share_made_on_the_way(scores: torch.Tensor) -> torch.Tensor:
+    return scores.softmax(dim=1).log()
+
+
+@mistake(
+    "05.log_softmax",
+    "Each row is off by its largest score. You took it out in one place: where else does it have "
+    "to go, or come back?",
+)
+def largest_forgotten_again(scores: torch.Tensor) -> torch.Tensor:
+    shifted = scores - scores.amax(dim=1, keepdim=True)
+    return scores - shifted.exp().sum(dim=1, keepdim=True).log()
+
+
+@mistake(
+    "05.log_softmax",
+    "You subtract the largest score of the whole batch. In a row far below it, every power is "
+    "still 0.",
+)
+def largest_of_the_table(scores: torch.Tensor) -> torch.Tensor:
+    shifted = scores - scores.max()
+    return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
+
+
+@mistake(
+    "05.log_softmax",
+    "Your columns are right and your rows aren't: different digits compete with each other.",
+)
+def columns(scores: torch.Tensor) -> torch.Tensor:
+    return scores.log_softmax(dim=0)
+
+
+@mistake(
+    "05.log_softmax",
+    "These are the probabilities. Their logarithms are asked for.",
+)
+def probabilities_left(scores: torch.Tensor) -> torch.Tensor:
+    return scores.softmax(dim=1)
+
 # %% ../../nbs/answers/05_loss.ipynb #c0ccd8c1
 exercise(
     "05.batch_loss",
