@@ -21,7 +21,6 @@ from mnist_course.base import (
     STEMS,  # noqa: F401 (the names of the four files)
     DataError,
     as_path,
-    check_type,
     damaged,
     describe_files,
     real_number,
@@ -29,6 +28,7 @@ from mnist_course.base import (
 )
 from mnist_course.engine.data import (
     MIRRORS,  # noqa: F401 (where `download` looks)
+    check_dataset,
     check_digits,
     check_index,
     check_pixels,
@@ -106,7 +106,7 @@ class BatchLoader:
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None  # changes x: augmentation
 
     def __post_init__(self) -> None:
-        check_type("dataset", self.dataset, DigitDataset)
+        check_dataset(self.dataset)
         self.batch_size = whole_number("batch_size", self.batch_size, least=1)
 
     def __len__(self) -> int:
@@ -142,7 +142,7 @@ def split(
     unless 0 < fraction < 1."""
     if not 0 < real_number("fraction", fraction) < 1:
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(whole_number("seed", seed))
     chosen = torch.zeros(len(dataset), dtype=torch.bool)
     for digit in range(10):
         where = (dataset.labels == digit).nonzero().flatten()

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .base import check_type
 from .engine.arithmetic import check_model, evaluating
 from .engine.optim import Batches, LossFn, read_batches
 from mnist_course.engine.training import (
@@ -73,6 +74,7 @@ def train(
     ValueError for a loader without a batch, for labels out of range, and for a negative loss, as
     logits give in place of log-probabilities."""
     recipe = choose_recipe(model, recipe, optimizer, batch_scheduler, "batch", loss_fn)
+    check_type("recipe", recipe, Recipe)
     average = Average()
     model.train()
     with bar(loader, "train", progress) as batches:

@@ -99,7 +99,7 @@ def test_smoothed_loss_is_torchs(smoothing, n):
 
 
 def test_smoothed_loss_refuses_labels_that_are_none():
-    with pytest.raises(ValueError, match="between 0 and 9"):
+    with pytest.raises(ValueError, match="from 0 to 9"):
         smoothed_loss(torch.zeros(2, 10), torch.tensor([1, 10]))
 
 

@@ -592,3 +592,9 @@ def test_requests_that_make_no_sense(digits, tmp_path):
         TypeError, match=r"settings\['net'\] must be a number, a word, .* got Linear"
     ):
         fit(model, loader, tests, optimizer, progress=False, settings={"net": nn.Linear(1, 1)})
+
+
+def test_train_takes_a_recipe_and_not_its_name(digits):
+    model, loader, *_ = run(digits)
+    with pytest.raises(TypeError, match="recipe must be a Recipe, got str"):
+        train(model, loader, recipe="seed")
