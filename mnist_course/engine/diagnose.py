@@ -954,6 +954,8 @@ def _check_first_loss(case: Setup) -> Clue:
     "FIX where the loss before any training is not near ln C; a hint where the run learned."
     expected = math.log(case.classes)
     loss = case.loss(case.first_model().eval(), case.x[:256], case.y[:256]).item()
+    if not math.isfinite(loss):
+        return Clue("first loss", "-", "it is no number")
     seen = f"{loss:.3f}, and ln {case.classes} is {expected:.3f}"
     # 1.5 nats above: a network that is born giving the labels less than a fourth of their chance
     mark = "hint" if case.learned else "FIX"
