@@ -45,7 +45,7 @@ def check_one_batch(case: Setup) -> Clue:
     with one of three learning rates."""
     x, y = case.x[:16], case.y[:16]
     for lr in (3e-3, 3e-4, 3e-2):  # a deep network may need a smaller one
-        model = case.first_model().train()
+        model = case.fresh_model().train()
         for module in model.modules():
             if isinstance(module, nn.modules.dropout._DropoutNd):
                 module.eval()
