@@ -515,7 +515,8 @@ def verified_files(
     """All four files, checked: a complete set anywhere under root is found, whatever else is there.
     Raises DataError when one is missing or isn't what its name promises; it names the files that
     were left out."""
-    root = as_path(root, "root").absolute()
+    given = as_path(root, "root")  # as it stands in messages
+    root = given.absolute()
     right: dict[str, Path] = {}
     unused: dict[Path, str] = {}  # file -> what's wrong with it
     for path in _files_under(root, dataset):
@@ -539,8 +540,10 @@ def verified_files(
         raise damaged(*damage[missing[0]])
     if os.path.isfile(root):
         kind = other_kind(root.read_bytes()[:16])
-        raise DataError(f"{root} is a file, {kind or 'and not a folder'}: give the folder it is in")
-    where = f"in {root}" if root.is_dir() else f"in {root}, which isn't there"
+        raise DataError(
+            f"{given} is a file, {kind or 'and not a folder'}: give the folder it is in"
+        )
+    where = f"in {given}" if root.is_dir() else f"in {given}, which isn't there"
     raise DataError(
         f"no complete {dataset} {where}: {', '.join(missing)} (.gz or unpacked) not found. "
         f"Give the folder that holds {dataset}/raw (as root, or in MNIST_COURSE_DATA), "
