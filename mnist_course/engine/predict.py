@@ -915,7 +915,7 @@ def log_probabilities(
         if output.ndim == 1 and len(output) == 10:
             hint = ": the batch is gone, perhaps by squeeze()"
         elif output.ndim == 2:
-            hint = f": a network for {output.shape[1]} classes?"
+            hint = ": ten classes need ten outputs"
         raise ValueError(f"{need}, got the shape {tuple(output.shape)}{hint}")
     if output.isnan().any() or not output.amax(1).isfinite().all():
         raise ValueError(f"{need}, got NaN or infinite ones: did its training diverge?")
