@@ -137,13 +137,14 @@ def _code_of(answer: Any) -> CodeType | None:
     for _ in range(20):  # by its type: an answer may say that it is of another class
         of = type(answer)
         if issubclass(of, functools.partial):
-            answer = functools.partial.func.__get__(answer)  # type: ignore[attr-defined]
+            answer = functools.partial.func.__get__(answer)
         elif of is MethodType:
             answer = answer.__func__
         elif of is FunctionType:
             wrapped = answer.__dict__.get("__wrapped__")
             if wrapped is None:
-                return answer.__code__
+                code: CodeType = answer.__code__
+                return code
             answer = wrapped
         else:
             break
