@@ -28,7 +28,15 @@ def _score_cases(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("05.softmax", "Scores into probabilities", 1, 5, "build", cases=_score_cases)
+@exercise(
+    "05.softmax",
+    "Scores into probabilities",
+    1,
+    5,
+    "build",
+    cases=_score_cases,
+    exact="The rest of the page computes with it, so a tensor of the scores' dtype is asked for.",
+)
 def softmax(scores: torch.Tensor) -> torch.Tensor:
     powers = scores.exp()
     return powers / powers.sum(dim=1, keepdim=True)
@@ -198,7 +206,15 @@ def _extreme_cases(rng: random.Random) -> list[Case]:
     ]
 
 
-@exercise("05.log_softmax", "A logarithm that survives", 3, 8, "build", cases=_extreme_cases)
+@exercise(
+    "05.log_softmax",
+    "A logarithm that survives",
+    3,
+    8,
+    "build",
+    cases=_extreme_cases,
+    exact="The rest of the page computes with it, so a tensor of the scores' dtype is asked for.",
+)
 def log_softmax(scores: torch.Tensor) -> torch.Tensor:
     shifted = scores - scores.amax(dim=1, keepdim=True)
     return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
