@@ -215,6 +215,7 @@ def test_an_error_of_the_check_is_never_the_learners():
     told = said(lambda n: torch.zeros(n), lambda n: 3, run=run)
     assert "Your answer gives an int, and the check can't do anything with that" in told
     assert "numel" not in told and "raised" not in told
+    SESSION.clear()
     result = course(lambda n: n, run=run).check("x.task", lambda n: n)
     assert result.status == "not attempted" and "The check itself has a fault" in result.message
     assert result.headline == "x.task: not judged" and not result and SESSION == []

@@ -1,8 +1,10 @@
 """Progress: a plain file that survives crashes and two writers; predictions, and what they say about the learner."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from mnist_course.base import CourseWarning
 from mnist_course.checks import check, exercises, progress
 from mnist_course.cli import main
 from mnist_course.progress import (
+    _QUESTIONS,
     FILE,
     MANIFEST,
     SESSION,
@@ -162,12 +165,97 @@ def test_how_sure_is_a_probability(sure):
         ([28], [28, 28], 0, False),
         ("many", 3, 0, False),
         (None, 3, 0, False),
+        ("18,496", 18_496, 0, True),
+        ([18, 496], 18_496, 0, True),
+        ("c b", "cb", 0, True),
+        (".6", 0.6, 0, True),
+        ("60%", 0.6, 0, True),
+        (0.11, 0.1, 0.01, True),
+        (True, "b", 0, False),
     ],
 )
 def test_what_counts_as_right(capsys, guessed, actual, within, right):
     guess("01.x", guessed, sure=0.5)
     reveal("01.x", actual, within)
     assert capsys.readouterr().out.endswith("right\n" if right else "not this time\n")
+
+
+@pytest.mark.parametrize(
+    ("id", "typed", "kept"),
+    [
+        ("03.conv2_learns", (18, 496), 18_496),
+        ("03.conv2_learns", ("18,496",), 18_496),
+        ("03.conv2_learns", ("18 496",), 18_496),
+        ("03.places", ("24 places",), 24),
+        ("03.places", ([24],), 24),
+        ("03.places", (torch.tensor(24),), 24),
+        ("06.first_step", (".6",), 0.6),
+        ("06.first_step", ("0,6",), 0.6),
+        ("06.settles", ("Never",), "never"),
+        ("06.settles", (10,), 10),
+        ("02.pooled_after_shift", ("c b",), "cb"),
+        ("02.pooled_after_shift", (["C", "B"],), "cb"),
+        ("02.pooled_after_shift", ("c", "b"), "cb"),
+        ("05.first_loss", (" C ",), "c"),
+        ("05.first_loss", ("(c)",), "c"),
+        ("08.accuracy_falls_too", ("Yes",), "yes"),
+        ("10.higher_temperature", ("Held out",), "held out"),
+        ("07.dropout", ("4, 1",), [4, 1]),
+        ("07.dropout", (4, 1), [4, 1]),
+        ("00.one_digit", ("[1, 28, 28]",), [1, 28, 28]),
+        ("14.unnormalized", ("45%",), 45),
+    ],
+)
+def test_a_guess_is_read_as_people_type_it(id, typed, kept):
+    assert f"you say {kept}," in guess(id, *typed, sure=0.5).text
+    assert events()[0]["value"] == kept
+
+
+@pytest.mark.parametrize(
+    ("id", "typed", "words"),
+    [
+        ("05.first_loss", 2.3, "answer a, b, c or d, in quotation marks"),
+        ("05.first_loss", "e", "answer a, b, c or d"),
+        ("02.pooled_after_shift", "c", "2 letters of a, b or c are asked for"),
+        ("03.places", "many", "a number is asked for, such as `24`"),
+        ("03.places", None, "a number is asked for"),
+        ("03.places", True, "a number is asked for"),
+        ("07.dropout", 4, "2 numbers are asked for, in square brackets"),
+        ("06.settles", "soon", "type never in quotation marks, or a number"),
+        ("12.best", 3, "a word is asked for"),
+        ("10.box_of_a_7", "middle", "answer higher or lower"),
+        ("03.places", 10**400, "a number is asked for"),
+    ],
+)
+def test_what_is_no_answer_to_the_question_is_not_kept(id, typed, words):
+    assert words in guess(id, typed, sure=0.5).text and events() == []
+
+
+def test_how_sure_is_asked_for_where_it_is_missing():
+    assert "Add it behind your answer, such as `sure=0.7`" in guess("03.places", 24).text
+    assert "Did you mean `sure=0.8`?" in guess("03.places", 24, sure=80).text
+    assert events() == [] and "80% sure" in guess("03.places", 24, sure="80%").text
+
+
+@pytest.mark.parametrize(
+    "odd", [float("nan"), object(), {"a": {1}}, b"x", 1j, ["a", [None]], "x" * 999]
+)
+def test_odd_guesses_do_no_harm(odd, capsys):
+    for id in ("03.places", "05.first_loss", "07.dropout", "12.best", "my.own"):
+        guess(id, odd, sure=0.5)
+        reveal(id, 3)
+    itself = []
+    itself.append(itself)
+    assert "can't be kept" in guess("my.own", itself, sure=0.5).text
+
+
+def test_every_question_of_the_lessons_says_what_it_takes():
+    asked, revealed = set(), set()
+    for path in (Path(__file__).parent.parent / "nbs").glob("[0-9][0-9]_*.ipynb"):
+        text = path.read_text("utf-8")
+        asked |= set(re.findall(r'guess\(\\"([\w.]+)\\"', text))
+        revealed |= set(re.findall(r'reveal\(\\"([\w.]+)\\"', text))
+    assert len(asked) > 50 and asked == set(_QUESTIONS) and revealed <= asked
 
 
 def test_calibration_looks_back_on_first_guesses():

@@ -106,7 +106,8 @@ class Exercise:
     def codes(self) -> set[types.CodeType]:
         "The code of its own functions: what they raise is no error of the learner's."
         found: set[types.CodeType] = set()
-        left = [one.__code__ for one in (self.run, self.judge) if hasattr(one, "__code__")]
+        own = (getattr(one, "__code__", None) for one in (self.run, self.judge))
+        left = [code for code in own if code is not None]
         while left:
             code = left.pop()
             found.add(code)
@@ -817,7 +818,7 @@ def _as_typed(expected: Any, got: Any, meant: Any) -> str:
 
 def _name_value(item: Exercise, got: Any) -> str | None:
     "The misconception that is nearest to a value, and near enough."
-    found = []
+    found: list[tuple[float, int, str]] = []
     for name, wrong in item.ways():
         away = _distance(item, keep(wrong), got)
         if away is not None:
@@ -877,6 +878,8 @@ def _far_off(item: Exercise, expected: Any, ways: list[Any]) -> str:
             return f"{quote(found)} is not it"
         return f"{quote(found)} is too {'small' if found < expected else 'large'}"
     letters = letters_of(expected)
+    wanted: list[Any]
+    found_items: list[Any] | None
     if letters and len(letters) <= 12:
         read = letters_of(got)
         if read is None:
