@@ -13,17 +13,14 @@ import functools
 import io
 import linecache
 import math
-import operator
 import os
 import sys
 import sysconfig
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from itertools import accumulate, chain, repeat, starmap
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
@@ -164,25 +161,20 @@ def home_of(answer: Any) -> str | None:
     return code.co_filename if code else None
 
 # %% ../../nbs/workshop/checks_sandbox.ipynb #4c9ab7d3
-def _frames_of(thread: threading.Thread) -> list[FrameType]:
-    """What a thread is doing now, the innermost frame first. It goes on as soon as a line of Python
-    is run here, and then a generator's `f_back` may lead nowhere: Python 3.11 crashes. So all of
-    its frames are asked for in one call, of functions that are written in C."""
-    now = map(operator.methodcaller("get", thread.ident), starmap(sys._current_frames, [()]))
-    frames: deque[Any] = deque()
-    with contextlib.suppress(AttributeError):  # None, after the outermost frame, has no f_back
-        frames.extend(accumulate(chain(now, repeat("f_back")), getattr))
-    return [frame for frame in frames if frame is not None]
+def _frame_of(thread: threading.Thread) -> FrameType | None:
+    "What a thread is doing now."
+    return sys._current_frames().get(thread.ident or 0)
 
 
-def _is_loading(frames: list[FrameType]) -> bool:
+def _is_loading(frame: FrameType | None) -> bool:
     "True inside an import, and while PyTorch compiles."
-    for frame in frames:
+    while frame is not None:
         name = frame.f_code.co_filename.replace("\\", "/")
         if name.startswith("<frozen importlib") or name.endswith("/importlib/__init__.py"):
             return True
         if "/torch/_inductor/" in name or name.endswith("/_dynamo/convert_frame.py"):
             return True
+        frame = frame.f_back
     return False
 
 
@@ -243,25 +235,33 @@ class _Watch:
             computed = self.clock()
         except OSError:  # the thread has ended
             return False
-        frames = _frames_of(self.thread)
-        loading = _is_loading(frames)
         passed = now - self.at
         gained = 0.0 if self.computed is None else computed - self.computed
         idle = passed if gained < 0.1 * passed and _is_asleep(self.thread) else 0.0
+        if max(self.spent + gained, self.waited + idle) < self.seconds / 2 and not self.loading:
+            # Nearly every answer ends here. To look at another thread's frames is not without
+            # risk: Python 3.11 crashes where one is being cleared while PyTorch frees a tensor.
+            self.spent += gained
+            self.waited += idle
+            self.at, self.computed = now, computed
+            return False
+        frame = _frame_of(self.thread)
+        loading = _is_loading(frame)
         if loading or self.loading:
             self.loaded += gained + idle / 2
         else:
             self.spent += gained
             self.waited += idle
-            self._look(frames)
+            self._look(frame)
         self.at, self.computed, self.loading = now, computed, loading
         if loading:
             return self.loaded > self.PATIENCE
         return self.spent > self.seconds or self.waited > self.WAITS * self.seconds
 
-    def _look(self, frames: list[FrameType]) -> None:
-        mine = (frame for frame in frames if _is_learners(frame.f_code.co_filename, self.home))
-        if (frame := next(mine, None)) is not None:
+    def _look(self, frame: FrameType | None) -> None:
+        while frame is not None and not _is_learners(frame.f_code.co_filename, self.home):
+            frame = frame.f_back
+        if frame is not None:
             self.seen.append((id(frame), _loop_of(frame)))
 
     def round(self) -> str:
@@ -275,17 +275,16 @@ class _Watch:
         return f"line {first}" if first == end else f"lines {first} to {end}"
 
 
-def _may_stop(frames: list[FrameType], home: str | None, purely: bool) -> bool:
+def _may_stop(frame: FrameType | None, home: str | None, purely: bool) -> bool:
     """True where an exception harms nobody: the innermost frame is the learner's, and (purely) no
     code but theirs stands between it and the check."""
-    if not frames or not _is_learners(frames[0].f_code.co_filename, home) or _is_loading(frames):
+    if frame is None or not _is_learners(frame.f_code.co_filename, home) or _is_loading(frame):
         return False
-    for frame in frames if purely else []:
-        if frame.f_code is call.__code__:
-            break
+    while purely and frame is not None and frame.f_code is not call.__code__:
         name = frame.f_code.co_filename
         if not _is_learners(name, home) and not Path(name).is_relative_to(_NOT_THEIRS[0]):
             return frame.f_code.co_name in ("run", "_bootstrap_inner", "_bootstrap")  # threading
+        frame = frame.f_back
     return True
 
 
@@ -300,10 +299,10 @@ def _stop(thread: threading.Thread, home: str | None) -> None:
     "Throw Stop into a thread until it ends; a thread that cannot be stopped is left behind."
     started = time.monotonic()
     while thread.is_alive() and (passed := time.monotonic() - started) < 3:
-        if _may_stop(_frames_of(thread), home, passed < 1):
+        if _may_stop(_frame_of(thread), home, passed < 1):
             _throw(thread, Stop)
             # If it went on between the look and the throw, it is taken back.
-            if thread.is_alive() and not _may_stop(_frames_of(thread), home, passed < 1):
+            if thread.is_alive() and not _may_stop(_frame_of(thread), home, passed < 1):
                 _throw(thread, None)
         thread.join(0.005)
 
@@ -340,8 +339,8 @@ def limited(
                 pause = min(1.5 * pause, 0.05)
             if thread.is_alive():
                 run.timed_out = True
-                frames = [(frame, frame.f_lineno) for frame in reversed(_frames_of(thread))]
-                run.line = _own_line(list(traceback.StackSummary.extract(iter(frames))), home)
+                frame = _frame_of(thread)
+                run.line = _own_line(list(traceback.extract_stack(frame)) if frame else [], home)
         finally:
             if thread.ident is not None:
                 _stop(thread, home)
