@@ -286,7 +286,7 @@ def _network_of(
     from mnist_course.model import Net
     from mnist_course.training import load_weights
 
-    where = Path(path).expanduser()
+    where = as_path(path)
     if where.suffix == ".safetensors" and where.is_file() and read_about(where):
         return load_model(where)
     return load_weights(where, Net()).eval()

@@ -20,7 +20,6 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -30,7 +29,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from ..base import asset
+from ..base import as_path, asset
 from ..figure import BLUE, DescribedFigure
 from ..interpret import watch_layers
 from ..model import Net
@@ -161,7 +160,7 @@ def _content_of_path(
     "All bytes of a file. ~ is the home folder. Raises ValueError where there's no such file."
     name = _say(os.fsdecode(path))
     try:
-        where = Path(os.fsdecode(path)).expanduser()
+        where = as_path(path)
         found = where.stat()
         if stat.S_ISDIR(found.st_mode):
             raise ValueError(
