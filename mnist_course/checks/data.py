@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from mnist_course.checks.compare import kind_of
-from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
+from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes, variant
 from mnist_course.data import MEAN, STD
 
 # %% ../../nbs/answers/01_data.ipynb #4b4e594b
@@ -352,10 +352,17 @@ def always_28(raw: bytes, image: int, row: int, column: int) -> int:
 
 @mistake(
     "01.pixel_at",
-    "Right as long as no image is wider or higher than 255. How many bytes does a size take up?",
+    "Right as long as images are small. How many bytes does a size take up in the header?",
 )
 def size_of_one_byte(raw: bytes, image: int, row: int, column: int) -> int:
     return raw[16 + (image * raw[11] + row) * raw[15] + column]
+
+
+@variant("01.pixel_at", "size_of_one_byte")
+def size_of_two_bytes(raw: bytes, image: int, row: int, column: int) -> int:
+    rows, columns = struct.unpack(">2xH2xH", raw[8:16])
+    place: int = 16 + (image * rows + row) * columns + column
+    return raw[place]
 
 
 @mistake(
