@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['softmax', 'nll_loss', 'log_softmax', 'cross_entropy', 'check_gradient', 'numerical_gradient']
 
-# %% ../nbs/05_loss.ipynb #f758e7bb
+# %% ../nbs/05_loss.ipynb #07addd7b
+# Show the imports of the library
 import torch
 
 from mnist_course.engine.loss import (  # noqa: F401 (two are for others)
@@ -19,8 +20,8 @@ from mnist_course.engine.loss import (  # noqa: F401 (two are for others)
 
 _all_ = ["check_gradient", "numerical_gradient"]
 
-# %% ../nbs/05_loss.ipynb #98f8439a
-# One way to write it. Why it subtracts the largest score comes later
+# %% ../nbs/05_loss.ipynb #fe0a6b1b
+# One way to write it. It does one thing more, which comes later
 def softmax(
     x: torch.Tensor,  # scores, floats of any shape
     dim: int = 1,  # the dimension that holds the classes
@@ -30,8 +31,8 @@ def softmax(
 
     A score of -inf gets the probability 0. As in torch, nan, +inf, or nothing
     but -inf along dim gives nan. Raises ValueError for other dtypes than floats
-    and for a dim that is not there, TypeError for what is no tensor. Source:
-    Goodfellow et al., section 4.1."""
+    and for a dim that doesn't exist, TypeError for anything but a tensor.
+    Source: Goodfellow et al., section 4.1."""
     check_scores(x, dim)
     powers = (x - x.detach().amax(dim, keepdim=True)).exp()
     return powers / powers.sum(dim, keepdim=True)
@@ -62,12 +63,12 @@ def log_softmax(
     dim: int = 1,  # the dimension that holds the classes
 ) -> torch.Tensor:  # log-probabilities, at most 0; shape and dtype of x
     """x - log(sum(exp(x))), computed after the largest score is subtracted:
-    exact where log(softmax(x)) would give -inf.
+    accurate where log(softmax(x)) would give -inf.
 
     A score of -inf gets -inf. As in torch, nan, +inf, or nothing but -inf along
     dim gives nan. Raises ValueError for other dtypes than floats and for a dim
-    that is not there, TypeError for what is no tensor. Source: Blanchard,
-    Higham and Higham, 2021."""
+    that doesn't exist, TypeError for anything but a tensor. Source:
+    Blanchard, Higham and Higham, 2021."""
     check_scores(x, dim)
     shifted = x - x.detach().amax(dim, keepdim=True)
     return shifted - shifted.exp().sum(dim, keepdim=True).log()

@@ -16,6 +16,300 @@ import torch.nn.functional as F
 from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 
+# %% ../../nbs/answers/02_convolution.ipynb #b0200001
+def _whole(shape: tuple[int, ...]) -> torch.Tensor:
+    "Whole numbers from -4 to 4, none of them twice in a row, as floats."
+    return torch.randint(-4, 5, shape).float()
+
+
+def _slides(rng: random.Random) -> list[Case]:
+    shapes = [((1, 2), (1, 2)), ((2, 2), (1, 2)), ((3, 3), (3, 3)), ((3, 4), (2, 3))]
+    shapes += [((5, 4), (3, 1)), ((4, 4), (1, 1)), ((rng.randrange(5, 8), 6), (2, 4))]
+    return [(_whole(image), _whole(kernel)) for image, kernel in shapes]
+
+
+@exercise(
+    "02.slide",
+    "A kernel, everywhere",
+    2,
+    8,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_slides,
+    hint="Lay the kernel on the corner with your fingers, and count how far it can go.",
+    after="That is a convolution.",
+)
+def slide(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    kh, kw = kernel.shape
+    rows = range(image.shape[0] - kh + 1)
+    columns = range(image.shape[1] - kw + 1)
+    return torch.tensor(
+        [[(image[i : i + kh, j : j + kw] * kernel).sum() for j in columns] for i in rows]
+    )
+
+
+@mistake(
+    "02.slide",
+    "One place is missing in each direction. On a row of 4 pixels, where can a kernel of 2 start?",
+)
+def last_place_missing(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    found = slide(image, kernel)
+    return found[:-1, :-1]
+
+
+@mistake(
+    "02.slide",
+    "Your kernel is turned by half a turn before it slides. Mathematics books do that; here, its "
+    "upper left number goes on the upper left pixel.",
+)
+def kernel_turned(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    return slide(image, kernel.flip(0, 1))
+
+
+@mistake(
+    "02.slide",
+    "Your map is as large as the image. At the rim the kernel would hang over the edge: what did "
+    "you put there?",
+)
+def border_of_zeros(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    kh, kw = kernel.shape
+    return slide(F.pad(image, [0, kw - 1, 0, kh - 1]), kernel)
+
+
+@mistake("02.slide", "Rows and columns of your map are swapped. Which loop belongs outside?")
+def map_on_its_side(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    return slide(image, kernel).T
+
+
+@mistake("02.slide", "The mean of the products isn't asked for. Add them up, and stop there.")
+def mean_of_products(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    return slide(image, kernel) / kernel.numel()
+
+
+@mistake(
+    "02.slide",
+    "Your kernel jumps: its places lie side by side. It moves by one pixel at a time, so they "
+    "overlap.",
+)
+def places_side_by_side(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    kh, kw = kernel.shape
+    return slide(image, kernel)[::kh, ::kw]
+
+
+@mistake(
+    "02.slide",
+    "The width of your map comes from the kernel's height. A kernel needn't be square.",
+)
+def kernel_taken_for_square(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    side = kernel.shape[0]
+    rows = range(image.shape[0] - side + 1)
+    columns = range(image.shape[1] - side + 1)
+    return torch.tensor(
+        [[(image[i : i + side, j : j + side] * kernel).sum() for j in columns] for i in rows]
+    )
+
+# %% ../../nbs/answers/02_convolution.ipynb #b0200003
+def _signs(rng: random.Random) -> list[Case]:
+    drawn = [torch.tensor([-1.0, 0, 2]), torch.tensor(-3.0), torch.tensor([[0.5, -0.5]])]
+    return [(x,) for x in [*drawn, _whole((2, 3, 4)), torch.randn(2, 1, 3, 3)]]
+
+
+@exercise(
+    "02.relu",
+    "Only the yes",
+    1,
+    2,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_signs,
+    hint="Take the smallest case above: what should be left of each of its numbers?",
+    after="It looks like nothing. Without it, all layers would be one.",
+)
+def relu(x: torch.Tensor) -> torch.Tensor:
+    return x.clamp(min=0)
+
+
+@mistake("02.relu", "A negative number should become 0, and yours loses nothing but its sign.")
+def absolute_value(x: torch.Tensor) -> torch.Tensor:
+    return x.abs()
+
+
+@mistake("02.relu", "You keep the negative numbers. Which ones say yes?")
+def keeps_the_no(x: torch.Tensor) -> torch.Tensor:
+    return x.clamp(max=0)
+
+
+@mistake("02.relu", "You answer with 1 for every yes. HOW MUCH of a yes it is should survive.")
+def only_whether(x: torch.Tensor) -> torch.Tensor:
+    return (x > 0).float()
+
+
+@mistake("02.relu", "Yours drops the negative numbers. They stay where they are, as 0.")
+def drops_them(x: torch.Tensor) -> torch.Tensor:
+    return x[x > 0]
+
+
+@mistake("02.relu", "Large numbers are cut off at 1. There is no upper end.")
+def cut_at_one(x: torch.Tensor) -> torch.Tensor:
+    return x.clamp(0, 1)
+
+
+@mistake(
+    "02.relu",
+    "That is the largest number of all, and 0 if there's none above it. Each number is compared "
+    "with 0 on its own.",
+)
+def one_maximum(x: torch.Tensor) -> torch.Tensor:
+    return x.max().clamp(min=0)
+
+# %% ../../nbs/answers/02_convolution.ipynb #b0200005
+def _stacks(rng: random.Random) -> list[Case]:
+    shapes = [((1, 2, 2), 2), ((1, 2, 4), 2), ((2, 3, 5), 2), ((2, 6, 6), 3), ((1, 3, 4), 1)]
+    shapes += [((rng.randrange(2, 5), rng.randrange(4, 8), 9), 4)]
+    return [(_whole(shape) - 0.5, size) for shape, size in shapes]
+
+
+@exercise(
+    "02.max_pool2d",
+    "The largest of each block",
+    2,
+    8,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_stacks,
+    hint="Draw the blocks into the smallest case, and do it with a pencil.",
+    after="What is left knows that something was there, and no longer exactly where.",
+)
+def max_pool2d(x: torch.Tensor, size: int) -> torch.Tensor:
+    rows = range(0, x.shape[1] - size + 1, size)
+    columns = range(0, x.shape[2] - size + 1, size)
+    blocks = [x[:, i : i + size, j : j + size].amax((1, 2)) for i in rows for j in columns]
+    return torch.stack(blocks, dim=1).reshape(len(x), len(rows), len(columns))
+
+
+@mistake("02.max_pool2d", "That's the mean of each block. Which of its numbers should survive?")
+def mean_pooled(x: torch.Tensor, size: int) -> torch.Tensor:
+    return F.avg_pool2d(x, size)
+
+
+@mistake(
+    "02.max_pool2d",
+    "Your blocks overlap: the next one begins one pixel further on. How far should it jump?",
+)
+def blocks_overlap(x: torch.Tensor, size: int) -> torch.Tensor:
+    return F.max_pool2d(x, size, stride=1)
+
+
+@mistake(
+    "02.max_pool2d",
+    "You keep the rows and columns that don't fill a block. They should be left out.",
+)
+def keeps_the_rest(x: torch.Tensor, size: int) -> torch.Tensor:
+    return F.max_pool2d(x, size, ceil_mode=True)
+
+
+@mistake(
+    "02.max_pool2d",
+    "Your maximum runs over the channels too. Each map is pooled on its own.",
+)
+def channels_pooled_too(x: torch.Tensor, size: int) -> torch.Tensor:
+    return F.max_pool2d(x, size).amax(0, keepdim=True)
+
+
+@mistake("02.max_pool2d", "You keep the corner of each block, whatever its numbers are.")
+def every_second(x: torch.Tensor, size: int) -> torch.Tensor:
+    rows, columns = x.shape[1] // size * size, x.shape[2] // size * size
+    return x[:, :rows:size, :columns:size]
+
+
+@mistake(
+    "02.max_pool2d",
+    "A block with nothing but negative numbers gives you 0. The largest of them is asked for.",
+)
+def never_below_zero(x: torch.Tensor, size: int) -> torch.Tensor:
+    return F.max_pool2d(x, size).clamp(min=0)
+
+
+@mistake("02.max_pool2d", "That's the smallest number of each block.")
+def smallest(x: torch.Tensor, size: int) -> torch.Tensor:
+    return -F.max_pool2d(-x, size)
+
+# %% ../../nbs/answers/02_convolution.ipynb #b0200007
+def _whole_layers(rng: random.Random) -> list[Case]:
+    shapes = [((1, 1, 2), (1, 1, 1, 2)), ((2, 1, 2), (1, 2, 1, 2)), ((1, 2, 2), (2, 1, 2, 2))]
+    shapes += [((2, 4, 5), (3, 2, 2, 3)), ((3, 5, 4), (2, 3, 3, 1)), ((3, 4, 4), (3, 3, 2, 2))]
+    return [(_whole(x), _whole(w), torch.randperm(9)[: w[0]] - 4.5) for x, w in shapes]
+
+
+@exercise(
+    "02.conv_layer",
+    "A whole layer",
+    3,
+    10,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_whole_layers,
+    hint="Take one kernel and one place. How many products are there, and into how many numbers?",
+    after="Any depth in, any number of maps out: that is a layer.",
+)
+def conv_layer(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    layers = []
+    for kernel, b in zip(weight, bias, strict=True):
+        sheets = [slide(one, sheet) for one, sheet in zip(maps, kernel, strict=True)]
+        layers.append(torch.stack(sheets).sum(0) + b)
+    return torch.stack(layers)
+
+
+@mistake("02.conv_layer", "Your maps lack the bias: one number for each kernel, added everywhere.")
+def bias_forgotten(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    return conv_layer(maps, weight, torch.zeros(len(bias)))
+
+
+@mistake(
+    "02.conv_layer",
+    "The bias belongs to the kernel, not to each of its sheets. Yours comes in once for every "
+    "channel.",
+)
+def bias_for_each_sheet(
+    maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    return conv_layer(maps, weight, len(maps) * bias)
+
+
+@mistake(
+    "02.conv_layer",
+    "You give a map for every sheet. A kernel adds its sheets up: as many maps as kernels.",
+)
+def sheets_apart(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    found = [
+        slide(one, sheet) + b
+        for kernel, b in zip(weight, bias, strict=True)
+        for one, sheet in zip(maps, kernel, strict=True)
+    ]
+    return torch.stack(found)
+
+
+@mistake("02.conv_layer", "You take the mean over the channels. Their sums are added up.")
+def mean_over_channels_too(
+    maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    return conv_layer(maps / len(maps), weight, bias)
+
+
+@mistake("02.conv_layer", "You look at the first map only. Each sheet has a map of its own.")
+def first_map_only(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    return conv_layer(maps[:1], weight[:, :1], bias)
+
+
+@mistake("02.conv_layer", "Every sheet of your kernels lies on the first map.")
+def sheets_on_one_map(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    return conv_layer(maps[:1].expand_as(maps), weight, bias)
+
+
+@mistake("02.conv_layer", "ReLU comes after the layer, not inside it: negative numbers are kept.")
+def relu_inside(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    return conv_layer(maps, weight, bias).clamp(min=0)
+
 # %% ../../nbs/answers/02_convolution.ipynb #c1e1e3d1
 exercise(
     "02.one_stage",
@@ -510,297 +804,3 @@ def always_a_border(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 1
 ) -> torch.Tensor:
     return mended_conv(x, weight, bias, padding)
-
-# %% ../../nbs/answers/02_convolution.ipynb #b0200001
-def _whole(shape: tuple[int, ...]) -> torch.Tensor:
-    "Whole numbers from -4 to 4, none of them twice in a row, as floats."
-    return torch.randint(-4, 5, shape).float()
-
-
-def _slides(rng: random.Random) -> list[Case]:
-    shapes = [((1, 2), (1, 2)), ((2, 2), (1, 2)), ((3, 3), (3, 3)), ((3, 4), (2, 3))]
-    shapes += [((5, 4), (3, 1)), ((4, 4), (1, 1)), ((rng.randrange(5, 8), 6), (2, 4))]
-    return [(_whole(image), _whole(kernel)) for image, kernel in shapes]
-
-
-@exercise(
-    "02.slide",
-    "A kernel, everywhere",
-    2,
-    8,
-    "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
-    cases=_slides,
-    hint="Lay the kernel on the corner with your fingers, and count how far it can go.",
-    after="That is a convolution.",
-)
-def slide(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    kh, kw = kernel.shape
-    rows = range(image.shape[0] - kh + 1)
-    columns = range(image.shape[1] - kw + 1)
-    return torch.tensor(
-        [[(image[i : i + kh, j : j + kw] * kernel).sum() for j in columns] for i in rows]
-    )
-
-
-@mistake(
-    "02.slide",
-    "One place is missing in each direction. On a row of 4 pixels, where can a kernel of 2 start?",
-)
-def last_place_missing(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    found = slide(image, kernel)
-    return found[:-1, :-1]
-
-
-@mistake(
-    "02.slide",
-    "Your kernel is turned by half a turn before it slides. Mathematics books do that; here, its "
-    "upper left number goes on the upper left pixel.",
-)
-def kernel_turned(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    return slide(image, kernel.flip(0, 1))
-
-
-@mistake(
-    "02.slide",
-    "Your map is as large as the image. At the rim the kernel would hang over the edge: what did "
-    "you put there?",
-)
-def border_of_zeros(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    kh, kw = kernel.shape
-    return slide(F.pad(image, [0, kw - 1, 0, kh - 1]), kernel)
-
-
-@mistake("02.slide", "Rows and columns of your map are swapped. Which loop belongs outside?")
-def map_on_its_side(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    return slide(image, kernel).T
-
-
-@mistake("02.slide", "The mean of the products isn't asked for. Add them up, and stop there.")
-def mean_of_products(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    return slide(image, kernel) / kernel.numel()
-
-
-@mistake(
-    "02.slide",
-    "Your kernel jumps: its places lie side by side. It moves by one pixel at a time, so they "
-    "overlap.",
-)
-def places_side_by_side(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    kh, kw = kernel.shape
-    return slide(image, kernel)[::kh, ::kw]
-
-
-@mistake(
-    "02.slide",
-    "The width of your map comes from the kernel's height. A kernel needn't be square.",
-)
-def kernel_taken_for_square(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    side = kernel.shape[0]
-    rows = range(image.shape[0] - side + 1)
-    columns = range(image.shape[1] - side + 1)
-    return torch.tensor(
-        [[(image[i : i + side, j : j + side] * kernel).sum() for j in columns] for i in rows]
-    )
-
-# %% ../../nbs/answers/02_convolution.ipynb #b0200003
-def _signs(rng: random.Random) -> list[Case]:
-    drawn = [torch.tensor([-1.0, 0, 2]), torch.tensor(-3.0), torch.tensor([[0.5, -0.5]])]
-    return [(x,) for x in [*drawn, _whole((2, 3, 4)), torch.randn(2, 1, 3, 3)]]
-
-
-@exercise(
-    "02.relu",
-    "Only the yes",
-    1,
-    2,
-    "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
-    cases=_signs,
-    hint="Take the smallest case above: what should be left of each of its numbers?",
-    after="It looks like nothing. Without it, all layers would be one.",
-)
-def relu(x: torch.Tensor) -> torch.Tensor:
-    return x.clamp(min=0)
-
-
-@mistake("02.relu", "A negative number should become 0, and yours loses nothing but its sign.")
-def absolute_value(x: torch.Tensor) -> torch.Tensor:
-    return x.abs()
-
-
-@mistake("02.relu", "You keep the negative numbers. Which ones say yes?")
-def keeps_the_no(x: torch.Tensor) -> torch.Tensor:
-    return x.clamp(max=0)
-
-
-@mistake("02.relu", "You answer with 1 for every yes. HOW MUCH of a yes it is should survive.")
-def only_whether(x: torch.Tensor) -> torch.Tensor:
-    return (x > 0).float()
-
-
-@mistake("02.relu", "Yours drops the negative numbers. They stay where they are, as 0.")
-def drops_them(x: torch.Tensor) -> torch.Tensor:
-    return x[x > 0]
-
-
-@mistake("02.relu", "Large numbers are cut off at 1. There is no upper end.")
-def cut_at_one(x: torch.Tensor) -> torch.Tensor:
-    return x.clamp(0, 1)
-
-
-@mistake(
-    "02.relu",
-    "That is the largest number of all, and 0 if there's none above it. Each number is compared "
-    "with 0 on its own.",
-)
-def one_maximum(x: torch.Tensor) -> torch.Tensor:
-    return x.max().clamp(min=0)
-
-# %% ../../nbs/answers/02_convolution.ipynb #b0200005
-def _stacks(rng: random.Random) -> list[Case]:
-    shapes = [((1, 2, 2), 2), ((1, 2, 4), 2), ((2, 3, 5), 2), ((2, 6, 6), 3), ((1, 3, 4), 1)]
-    shapes += [((rng.randrange(2, 5), rng.randrange(4, 8), 9), 4)]
-    return [(_whole(shape) - 0.5, size) for shape, size in shapes]
-
-
-@exercise(
-    "02.max_pool2d",
-    "The largest of each block",
-    2,
-    8,
-    "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
-    cases=_stacks,
-    hint="Draw the blocks into the smallest case, and do it with a pencil.",
-    after="What is left knows that something was there, and no longer exactly where.",
-)
-def max_pool2d(x: torch.Tensor, size: int) -> torch.Tensor:
-    rows = range(0, x.shape[1] - size + 1, size)
-    columns = range(0, x.shape[2] - size + 1, size)
-    blocks = [x[:, i : i + size, j : j + size].amax((1, 2)) for i in rows for j in columns]
-    return torch.stack(blocks, dim=1).reshape(len(x), len(rows), len(columns))
-
-
-@mistake("02.max_pool2d", "That's the mean of each block. Which of its numbers should survive?")
-def mean_pooled(x: torch.Tensor, size: int) -> torch.Tensor:
-    return F.avg_pool2d(x, size)
-
-
-@mistake(
-    "02.max_pool2d",
-    "Your blocks overlap: the next one begins one pixel further on. How far should it jump?",
-)
-def blocks_overlap(x: torch.Tensor, size: int) -> torch.Tensor:
-    return F.max_pool2d(x, size, stride=1)
-
-
-@mistake(
-    "02.max_pool2d",
-    "You keep the rows and columns that don't fill a block. They should be left out.",
-)
-def keeps_the_rest(x: torch.Tensor, size: int) -> torch.Tensor:
-    return F.max_pool2d(x, size, ceil_mode=True)
-
-
-@mistake(
-    "02.max_pool2d",
-    "Your maximum runs over the channels too. Each map is pooled on its own.",
-)
-def channels_pooled_too(x: torch.Tensor, size: int) -> torch.Tensor:
-    return F.max_pool2d(x, size).amax(0, keepdim=True)
-
-
-@mistake("02.max_pool2d", "You keep the corner of each block, whatever its numbers are.")
-def every_second(x: torch.Tensor, size: int) -> torch.Tensor:
-    rows, columns = x.shape[1] // size * size, x.shape[2] // size * size
-    return x[:, :rows:size, :columns:size]
-
-
-@mistake(
-    "02.max_pool2d",
-    "A block with nothing but negative numbers gives you 0. The largest of them is asked for.",
-)
-def never_below_zero(x: torch.Tensor, size: int) -> torch.Tensor:
-    return F.max_pool2d(x, size).clamp(min=0)
-
-
-@mistake("02.max_pool2d", "That's the smallest number of each block.")
-def smallest(x: torch.Tensor, size: int) -> torch.Tensor:
-    return -F.max_pool2d(-x, size)
-
-# %% ../../nbs/answers/02_convolution.ipynb #b0200007
-def _whole_layers(rng: random.Random) -> list[Case]:
-    shapes = [((1, 1, 2), (1, 1, 1, 2)), ((2, 1, 2), (1, 2, 1, 2)), ((1, 2, 2), (2, 1, 2, 2))]
-    shapes += [((2, 4, 5), (3, 2, 2, 3)), ((3, 5, 4), (2, 3, 3, 1)), ((3, 4, 4), (3, 3, 2, 2))]
-    return [(_whole(x), _whole(w), torch.randperm(9)[: w[0]] - 4.5) for x, w in shapes]
-
-
-@exercise(
-    "02.conv_layer",
-    "A whole layer",
-    3,
-    10,
-    "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
-    cases=_whole_layers,
-    hint="Take one kernel and one place. How many products are there, and into how many numbers?",
-    after="Any depth in, any number of maps out: that is a layer.",
-)
-def conv_layer(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    layers = []
-    for kernel, b in zip(weight, bias, strict=True):
-        sheets = [slide(one, sheet) for one, sheet in zip(maps, kernel, strict=True)]
-        layers.append(torch.stack(sheets).sum(0) + b)
-    return torch.stack(layers)
-
-
-@mistake("02.conv_layer", "Your maps lack the bias: one number for each kernel, added everywhere.")
-def bias_forgotten(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    return conv_layer(maps, weight, torch.zeros(len(bias)))
-
-
-@mistake(
-    "02.conv_layer",
-    "The bias belongs to the kernel, not to each of its sheets. Yours comes in once for every "
-    "channel.",
-)
-def bias_for_each_sheet(
-    maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    return conv_layer(maps, weight, len(maps) * bias)
-
-
-@mistake(
-    "02.conv_layer",
-    "You give a map for every sheet. A kernel adds its sheets up: as many maps as kernels.",
-)
-def sheets_apart(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    found = [
-        slide(one, sheet) + b
-        for kernel, b in zip(weight, bias, strict=True)
-        for one, sheet in zip(maps, kernel, strict=True)
-    ]
-    return torch.stack(found)
-
-
-@mistake("02.conv_layer", "You take the mean over the channels. Their sums are added up.")
-def mean_over_channels_too(
-    maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    return conv_layer(maps / len(maps), weight, bias)
-
-
-@mistake("02.conv_layer", "You look at the first map only. Each sheet has a map of its own.")
-def first_map_only(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    return conv_layer(maps[:1], weight[:, :1], bias)
-
-
-@mistake("02.conv_layer", "Every sheet of your kernels lies on the first map.")
-def sheets_on_one_map(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    return conv_layer(maps[:1].expand_as(maps), weight, bias)
-
-
-@mistake("02.conv_layer", "ReLU comes after the layer, not inside it: negative numbers are kept.")
-def relu_inside(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    return conv_layer(maps, weight, bias).clamp(min=0)
