@@ -238,7 +238,7 @@ class _Watch:
         passed = now - self.at
         gained = 0.0 if self.computed is None else computed - self.computed
         idle = passed if gained < 0.1 * passed and _is_asleep(self.thread) else 0.0
-        if max(self.spent + gained, self.waited + idle) < self.seconds / 4 and not self.loading:
+        if max(self.spent + gained, self.waited + idle) < self.seconds / 8 and not self.loading:
             # Nearly every answer ends here. To look at another thread's frames is not without
             # risk: Python 3.11 crashes where one is being cleared while PyTorch frees a tensor.
             self.spent += gained
@@ -336,7 +336,7 @@ def limited(
             thread.join(pause)
             while thread.is_alive() and not watch.is_over():
                 thread.join(pause)
-                pause = min(1.5 * pause, 0.05, seconds / 16)
+                pause = min(1.5 * pause, 0.05, seconds / 32)
             if thread.is_alive():
                 run.timed_out = True
                 frame = _frame_of(thread)
