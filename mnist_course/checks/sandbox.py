@@ -6,6 +6,7 @@
 __all__ = ['Stop', 'Outcome', 'line_of', 'call', 'is_theirs', 'home_of', 'limited']
 
 # %% ../../nbs/workshop/checks_sandbox.ipynb #2a523efe
+import atexit
 import contextlib
 import ctypes
 import dis
@@ -238,7 +239,7 @@ class _Watch:
         passed = now - self.at
         gained = 0.0 if self.computed is None else computed - self.computed
         idle = passed if gained < 0.1 * passed and _is_asleep(self.thread) else 0.0
-        if max(self.spent + gained, self.waited + idle) < self.seconds / 2 and not self.loading:
+        if max(self.spent + gained, self.waited + idle) < self.seconds / 8 and not self.loading:
             # Nearly every answer ends here. To look at another thread's frames is not without
             # risk: Python 3.11 crashes where one is being cleared while PyTorch frees a tensor.
             self.spent += gained
@@ -275,11 +276,35 @@ class _Watch:
         return f"line {first}" if first == end else f"lines {first} to {end}"
 
 
+# PyTorch's own Python, where Ctrl-C may land at any time too
+_PLAIN = tuple(
+    str(Path(torch.__file__).parent / place)
+    for place in (
+        "nn",
+        "optim",
+        "_ops.py",
+        "_tensor.py",
+        "functional.py",
+        "utils/_contextlib.py",
+        "autograd",
+    )
+)
+
+
 def _may_stop(frame: FrameType | None, home: str | None, purely: bool) -> bool:
     """True where an exception harms nobody: the innermost frame is the learner's, and (purely) no
-    code but theirs stands between it and the check."""
-    if frame is None or not _is_learners(frame.f_code.co_filename, home) or _is_loading(frame):
+    code but theirs stands between it and the check; else it may be PyTorch's plain Python too."""
+    if frame is None or _is_loading(frame):
         return False
+    name = frame.f_code.co_filename
+    if not _is_learners(name, home):
+        if purely or not name.startswith(_PLAIN) or frame.f_code.co_name == "__del__":
+            return False
+        while frame is not None and not _is_learners(frame.f_code.co_filename, home):
+            if not frame.f_code.co_filename.startswith((*_PLAIN, contextlib.__file__)):
+                return False
+            frame = frame.f_back
+        return frame is not None
     while purely and frame is not None and frame.f_code is not call.__code__:
         name = frame.f_code.co_filename
         if not _is_learners(name, home) and not Path(name).is_relative_to(_NOT_THEIRS[0]):
@@ -295,16 +320,29 @@ def _throw(thread: threading.Thread, what: type[BaseException] | None) -> None:
     )
 
 
-def _stop(thread: threading.Thread, home: str | None) -> None:
+_LEFT: list[tuple[threading.Thread, str | None]] = []  # threads that could not be stopped
+
+
+def _stop(thread: threading.Thread, home: str | None, seconds: float = 3.0) -> None:
     "Throw Stop into a thread until it ends; a thread that cannot be stopped is left behind."
     started = time.monotonic()
-    while thread.is_alive() and (passed := time.monotonic() - started) < 3:
-        if _may_stop(_frame_of(thread), home, passed < 1):
+    while thread.is_alive() and (passed := time.monotonic() - started) < seconds:
+        purely = passed < seconds / 3
+        if _may_stop(_frame_of(thread), home, purely):
             _throw(thread, Stop)
             # If it went on between the look and the throw, it is taken back.
-            if thread.is_alive() and not _may_stop(_frame_of(thread), home, passed < 1):
+            if thread.is_alive() and not _may_stop(_frame_of(thread), home, purely):
                 _throw(thread, None)
         thread.join(0.005)
+    if thread.is_alive() and (thread, home) not in _LEFT:
+        _LEFT.append((thread, home))
+
+
+@atexit.register
+def _stop_what_is_left() -> None:
+    "A thread in the middle of C++ would take a process down that ends while it runs."
+    for thread, home in _LEFT:
+        _stop(thread, home, 1.0)
 
 # %% ../../nbs/workshop/checks_sandbox.ipynb #907fd732
 def limited(
@@ -336,7 +374,7 @@ def limited(
             thread.join(pause)
             while thread.is_alive() and not watch.is_over():
                 thread.join(pause)
-                pause = min(1.5 * pause, 0.05)
+                pause = min(1.5 * pause, 0.05, seconds / 32)
             if thread.is_alive():
                 run.timed_out = True
                 frame = _frame_of(thread)
