@@ -134,7 +134,7 @@ def predict(
     ink = page.double().mean().item() / 255
     return engine.judge(probabilities, ink, ood_score, _remark(pictures, model, reference))
 
-
+# %% ../nbs/10_your_digits.ipynb #7c1fa0d1
 def _remark(
     pictures: dict[str, np.ndarray],  # from steps
     model: nn.Module,

@@ -50,7 +50,8 @@ ANSWERS = {
         "    opt = torch.optim.SGD([w], lr=lr, momentum=momentum)\n"
         "    opt.state[w]['momentum_buffer'] = v.clone()\n"
         "    pull = lr * decay * w.detach()\n    opt.step()\n"
-        "    return (w.detach() - pull, opt.state[w]['momentum_buffer'].detach())"
+        "    v = opt.state[w]['momentum_buffer'].detach() if momentum else g\n"
+        "    return (w.detach() - pull, v)"
     ),
     "07.loop_order": "answer = 'FCEDAB'",
     "07.train_in_parts": (

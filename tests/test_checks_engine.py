@@ -1,6 +1,7 @@
 """The engine behind the checks: whose error it is, when the time is up, what counts as right, what a call leaves behind, and how it's said."""
 
 import functools
+import inspect
 import itertools
 import os
 import re
@@ -401,7 +402,7 @@ def test_right_answers_pass_in_fresh_processes():
         ("CD", "c -> d"),
         ("CD", "C and D"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if inspect.isgenerator(value) else str(value),
 )
 def test_a_right_value_passes_however_it_is_typed(right, typed):
     assert said(right, typed).startswith("passed")

@@ -14,7 +14,7 @@ def test_an_exercise_answers_back(lab, lab_server):
     said = lab.run(card, 'team_params = 51_200\n\ncheck("03.team_params", team_params)')
     assert (
         said.startswith("✗ 03.team_params: failed (bias_forgotten)")
-        and "Each kernel has one number more." in said
+        and "Each kernel has one more number." in said
     )
     broken = 'def same_padding(kernel_size, dilation=1):\n    return kernel_size / 0\n\n\ncheck("03.same_padding", same_padding)'
     said = lab.run(lab.find('check("03.same_padding"'), broken)

@@ -59,7 +59,7 @@ def last_place_missing(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tenso
 
 @mistake(
     "02.slide",
-    "Your kernel is turned by half a turn before it slides. Mathematics books do that; here, its "
+    "Your kernel is rotated by 180 degrees before it slides. Mathematics books do that. Here, its "
     "upper left number goes on the upper left pixel.",
 )
 def kernel_turned(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
@@ -496,7 +496,7 @@ exercise(
     answer=_RISING,
     judge=_judge_slant,
     after=(
-        "Slide it over the 7, with slide and show_beside, and see what it makes of the long stroke."
+        "Slide it over the 7, with slide, look at it with show_panels, and see what it makes of the long stroke."
     ),
 )
 mistakes(

@@ -337,8 +337,11 @@ def _plain(where: str, value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, os.PathLike | torch.device | torch.dtype):
         value = str(value)
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool):
         return value
+    for kind in (int, str):
+        if isinstance(value, kind):  # torch's version is a str of its own kind, for one
+            return kind(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{where} must be a finite number, got {value}")
@@ -1231,7 +1234,7 @@ def prepare_run(
     epochs = recipe.epochs if epochs is None else epochs
     check_request(model, train_loader, recipe, epochs - skipped)
     for name, loader in (("train_loader", train_loader), ("test_loader", test_loader)):
-        if epochs - done > 1 and iter(loader) is loader:
+        if epochs - done > 1 and isinstance(loader, Iterator):
             raise ValueError(
                 f"{name} is a generator, which can be read only once, and {epochs - done} epochs "
                 "are to come: give a list of batches or a DataLoader"
