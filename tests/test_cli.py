@@ -194,11 +194,11 @@ def drawn_seven(path: Path) -> None:
 
 
 def in_a_shell(command: str, **variables: str) -> subprocess.CompletedProcess:
-    "`predict` in a shell of its own, where it is called $PREDICT."
-    words = {"PREDICT": f"{sys.executable} -m mnist_course predict", **variables}
+    "`predict` in a shell of its own; the folder of this Python may have a blank in its name."
+    called = 'predict() { "$PYTHON" -m mnist_course predict "$@"; }'
     return subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command}"],
-        env={**os.environ, **words},
+        ["bash", "-c", f"set -o pipefail; {called}; {command}"],
+        env={**os.environ, "PYTHON": sys.executable, **variables},
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -257,12 +257,12 @@ def test_home_is_understood_in_both_paths(capsys, monkeypatch, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="the shell is a Unix one")
 def test_an_output_that_fails_is_not_a_bad_picture(tmp_path):
     drawn_seven(tmp_path / "7\u2192.png")
-    done = in_a_shell("$PREDICT *.png *.png", PYTHONIOENCODING="latin-1")
+    done = in_a_shell("predict *.png *.png", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0 and done.stdout.count("7\\u2192.png: 7  ") == 2 and not done.stderr
-    done = in_a_shell("$PREDICT *.png *.png *.png *.png *.png | head -n 1")
+    done = in_a_shell("predict *.png *.png *.png *.png *.png | head -n 1")
     assert done.returncode == 141 and done.stdout.count("\n") == 1 and not done.stderr
     if Path("/dev/full").exists():
-        done = in_a_shell("$PREDICT *.png *.png > /dev/full")
+        done = in_a_shell("predict *.png *.png > /dev/full")
         assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
         assert "the answers can't be written: No space left" in done.stderr
 

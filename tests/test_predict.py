@@ -482,7 +482,7 @@ def test_what_an_upload_may_be_instead(given, message):
         (b"\x1f\x8b\x08\0", "load_mnist"),
         (b"\0\0\x08\x03\0\0\x27\x10", "load_mnist"),
         (b"  <!DOCTYPE html><title>404", "a web page"),
-        ("Ein paar Wörter".encode(), "but text"),
+        ("Une pièce".encode(), "but text"),
     ],
 )
 def test_other_files_are_called_by_their_name(tmp_path, content, message):
