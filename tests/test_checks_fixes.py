@@ -1,4 +1,4 @@
-"""Lessons 07 to 14, answered as learners would: every state of a fix on the way, what a folded hint describes, and answers, right and wrong, that are in no list."""
+"""Every state of a fix on the way; and lessons 07 to 14, answered as learners would: what a folded hint describes, and answers, right and wrong, that are in no list."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks import check, engine, exercises
+from mnist_course.checks import COURSE, check, engine, exercises
 from mnist_course.checks.compare import kind_of
 from mnist_course.data import MEAN, STD
 from mnist_course.export import quantize
@@ -21,7 +21,6 @@ from mnist_course.teaching.notebooks import read_notebook
 
 ROOT = Path(__file__).parent.parent
 MINE = [item for item in exercises() if "07" <= item.lesson <= "14"]
-BY_ID = {item.id: item for item in MINE}
 SPACE = {
     "F": F,
     "MEAN": MEAN,
@@ -55,12 +54,54 @@ def code_of(id):
 def made(id, source):
     space = dict(SPACE)
     exec("from __future__ import annotations\n" + source, space)
-    return space[BY_ID[id].name]
+    return space[COURSE[id].name]
 
 
 # ---- tasks that give broken code: each of its faults, as (broken, fixed); a fault may take two edits
 
 FAULTS = {
+    "00.margin": [
+        [("[0]", "[-1]")],
+        [("[1]", "[-2]")],
+    ],
+    "01.mended_batch": [
+        [
+            ("    y = labels[torch.randperm(len(labels))[:batch_size]]\n", ""),
+            (
+                "x = images[torch.randperm(len(images))[:batch_size]]",
+                "i = torch.randperm(len(images))[:batch_size]\n    x, y = images[i], labels[i]",
+            ),
+        ],
+        [("(x - MEAN) / STD / 255", "(x / 255 - MEAN) / STD")],
+        [("x[None]", "x[:, None]")],
+    ],
+    "02.mended_conv": [
+        [("[padding, padding]", "[padding] * 4")],
+        [("kw, kh =", "kh, kw =")],
+        [("y + bias", "y + bias[:, None, None]")],
+    ],
+    "04.mended_net": [
+        [
+            (
+                "self.convs = [nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)]",
+                "self.convs = nn.ModuleList([nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)])",
+            )
+        ],
+        [("F.relu(self.fc(x))", "self.fc(x)")],
+        [("dim=0", "dim=1")],
+    ],
+    "05.logit_slopes": [
+        [
+            ("    powers = logits.exp()\n", ""),
+            ("powers / powers.sum(dim=1, keepdim=True)", "logits.softmax(dim=1)"),
+        ],
+        [("p[:, target]", "p[range(len(target)), target]")],
+        [("return p", "return p / len(target)")],
+    ],
+    "06.rate_at": [
+        [("peak * step / warm", "peak * (step + 1) / warm")],
+        [("(step // every)", "((step - warm) // every)")],
+    ],
     "07.early_stop": [
         [("waited > patience", "waited == patience")],
         [
@@ -147,7 +188,7 @@ def off(matrix):
 
 def fixed_in_part(id, fixed):
     "The code of a stub with some of its faults fixed, and the line that keeps it open taken away."
-    code = re.sub(r"\n    return \.\.\.  #[^\n]*", "", code_of(id))
+    code = re.sub(r"\n +return \.\.\.  #[^\n]*", "", code_of(id))
     for number in fixed:
         for broken, mended in FAULTS[id][number]:
             assert code.count(broken) == 1, (id, broken)
@@ -166,7 +207,7 @@ STATES = [
 
 
 def test_every_task_that_gives_broken_code_is_in_the_table():
-    assert {item.id for item in MINE if item.kind == "fix"} == FAULTS.keys()
+    assert {item.id for item in exercises() if item.kind == "fix"} == FAULTS.keys()
 
 
 @pytest.mark.parametrize(("id", "fixed"), STATES)

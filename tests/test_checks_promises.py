@@ -1,19 +1,14 @@
-"""What a stub's docstring promises, held against what its check draws; and the code of a task that is to be fixed, in every state between the one that is given and the right one."""
+"""What a stub's docstring promises, held against what its check draws."""
 
 import ast
-import itertools
 import re
-import textwrap
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from test_checks import ALL, no_hurry, no_progress, stubs  # noqa: F401
 
 from mnist_course.checks import COURSE, run_check
 from mnist_course.checks.engine import _arguments, _draw_cases
-from mnist_course.data import MEAN, STD
 
 SEEDS = range(3)
 WRITTEN = [item for item in ALL if item.cases is not None and item.judge is None]
@@ -139,89 +134,6 @@ def test_every_edge_is_drawn_with_every_seed(item):
             for seed in range(10):
                 cases = _draw_cases(item, seed)
                 assert any(edge(*case) for case in cases), f"{name}, seed {seed}"
-
-
-# ---- tasks that are to be fixed: what the card prints, and what belongs in its place
-
-FIXES = {
-    "00.margin": [("[0]", "[-1]"), ("[1]", "[-2]")],
-    "01.mended_batch": [
-        (
-            "    y = labels[torch.randperm(len(labels))[:batch_size]]\n",
-            "",
-            "x = images[torch.randperm(len(images))[:batch_size]]",
-            "i = torch.randperm(len(images))[:batch_size]\n    x, y = images[i], labels[i]",
-        ),
-        ("(x - MEAN) / STD / 255", "(x / 255 - MEAN) / STD"),
-        ("x[None]", "x[:, None]"),
-    ],
-    "02.mended_conv": [
-        ("[padding, padding]", "[padding] * 4"),
-        ("kw, kh =", "kh, kw ="),
-        ("y + bias", "y + bias[:, None, None]"),
-    ],
-    "04.mended_net": [
-        (
-            "self.convs = [nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)]",
-            "self.convs = nn.ModuleList([nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)])",
-        ),
-        ("F.relu(self.fc(x))", "self.fc(x)"),
-        ("dim=0", "dim=1"),
-    ],
-    "05.logit_slopes": [
-        (
-            "    powers = logits.exp()\n",
-            "",
-            "powers / powers.sum(dim=1, keepdim=True)",
-            "logits.softmax(dim=1)",
-        ),
-        ("p[:, target]", "p[range(len(target)), target]"),
-        ("return p", "return p / len(target)"),
-    ],
-    "06.rate_at": [
-        ("peak * step / warm", "peak * (step + 1) / warm"),
-        ("(step // every)", "((step - warm) // every)"),
-    ],
-}  # what is wrong, and what is right, one pair after the other
-
-
-def fixed(code, edits):
-    for old, new in zip(edits[::2], edits[1::2], strict=True):
-        assert code.count(old) == 1, f"{old!r} is in the card {code.count(old)} times"
-        code = code.replace(old, new)
-    return code
-
-
-def answer_of(item, code):
-    space = {"torch": torch, "nn": torch.nn, "F": F, "np": np, "MEAN": MEAN, "STD": STD}
-    exec("from __future__ import annotations\n" + textwrap.dedent(code), space)
-    return space[item.name]
-
-
-@pytest.mark.parametrize("id", FIXES)
-def test_every_state_of_a_fix_has_a_name(id):
-    "The code as the card gives it, and with some of its faults fixed, but not all."
-    item = COURSE[id]
-    given = stubs(item.lesson)[id].partition("\ncheck(")[0]
-    given = re.sub(r"\n +return \.\.\. .*", "", given)
-    edits = FIXES[id]
-    for count in range(len(edits) + 1):
-        for some in itertools.combinations(edits, count):
-            code = given
-            for edit in some:
-                code = fixed(code, edit)
-            for seed in SEEDS:
-                result = run_check(item, answer_of(item, code), seed)
-                if count == len(edits):
-                    assert result, result
-                else:
-                    assert result.status == "failed" and result.misconception, (some, result)
-
-
-def test_every_task_to_fix_is_in_the_list_or_has_no_code_of_its_own():
-    "Of lessons 00 to 06."
-    to_fix = {item.id for item in ALL if item.kind == "fix" and item.lesson < "07"}
-    assert to_fix == {id for id in FIXES if id < "07"}
 
 
 # ---- hints that describe a mistake
