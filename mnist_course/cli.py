@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # %% ../nbs/workshop/cli.ipynb #3026559b
 _RECIPES = {  # known before torch is loaded
     "seed": "SGD with StepLR, as in the original script",
-    "one-cycle": "lesson 07",
-    "fast": "lesson 13",
+    "one-cycle": "lesson 08",
+    "fast": "lesson 14",
 }
 _OPTIONS = ("recipe", "epochs", "data", "seed", "device", "precision", "batch_size")
 

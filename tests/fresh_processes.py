@@ -44,7 +44,7 @@ ANSWERS = {
         "def answer(logits, target):\n"
         "    return torch.func.grad(lambda z: F.cross_entropy(z, target))(logits)"
     ),
-    "06.decoupled_step": (
+    "07.decoupled_step": (
         "def answer(w, g, v, lr, momentum, decay):\n"
         "    w = w.clone().requires_grad_()\n    w.grad = g.clone()\n"
         "    opt = torch.optim.SGD([w], lr=lr, momentum=momentum)\n"
@@ -53,24 +53,24 @@ ANSWERS = {
         "    v = opt.state[w]['momentum_buffer'].detach() if momentum else g\n"
         "    return (w.detach() - pull, v)"
     ),
-    "07.loop_order": "answer = 'FCEDAB'",
-    "07.train_in_parts": (
+    "08.loop_order": "answer = 'FCEDAB'",
+    "08.train_in_parts": (
         "def answer(model, optimizer, batches, every):\n"
         "    for start in range(0, len(batches), every):\n"
         "        group = batches[start : start + every]\n        n = sum(len(y) for _, y in group)\n"
         "        optimizer.zero_grad()\n        for x, y in group:\n"
         "            (F.nll_loss(model(x), y, reduction='sum') / n).backward()\n        optimizer.step()"
     ),
-    "08.f1_scores": (
+    "09.f1_scores": (
         "def answer(matrix):\n    m = matrix.double()\n    below = m.sum(0) + m.sum(1)\n"
         "    return torch.where(below > 0, 2 * m.diag() / below.clamp(min=1), below).float()"
     ),
-    "09.cosine": "answer = COURSE['09.cosine'].solution",
-    "10.slant": "answer = COURSE['10.slant'].solution",
-    "11.first_bad": "answer = COURSE['11.first_bad'].solution",
-    "12.averaged": "answer = COURSE['12.averaged'].solution",
-    "13.one_cycle": "answer = COURSE['13.one_cycle'].solution",
-    "14.eight_bits": "answer = COURSE['14.eight_bits'].solution",
+    "10.cosine": "answer = COURSE['10.cosine'].solution",
+    "11.slant": "answer = COURSE['11.slant'].solution",
+    "12.first_bad": "answer = COURSE['12.first_bad'].solution",
+    "13.averaged": "answer = COURSE['13.averaged'].solution",
+    "14.one_cycle": "answer = COURSE['14.one_cycle'].solution",
+    "15.eight_bits": "answer = COURSE['15.eight_bits'].solution",
 }
 CODE = """
 import sys

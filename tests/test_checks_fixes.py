@@ -1,4 +1,4 @@
-"""Every state of a fix on the way; and lessons 07 to 14, answered as learners would: what a folded hint describes, and answers, right and wrong, that are in no list."""
+"""Every state of a fix on the way; and lessons 08 to 15, answered as learners would: what a folded hint describes, and answers, right and wrong, that are in no list."""
 
 import itertools
 import math
@@ -20,7 +20,7 @@ from mnist_course.interpret import watch_layers
 from mnist_course.teaching.notebooks import read_notebook
 
 ROOT = Path(__file__).parent.parent
-MINE = [item for item in exercises() if "07" <= item.lesson <= "14"]
+MINE = [item for item in exercises() if "08" <= item.lesson <= "15"]
 SPACE = {
     "F": F,
     "MEAN": MEAN,
@@ -98,32 +98,32 @@ FAULTS = {
         [("p[:, target]", "p[range(len(target)), target]")],
         [("return p", "return p / len(target)")],
     ],
-    "06.rate_at": [
+    "07.rate_at": [
         [("peak * step / warm", "peak * (step + 1) / warm")],
         [("(step // every)", "((step - warm) // every)")],
     ],
-    "07.early_stop": [
+    "08.early_stop": [
         [("waited > patience", "waited == patience")],
         [
             ("best, waited = epoch, 0", "best, lowest, waited = epoch, loss, 0"),
             ("        lowest = loss\n", ""),
         ],
     ],
-    "08.commonest_mistake": [
+    "09.commonest_mistake": [
         [("matrix[answer, label] += 1", "matrix[label, answer] += 1")],
         [("divmod(int(matrix.argmax()), classes)", "divmod(int(off(matrix).argmax()), classes)")],
     ],
-    "09.mean_output": [
+    "10.mean_output": [
         [
             ("    module.register", "    hook = module.register"),
             ("    model(x)\n", "    try:\n        model(x)\n    finally:\n        hook.remove()\n"),
         ]
     ],
-    "10.network_input": [
+    "11.network_input": [
         [("(page.float() - MEAN) / STD / 255", "(page.float() / 255 - MEAN) / STD")],
         [("pixels[None]", "pixels[None, None]")],
     ],
-    "12.pair_interval": [
+    "13.pair_interval": [
         [
             (
                 "    pairs = zip(variant.values(), baseline.values(), strict=False)\n",
@@ -133,7 +133,7 @@ FAULTS = {
         [("statistics.pstdev", "statistics.stdev")],
         [("len(variant)", "len(variant.keys() & baseline.keys())")],
     ],
-    "13.fair_medians": [
+    "14.fair_medians": [
         [
             ("range(rounds)", "range(rounds + 1)"),
             ("        medians[", "        seconds = seconds[1:]\n        medians["),
@@ -155,12 +155,12 @@ FAULTS = {
         ],
         [("sorted(seconds)[len(seconds) // 2]", "statistics.median(seconds)")],
     ],
-    "14.eight_bits": [
+    "15.eight_bits": [
         [("rows.amax", "rows.abs().amax")],
         [("/ 128", "/ 127")],
         [("(rows / step[:, None]).to", "(rows / step[:, None]).round().to")],
     ],
-    "14.word_error": [
+    "15.word_error": [
         [("(confidence * bins).long()", "(confidence * bins).long().clamp(max=bins - 1)")],
         [
             ("gaps.append(confidence", "gaps.append(abs(confidence"),
@@ -225,68 +225,68 @@ def test_every_state_on_the_way_of_a_fix_is_named(id, fixed):
 # ---- what a folded hint describes is a mistake that the check knows
 
 MISTAKES_IN_HINTS = {
-    "07.lr_column": {"My third number is twice too large": "clock_wound_back"},
-    "07.class_accuracy": {
+    "08.lr_column": {"My third number is twice too large": "clock_wound_back"},
+    "08.class_accuracy": {
         "I get nan": "mean_of_batches",
         "The expected and my shares agree, and still it fails": "notes_kept",
     },
-    "07.early_stop": {"My runs are one epoch too long": "one_too_many"},
-    "07.train_in_parts": {
+    "08.early_stop": {"My runs are one epoch too long": "one_too_many"},
+    "08.train_in_parts": {
         "My steps are too long, about as many times as there are batches in a group": (
             "sum_of_means"
         ),
         "It is right for equal batches, and a little off for others": "mean_over_the_group",
     },
-    "08.fives": {"I get 0.78": "accuracy_twice"},
-    "08.commonest_mistake": {"It gives the same digit twice": "right_answers_count"},
-    "08.f1_scores": {"I get nan": "not_a_number"},
-    "09.occlusion_runs": {"I get a number that is not whole": "half_a_step"},
-    "09.mean_output": {"It works, and the check still finds a hook": "open_after_an_error"},
-    "09.cosine": {
+    "09.fives": {"I get 0.78": "accuracy_twice"},
+    "09.commonest_mistake": {"It gives the same digit twice": "right_answers_count"},
+    "09.f1_scores": {"I get nan": "not_a_number"},
+    "10.occlusion_runs": {"I get a number that is not whole": "half_a_step"},
+    "10.mean_output": {"It works, and the check still finds a hook": "open_after_an_error"},
+    "10.cosine": {
         "Some of my cosines are larger than 1": "lengths_kept",
         "I get NaN": "divided_by_zero",
     },
-    "09.contrast": {"My maps become paler when more images come": "batch_mean"},
-    "09.against": {"My map is 0 or below everywhere": "turned_last"},
-    "10.answered": {
+    "10.contrast": {"My maps become paler when more images come": "batch_mean"},
+    "10.against": {"My map is 0 or below everywhere": "turned_last"},
+    "11.answered": {
         "My accuracy falls when the limit rises": "of_all",
         "It fails in one case only": "limit_excluded",
     },
-    "11.last_batch": {"My accuracy is below 0.95": "only_the_last"},
-    "11.first_bad": {
+    "12.last_batch": {"My accuracy is below 0.95": "only_the_last"},
+    "12.first_bad": {
         "My function names the last bad layer, or the whole network": "last_bad",
         "It names the right layer, and still it fails": "hooks_left",
     },
-    "11.pins_accuracy": {
+    "12.pins_accuracy": {
         "My test lets everything pass": "never_asserts",
         "It lets one wrong tester pass": "equal_batches",
         "It fails on a right one": "to_the_last_digit",
     },
-    "12.lowest": {"My targets do not sum to 1": "nothing_back"},
-    "12.account": {"My linear layer is far too large": "no_pooling"},
-    "12.averaged": {"It says that I changed the input": "in_place"},
-    "12.pair_interval": {
+    "13.lowest": {"My targets do not sum to 1": "nothing_back"},
+    "13.account": {"My linear layer is far too large": "no_pooling"},
+    "13.averaged": {"It says that I changed the input": "in_place"},
+    "13.pair_interval": {
         "My interval is a little too narrow": "spread_of_all",
         "It's right when both have the same seeds": "seeds_without_partner",
     },
-    "13.amdahl": {"My numbers are below 1": "time_left", "I averaged 3 and 1": "average_of_gains"},
-    "13.fair_medians": {
+    "14.amdahl": {"My numbers are below 1": "time_left", "I averaged 3 and 1": "average_of_gains"},
+    "14.fair_medians": {
         "My first job looks too fast, or the last one too slow": "one_after_the_other",
         "My numbers are too large, in a race of few rounds": "cold_start",
         "It's right for three rounds, and not for four": "upper_median",
     },
-    "13.one_cycle": {
+    "14.one_cycle": {
         "My two ends are right, and the middle is not": "straight_lines",
         "It comes out upside down": "upside_down",
     },
-    "13.step_cost": {"I get 114 for the first": "three_times_all"},
-    "14.int8_bytes": {"I get a number just below": "steps_forgotten"},
-    "14.word_error": {
+    "14.step_cost": {"I get 114 for the first": "three_times_all"},
+    "15.int8_bytes": {"I get a number just below": "steps_forgotten"},
+    "15.word_error": {
         "My number is too small": "signs_cancel",
         "My number is too small, or too large": "bins_count_alike",
     },
-    "14.tail": {"I get a number that is not among the twenty": "between_two"},
-    "14.rings_at": {
+    "15.tail": {"I get a number that is not among the twenty": "between_two"},
+    "15.rings_at": {
         "It rings too early": "impatient",
         "It rings late, or never": "in_blocks",
         "It is off by window - 1": "start_of_the_window",
@@ -487,34 +487,34 @@ def rings_by_queue(doubtful, window, limit):
 
 
 RIGHT = [
-    ("07.loop_order", "f, c, e, d, a, b"),
-    ("07.loop_order", ["C", "F", "E", "D", "A", "B"]),
-    ("07.lr_column", np.array([0.8, 0.2, 0.025])),
-    ("07.class_accuracy", accuracy_by_hand),
-    ("07.train_in_parts", parts_with_scaled_gradients),
-    ("08.fives", ("30/40", "60%")),
-    ("08.more_than_luck", "D and C"),
-    ("08.f1_scores", f1_from_recall_and_precision),
-    ("09.mean_output", output_with_eval_and_back),
-    ("09.cosine", lambda a, b: F.cosine_similarity(a[:, None], b[None], dim=2)),
-    ("09.contrast", contrast_by_backward),
-    ("10.slant", lambda ink: slope_by_polyfit(ink)),
-    ("11.first_bad", first_bad_by_subclass),
-    ("11.slopes_end", ("C", "B", "D", "A")),
-    ("11.pins_accuracy", pins_with_three_batches),
-    ("12.moved", moved_by_rolling),
-    ("12.averaged", averaged_by_lerp),
-    ("12.pair_interval", interval_by_numpy),
-    ("12.supported", [1, 3, 4]),
-    ("12.supported", "4, 3 and 1"),
-    ("12.supported", 134),
-    ("13.fair_medians", medians_by_rounds),
-    ("13.may_swap", {"E", "A", "C"}),
-    ("14.eight_bits", bits_by_loop),
-    ("14.word_error", word_by_dict),
-    ("14.rings_at", rings_by_queue),
-    ("14.int8_bytes", "4,136"),
-    ("10.best_limit", "80%"),
+    ("08.loop_order", "f, c, e, d, a, b"),
+    ("08.loop_order", ["C", "F", "E", "D", "A", "B"]),
+    ("08.lr_column", np.array([0.8, 0.2, 0.025])),
+    ("08.class_accuracy", accuracy_by_hand),
+    ("08.train_in_parts", parts_with_scaled_gradients),
+    ("09.fives", ("30/40", "60%")),
+    ("09.more_than_luck", "D and C"),
+    ("09.f1_scores", f1_from_recall_and_precision),
+    ("10.mean_output", output_with_eval_and_back),
+    ("10.cosine", lambda a, b: F.cosine_similarity(a[:, None], b[None], dim=2)),
+    ("10.contrast", contrast_by_backward),
+    ("11.slant", lambda ink: slope_by_polyfit(ink)),
+    ("12.first_bad", first_bad_by_subclass),
+    ("12.slopes_end", ("C", "B", "D", "A")),
+    ("12.pins_accuracy", pins_with_three_batches),
+    ("13.moved", moved_by_rolling),
+    ("13.averaged", averaged_by_lerp),
+    ("13.pair_interval", interval_by_numpy),
+    ("13.supported", [1, 3, 4]),
+    ("13.supported", "4, 3 and 1"),
+    ("13.supported", 134),
+    ("14.fair_medians", medians_by_rounds),
+    ("14.may_swap", {"E", "A", "C"}),
+    ("15.eight_bits", bits_by_loop),
+    ("15.word_error", word_by_dict),
+    ("15.rings_at", rings_by_queue),
+    ("15.int8_bytes", "4,136"),
+    ("11.best_limit", "80%"),
 ]
 
 
@@ -606,21 +606,21 @@ def patient_by_one(losses, patience):
 
 
 WRONG = [
-    ("07.train_in_parts", joined_by_hand, "joined"),
-    ("07.train_in_parts", one_backward_by_hand, "one_backward"),
-    ("07.class_accuracy", gradients_off_for_good, None),
-    ("07.early_stop", patient_by_one, None),
-    ("08.f1_scores", lambda m: m.diag() / m.sum(1) / 2 + m.diag() / m.sum(0) / 2, "ordinary_mean"),
-    ("08.more_than_luck", "none", "nothing_is_sure"),
-    ("09.mean_output", eval_for_good, "left_in_eval"),
-    ("09.mean_output", with_the_lessons_tool, "watched"),
-    ("11.first_bad", frozen_for_good, None),
-    ("11.first_bad", trained_on_the_way, "run_in_training"),
-    ("12.averaged", one_type_only, "float32_only"),
-    ("13.amdahl", [2.0, 1.5, 3.0], "average_of_gains"),
-    ("13.amdahl", [40, 30, 60], "percent_saved"),
-    ("14.eight_bits", quantize, "borrowed"),
-    ("14.eight_bits", lambda weight: quantize(weight), "borrowed"),
+    ("08.train_in_parts", joined_by_hand, "joined"),
+    ("08.train_in_parts", one_backward_by_hand, "one_backward"),
+    ("08.class_accuracy", gradients_off_for_good, None),
+    ("08.early_stop", patient_by_one, None),
+    ("09.f1_scores", lambda m: m.diag() / m.sum(1) / 2 + m.diag() / m.sum(0) / 2, "ordinary_mean"),
+    ("09.more_than_luck", "none", "nothing_is_sure"),
+    ("10.mean_output", eval_for_good, "left_in_eval"),
+    ("10.mean_output", with_the_lessons_tool, "watched"),
+    ("12.first_bad", frozen_for_good, None),
+    ("12.first_bad", trained_on_the_way, "run_in_training"),
+    ("13.averaged", one_type_only, "float32_only"),
+    ("14.amdahl", [2.0, 1.5, 3.0], "average_of_gains"),
+    ("14.amdahl", [40, 30, 60], "percent_saved"),
+    ("15.eight_bits", quantize, "borrowed"),
+    ("15.eight_bits", lambda weight: quantize(weight), "borrowed"),
 ]
 
 

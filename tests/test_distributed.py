@@ -184,7 +184,7 @@ def test_what_is_asked_wrongly_is_told_once_and_nothing_is_written(tmp_path):
 
 
 class Small(nn.Module):
-    "Two layers, in double precision; the first can be frozen for a while, as in lesson 13."
+    "Two layers, in double precision; the first can be frozen for a while, as in lesson 14."
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"Nearest neighbors and the figures of lesson 09: right, and clear about what they cannot use or draw."
+"Nearest neighbors and the figures of lesson 10: right, and clear about what they cannot use or draw."
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"The drawing behind lesson 08: what is said about a confusion matrix, and what a model says about a dataset."
+"The drawing behind lesson 09: what is said about a confusion matrix, and what a model says about a dataset."
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"What lesson 10 needs besides the steps: paper in bad light, calibration, the OOD score, answers and doubts."
+"What lesson 11 needs besides the steps: paper in bad light, calibration, the OOD score, answers and doubts."
 
 import numpy as np
 import pytest

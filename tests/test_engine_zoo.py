@@ -1,4 +1,4 @@
-"""Plans, small networks, Student's factor and the figures of lesson 12."""
+"""Plans, small networks, Student's factor and the figures of lesson 13."""
 
 import dataclasses
 from functools import partial

@@ -53,8 +53,8 @@ def test_a_prediction_is_noted_and_answered(lab):
 
 
 def put_pad(lab, code: str):
-    "Run some code in a cell of lesson 10 that shows a pad, and return the pad's canvas, scrolled into view."
-    lab.open("10_your_digits.ipynb")
+    "Run some code in a cell of lesson 11 that shows a pad, and return the pad's canvas, scrolled into view."
+    lab.open("11_your_digits.ipynb")
     cell = lab.find("import json")
     lab.run(cell, code)
     lab.output(cell)
@@ -79,7 +79,7 @@ SEVEN = [
 
 
 def another(lab) -> int:
-    "The number of a second cell of lesson 10."
+    "The number of a second cell of lesson 11."
     return lab.find("from collections.abc import Collection")
 
 

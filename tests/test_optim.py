@@ -101,7 +101,7 @@ def test_checkpoint_goes_on_as_if_nothing_had_happened(settings):
     straight = run(model, optimizer, 10, seed=2)
 
     file.seek(0)
-    saved = torch.load(file, weights_only=True)  # as lesson 07 reads a checkpoint
+    saved = torch.load(file, weights_only=True)  # as lesson 08 reads a checkpoint
     resumed = small_net(seed=5)
     resumed.load_state_dict(saved["model"])
     other = SGD(resumed.parameters(), lr=9, momentum=0.1)

@@ -198,21 +198,21 @@ def test_what_counts_as_right(capsys, guessed, actual, within, right):
         ("03.places", ("24 places",), 24),
         ("03.places", ([24],), 24),
         ("03.places", (torch.tensor(24),), 24),
-        ("06.first_step", (".6",), 0.6),
-        ("06.first_step", ("0,6",), 0.6),
-        ("06.settles", ("Never",), "never"),
-        ("06.settles", (10,), 10),
+        ("07.first_step", (".6",), 0.6),
+        ("07.first_step", ("0,6",), 0.6),
+        ("07.settles", ("Never",), "never"),
+        ("07.settles", (10,), 10),
         ("99.two_letters", ("c b",), "cb"),
         ("99.two_letters", (["C", "B"],), "cb"),
         ("99.two_letters", ("c", "b"), "cb"),
         ("99.one_letter", (" C ",), "c"),
         ("99.one_letter", ("(c)",), "c"),
-        ("08.accuracy_falls_too", ("Yes",), "yes"),
-        ("10.higher_temperature", ("Held out",), "held out"),
-        ("07.dropout", ("4, 1",), [4, 1]),
-        ("07.dropout", (4, 1), [4, 1]),
+        ("09.accuracy_falls_too", ("Yes",), "yes"),
+        ("11.higher_temperature", ("Held out",), "held out"),
+        ("08.dropout", ("4, 1",), [4, 1]),
+        ("08.dropout", (4, 1), [4, 1]),
         ("00.one_digit", ("[1, 28, 28]",), [1, 28, 28]),
-        ("14.unnormalized", ("45%",), 45),
+        ("15.unnormalized", ("45%",), 45),
     ],
 )
 def test_a_guess_is_read_as_people_type_it(id, typed, kept):
@@ -229,10 +229,10 @@ def test_a_guess_is_read_as_people_type_it(id, typed, kept):
         ("03.places", "many", "a number is asked for, such as `24`"),
         ("03.places", None, "a number is asked for"),
         ("03.places", True, "a number is asked for"),
-        ("07.dropout", 4, "2 numbers are asked for, in square brackets"),
-        ("06.settles", "soon", "type never in quotation marks, or a number"),
-        ("12.best", 3, "a word is asked for"),
-        ("10.box_of_a_7", "middle", "answer higher or lower"),
+        ("08.dropout", 4, "2 numbers are asked for, in square brackets"),
+        ("07.settles", "soon", "type never in quotation marks, or a number"),
+        ("13.best", 3, "a word is asked for"),
+        ("11.box_of_a_7", "middle", "answer higher or lower"),
         ("03.places", 10**400, "a number is asked for"),
     ],
 )
@@ -250,7 +250,7 @@ def test_how_sure_is_asked_for_where_it_is_missing():
     "odd", [float("nan"), object(), {"a": {1}}, b"x", 1j, ["a", [None]], "x" * 999]
 )
 def test_odd_guesses_do_no_harm(odd, capsys):
-    for id in ("03.places", "99.one_letter", "07.dropout", "12.best", "my.own"):
+    for id in ("03.places", "99.one_letter", "08.dropout", "13.best", "my.own"):
         guess(id, odd, sure=0.5)
         reveal(id, 3)
     itself = []
@@ -286,3 +286,21 @@ def test_calibration_looks_back_on_first_guesses():
 def test_events_keep_their_time(folder):
     append({"kind": "check", "id": "03.x", "status": "failed"})
     assert events()[0]["time"] > 1_700_000_000
+
+
+def test_what_was_written_before_lesson_06_came_in_still_counts(tmp_path, monkeypatch):
+    "Its id is the new one; own exercises, the lessons before, and what is written today stay."
+    monkeypatch.setenv("MNIST_COURSE_PROGRESS", str(tmp_path / "progress.jsonl"))
+    old = ["05.gap", "06.equal_stride", "09.cosine", "14.tail", "15.x", "mine.06", "061.x"]
+    lines = [json.dumps({"kind": "check", "id": id, "status": "passed"}) for id in old]
+    (tmp_path / "progress.jsonl").write_text("\n".join(lines))
+    append({"kind": "check", "id": "07.equal_stride", "status": "failed"})
+    new = ["05.gap", "07.equal_stride", "10.cosine", "15.tail", "15.x", "mine.06", "061.x"]
+    assert [event["id"] for event in events()] == [*new, "07.equal_stride"]
+    assert "07.equal_stride" in {row.id for row in progress() if row.state == "passed"}
+
+
+def test_a_notebook_of_before_asks_by_the_old_id():
+    result = check("06.equal_stride", -1)
+    assert result.id == "07.equal_stride" and result.status == "failed"
+    assert "no exercise" in check("06.nothing_of_the_kind", 1).message

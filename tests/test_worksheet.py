@@ -19,10 +19,10 @@ def test_a_sheet_is_one_file(tmp_path):
 
 
 def test_a_sheet_of_some_lessons_in_markdown(tmp_path):
-    write_sheet(tmp_path / "sheet.md", ["3", "08_curves"])
+    write_sheet(tmp_path / "sheet.md", ["3", "09_curves"])
     text = (tmp_path / "sheet.md").read_text("utf-8")
     assert (
-        re.findall(r"^## (\d\d)", text, re.M) == ["03", "08"]
+        re.findall(r"^## (\d\d)", text, re.M) == ["03", "09"]
         and "data:image/png" in text
         and "<" not in re.sub(r"```.*?```", "", text, flags=re.S)
     )

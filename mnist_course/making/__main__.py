@@ -84,7 +84,7 @@ def _colab(parser: argparse.ArgumentParser) -> None:
 # %% ../../nbs/workshop/making.ipynb #86e1299d
 def _record(parser: argparse.ArgumentParser) -> None:
     """Make the files that ship: sample, reference run, weights, what is familiar to them, their
-    card, or the runs of lessons 02 and 12."""
+    card, or the runs of lessons 02 and 13."""
     kinds = ["sample", "run", "weights", "familiar", "card", "shifts", "ablations", "networks"]
     parser.add_argument("what", choices=kinds)
     parser.add_argument("name", nargs="?", help="for networks: which one")
@@ -126,7 +126,7 @@ def _record(parser: argparse.ArgumentParser) -> None:
 
 def _bench(parser: argparse.ArgumentParser) -> None:
     """Measure the first recipe and the fast one in turn, and what each change brings; write the
-    file that lesson 13 reads."""
+    file that lesson 14 reads."""
     parser.add_argument(
         "--rounds", type=int, default=5, help="turns of each thing that is compared (default: 5)"
     )

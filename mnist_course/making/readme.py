@@ -175,7 +175,7 @@ def photograph_page() -> bytes:  # PNG
 # %% ../../nbs/workshop/making_readme.ipynb #f5b8f06b
 def pictures() -> str:  # Markdown
     "The two pictures beside each other, and where they lead."
-    links = {_CURVES: "08_curves.ipynb", PAGE: "try/index.html"}
+    links = {_CURVES: "09_curves.ipynb", PAGE: "try/index.html"}
     shown = [
         f"[![{_words_of(picture_file(name))}](index_files/{name})]({link})"
         for name, link in links.items()

@@ -267,7 +267,7 @@ def _measure_plan(
 
 # %% ../../nbs/workshop/recorded.ipynb #4afda8c5
 _ABOUT_ABLATIONS = (
-    "lesson 12: variants of one network, each trained on few digits and tested on a validation "
+    "lesson 13: variants of one network, each trained on few digits and tested on a validation "
     "split of the training set"
 )
 
@@ -278,7 +278,7 @@ def record_ablations(
     digits: int = 4_000,  # to train on, drawn anew for each seed
     held_out: int = 5_000,  # to validate on, always the same
 ) -> None:
-    """Every variant of lesson 12 with one seed, on a validation split: writes runs/ablations.json,
+    """Every variant of lesson 13 with one seed, on a validation split: writes runs/ablations.json,
     run by run."""
     path = asset("runs", "ablations.json")
     pool, validation = split(load_mnist(data)[0])
@@ -293,7 +293,7 @@ def record_ablations(
 
 # %% ../../nbs/workshop/recorded.ipynb #cd2c13bd
 _ABOUT_NETWORKS = (
-    "lesson 12: networks trained on all training digits; the test set was looked at once a "
+    "lesson 13: networks trained on all training digits; the test set was looked at once a "
     "run, at its end"
 )
 
