@@ -51,7 +51,8 @@ class BuildWithLessons(build_py):
             return  # a clone has the lessons in nbs/
         target = Path(self.build_lib) / settings["lib_name"] / "lessons"
         target.mkdir(parents=True, exist_ok=True)
-        for lesson in sorted((ROOT / "nbs").glob("[0-9][0-9]_*.ipynb")):
+        nbs = ROOT / "nbs"
+        for lesson in [nbs / "one_page.ipynb", *sorted(nbs.glob("[0-9][0-9]_*.ipynb"))]:
             notebook = json.loads(lesson.read_text(encoding="utf-8"))
             for cell in notebook["cells"]:
                 if cell["cell_type"] == "code":

@@ -14,7 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .engine.diagnose import Clue, Diagnosis, Setup, examination, run_checks, verdict
+from mnist_course.engine.diagnose import (
+    Clue,
+    Diagnosis,
+    Setup,
+    examination,
+    run_checks,
+    verdict,
+)
 from .training import History
 
 _all_ = ["Clue", "Diagnosis"]

@@ -10,7 +10,13 @@ import random
 from typing import TYPE_CHECKING
 
 from .base import whole_number
-from .engine.environment import Finding, Report, available_devices, doctor, examine
+from mnist_course.engine.environment import (
+    Finding,
+    Report,
+    available_devices,
+    doctor,
+    examine,
+)
 
 if TYPE_CHECKING:  # torch takes a second to start, so it's imported where it is needed
     import torch

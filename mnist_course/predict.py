@@ -15,7 +15,13 @@ from torch import nn
 
 from .data import normalize
 from .engine import predict as engine
-from .engine.predict import ImageLike, Prediction, ReferenceStatistics, look, to_gray
+from mnist_course.engine.predict import (
+    ImageLike,
+    Prediction,
+    ReferenceStatistics,
+    look,
+    to_gray,
+)
 
 _all_ = ["Prediction"]
 STEP_NAMES = ("light", "ink", "crop", "resize", "center")  # what `steps` can leave out

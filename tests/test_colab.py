@@ -13,9 +13,9 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from mnist_course.making.colab import _BRANCH, badges, binder_url, colab_url, write_colab
 from mnist_course.making.repository import settings
-from mnist_course.teaching.notebooks import code_cells, lessons, read_notebook
+from mnist_course.teaching.notebooks import code_cells, learner_notebooks, read_notebook
 
-LESSONS = lessons()
+LESSONS = learner_notebooks()
 by_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 

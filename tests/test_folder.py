@@ -34,7 +34,7 @@ def course(tmp_path, monkeypatch):
     source.mkdir()
     for name in ("00_a.ipynb", "01_b.ipynb"):
         (source / name).write_text(json.dumps(notebook(f"print('{name}')")))
-    monkeypatch.setattr(own_folder, "lessons", lambda: sorted(source.glob("*.ipynb")))
+    monkeypatch.setattr(own_folder, "learner_notebooks", lambda: sorted(source.glob("*.ipynb")))
     return source, tmp_path / "my_course"
 
 

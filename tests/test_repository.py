@@ -25,6 +25,7 @@ from mnist_course.teaching.notebooks import (
     markdown_cells,
     read_notebook,
 )
+from mnist_course.teaching.syllabus import card_with_minutes
 
 NOTEBOOKS = all_notebooks()
 LESSONS = [
@@ -149,6 +150,13 @@ def test_the_form_of_a_lesson(path):
     assert 30 <= len(prose) + len(code) - 3 * len(exercises) <= 75  # a card has three cells
     shown = [source for source in code if not source.startswith("#| hide")]
     assert max(len(source.splitlines()) for source in shown if "import " not in source) <= 30
+
+
+@by_lesson
+def test_the_minutes_of_a_card_are_counted(path):
+    assert card_with_minutes(read_notebook(path), path.name[:2]) is None, (
+        "count again: python -m mnist_course.making notebooks index"
+    )
 
 
 @by_lesson

@@ -13,7 +13,12 @@ from urllib.parse import quote
 
 from ..base import as_path, write_atomically
 from .repository import settings
-from ..teaching.notebooks import learner_edition, lessons, read_notebook
+from mnist_course.teaching.notebooks import (
+    learner_edition,
+    learner_notebooks,
+    lessons,
+    read_notebook,
+)
 
 # %% ../../nbs/workshop/colab.ipynb #9c176ce4
 _BRANCH = "colab"  # made by deploy.yml from main; nobody edits it
@@ -115,7 +120,7 @@ def write_colab(
 ) -> list[Path]:  # the files, in the order of the lessons
     "Write the Colab edition of every lesson."
     written = []
-    for path in lessons():
+    for path in learner_notebooks():
         edition = colab_edition(read_notebook(path))
         text = json.dumps(edition, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
         written.append(as_path(folder) / path.name)

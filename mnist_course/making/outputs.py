@@ -14,7 +14,13 @@ from pathlib import Path
 from ..base import write_atomically
 from .readme import write_curves, write_readme
 from .repository import root
-from ..teaching.notebooks import all_notebooks, read_notebook
+from mnist_course.teaching.notebooks import (
+    all_notebooks,
+    lesson_number,
+    lessons,
+    read_notebook,
+)
+from ..teaching.syllabus import card_with_minutes
 
 # %% ../../nbs/workshop/outputs.ipynb #00299912
 def _code_fingerprint(notebook: dict) -> str:
@@ -71,10 +77,22 @@ def _run_notebook(
     return time.perf_counter() - start
 
 # %% ../../nbs/workshop/outputs.ipynb #55df43e6
+def _write_minutes() -> None:
+    "Count the minutes on every lesson's card anew."
+    for path in lessons():
+        notebook = read_notebook(path)
+        if found := card_with_minutes(notebook, lesson_number(path)):
+            place, source = found
+            notebook["cells"][place]["source"] = source.splitlines(keepends=True)
+            text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+            write_atomically(path, text.encode())
+
+
 def run_notebooks(
     names: list[str] | None = None,  # parts of paths; None: those whose code changed
 ) -> None:
     "Run notebooks and keep their outputs, then make the README and its curves."
+    _write_minutes()
     write_curves()
     for path in all_notebooks():
         if names:

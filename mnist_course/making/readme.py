@@ -25,8 +25,14 @@ from .repository import root, settings
 from .server import site_server
 from ..model import load_pretrained, trace
 from ..plotting import plot_history, reference_runs
-from ..teaching.notebooks import lessons, module_of, read_notebook
-from ..teaching.syllabus import units
+from mnist_course.teaching.notebooks import (
+    learner_notebooks,
+    lessons,
+    module_of,
+    read_notebook,
+    title_of,
+)
+from ..teaching.syllabus import reading_minutes, units
 from ..widgets.diagrams import Diagram, looking
 from ..widgets.explorer import write_drawing_page
 
@@ -187,7 +193,13 @@ def pictures() -> str:  # Markdown
 def lessons_table(
     up: str = "",  # the way from the page to the lessons
 ) -> str:  # Markdown
-    "All lessons: what they build, how long they take, the module that they export."
+    "The page that is all of it, and the lessons: what they build, and how long they take."
+    page = read_notebook(learner_notebooks()[0])
+    first = (
+        f"[{title_of(page)}]({up}one_page.ipynb)",
+        "the original script: load, train, test, plot. Each block leads to its lesson",
+        reading_minutes(page),
+    )
     rows = [
         (
             f"[{unit.number} {unit.title}]({up}{path.name}) `{module_of(read_notebook(path))}`",
@@ -196,7 +208,7 @@ def lessons_table(
         )
         for unit, path in zip(units(), lessons(), strict=True)
     ]
-    return markdown_table(["lesson and module", "you will build", "minutes"], rows)
+    return markdown_table(["lesson and module", "you will build", "minutes"], [first, *rows])
 
 # %% ../../nbs/workshop/making_readme.ipynb #8c39ccfe
 def _output_markdown(

@@ -19,7 +19,7 @@ from pathlib import Path
 from .. import __version__
 from ..base import as_path, write_atomically, write_json
 from ..progress import MANIFEST
-from .notebooks import learner_edition, lessons, read_notebook
+from .notebooks import learner_edition, learner_notebooks, read_notebook
 
 # %% ../../nbs/workshop/folder.ipynb #394b1953
 def _fingerprint(
@@ -77,7 +77,7 @@ def write_course(
     folder.mkdir(parents=True, exist_ok=True)
     ours = _read_manifest(folder)
     done = []
-    for lesson in lessons():
+    for lesson in learner_notebooks():
         edition = learner_edition(read_notebook(lesson))
         content = (json.dumps(edition, indent=1, ensure_ascii=False) + "\n").encode()
         done.append(_place(folder, lesson.name, content, ours))

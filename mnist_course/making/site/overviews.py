@@ -27,6 +27,7 @@ from ...predict import predict
 from mnist_course.teaching.notebooks import (
     Card,
     code_cells,
+    learner_notebooks,
     lesson_number,
     lessons,
     module_of,
@@ -238,7 +239,7 @@ def sidebar() -> str:
     "sidebar.yml: every page of the site in its place. JSON is YAML, too."
     practice = ["exercises.qmd", "glossary.qmd", {"href": "try/index.html", "text": "Draw a digit"}]
     sections = {
-        "Lessons": [path.name for path in lessons()],
+        "Lessons": [path.name for path in learner_notebooks()],
         "Practice": practice,
         "Answers": _numbered("answers"),
         "For instructors": _for_instructors(),

@@ -18,21 +18,29 @@ from ..repository import root
 from ...teaching.notebooks import lesson_number, lessons, module_of, read_notebook
 
 # %% ../../../nbs/workshop/site_pages.ipynb #72c4cadb
-_TERM = re.compile(r'^\[([^\]]+)\]\{#([\w-]+) \.term(?: data-also="([^"]*)")?\}', re.M)
+_TERM = re.compile(
+    r"^\[(?P<term>[^\]]+)\]\{#(?P<id>[\w-]+) \.term(?P<everyday> \.everyday)?"
+    r'(?: data-also="(?P<also>[^"]*)")?(?: data-unless="(?P<unless>[^"]*)")?\}\n(?P<text>:.*\n(?: +.*\n)*)',
+    re.M,
+)
 _KEEP = re.compile(
     r"(?P<code>(?<!`)`[^`\n]+`(?!`))|```.*?```|~~~.*?~~~|\$\$.*?\$\$|\$[^$\n]+\$|!?\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)"
-    r"|<details\b.*?</details>|<[^>\n]+>|^#+ .*?$|^\|.*?$|^(?: {4}|\t).*?$|https?://\S+",
+    r"|<details\b.*?</details>|<[^>\n]+>|^#+ .*?$|^\|.*?$|^> .*?$|^(?: {4}|\t).*?$|https?://\S+",
     re.M | re.S,
 )
 
 
 @functools.cache
-def _glossary() -> dict[str, str]:  # form in lower case -> id
-    "The forms of every term of the glossary."
+def _glossary() -> dict[str, tuple[str, range, str]]:  # by form, in lower case
+    """The forms of every term of the glossary: its id, the lessons in which they mean the term, and
+    a pattern of words beside which they don't."""
     forms = {}
-    for term, id, also in _TERM.findall((root() / "nbs" / "glossary.qmd").read_text("utf-8")):
-        for form in [term, *filter(None, also.split("|"))]:
-            forms[form.lower()] = id
+    for found in _TERM.finditer((root() / "nbs" / "glossary.qmd").read_text("utf-8")):
+        earned = re.search(r"\[Lesson (\d\d)\]", found["text"])
+        first = int(earned[1]) if earned else 0
+        lessons = range(first, first + 1 if found["everyday"] else 100)
+        for form in [found["term"], *filter(None, (found["also"] or "").split("|"))]:
+            forms[form.lower()] = found["id"], lessons, found["unless"] or "$^"
     return forms
 
 # %% ../../../nbs/workshop/site_pages.ipynb #4785cca5
@@ -88,20 +96,22 @@ def linked(
     text: str,  # Markdown
     up: str,  # the way from the page to the site's root: "" or "../"
     seen: set[str],  # what this page has linked already; grows
-    terms: bool = True,  # words of the glossary, too
+    lesson: str = "",  # "03": link words of the glossary, too, in the sense of that lesson
 ) -> str:
     "Markdown with links at the first use of a term or name."
 
     def words(plain: str) -> str:
         def link(found: re.Match) -> str:
-            id = _glossary()[found[0].lower()]
-            if id in seen:
+            id, lessons, unless = _glossary()[found[0].lower()]
+            before, after = plain[: found.start()], plain[found.end() :]
+            sentence = re.split(r"[.?!:]\s", before)[-1] + re.split(r"[.?!:]\s", after)[0]
+            if id in seen or int(lesson) not in lessons or re.search(unless, sentence):
                 return found[0]
             seen.add(id)
             return f"[{found[0]}]({up}glossary.qmd#{id})"
 
         forms = "|".join(re.escape(form) for form in sorted(_glossary(), key=len, reverse=True))
-        if not terms or not forms:
+        if not lesson or not forms:
             return plain
         return re.sub(rf"(?<![\w\[-])(?:{forms})(?![\w-])", link, plain, flags=re.I)
 
@@ -198,6 +208,7 @@ class CoursePage:
         self.lesson = path.parent.name == "nbs" and bool(self.number)
         self.up = "../" * (len(path.resolve().relative_to(nbs).parts) - 1)
         self.seen: set[str] = set()
+        self.sources = False  # have we come to them?
 
     def __call__(self, cell: Any) -> None:
         pass  # everything is done at the end, where cells can be added
@@ -226,13 +237,15 @@ class CoursePage:
             title = f"{self.number} · {found[1]}" if self.lesson else found[1]
             front = front_matter(title=title, description=found[2])
             top = _changed({}, cell_type="raw", metadata={}, source=front, id="front-matter")
-            rest = linked(text[found.end() :].strip(), self.up, self.seen, terms=False)
+            rest = linked(text[found.end() :].strip(), self.up, self.seen)
             return [top, _changed(cell, source=rest)] if rest else [top]
         asked = self.lesson and text.startswith("### Exercise ")
         if asked and (id := _checked_below(self.nb.cells, i)):
             heading, _, task = text.partition("\n")
             text = f"{heading} {{#exercise-{id.split('.')[1]}}}\n{task}"
-        return [_changed(cell, source=linked(text, self.up, self.seen, terms=self.lesson))]
+        self.sources = self.sources or text.startswith("## Sources")
+        lesson = self.number if self.lesson and not self.sources else ""
+        return [_changed(cell, source=linked(text, self.up, self.seen, lesson))]
 
     def code(self, cell: Any) -> list:
         """A code cell with its alt text; setting up and hidden tests are left out, and what the
