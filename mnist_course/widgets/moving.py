@@ -208,7 +208,7 @@ def sliding_score(
 # %% ../../nbs/workshop/moving.ipynb #0b2313f3
 def strokes(
     path: Sequence[tuple[float, float]],  # points (row, column) that the pen goes through
-    frames: int = 31,  # moments, the empty start and the whole path included
+    frames: int = 51,  # moments, the empty start and the whole path included
     side: int = 28,  # pixels of the paper
     width: float = 3.4,  # of the pen, in pixels
 ) -> torch.Tensor:  # uint8 (frames, side, side), white ink on black
@@ -270,11 +270,11 @@ def growing_digit(
     best = probabilities.argmax(dim=1).tolist()
     calm = [f"{name}i"]
 
-    def moves(part: str, states: list[str], timing: str, origin: str) -> str:
+    def moves(part: str, states: list[str], origin: str) -> str:
         rules.append(_keyframes(name + part, states))
         rules.append(
             f".{name}{part}{{transform-origin:{origin};transform:{states[-1]};"
-            f"animation:{name}{part} {seconds:g}s {timing} both}}"
+            f"animation:{name}{part} {seconds:g}s step-end both}}"
         )
         calm.append(name + part)
         return f'<g class="{name}{part}">'
@@ -283,14 +283,14 @@ def growing_digit(
         x = left + (wide + gap) * k + gap / 2
         heights = [f"scaleY({share:.4f})" for share in shares]
         sheet.parts.append(
-            moves(f"b{k}", heights, "linear", f"{x}px {base}px")
+            moves(f"b{k}", heights, f"{x}px {base}px")
             + f'<rect x="{x}" y="{base - high}" width="{wide}" height="{high}" fill="{BLUE}"/></g>'
         )
         sheet.text(x + wide / 2, base + 20, str(k), "ink", 15, "middle")
     right = left + (wide + gap) * classes + 70
     for k in sorted(set(best)):  # large, while its bar is the highest
         shown = [f"scale({int(k == one)})" for one in best]
-        sheet.parts.append(moves(f"a{k}", shown, "step-end", "0 0"))
+        sheet.parts.append(moves(f"a{k}", shown, "0 0"))
         sheet.text(right, base - high / 2 + 40, str(k), "ink", 96, "middle", True)
         sheet.parts.append("</g>")
     still = ",".join(f".{one}" for one in calm)
