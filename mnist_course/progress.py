@@ -191,6 +191,7 @@ def _letters(value: Any) -> str:
 _QUESTIONS = {
     "00.misread": "number",
     "00.second_best": "number",
+    "00.noise": "a b c",
     "00.one_digit": "numbers",
     "00.equal_draws": "a b c",
     "01.little_end": "a b c",

@@ -1,8 +1,10 @@
-"The doctor: what it says of a healthy machine, and that it survives every broken one."
+"The doctor on a healthy machine and on broken ones; seeds, the choice of a device, and the ballot."
 
 import builtins
+import random
 from importlib.metadata import PackageNotFoundError
 
+import numpy as np
 import pytest
 import torch
 from helpers import machine
@@ -13,12 +15,15 @@ from mnist_course.engine.environment import (
     Finding,
     Report,
     available_devices,
+    ballot,
     check_disk,
     check_package,
     check_python,
+    default_device,
     doctor,
     examine,
     minimum,
+    seed_everything,
 )
 
 
@@ -211,3 +216,115 @@ def test_available_devices_with_the_best_first(monkeypatch):
     assert list(available_devices().items()) == [("cuda", 2), ("mps", 1), ("cpu", 1)]
     machine(monkeypatch)
     assert available_devices() == {"cpu": 1}
+
+
+# --- seeds
+
+
+def draw():
+    return random.random(), np.random.rand(3).tolist(), torch.rand(3).tolist()
+
+
+@pytest.mark.parametrize("seed", [0, 7, np.int64(7), 2**32 - 1])
+def test_same_seed_same_numbers(seed):
+    seed_everything(seed)
+    first = draw()
+    assert draw() != first
+    seed_everything(seed)
+    assert draw() == first
+
+
+def test_other_seed_other_numbers():
+    drawn = []
+    for seed in (0, 1):
+        seed_everything(seed)
+        drawn.append(draw())
+    assert all(a != b for a, b in zip(*drawn, strict=True))
+
+
+def test_seed_reaches_cuda_and_mps(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: seen.update(cuda=seed))
+    monkeypatch.setattr("torch.mps.manual_seed", lambda seed: seen.update(mps=seed))
+    seed_everything(11)
+    assert seen == {"cuda": 11, "mps": 11}
+    assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, 0.5, "0", None, np.float32(1)])
+def test_bad_seeds_are_refused_before_anything_is_seeded(seed):
+    state = torch.get_rng_state(), random.getstate()
+    error = ValueError if isinstance(seed, int) else TypeError
+    with pytest.raises(error, match="seed must"):
+        seed_everything(seed)
+    assert torch.equal(torch.get_rng_state(), state[0]) and random.getstate() == state[1]
+
+
+# --- devices
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "best"),
+    [(0, False, "cpu"), (0, True, "mps"), (2, False, "cuda"), (1, True, "cuda")],
+)
+def test_the_best_device(monkeypatch, cuda, mps, best):
+    machine(monkeypatch, cuda, mps)
+    assert default_device() == torch.device(best)
+
+
+@pytest.mark.parametrize(
+    "name", ["cpu", torch.device("cpu"), "cuda", "cuda:1", torch.device("cuda:0")]
+)
+def test_a_device_that_is_here(monkeypatch, name):
+    machine(monkeypatch, cuda=2)
+    assert default_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["mps", "cuda:2", "abacus", "", "cuda:x", "CUDA", "meta", torch.device("cuda:5")]
+)
+def test_a_device_that_is_not_here(monkeypatch, name):
+    machine(monkeypatch, cuda=2)
+    with pytest.raises(ValueError, match="not available here; choose from: cuda, cpu"):
+        default_device(name)
+
+
+@pytest.mark.parametrize("name", [1.5, ["cpu"]])
+def test_what_names_no_device(name):
+    with pytest.raises(TypeError, match='name must be a device, such as "cuda:1", got'):
+        default_device(name)
+
+
+# --- the ballot
+
+
+@pytest.mark.parametrize(
+    ("votes", "read"),
+    [
+        ("71.0", [7, 1, -1, 0]),
+        (" 7 1, .;0", [7, 1, -1, 0]),
+        ("????", [-1] * 4),
+        (4027, [4, 0, 2, 7]),
+    ],
+)
+def test_votes_as_people_type_them(votes, read):
+    counted = ballot(votes, 4)
+    assert counted.tolist() == read and counted.dtype == torch.int64
+
+
+def test_a_leading_zero_is_a_vote():
+    assert ballot("01", 2).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("votes", "said"),
+    [
+        ("123", "4 votes are needed, a digit or a dot for each, got 3"),
+        ("", "got 0"),
+        ("7l10", "votes are digits, with a dot for none, got '7l10'"),
+        (["7", "1"], "votes are digits"),
+    ],
+)
+def test_votes_that_cannot_be_counted(votes, said):
+    with pytest.raises(ValueError, match=said):
+        ballot(votes, 4)

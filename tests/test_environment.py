@@ -1,15 +1,14 @@
-"Lesson 00: what the module imports, seeds, and the choice of a device."
+"Lesson 00: what the module imports, the addresses of what its engine does, and the two functions that it builds."
 
-import random
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
-from helpers import machine
 
-from mnist_course.environment import default_device, seed_everything
+from mnist_course import environment
+from mnist_course.engine import environment as engine
+from mnist_course.environment import accuracy, runner_up
 
 
 def test_the_import_does_not_start_torch():
@@ -18,78 +17,22 @@ def test_the_import_does_not_start_torch():
     assert done.stdout.split() == ["False", "False"]
 
 
-# --- seeds
-
-
-def draw():
-    return random.random(), np.random.rand(3).tolist(), torch.rand(3).tolist()
-
-
-@pytest.mark.parametrize("seed", [0, 7, np.int64(7), 2**32 - 1])
-def test_same_seed_same_numbers(seed):
-    seed_everything(seed)
-    first = draw()
-    assert draw() != first
-    seed_everything(seed)
-    assert draw() == first
-
-
-def test_other_seed_other_numbers():
-    drawn = []
-    for seed in (0, 1):
-        seed_everything(seed)
-        drawn.append(draw())
-    assert all(a != b for a, b in zip(*drawn, strict=True))
-
-
-def test_seed_reaches_cuda_and_mps(monkeypatch):
-    seen = {}
-    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: seen.update(cuda=seed))
-    monkeypatch.setattr("torch.mps.manual_seed", lambda seed: seen.update(mps=seed))
-    seed_everything(11)
-    assert seen == {"cuda": 11, "mps": 11}
-    assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, 0.5, "0", None, np.float32(1)])
-def test_bad_seeds_are_refused_before_anything_is_seeded(seed):
-    state = torch.get_rng_state(), random.getstate()
-    error = ValueError if isinstance(seed, int) else TypeError
-    with pytest.raises(error, match="seed must"):
-        seed_everything(seed)
-    assert torch.equal(torch.get_rng_state(), state[0]) and random.getstate() == state[1]
-
-
-# --- devices
+@pytest.mark.parametrize(
+    "name",
+    ["Finding", "Report", "available_devices", "default_device", "doctor", "examine", "seed_everything"],
+)  # fmt: skip
+def test_what_people_import_from_here_keeps_its_address(name):
+    assert getattr(environment, name) is getattr(engine, name) and name in environment.__all__
 
 
 @pytest.mark.parametrize(
-    ("cuda", "mps", "best"),
-    [(0, False, "cpu"), (0, True, "mps"), (2, False, "cuda"), (1, True, "cuda")],
+    ("answers", "labels", "right"),
+    [([3], [3], 1), ([3], [5], 0), ([1, 2, 3, 4, 5], [1, 2, 0, 4, 0], 0.6), ([0] * 8, [0] * 8, 1)],
 )
-def test_the_best_device(monkeypatch, cuda, mps, best):
-    machine(monkeypatch, cuda, mps)
-    assert default_device() == torch.device(best)
+def test_accuracy(answers, labels, right):
+    assert accuracy(torch.tensor(answers), torch.tensor(labels)) == pytest.approx(right)
 
 
-@pytest.mark.parametrize(
-    "name", ["cpu", torch.device("cpu"), "cuda", "cuda:1", torch.device("cuda:0")]
-)
-def test_a_device_that_is_here(monkeypatch, name):
-    machine(monkeypatch, cuda=2)
-    assert default_device(name) == torch.device(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["mps", "cuda:2", "abacus", "", "cuda:x", "CUDA", "meta", torch.device("cuda:5")]
-)
-def test_a_device_that_is_not_here(monkeypatch, name):
-    machine(monkeypatch, cuda=2)
-    with pytest.raises(ValueError, match="not available here; choose from: cuda, cpu"):
-        default_device(name)
-
-
-@pytest.mark.parametrize("name", [1.5, ["cpu"]])
-def test_what_names_no_device(name):
-    with pytest.raises(TypeError, match='name must be a device, such as "cuda:1", got'):
-        default_device(name)
+def test_the_second_largest_of_each_row():
+    rows = torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.3001, 0.4], [-5.0, -1.0, -3.0]])
+    assert runner_up(rows).tolist() == [1, 1, 2]

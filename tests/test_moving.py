@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from mnist_course.widgets.moving import sliding_score
+from mnist_course.widgets.moving import growing_digit, sliding_score, strokes
 
 LOGITS = torch.tensor([1.5, 0.5, -0.5, 0.0])
 
@@ -50,3 +50,46 @@ def test_two_on_one_page_keep_their_rules_apart():
 def test_a_label_or_names_that_do_not_fit(label, names):
     with pytest.raises(ValueError, match="4 logits need a label below that"):
         sliding_score(LOGITS, label, names)
+
+
+def test_a_pen_leaves_ink_behind_and_takes_none_away():
+    pages = strokes([(4, 4), (4, 16), (16, 16)], frames=7, side=20, width=2.4)
+    assert pages.shape == (7, 20, 20) and pages.dtype == torch.uint8
+    assert (pages[1:] >= pages[:-1]).all()
+    assert pages[0, 4, 4] == 255 and pages[0, 4, 6] == 0
+    assert (pages[3, 4, 4:17] == 255).all() and pages[3, 6:, 16].max() == 0  # half of the way
+    assert (pages[-1, 4:17, 16] == 255).all() and pages[-1, 18, 16] == 0
+
+
+def test_a_pen_that_rests_on_a_point_draws_a_dot():
+    pages = strokes([(5, 5), (5, 5)], frames=2, side=10)
+    assert torch.equal(pages[0], pages[1]) and pages[0, 5, 5] == 255
+
+
+GROWING = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]])
+
+
+def test_bars_follow_and_the_last_page_and_answer_are_what_stays():
+    pages = strokes([(2, 2), (2, 7)], frames=4, side=10)
+    diagram = growing_digit(pages, GROWING)
+    svg = diagram.svg()
+    ElementTree.fromstring(svg)
+    bars = torch.tensor([states(svg, f"b{k}") for k in range(3)])
+    torch.testing.assert_close(bars, GROWING.T, atol=1e-4, rtol=0)
+    assert svg.count("<image") == 4
+    ends = dict(re.findall(r"\.mc\d+a(\d)\{[^}]*?;transform:scale\((\d)\)", svg))
+    assert ends == {"0": "1", "1": "0"}  # 2 is never the answer
+    assert "at first 0, then 1, then 0. In the end it is 90.0%" in diagram.description
+
+
+def test_it_stands_still_as_it_ends_where_somebody_prefers_that():
+    svg = growing_digit(strokes([(2, 2), (2, 7)], frames=4, side=10), GROWING).svg()
+    moving = set(re.findall(r"@keyframes (mc\d+\w+)", svg))
+    (calm,) = re.findall(r"@media print,\(prefers-reduced-motion:reduce\)\{(.*?)\{", svg)
+    assert moving <= {name.strip(".") for name in calm.split(",")} and len(moving) == 1 + 3 + 2
+
+
+@pytest.mark.parametrize(("pages", "rows"), [(4, 3), (1, 1)])
+def test_moments_that_do_not_fit(pages, rows):
+    with pytest.raises(ValueError, match="two moments or more"):
+        growing_digit(torch.zeros(pages, 9, 9, dtype=torch.uint8), torch.ones(rows, 10) / 10)

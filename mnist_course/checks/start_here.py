@@ -12,6 +12,157 @@ import torch
 
 from mnist_course.checks.engine import Case, exercise, mistake, mistakes
 
+# %% ../../nbs/answers/00_start_here.ipynb #1673448e
+def _answer_sheets(rng: random.Random) -> list[Case]:
+    def sheet(n: int, right: int) -> Case:
+        labels = torch.tensor([rng.randrange(10) for _ in range(n)])
+        answers = labels.clone()
+        for i in rng.sample(range(n), n - right):
+            answers[i] = (labels[i] + rng.randrange(1, 10)) % 10
+        return answers, labels
+
+    known = [([7], [7]), ([7], [1]), ([7, 2, 1, 0], [7, 2, 1, 6]), ([3, 3, 3], [5, 3, 8])]
+    drawn = [sheet(10, 7), sheet(rng.randrange(20, 60), rng.randrange(1, 19)), sheet(8, 8)]
+    return [*((torch.tensor(a), torch.tensor(b)) for a, b in known), *drawn, sheet(6, 0)]
+
+
+@exercise(
+    "00.accuracy",
+    "How many are right",
+    1,
+    4,
+    "build",
+    cases=_answer_sheets,
+    hint="Put the two rows of the smallest case below each other. Which columns agree?",
+    after="The number that everybody reports, and you know what's in it.",
+)
+def accuracy(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    return (answers == labels).float().mean().item()
+
+# %% ../../nbs/answers/00_start_here.ipynb #d3361c44
+@mistake(
+    "00.accuracy",
+    "That's how many are right. Out of how many? A fraction goes from 0 to 1.",
+)
+def how_many(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    return float((answers == labels).sum())
+
+
+@mistake(
+    "00.accuracy",
+    "That's the accuracy in percent. Leave out the 100: the page adds it when it prints.",
+)
+def in_percent(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    return 100 * accuracy(answers, labels)
+
+
+@mistake(
+    "00.accuracy", "That's the fraction that is WRONG. What does `!=` ask, and what does `==`?"
+)
+def errors_counted(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    return 1 - accuracy(answers, labels)
+
+
+@mistake(
+    "00.accuracy",
+    "Yours says 1 when all the answers are right, and 0 as soon as one is wrong. Compare them one "
+    "by one, and take the mean.",
+)
+def all_or_nothing(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    return float(torch.equal(answers, labels))
+
+
+@mistake(
+    "00.accuracy",
+    "You measure how far the answers are from the labels. But reading an 8 as a 9 is no better than "
+    "reading it as a 3: only right or wrong counts.",
+)
+def how_far_off(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    return (answers - labels).abs().float().mean().item()
+
+
+@mistake(
+    "00.accuracy",
+    "You divided by 10, the number of digits there are. Divide by the number of answers.",
+)
+def one_of_ten(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    return how_many(answers, labels) / 10
+
+# %% ../../nbs/answers/00_start_here.ipynb #a53108f7
+def _rows_of_ten(rng: random.Random) -> list[Case]:
+    def rows(*pairs: tuple[int, int]) -> Case:
+        "For each pair, ten probabilities of which these are the largest and the second largest."
+        table = 0.02 * torch.rand(len(pairs), 10) + 0.01
+        for row, (first, second) in zip(table, pairs, strict=True):
+            row[second] = rng.uniform(0.2, 0.3)
+            row[first] = 1 - row.sum() + row[first]
+        return (table,)
+
+    pairs = [tuple(rng.sample(range(10), 2)) for _ in range(10)]
+    return [
+        (torch.tensor([[0.0, 0.01, 0, 0, 0, 0, 0, 0.75, 0, 0.24]]),),
+        rows((1, 0), (0, 9)),
+        rows((9, 0), (2, 1), (1, 2)),
+        rows(*((a, b) for a, b in pairs)),
+        rows((3, 8), (4, 9), (8, 3), (7, 1)),
+    ]
+
+
+@exercise(
+    "00.runner_up",
+    "The second-best answer",
+    2,
+    4,
+    "build",
+    cases=_rows_of_ten,
+    exact="The page compares them with labels, so whole numbers in a tensor are asked for.",
+    hint="Print `topk(2)` of the smallest case. Which of the four numbers is the answer?",
+    after="A second try costs one line.",
+)
+def runner_up(probs: torch.Tensor) -> torch.Tensor:
+    return probs.topk(2, dim=1).indices[:, 1]
+
+# %% ../../nbs/answers/00_start_here.ipynb #d54dab3e
+@mistake("00.runner_up", "That's the best answer. Positions count from 0: which one is the second?")
+def the_best(probs: torch.Tensor) -> torch.Tensor:
+    return probs.argmax(dim=1)
+
+
+@mistake(
+    "00.runner_up",
+    "That's how HIGH the second-highest bar is. Which digit is below it?",
+)
+def how_high(probs: torch.Tensor) -> torch.Tensor:
+    return probs.topk(2, dim=1).values[:, 1]
+
+
+@mistake(
+    "00.runner_up",
+    "You give the best two of each image. Only the second is asked for: one column of the two.",
+)
+def both_of_them(probs: torch.Tensor) -> torch.Tensor:
+    return probs.topk(2, dim=1).indices
+
+
+@mistake(
+    "00.runner_up",
+    "You looked at one image, and gave its best two. `[:, 1]` takes a column, `[-1]` a row.",
+)
+def one_row(probs: torch.Tensor) -> torch.Tensor:
+    return probs.topk(2, dim=1).indices[-1]
+
+
+@mistake(
+    "00.runner_up", "That's the digit it believed in second LEAST. Which end did you sort from?"
+)
+def second_smallest(probs: torch.Tensor) -> torch.Tensor:
+    return probs.argsort(dim=1)[:, 1]
+
+
+@mistake("00.runner_up", "That's the third-best. Positions count from 0.")
+def one_further(probs: torch.Tensor) -> torch.Tensor:
+    return probs.topk(3, dim=1).indices[:, 2]
+
 # %% ../../nbs/answers/00_start_here.ipynb #1add0e0d
 exercise(
     "00.strip_shape",
@@ -206,8 +357,8 @@ def _probability_lists(rng: random.Random) -> list[Case]:
         "the largest comes last": lambda probs: probs.argmax() == 9,
     },
     after=(
-        "Put it to work: min(range(100), key=lambda i: margin(probabilities(i))) is the closest "
-        "call among the first hundred test digits. Go and look at it."
+        "Put it to work: min(range(2000), key=lambda i: margin(probs[i])) is the closest call of "
+        "all. Go and look at it."
     ),
 )
 def margin(probs: torch.Tensor) -> float:
