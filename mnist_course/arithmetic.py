@@ -44,12 +44,20 @@ def output_size(
     sizes = {"size": size, "kernel_size": kernel_size, "stride": stride}
     check_sizes(**sizes, padding=padding, dilation=dilation)
     reach = dilation * (kernel_size - 1) + 1
-    way = size + 2 * padding - reach  # from the first place to the last one that fits
-    last = (way + stride - 1 if ceil_mode else way) // stride  # the last place; the first is 0
-    if ceil_mode and last * stride >= size + padding:  # it would start after the last pixel
+    way = (
+        size + 2 * padding - reach
+    )  # from the first place to the last one that fits
+    last = (
+        way + stride - 1 if ceil_mode else way
+    ) // stride  # the last place; the first is 0
+    if (
+        ceil_mode and last * stride >= size + padding
+    ):  # it would start after the last pixel
         last -= 1
     if last < 0:
-        raise ValueError(f"a kernel over {reach} pixels does not fit into {size} + 2 * {padding}")
+        raise ValueError(
+            f"a kernel over {reach} pixels does not fit into {size} + 2 * {padding}"
+        )
     return last + 1
 
 # %% ../nbs/03_shapes.ipynb #06f74a70
@@ -63,7 +71,9 @@ def conv2d_params(
     """Numbers that a Conv2d learns: out * (in / groups) * height * width, and out biases.
     ValueError if groups do not divide."""
     height, width = pair(kernel_size)
-    check_sizes(in_channels=in_channels, out_channels=out_channels, groups=groups)
+    check_sizes(
+        in_channels=in_channels, out_channels=out_channels, groups=groups
+    )
     check_sizes(height=height, width=width)
     if in_channels % groups or out_channels % groups:
         raise ValueError(
@@ -73,7 +83,9 @@ def conv2d_params(
     return weights + out_channels if bias else weights
 
 
-def linear_params(in_features: int, out_features: int, bias: bool = True) -> int:
+def linear_params(
+    in_features: int, out_features: int, bias: bool = True
+) -> int:
     """Numbers that a Linear learns: in * out, and out biases. Raises ValueError when a size is
     below 1."""
     check_sizes(in_features=in_features, out_features=out_features)
@@ -92,7 +104,9 @@ def conv2d_macs(
     height * width."""
     height, width = pair(output_size)
     check_sizes(height=height, width=width)
-    weights = conv2d_params(in_channels, out_channels, kernel_size, bias=False, groups=groups)
+    weights = conv2d_params(
+        in_channels, out_channels, kernel_size, bias=False, groups=groups
+    )
     return weights * height * width
 
 
@@ -105,12 +119,21 @@ def linear_macs(in_features: int, out_features: int) -> int:
 class Field:
     "The receptive field of one number of a map, along one direction."
 
-    size: int = 1  # pixels of the input image that can change it: the receptive field
-    jump: int = 1  # pixels of the input image from one number of the map to the next
+    size: int = (
+        1  # pixels of the input image that can change it: the receptive field
+    )
+    jump: int = (
+        1  # pixels of the input image from one number of the map to the next
+    )
 
-    def through(self, kernel_size: int, stride: int = 1, dilation: int = 1) -> "Field":
+    def through(
+        self, kernel_size: int, stride: int = 1, dilation: int = 1
+    ) -> "Field":
         "The field after one more layer: size + dilation (kernel_size - 1) jump, and jump * stride."
-        return Field(self.size + dilation * (kernel_size - 1) * self.jump, self.jump * stride)
+        return Field(
+            self.size + dilation * (kernel_size - 1) * self.jump,
+            self.jump * stride,
+        )
 
 # %% ../nbs/03_shapes.ipynb #926f9689
 def record_calls(
@@ -123,7 +146,11 @@ def record_calls(
 
 def ledger(
     model: nn.Module,  # Conv2d, Linear, pooling, normalization, activations, dropout, flatten; branches may join
-    input_size: tuple[int, ...] = (1, 28, 28),  # of one image, without the batch
+    input_size: tuple[int, ...] = (
+        1,
+        28,
+        28,
+    ),  # of one image, without the batch
 ) -> Ledger:
     """Account for every layer of a network, and for every function between layers that changes the
     shape: output shape, parameters, multiply-accumulate steps for one image, receptive field. One

@@ -55,15 +55,22 @@ def read_idx(
     if len(raw) != expected:
         what = f"holds {len(raw):,} bytes, its header promises {expected:,}"
         raise damaged(as_path(path), what)
-    return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[start:].reshape(shape)
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[start:].reshape(
+        shape
+    )
 
 # %% ../nbs/01_data.ipynb #2f8a3f99
-MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images, with pixels scaled to 0..1
+MEAN, STD = (
+    0.1307,
+    0.3081,
+)  # of the 60,000 training images, with pixels scaled to 0..1
 
 
 def normalize(
     images: torch.Tensor,  # uint8 (N, 28, 28), pixels 0..255; a NumPy array will do
-) -> torch.Tensor:  # float32 (N, 1, 28, 28), mean about 0 and standard deviation about 1
+) -> (
+    torch.Tensor
+):  # float32 (N, 1, 28, 28), mean about 0 and standard deviation about 1
     """Scale pixels to 0..1, subtract MEAN, divide by STD, and add the channel dimension.
     Raises DataError unless the pixels are uint8 and in that shape."""
     images = check_pixels(images)
@@ -102,8 +109,12 @@ class BatchLoader:
     dataset: DigitDataset
     batch_size: int = 64  # the last batch may hold fewer
     shuffle: bool = False  # a new order for each pass
-    generator: torch.Generator | None = None  # random numbers for the order; None: torch's own
-    transform: Callable[[torch.Tensor], torch.Tensor] | None = None  # changes x: augmentation
+    generator: torch.Generator | None = (
+        None  # random numbers for the order; None: torch's own
+    )
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = (
+        None  # changes x: augmentation
+    )
 
     def __post_init__(self) -> None:
         check_dataset(self.dataset)
@@ -114,10 +125,17 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         n = len(self.dataset)
-        order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
+        order = (
+            torch.randperm(n, generator=self.generator)
+            if self.shuffle
+            else torch.arange(n)
+        )
         for start in range(0, n, self.batch_size):
             index = order[start : start + self.batch_size]
-            x, y = normalize(self.dataset.images[index]), self.dataset.labels[index]
+            x, y = (
+                normalize(self.dataset.images[index]),
+                self.dataset.labels[index],
+            )
             yield (self.transform(x) if self.transform else x), y
 
 # %% ../nbs/01_data.ipynb #ed4b1ac2
@@ -126,7 +144,8 @@ def make_loaders(
     test: DigitDataset,
     batch_size: int = 64,  # for training
     test_batch_size: int = 1000,  # larger, since nothing has to be kept for a backward pass
-    generator: torch.Generator | None = None,  # for the order of training; None: torch's own
+    generator: torch.Generator
+    | None = None,  # for the order of training; None: torch's own
 ) -> tuple[BatchLoader, BatchLoader]:
     "Training batches in a new order each epoch, and test batches in a fixed one."
     training = BatchLoader(train, batch_size, shuffle=True, generator=generator)
@@ -137,7 +156,9 @@ def split(
     dataset: DigitDataset,
     fraction: float = 1 / 6,  # how much goes into the second part
     seed: int = 0,
-) -> tuple[DigitDataset, DigitDataset]:  # for example a training and a validation set
+) -> tuple[
+    DigitDataset, DigitDataset
+]:  # for example a training and a validation set
     """Split a dataset in two, at random and digit by digit (stratified). Raises ValueError
     unless 0 < fraction < 1."""
     if not 0 < real_number("fraction", fraction) < 1:
@@ -146,15 +167,23 @@ def split(
     chosen = torch.zeros(len(dataset), dtype=torch.bool)
     for digit in range(10):
         where = (dataset.labels == digit).nonzero().flatten()
-        picks = torch.randperm(len(where), generator=generator)[: round(fraction * len(where))]
+        picks = torch.randperm(len(where), generator=generator)[
+            : round(fraction * len(where))
+        ]
         chosen[where[picks]] = True
     source = f"part of {dataset.source}"
-    rest = DigitDataset(dataset.images[~chosen], dataset.labels[~chosen], source)
-    return rest, DigitDataset(dataset.images[chosen], dataset.labels[chosen], source)
+    rest = DigitDataset(
+        dataset.images[~chosen], dataset.labels[~chosen], source
+    )
+    return rest, DigitDataset(
+        dataset.images[chosen], dataset.labels[chosen], source
+    )
 
 # %% ../nbs/01_data.ipynb #f51420b1
 def load_mnist(
-    root: str | Path | None = None,  # a folder with the files, in torchvision's layout or flat
+    root: str
+    | Path
+    | None = None,  # a folder with the files, in torchvision's layout or flat
     dataset: str = "MNIST",  # or "FashionMNIST", "KMNIST"
     source: str = "auto",  # "auto", "sample" or "download"
 ) -> tuple[DigitDataset, DigitDataset]:  # train, test

@@ -35,7 +35,10 @@ def check_labels_fit(case: Setup) -> Clue:
     if half < 50 or len(y[:half].unique()) < 2:
         return Clue("labels fit", "-", "needs 100 digits of several classes")
     shares = []
-    for order in [torch.arange(half), *(torch.randperm(half) for _ in range(5))]:
+    for order in [
+        torch.arange(half),
+        *(torch.randperm(half) for _ in range(5)),
+    ]:
         labels = y[order.to(y.device)]
         kinds = labels.unique()
         means = torch.stack([x[:half][labels == k].mean(0) for k in kinds])
@@ -43,7 +46,9 @@ def check_labels_fit(case: Setup) -> Clue:
         shares.append((named == y[half:]).double().mean().item())
     right, luck = shares[0], max(shares[1:])
     seen = f"mean images name {right:.0%} of {len(y) - half} other digits; luck, up to {luck:.0%}"
-    room = 4 * math.sqrt(0.25 / (len(y) - half))  # four standard errors, at most
+    room = 4 * math.sqrt(
+        0.25 / (len(y) - half)
+    )  # four standard errors, at most
     return verdict("labels fit", "shuffled labels", right < luck + room, seen)
 
 # %% ../nbs/12_bug_museum.ipynb #4e6b17e8
@@ -62,7 +67,11 @@ def check_one_batch(case: Setup) -> Clue:
             loss = case.loss(model, x, y)
             losses.append(loss.item())
             learned = losses[-1] < 0.5 * losses[0]
-            if learned or not loss.requires_grad or not math.isfinite(losses[-1]):
+            if (
+                learned
+                or not loss.requires_grad
+                or not math.isfinite(losses[-1])
+            ):
                 break
             optimizer.zero_grad()
             loss.backward()
@@ -70,18 +79,24 @@ def check_one_batch(case: Setup) -> Clue:
         fell = f"loss {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses) - 1} steps of Adam"
         if learned:
             break
-    return verdict("one batch", "cannot learn", not learned, f"{len(y)} digits: {fell}")
+    return verdict(
+        "one batch", "cannot learn", not learned, f"{len(y)} digits: {fell}"
+    )
 
 # %% ../nbs/12_bug_museum.ipynb #95f1ea9a
 def diagnose(
     model: nn.Module,  # fresh, or trained
     loader: Iterable[Any],  # training batches (x, y); it is read several times
-    history: History | dict[str, Any] | None = None,  # a run's lists, with one entry an epoch
+    history: History
+    | dict[str, Any]
+    | None = None,  # a run's lists, with one entry an epoch
     *,
     test_loader: Iterable[Any] | None = None,  # test batches (x, y)
     optimizer: torch.optim.Optimizer | None = None,  # the run's; only looked at
-    train: Callable[..., Any] | None = None,  # your train(model, loader, optimizer): on a copy
-    test: Callable[..., Any] | None = None,  # your test(model, loader) -> (loss, accuracy): too
+    train: Callable[..., Any]
+    | None = None,  # your train(model, loader, optimizer): on a copy
+    test: Callable[..., Any]
+    | None = None,  # your test(model, loader) -> (loss, accuracy): too
     loss_fn: Callable[..., Any] = F.nll_loss,  # what the model is trained with
 ) -> Diagnosis:
     """Look whether a training run learned, and for the usual faults. A healthy run gives no line
@@ -91,5 +106,7 @@ def diagnose(
     left as they were. Takes seconds. Raises ValueError for what is no model or loader, an empty
     loader, batches of the wrong shape, and a history without lists.
     """
-    with examination(model, loader, history, test_loader, optimizer, train, test, loss_fn) as case:
+    with examination(
+        model, loader, history, test_loader, optimizer, train, test, loss_fn
+    ) as case:
         return run_checks(case, check_labels_fit, check_one_batch)

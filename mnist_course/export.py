@@ -42,14 +42,30 @@ from mnist_course.engine.export import (  # noqa: F401 (some are for other rooms
     write_packed,
 )
 
-_all_ = ["Drift", "OnnxNetwork", "Signals", "fingerprint", "largest_difference", "latency"]
-_all_ += ["measure", "percentile", "read_about", "save_onnx", "signals", "with_interval"]
+_all_ = [
+    "Drift",
+    "OnnxNetwork",
+    "Signals",
+    "fingerprint",
+    "largest_difference",
+    "latency",
+]
+_all_ += [
+    "measure",
+    "percentile",
+    "read_about",
+    "save_onnx",
+    "signals",
+    "with_interval",
+]
 
 # %% ../nbs/15_ship_it.ipynb #92f61391
 def quantize(
     weight: torch.Tensor,  # float (out, ...): a row for each output
     bits: int = 8,  # 2 to 8
-) -> tuple[torch.Tensor, torch.Tensor]:  # q, int8 of the same shape; scale, float32 (out,)
+) -> tuple[
+    torch.Tensor, torch.Tensor
+]:  # q, int8 of the same shape; scale, float32 (out,)
     """Whole numbers for weights, symmetric around 0, with a scale for each output channel: its
     largest weight becomes 2**(bits - 1) - 1, or 127 for 8 bits. Raises ValueError for other bits,
     for one axis and for weights that are not finite.
@@ -80,7 +96,9 @@ def dequantize(
 def pack(
     model: nn.Module,
     stored: str = "float32",  # "float16" halves the file, "int8" leaves a quarter
-) -> dict[str, torch.Tensor]:  # with int8, "fc1.weight.step" is the scale of "fc1.weight"
+) -> dict[
+    str, torch.Tensor
+]:  # with int8, "fc1.weight.step" is the scale of "fc1.weight"
     """A model's tensors in the form in which they are stored. Raises ValueError when some are not
     finite, or too large for float16."""
     packed = tensors_to_store(model, stored)
@@ -99,7 +117,9 @@ def unpack(
         if name + SCALE in packed:
             state[name] = dequantize(tensor, packed[name + SCALE])
         elif not (name.endswith(SCALE) and name.removesuffix(SCALE) in packed):
-            state[name] = tensor.float() if tensor.is_floating_point() else tensor
+            state[name] = (
+                tensor.float() if tensor.is_floating_point() else tensor
+            )
     return state
 
 # %% ../nbs/15_ship_it.ipynb #ed7662ce
@@ -113,7 +133,11 @@ def save_model(
     architecture, preprocessing, classes, licence, versions and a fingerprint. Raises ValueError for
     weights or facts that cannot be stored."""
     packed = pack(model, stored)
-    about = {**describe_model(model, facts), "stored": stored, "fingerprint": fingerprint(packed)}
+    about = {
+        **describe_model(model, facts),
+        "stored": stored,
+        "fingerprint": fingerprint(packed),
+    }
     write_packed(path, packed, about)
     return about
 
@@ -162,6 +186,8 @@ def drift(
     check_drift(usual, now, chance)
     return {
         "ink": compare_values(usual.ink, now.ink, chance),
-        "probability": compare_values(usual.probability, now.probability, chance),
+        "probability": compare_values(
+            usual.probability, now.probability, chance
+        ),
         "doubtful": compare_fractions(usual.doubtful, now.doubtful, chance),
     }

@@ -84,7 +84,9 @@ def orthogonal(
     equally long. Matrix products do it, in Newton and Schulz's iteration with the coefficients of
     K. Jordan, 2024, kellerjordan.github.io/posts/muon."""
     tall = matrix.shape[0] > matrix.shape[1]
-    x: torch.Tensor = (matrix / (matrix.norm() + 1e-7)).to(dtype or matrix.dtype)
+    x: torch.Tensor = (matrix / (matrix.norm() + 1e-7)).to(
+        dtype or matrix.dtype
+    )
     x = x.T if tall else x
     for _ in range(rounds):
         square = x @ x.T
@@ -100,7 +102,9 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],  # groups: {"params": ..., "lr": ..., "orthogonal": True or False}
+        params: Iterable[
+            Any
+        ],  # groups: {"params": ..., "lr": ..., "orthogonal": True or False}
         lr: float = 0.04,
         momentum: float = 0.9,
     ) -> None:
@@ -117,7 +121,9 @@ class Muon(torch.optim.Optimizer):
             for p in (p for p in group["params"] if p.grad is not None):
                 direction = sgd_direction(p, group, self.state[p])
                 if group["orthogonal"]:
-                    direction = orthogonal(direction.flatten(1), 3, self.dtype).reshape(p.shape)
+                    direction = orthogonal(
+                        direction.flatten(1), 3, self.dtype
+                    ).reshape(p.shape)
                 p.add_(direction, alpha=-group["lr"])
 
 # %% ../nbs/14_faster.ipynb #92a4d7e5
@@ -148,13 +154,31 @@ def fast_recipe(
     early layers frozen when they have found their kernels, in the precision that is faster here.
     Raises ValueError for a network other than Net: the timetable is made for its layers."""
     model = _check_net(model).to(memory_format=torch.channels_last)
-    matrices = [model.conv2.weight, model.conv3.weight, model.conv4.weight, model.fc1.weight]
-    others = [p for p in model.parameters() if all(p is not m for m in matrices)]
-    optimizer = Muon([{"params": matrices, "orthogonal": True}, {"params": others}], momentum=0.8)
+    matrices = [
+        model.conv2.weight,
+        model.conv3.weight,
+        model.conv4.weight,
+        model.fc1.weight,
+    ]
+    others = [
+        p for p in model.parameters() if all(p is not m for m in matrices)
+    ]
+    optimizer = Muon(
+        [{"params": matrices, "orthogonal": True}, {"params": others}],
+        momentum=0.8,
+    )
     total = epochs * max(1, round(FRACTION * steps))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=[0.04, 0.05], total_steps=total, cycle_momentum=False
     )
     precision = faster_precision(next(model.parameters()).device.type)
     forward = FastForward(schedule, center_crop)
-    return FastRecipe(optimizer, schedule, "batch", forward, FRACTION, precision, epochs=epochs)
+    return FastRecipe(
+        optimizer,
+        schedule,
+        "batch",
+        forward,
+        FRACTION,
+        precision,
+        epochs=epochs,
+    )

@@ -28,12 +28,16 @@ def watch_layers(
     model: nn.Module,
     *names: str,  # of layers
     relu: bool = False,  # look after the ReLU that follows: the layer hands on relu(output)
-) -> Iterator[dict[str, torch.Tensor]]:  # a layer's name -> its output in the latest call
+) -> Iterator[
+    dict[str, torch.Tensor]
+]:  # a layer's name -> its output in the latest call
     """Inside the block the model is in eval mode, and its layers are watched. Afterwards hooks and
     modes are as before, also after an error. Raises ValueError for a layer that does not exist."""
     seen: dict[str, torch.Tensor] = {}
 
-    def note(name: str, layer: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+    def note(
+        name: str, layer: nn.Module, inputs: object, output: torch.Tensor
+    ) -> torch.Tensor:
         if relu:  # a hair above 0, so that the model's own ReLU lets gradients through
             output = F.relu(output) + torch.finfo(output.dtype).tiny
         seen[name] = output if torch.is_grad_enabled() else output.clone()
@@ -42,22 +46,31 @@ def watch_layers(
     with evaluating(model), ExitStack() as hooks:
         for name in names:
             layer = engine.find_layer(model, name)
-            hooks.enter_context(layer.register_forward_hook(partial(note, name)))
+            hooks.enter_context(
+                layer.register_forward_hook(partial(note, name))
+            )
         yield seen
 
 # %% ../nbs/10_inside.ipynb #8a93759c
-def output_of(model: nn.Module, images: torch.Tensor, layer: str = SCORES) -> torch.Tensor:
+def output_of(
+    model: nn.Module, images: torch.Tensor, layer: str = SCORES
+) -> torch.Tensor:
     "What one layer makes of images (N, 1, 28, 28): by default the ten scores, (N, 10)."
     with watch_layers(model, layer) as seen:
         model(images)
     return seen[layer]
 
 
-def feature_maps(model: nn.Module, image: torch.Tensor) -> dict[str, torch.Tensor]:
+def feature_maps(
+    model: nn.Module, image: torch.Tensor
+) -> dict[str, torch.Tensor]:
     """What each layer makes of one image (1, 1, 28, 28), before the ReLU after it: (C, H, W) or
     (features,), in the order of computing. Raises ValueError for another shape."""
     engine.check_one_image(model, image)
-    with torch.no_grad(), watch_layers(model, *engine.innermost_layers(model)) as seen:
+    with (
+        torch.no_grad(),
+        watch_layers(model, *engine.innermost_layers(model)) as seen,
+    ):
         model(image)
     return {name: output[0].cpu() for name, output in seen.items()}
 
@@ -73,7 +86,9 @@ def excite(
 ) -> torch.Tensor:  # (1, 1, 28, 28), normalized, between PAPER and INK
     """An image that excites a unit, by gradient ascent on unit - shrink * |image - paper|^2. Raises
     ValueError for a layer or unit that does not exist. Simonyan et al. 2013, section 2."""
-    noise = torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(
+        1, 1, 28, 28, generator=torch.Generator().manual_seed(seed)
+    )
     image = (PAPER + 0.1 * noise.abs()).to(next(model.parameters()))
     for _ in range(steps):
         image.requires_grad_()
@@ -89,20 +104,28 @@ def excite(
 def saliency(
     model: nn.Module,
     images: torch.Tensor,  # (N, 1, 28, 28), normalized
-    digits: int | torch.Tensor | None = None,  # whose score; None: the model's own answers
-) -> torch.Tensor:  # (N, 28, 28), 0 or more: change of the score for each unit of the pixel
+    digits: int
+    | torch.Tensor
+    | None = None,  # whose score; None: the model's own answers
+) -> (
+    torch.Tensor
+):  # (N, 28, 28), 0 or more: change of the score for each unit of the pixel
     """|gradient of the score with respect to each pixel|. One sum serves all images, since they do
     not influence each other. Raises ValueError for other shapes, digits. Simonyan et al. 2013."""
     x = engine.differentiable(model, images)
     with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(pick(output_of(model, x), digits).sum(), x)
+        (gradient,) = torch.autograd.grad(
+            pick(output_of(model, x), digits).sum(), x
+        )
     return gradient.abs().amax(dim=1)
 
 # %% ../nbs/10_inside.ipynb #0381dd0a
 def grad_cam(
     model: nn.Module,
     images: torch.Tensor,  # (N, 1, 28, 28), normalized
-    digits: int | torch.Tensor | None = None,  # whose score; None: the model's own answers
+    digits: int
+    | torch.Tensor
+    | None = None,  # whose score; None: the model's own answers
     layer: str = "conv4",  # a convolution with a ReLU after it
     stretch: bool = True,  # over the image, as the authors do; False: in the size of the maps
 ) -> torch.Tensor:  # (N, 28, 28), or (N, H, W) unstretched; 0 or more
@@ -117,7 +140,11 @@ def grad_cam(
         (gradient,) = torch.autograd.grad(pick(watched, digits).sum(), maps)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     heat = F.relu((weights * maps).sum(dim=1, keepdim=True)).detach()
-    return (F.interpolate(heat, size=x.shape[2:], mode="bilinear") if stretch else heat)[:, 0]
+    return (
+        F.interpolate(heat, size=x.shape[2:], mode="bilinear")
+        if stretch
+        else heat
+    )[:, 0]
 
 # %% ../nbs/10_inside.ipynb #ae5a2042
 @torch.no_grad()
@@ -128,11 +155,15 @@ def occlusion(
     size: int = 5,  # of the square patch, in pixels
     stride: int = 1,  # pixels from one place to the next
     fill: float = PAPER,  # the normalized pixel with which the patch covers; black paper
-) -> torch.Tensor:  # (rows, columns) of places: by how much the score falls; below 0 it rises
+) -> (
+    torch.Tensor
+):  # (rows, columns) of places: by how much the score falls; below 0 it rises
     """Cover each place in turn. Raises ValueError for another shape, and for a patch that does not
     fit. Zeiler and Fergus 2014, section 4.2."""
     engine.check_one_image(model, image)
-    covered = engine.cover_each_place(image, size, stride, fill)  # (rows, columns, 1, 28, 28)
+    covered = engine.cover_each_place(
+        image, size, stride, fill
+    )  # (rows, columns, 1, 28, 28)
     images = torch.cat([image, covered.flatten(0, 1)])
     scores = torch.cat([output_of(model, batch) for batch in images.split(200)])
     kept = pick(scores, int(scores[0].argmax()) if digit is None else digit)
@@ -140,18 +171,33 @@ def occlusion(
 
 # %% ../nbs/10_inside.ipynb #93914321
 @torch.no_grad()
-def embed(model: nn.Module, dataset: DigitDataset, layer: str = "fc1") -> torch.Tensor:
+def embed(
+    model: nn.Module, dataset: DigitDataset, layer: str = "fc1"
+) -> torch.Tensor:
     """What a layer makes of every digit, after its ReLU: float32 (N, features), on the CPU, in the
     order of the dataset. Raises ValueError when there is no such layer, or no digit."""
     batches = engine.batches_for(model, dataset)
-    return torch.cat([F.relu(output_of(model, x, layer)).flatten(1).float().cpu() for x in batches])
+    return torch.cat(
+        [
+            F.relu(output_of(model, x, layer)).flatten(1).float().cpu()
+            for x in batches
+        ]
+    )
 
 # %% ../nbs/10_inside.ipynb #5a13e71c
-def pca(points: torch.Tensor, k: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def pca(
+    points: torch.Tensor, k: int = 2
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Principal components of points (N, D): coordinates (N, k), directions (k, D) and fractions of
     the variance (k,). Raises ValueError for other shapes, for NaN, and for points all the same."""
     engine.check_points(points, k)
     centered = points - points.mean(dim=0)
     _, spread, directions = torch.linalg.svd(centered, full_matrices=False)
-    directions = engine.peaks_upward(directions[:k])  # else each could be its opposite
-    return centered @ directions.T, directions, spread[:k] ** 2 / (spread**2).sum()
+    directions = engine.peaks_upward(
+        directions[:k]
+    )  # else each could be its opposite
+    return (
+        centered @ directions.T,
+        directions,
+        spread[:k] ** 2 / (spread**2).sum(),
+    )

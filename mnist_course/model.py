@@ -26,11 +26,15 @@ def check_input(
         got = f"a {type(x).__name__}, not a tensor"
     elif x.shape[1:] != (1, 28, 28) or x.dtype != dtype:
         got = f"{x.dtype} {tuple(x.shape)}{remedy(x)}"
-    elif x.device.type == "cpu" and not torch.compiler.is_compiling():  # a GPU would have to wait
+    elif (
+        x.device.type == "cpu" and not torch.compiler.is_compiling()
+    ):  # a GPU would have to wait
         got = odd_values(x)
     if got:
         error = ValueError if isinstance(x, torch.Tensor) else TypeError
-        raise error(f"Net expects {dtype} (N, 1, 28, 28), normalized as load_mnist does; got {got}")
+        raise error(
+            f"Net expects {dtype} (N, 1, 28, 28), normalized as load_mnist does; got {got}"
+        )
 
 # %% ../nbs/04_network.ipynb #5419d324
 class Net(nn.Module):
@@ -73,7 +77,9 @@ def load_pretrained() -> Net:
 def trace(
     model: nn.Module,
     x: torch.Tensor,  # one batch
-) -> dict[str, torch.Tensor]:  # "input", "conv1", "conv1.relu", ..., "fc2.log_softmax"
+) -> dict[
+    str, torch.Tensor
+]:  # "input", "conv1", "conv1.relu", ..., "fc2.log_softmax"
     """A copy of every tensor on the way from input to output, by name, in the order of computing. A
     function's result is named after the layer that it follows: "conv2.max_pool2d" is the pooling
     after conv2.

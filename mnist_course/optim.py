@@ -28,7 +28,9 @@ _all_ = ["LRRange", "lr_range_test", "plot_lr_range", "smooth"]
 def sgd_direction(
     p: torch.Tensor,  # a parameter, with its gradient in p.grad
     group: dict[str, Any],  # settings: "momentum", "nesterov", "weight_decay"
-    state: dict[str, Any],  # of this parameter: its velocity is kept here, in "momentum_buffer"
+    state: dict[
+        str, Any
+    ],  # of this parameter: its velocity is kept here, in "momentum_buffer"
 ) -> torch.Tensor:  # like p: what lr is multiplied with
     """Gradient g = p.grad + weight_decay p; velocity v = momentum v + g, from v = g at the first
     step; the direction is v, or g + momentum v with Nesterov. After Sutskever et al., 2013, as
@@ -39,7 +41,9 @@ def sgd_direction(
     if group["weight_decay"]:
         g = g.add(p, alpha=group["weight_decay"])
     if momentum:
-        v = state["momentum_buffer"] = momentum * state.get("momentum_buffer", 0) + g
+        v = state["momentum_buffer"] = (
+            momentum * state.get("momentum_buffer", 0) + g
+        )
         g = g.add(v, alpha=momentum) if group["nesterov"] else v
     return g
 
@@ -61,7 +65,11 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,  # the pull of each parameter towards zero
     ):
         check_settings(lr, momentum, nesterov, weight_decay)
-        settings = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+        settings = {
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+        }
         super().__init__(params, {"lr": lr, **settings})
 
     @torch.no_grad()
@@ -69,7 +77,9 @@ class SGD(Optimizer):
         "Move every parameter that has a gradient."
         for group in self.param_groups:
             for p in (p for p in group["params"] if p.grad is not None):
-                p.add_(sgd_direction(p, group, self.state[p]), alpha=-group["lr"])
+                p.add_(
+                    sgd_direction(p, group, self.state[p]), alpha=-group["lr"]
+                )
 
 # %% ../nbs/07_sgd.ipynb #990559c6
 class StepLR(LRScheduler):

@@ -38,7 +38,9 @@ _all_ = ["describe_confusion", "plot_confusion", "plot_mistakes", "predictions"]
 
 # %% ../nbs/09_curves.ipynb #5689c275
 def reference_runs(
-    folder: str | Path | None = None,  # None: the runs that ship with the course
+    folder: str
+    | Path
+    | None = None,  # None: the runs that ship with the course
 ) -> list[History]:  # in the order of their seeds
     """The recorded runs of the original script's recipe; `settings` says how each was made. Made by
     `python -m mnist_course.making record run`."""
@@ -94,7 +96,11 @@ def accuracy_interval(
     rate = correct / total
     weight = z * z / total
     center = (rate + weight / 2) / (1 + weight)
-    half = z / (1 + weight) * math.sqrt(rate * (1 - rate) / total + weight / (4 * total))
+    half = (
+        z
+        / (1 + weight)
+        * math.sqrt(rate * (1 - rate) / total + weight / (4 * total))
+    )
     return center - half, center + half
 
 # %% ../nbs/09_curves.ipynb #2ef85781
@@ -115,12 +121,19 @@ def worst_mistakes(
     log_probs: torch.Tensor,  # (N, 10), from predictions
     dataset: DigitDataset,  # the same N digits
     n: int = 10,
-) -> list[Mistake]:  # at most n, the most confident first: .index .label .answer .probability
+) -> list[
+    Mistake
+]:  # at most n, the most confident first: .index .label .answer .probability
     "The digits that the model got wrong while it was most sure of itself."
     check_answers(log_probs, len(dataset))
     probability, answers = log_probs.exp().max(dim=1)
     wrong = (answers != dataset.labels).nonzero().flatten()
-    order = wrong[probability[wrong].argsort(descending=True, stable=True)][:n].tolist()
+    order = wrong[probability[wrong].argsort(descending=True, stable=True)][
+        :n
+    ].tolist()
     return [
-        Mistake(i, int(dataset.labels[i]), int(answers[i]), float(probability[i])) for i in order
+        Mistake(
+            i, int(dataset.labels[i]), int(answers[i]), float(probability[i])
+        )
+        for i in order
     ]

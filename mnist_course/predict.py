@@ -24,7 +24,13 @@ from mnist_course.engine.predict import (
 )
 
 _all_ = ["Prediction"]
-STEP_NAMES = ("light", "ink", "crop", "resize", "center")  # what `steps` can leave out
+STEP_NAMES = (
+    "light",
+    "ink",
+    "crop",
+    "resize",
+    "center",
+)  # what `steps` can leave out
 
 # %% ../nbs/11_your_digits.ipynb #723cd5ac
 def to_ink(
@@ -36,10 +42,14 @@ def to_ink(
     low, high = float(gray.min()), float(gray.max())
     if high - low < contrast:
         return np.zeros_like(gray)
-    paper: float | np.ndarray = float(np.median(np.concatenate(engine.frame_of(gray))))
+    paper: float | np.ndarray = float(
+        np.median(np.concatenate(engine.frame_of(gray)))
+    )
     light = paper > (low + high) / 2
     if engine.is_unevenly_lit(gray) and not even:
-        paper = engine.lit_paper(gray) if light else 1 - engine.lit_paper(1 - gray)
+        paper = (
+            engine.lit_paper(gray) if light else 1 - engine.lit_paper(1 - gray)
+        )
     ink = paper - gray if light else gray - paper
     if ink.max() < contrast:
         return np.zeros_like(gray)
@@ -50,10 +60,16 @@ def to_ink(
 def crop(
     ink: np.ndarray,  # (H, W), 0..1
     level: float = 0.2,  # ink above this belongs to the digit
-) -> np.ndarray:  # the smallest box that holds all the ink; everything where there is none
+) -> (
+    np.ndarray
+):  # the smallest box that holds all the ink; everything where there is none
     "Cut away the empty paper around the digit."
     rows, columns = (np.flatnonzero((ink > level).any(axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else ink
+    return (
+        ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        if len(rows)
+        else ink
+    )
 
 
 def resize(
@@ -80,7 +96,10 @@ def center(
     y, x = height / 2, width / 2
     if balance:
         ink = small / max(1.0, float(small.sum()))
-        y, x = float(ink.sum(1) @ np.arange(height)), float(ink.sum(0) @ np.arange(width))
+        y, x = (
+            float(ink.sum(1) @ np.arange(height)),
+            float(ink.sum(0) @ np.arange(width)),
+        )
     top = min(max(round(size / 2 - y), 0), size - height)
     left = min(max(round(size / 2 - x), 0), size - width)
     page = np.zeros((size, size), np.uint8)
@@ -90,8 +109,11 @@ def center(
 # %% ../nbs/11_your_digits.ipynb #1040a694
 def steps(
     image: ImageLike,  # as in prepare
-    skip: str | Collection[str] = (),  # some of STEP_NAMES, to see what they are good for
-) -> dict[str, np.ndarray]:  # the image after each step; the last is uint8 (28, 28)
+    skip: str
+    | Collection[str] = (),  # some of STEP_NAMES, to see what they are good for
+) -> dict[
+    str, np.ndarray
+]:  # the image after each step; the last is uint8 (28, 28)
     "What prepare does, one image a step. Raises ValueError for a step that does not exist."
     skip = engine.check_choices(skip, STEP_NAMES)
     gray, even = engine.without_frame(to_gray(image)), "light" in skip
@@ -102,9 +124,17 @@ def steps(
     if "crop" not in skip:
         cropped = crop(ink)
         cropped = crop(engine.cut_lines(cropped, resize(cropped, engine.FINE)))
-    small = resize(cropped, 28 if "resize" in skip else 20)  # without the step: no margin
+    small = resize(
+        cropped, 28 if "resize" in skip else 20
+    )  # without the step: no margin
     centered = center(small, balance="center" not in skip)
-    return {"gray": gray, "ink": ink, "cropped": cropped, "20 x 20": small, "centered": centered}
+    return {
+        "gray": gray,
+        "ink": ink,
+        "cropped": cropped,
+        "20 x 20": small,
+        "centered": centered,
+    }
 
 # %% ../nbs/11_your_digits.ipynb #547baa6e
 def prepare(
@@ -123,7 +153,8 @@ def prepare(
 def predict(
     model: nn.Module,  # gives (1, 10) logits or log-probabilities for (1, 1, 28, 28)
     image: ImageLike,  # as in prepare
-    reference: ReferenceStatistics | None = None,  # None: the course's, for the course's model
+    reference: ReferenceStatistics
+    | None = None,  # None: the course's, for the course's model
 ) -> Prediction:
     """Read one image of a digit. The model runs in eval mode, on its device and in its precision,
     and is left as it was.
@@ -138,7 +169,9 @@ def predict(
     reference = reference or engine.reference_for(model)
     ood_score = reference.ood_score(seen).item() if reference else None
     ink = page.double().mean().item() / 255
-    return engine.judge(probabilities, ink, ood_score, _remark(pictures, model, reference))
+    return engine.judge(
+        probabilities, ink, ood_score, _remark(pictures, model, reference)
+    )
 
 # %% ../nbs/11_your_digits.ipynb #7c1fa0d1
 def _remark(

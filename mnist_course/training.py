@@ -58,22 +58,33 @@ _all_ = [
     "load_checkpoint",
     "load_weights",
 ]
-_all_ += ["make_recipe", "register_recipe", "save_checkpoint", "save_weights", "versions"]
+_all_ += [
+    "make_recipe",
+    "register_recipe",
+    "save_checkpoint",
+    "save_weights",
+    "versions",
+]
 
 # %% ../nbs/08_training.ipynb #adca9be4
 def train(
     model: nn.Module,  # gives log-probabilities (N, classes), or what loss_fn takes
     loader: Batches,
     optimizer: torch.optim.Optimizer | None = None,  # or a recipe
-    batch_scheduler: Scheduler | None = None,  # stepped after each BATCH, not epoch
+    batch_scheduler: Scheduler
+    | None = None,  # stepped after each BATCH, not epoch
     loss_fn: LossFn = F.nll_loss,
     progress: bool = True,  # a live bar, where somebody is looking
     recipe: Recipe | None = None,  # in place of optimizer and schedule
-) -> tuple[float, float]:  # mean loss and accuracy per sample, while the model was changing
+) -> tuple[
+    float, float
+]:  # mean loss and accuracy per sample, while the model was changing
     """One epoch, on the model's device. Raises DivergedError when the loss isn't finite, and
     ValueError for a loader without a batch, for labels out of range, and for a negative loss, as
     logits give in place of log-probabilities."""
-    recipe = choose_recipe(model, recipe, optimizer, batch_scheduler, "batch", loss_fn)
+    recipe = choose_recipe(
+        model, recipe, optimizer, batch_scheduler, "batch", loss_fn
+    )
     check_type("recipe", recipe, Recipe)
     average = Average()
     model.train()
@@ -109,7 +120,9 @@ def test(
     return average.result()
 
 
-test.__dict__["__test__"] = False  # pytest takes every function called test for a test
+test.__dict__["__test__"] = (
+    False  # pytest takes every function called test for a test
+)
 
 # %% ../nbs/08_training.ipynb #03313aef
 @register_recipe("seed", epochs=20, has_reference=True)
@@ -121,7 +134,9 @@ def seed_recipe(
     """The original script's recipe: SGD, lr 0.01, momentum 0.9; StepLR, a tenth of the learning
     rate after every 15 epochs."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=15, gamma=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(
+        optimizer, step_size=15, gamma=0.1
+    )
     return Recipe(optimizer, schedule, "epoch", epochs=epochs)
 
 # %% ../nbs/08_training.ipynb #11f6d69a
@@ -146,7 +161,9 @@ def one_cycle_recipe(
 
     After Smith, "Super-convergence", 2018, arxiv.org/abs/1708.07120.
     """
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.05, momentum=0.9, nesterov=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=0.05, total_steps=steps * epochs, cycle_momentum=False
     )
@@ -158,9 +175,18 @@ def run_epochs(run: Run) -> History:
     with run:
         while run.unfinished:
             batches = run.start_epoch()
-            trained = train(run.model, batches, recipe=run.recipe, progress=run.progress)
-            tested = test(run.model, run.test_loader, run.recipe.loss_fn, run.recipe.precision)
-            run.finish_epoch(trained, tested)  # the scheduler's tick, the history, the checkpoint
+            trained = train(
+                run.model, batches, recipe=run.recipe, progress=run.progress
+            )
+            tested = test(
+                run.model,
+                run.test_loader,
+                run.recipe.loss_fn,
+                run.recipe.precision,
+            )
+            run.finish_epoch(
+                trained, tested
+            )  # the scheduler's tick, the history, the checkpoint
     return run.history
 
 # %% ../nbs/08_training.ipynb #48c733a7
@@ -170,21 +196,29 @@ def fit(
     test_loader: Batches,
     optimizer: torch.optim.Optimizer | None = None,  # or a recipe
     scheduler: Scheduler | None = None,
-    epochs: int | None = None,  # in all, a resumed run's included; None: 20, or the recipe's number
+    epochs: int
+    | None = None,  # in all, a resumed run's included; None: 20, or the recipe's number
     step_every: str = "epoch",  # or "batch": when the scheduler takes its step
     *,
     loss_fn: LossFn = F.nll_loss,  # of testing, and of training unless the recipe has its own
-    recipe: Recipe | str | None = None,  # in place of optimizer and schedule: one, or its name
+    recipe: Recipe
+    | str
+    | None = None,  # in place of optimizer and schedule: one, or its name
     checkpoint: str | Path | None = None,  # written after each epoch
     resume: bool
     | str = False,  # True: go on from the checkpoint; "weights": its weights, other settings
-    settings: dict[str, Any] | None = None,  # kept in the history, compared on resuming: a seed
+    settings: dict[str, Any]
+    | None = None,  # kept in the history, compared on resuming: a seed
     progress: bool = True,  # a live bar and a line an epoch
 ) -> History:
     """Train and test for some epochs; Ctrl-C ends it early and gives the history so far. The
     weights are trained from where they are, also under a recipe. Raises ValueError, with nothing
     trained, when parts or checkpoint don't fit or the checkpoint exists and isn't resumed, and
     DivergedError, with the finished epochs in its `history`."""
-    chosen = choose_recipe(model, recipe, optimizer, scheduler, step_every, loss_fn)
+    chosen = choose_recipe(
+        model, recipe, optimizer, scheduler, step_every, loss_fn
+    )
     parts = model, train_loader, test_loader, chosen, epochs, loss_fn
-    return run_epochs(prepare_run(*parts, checkpoint, resume, settings, progress))
+    return run_epochs(
+        prepare_run(*parts, checkpoint, resume, settings, progress)
+    )

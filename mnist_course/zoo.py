@@ -76,16 +76,24 @@ class Pair(nn.Module):
     ) -> None:
         super().__init__()
         before, between, after = widths
-        self.conv_a = nn.Conv2d(before, between, kernel_size=3, bias=not batch_norm)
+        self.conv_a = nn.Conv2d(
+            before, between, kernel_size=3, bias=not batch_norm
+        )
         self.norm_a = nn.BatchNorm2d(between) if batch_norm else nn.Identity()
-        self.conv_b = nn.Conv2d(between, after, kernel_size=3, bias=not batch_norm)
+        self.conv_b = nn.Conv2d(
+            between, after, kernel_size=3, bias=not batch_norm
+        )
         self.norm_b = nn.BatchNorm2d(after) if batch_norm else nn.Identity()
-        self.shortcut = nn.Conv2d(before, after, kernel_size=1) if residual else None
+        self.shortcut = (
+            nn.Conv2d(before, after, kernel_size=1) if residual else None
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.norm_b(self.conv_b(F.relu(self.norm_a(self.conv_a(x)))))
         if self.shortcut is not None:
-            middle = F.pad(x, (-2, -2, -2, -2))  # of the 5 x 5 pixels that each of y has seen
+            middle = F.pad(
+                x, (-2, -2, -2, -2)
+            )  # of the 5 x 5 pixels that each of y has seen
             y = y + self.shortcut(middle)
         return F.max_pool2d(F.relu(y), 2)
 
@@ -104,7 +112,9 @@ class BetterNet(nn.Module):
     ) -> None:
         super().__init__()
         self.pair1 = Pair((1, width, 2 * width), batch_norm, residual)
-        self.pair2 = Pair((2 * width, 4 * width, 8 * width), batch_norm, residual)
+        self.pair2 = Pair(
+            (2 * width, 4 * width, 8 * width), batch_norm, residual
+        )
         self.gap = gap
         self.fc1 = nn.Linear(8 * width * (1 if gap else 16), 50)
         self.drop = nn.Dropout(dropout)
@@ -113,7 +123,9 @@ class BetterNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         check_input(x, self.fc1.weight.dtype)
         x = self.pair2(self.pair1(x))  # (N, 64, 12, 12), then (N, 256, 4, 4)
-        x = x.mean((2, 3)) if self.gap else x.flatten(1)  # (N, 256) or (N, 4096)
+        x = (
+            x.mean((2, 3)) if self.gap else x.flatten(1)
+        )  # (N, 256) or (N, 4096)
         x = self.drop(F.relu(self.fc1(x)))  # (N, 50)
         return F.log_softmax(self.fc2(x), dim=1)  # (N, 10)
 
@@ -126,7 +138,9 @@ def interval(
     seed has no interval."""
     n = len(values)
     if n < 2:
-        raise ValueError(f"an interval needs at least two values, one for each seed; got {n}")
+        raise ValueError(
+            f"an interval needs at least two values, one for each seed; got {n}"
+        )
     half = student_t(n - 1, level) * stdev(values) / math.sqrt(n)
     return Interval(mean(values), mean(values) - half, mean(values) + half)
 
@@ -140,7 +154,9 @@ def paired(
     """Student's interval for what a variant adds to the baseline, seed by seed. Raises ValueError
     for fewer than two common seeds."""
     ours, theirs = by_seed(runs, name), by_seed(runs, baseline)
-    return interval([ours[seed] - theirs[seed] for seed in ours if seed in theirs], level)
+    return interval(
+        [ours[seed] - theirs[seed] for seed in ours if seed in theirs], level
+    )
 
 # %% ../nbs/13_better.ipynb #c388968f
 VARIANTS = variants(partial(BetterNet, width=8), random_affine)

@@ -25,7 +25,6 @@ STIFF = {  # words that give a translation away, and what is said in place of th
     r"\b[Ss]tands? (in the|on|above|below|beside|at)\b": "is",
     r"\bshall\b": "will, should",
     r"\b[Ll]ies? (in|on|at|between|within) (the|a)\b": "is, falls",
-    r"\b(makes?|made) of (it|them|this|that|these|the)\b": "makes from, does with",
     r"\b[Tt]he seed('s)? (network|script|recipe|document|table|summary|prints|flattens|uses)": (
         "the original script, our network"
     ),
