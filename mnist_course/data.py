@@ -25,9 +25,20 @@ from mnist_course.engine.data import (  # noqa: F401 (most are for others)
     split,
 )
 
-_all_ = ["MEAN", "MIRRORS", "STD", "STEMS", "BatchLoader", "DataError"]
-_all_ += ["DigitDataset", "download", "load_mnist", "make_loaders"]
-_all_ += ["read_idx", "split"]
+_all_ = [
+    "MEAN",
+    "MIRRORS",
+    "STD",
+    "STEMS",
+    "BatchLoader",
+    "DataError",
+    "DigitDataset",
+    "download",
+    "load_mnist",
+    "make_loaders",
+    "read_idx",
+    "split",
+]
 
 # %% ../nbs/01_data.ipynb #94f70ed3
 # One way to write it
