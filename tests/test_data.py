@@ -11,17 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from mnist_course.base import asset
 from mnist_course.data import (
     MEAN,
     STD,
     BatchLoader,
     DataError,
     DigitDataset,
+    averages,
+    batch_sizes,
     make_loaders,
+    nearest_average,
     normalize,
     read_idx,
     split,
 )
+from mnist_course.engine.data import written_by_students
 
 
 def numbered(n: int) -> DigitDataset:
@@ -316,3 +321,50 @@ def test_what_a_file_is_instead_of_idx(tmp_path, start):
     (tmp_path / "some-file").write_bytes(start)
     with pytest.raises(DataError, match=r"zip|7z|web page"):
         read_idx(tmp_path / "some-file")
+
+
+# The reader of lesson 01
+
+
+def test_averages_are_means_digit_by_digit():
+    labels = torch.tensor([3, *range(10), 3, 7])
+    images = torch.rand(13, 4, 5)
+    ten = averages(images, labels)
+    torch.testing.assert_close(ten[3], (images[0] + images[4] + images[11]) / 3)
+    assert ten.shape == (10, 4, 5) and torch.equal(ten[9], images[10])
+
+
+def test_the_nearest_average_is_the_one_with_the_smallest_gap():
+    images, ten = torch.rand(50, 3, 7), torch.rand(10, 3, 7)
+    gaps = torch.stack([((images - one) ** 2).sum((1, 2)) for one in ten], dim=1)
+    assert torch.equal(nearest_average(images, ten), gaps.argmin(1))
+    assert torch.equal(nearest_average(ten, ten), torch.arange(10))
+
+
+def test_it_reads_three_digits_in_four_and_sees_no_shape(sample):
+    (train, test), order = sample, torch.randperm(784)
+
+    def score(see) -> float:
+        ten = averages(see(train.images / 255), train.labels)
+        return (nearest_average(see(test.images / 255), ten) == test.labels).double().mean().item()
+
+    plain = score(lambda images: images)
+    assert plain == pytest.approx(0.7575, abs=0.001)
+    scrambled = score(lambda images: images.flatten(1)[:, order].reshape(-1, 28, 28))
+    assert scrambled == pytest.approx(plain, abs=0.0011)  # two near ties may be rounded otherwise
+
+
+@given(n=st.integers(0, 400), size=st.integers(1, 90), drop_last=st.booleans())
+def test_batch_sizes_are_those_of_a_data_loader(n, size, drop_last):
+    loader = DataLoader(range(n), size, drop_last=drop_last)
+    assert batch_sizes(n, size, drop_last) == [len(batch) for batch in loader]
+
+
+def test_who_wrote_the_sample(sample):
+    "Students' digits are harder to read; by those averages, by more than ten points."
+    train, students = sample[0], written_by_students()
+    assert students.dtype == torch.bool and students.shape == (10_000,) and students.sum() == 4_999
+    said = nearest_average(train.images / 255, averages(train.images / 255, train.labels))
+    right = (said == train.labels).double()
+    assert right[~students].mean() - right[students].mean() > 0.1
+    assert "QMNIST" in asset("sample", "LICENSE.txt").read_text()

@@ -1,12 +1,16 @@
 "Moving pictures: what moves is what the numbers say, and it ends where a still would show it."
 
+import base64
+import io
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from mnist_course.widgets.moving import growing_digit, sliding_score, strokes
+from mnist_course.widgets.moving import growing_average, growing_digit, sliding_score, strokes
 
 LOGITS = torch.tensor([1.5, 0.5, -0.5, 0.0])
 
@@ -93,3 +97,32 @@ def test_it_stands_still_as_it_ends_where_somebody_prefers_that():
 def test_moments_that_do_not_fit(pages, rows):
     with pytest.raises(ValueError, match="two moments or more"):
         growing_digit(torch.zeros(pages, 9, 9, dtype=torch.uint8), torch.ones(rows, 10) / 10)
+
+
+# An average that grows
+
+
+def drawn(svg: str) -> list[np.ndarray]:
+    "The pictures of an SVG, in the order in which they're drawn."
+    found = re.findall(r"data:image/png;base64,([\w+/=]+)", svg)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))) for one in found]
+
+
+def test_each_panel_ends_with_the_average_of_its_count():
+    images = torch.rand(9, 5, 6)
+    svg = growing_average(images, counts=(1, 3, 9)).svg()
+    ElementTree.fromstring(svg)
+    averages = [(255 * images[:n].double().mean(0)).round().numpy() for n in (1, 3, 9)]
+    panels: dict[str, np.ndarray] = {}  # the last picture at a place covers the others
+    places = re.findall(r'<image[^>]*? x="([\d.]+)"', svg)
+    for place, picture in zip(places, drawn(svg), strict=True):
+        panels[place] = picture
+    for picture, average in zip(panels.values(), averages, strict=True):
+        assert np.abs(picture.astype(float) - average).max() <= 1
+    assert "prefers-reduced-motion" in svg and "@media print" in svg
+
+
+@pytest.mark.parametrize("counts", [(), (0, 2), (2, 1), (2, 2), (1, 10)])
+def test_counts_that_do_not_grow_or_ask_for_too_many(counts):
+    with pytest.raises(ValueError, match=r"counts must grow|10 images"):
+        growing_average(torch.rand(9, 4, 4), counts)

@@ -7,7 +7,6 @@ __all__ = []
 
 # %% ../../nbs/answers/01_data.ipynb #1dbe3494
 import random
-import struct
 from collections.abc import Callable
 from functools import partial
 from itertools import combinations
@@ -19,53 +18,257 @@ from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes, variant
 from mnist_course.data import MEAN, STD
 
-# %% ../../nbs/answers/01_data.ipynb #4b4e594b
-exercise(
-    "01.fair_accuracy",
-    "A fair mean",
-    1,
-    3,
-    "by hand",
-    answer=0.76,
-    rtol=2e-3,
-    hint=(
-        "How many digits did the network read right in each batch? Count them before you "
-        "divide by anything."
-    ),
-    after="76 digits of 100. The short batch, where it did worst, had been given twice its weight.",
+# %% ../../nbs/answers/01_data.ipynb #2197846a
+_FLOATS = "The rest of the page computes with it, so a float tensor is asked for."
+
+
+def _drawn(n: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+    "n images from 0 to 1, and labels in which every digit comes up, in no order."
+    labels = torch.cat([torch.arange(10), torch.randint(10, (n - 10,))])
+    return torch.rand(n, rows, columns), labels[torch.randperm(n)]
+
+
+def _labeled(rng: random.Random) -> list[Case]:
+    tiny = torch.arange(12).div(12).round(decimals=2).reshape(12, 1, 1)
+    in_order = torch.tensor([0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9])
+    return [
+        (tiny, in_order),
+        _drawn(25, 2, 2),
+        _drawn(30 + rng.randrange(9), 3, 5),
+        _drawn(60, 28, 28),
+    ]
+
+
+@exercise(
+    "01.averages",
+    "Ten averages",
+    2,
+    5,
+    "build",
+    exact=_FLOATS,
+    cases=_labeled,
+    hint="Take one digit first, say 7. Which of the images are its? And what do you do with those?",
+    after="Each of your ten averages has looked at every image of its digit.",
 )
-mistakes(
-    "01.fair_accuracy",
-    {
-        "mean_of_batches": (
-            0.70,
-            (
-                "That's what the program printed. The third batch has half as many digits as the "
-                "others, and just as much say."
-            ),
-        ),
-        "last_batch_dropped": (
-            0.85,
-            (
-                "You left the short batch out. Its 20 digits belong to the test set as much as "
-                "the others do."
-            ),
-        ),
-        "all_batches_full": (
-            76 / 120,
-            "You counted the right answers well. How many digits were there in all?",
-        ),
-        "last_batch_as_full": (
-            0.84,
-            "You counted 84 right answers. How many digits are there in the third batch?",
-        ),
-        "in_percent": (
-            76,
-            "The number is right, but in percent. Here an accuracy is a fraction, from 0 to 1.",
-        ),
-        "share_of_mistakes": (0.24, "That's the fraction of digits that were read wrong."),
+def averages(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.stack([images[labels == digit].mean(0) for digit in range(10)])
+
+
+@mistake(
+    "01.averages",
+    "Your ten are sums, so a digit that comes up more often is brighter. How do you get a mean?",
+)
+def sums(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.stack([images[labels == digit].sum(0) for digit in range(10)])
+
+
+@mistake(
+    "01.averages",
+    "You divided by the number of ALL images. How many of them show the digit in question?",
+)
+def divided_by_all(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return sums(images, labels) / len(images)
+
+
+@mistake(
+    "01.averages",
+    "That's one number for each digit: how bright it is. Which dimension should go away, and which "
+    "should stay? `mean(0)` and `mean()` aren't the same.",
+)
+def one_number_each(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.stack([images[labels == digit].mean() for digit in range(10)])
+
+
+@mistake("01.averages", "That's one average of all images. There should be one for each digit.")
+def one_for_all(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return images.mean(0)
+
+
+@mistake(
+    "01.averages",
+    "You kept the first image of each digit and left out the others. All of them should count.",
+)
+def first_of_each(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.stack([images[labels == digit][0] for digit in range(10)])
+
+
+@mistake("01.averages", "That's the median of each pixel. The mean is asked for.")
+def medians(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.stack([images[labels == digit].median(0).values for digit in range(10)])
+
+
+@mistake(
+    "01.averages",
+    "You looked for the labels 1 to 10. Which digit did you miss, and which one isn't there?",
+)
+def one_to_ten(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.stack([images[labels == digit].mean(0) for digit in range(1, 11)])
+
+# %% ../../nbs/answers/01_data.ipynb #ec1c14fe
+def _plane(points: list[tuple[float, float]]) -> torch.Tensor:
+    "Images of two pixels each."
+    return torch.tensor(points, dtype=torch.float32).reshape(-1, 1, 2)
+
+
+_FAR = [(9.0, 9.0), (9.0, 8.0), (8.0, 9.0), (9.0, 7.0), (7.0, 9.0), (8.0, 8.0)]
+
+
+def _readings(rng: random.Random) -> list[Case]:
+    "Averages in a plane, so that each wrong measure of nearness has a case in which it fails."
+    ten = _plane([(3, 0), (2, 2), (0, 5), (5, 0), *_FAR])  # diagonal: nearer than it looks
+    images = _plane([(0, 0)])
+    several = _plane([(0, 0), (4, 0.5), (8.2, 8.9), (0.5, 4)])
+    drawn = [(torch.rand(n, 3, 4), torch.rand(10, 3, 4)) for n in (1, 7, 10 + rng.randrange(20))]
+    digits = [(torch.rand(30, 28, 28), torch.rand(10, 28, 28))]
+    return [(images, ten), (several, ten), *drawn, *digits]
+
+
+@exercise(
+    "01.nearest_average",
+    "The nearest average",
+    2,
+    6,
+    "build",
+    exact="The page compares it with the labels, so a tensor of whole numbers is asked for.",
+    cases=_readings,
+    edges={
+        "one image": lambda images, ten: len(images) == 1,
+        "as many images as averages": (torch.rand(10, 2, 3), torch.rand(10, 2, 3)),
     },
+    hint="For one image, work out the ten distances by hand. Where's the smallest?",
+    after="That's a reader, and it has learned nothing but ten pictures.",
 )
+def nearest_average(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
+    return torch.cdist(images.flatten(1), ten.flatten(1)).argmin(1)
+
+
+@mistake("01.nearest_average", "You answer with the average that's farthest away.")
+def farthest(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
+    return torch.cdist(images.flatten(1), ten.flatten(1)).argmax(1)
+
+
+@mistake(
+    "01.nearest_average",
+    "Those are the smallest distances. The question is which of the ten they belong to.",
+)
+def the_distance_itself(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
+    return torch.cdist(images.flatten(1), ten.flatten(1)).amin(1)
+
+
+@mistake(
+    "01.nearest_average",
+    "You added up the differences with their signs, so too bright here and too dark there cancel. "
+    "Square each of them first.",
+)
+def signs_cancel(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
+    return (images.flatten(1).sum(1)[:, None] - ten.flatten(1).sum(1)).abs().argmin(1)
+
+
+@mistake(
+    "01.nearest_average",
+    "Your distance adds up the sizes of the differences. Here they're squared first, so that one "
+    "large difference counts for more than two half as large.",
+)
+def not_squared(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
+    return torch.cdist(images.flatten(1), ten.flatten(1), p=1).argmin(1)
+
+
+@mistake(
+    "01.nearest_average",
+    "You look for the largest product, and that favors averages with a lot of ink. Subtract, "
+    "square, and look for the smallest sum.",
+)
+def most_ink_in_common(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
+    return (images.flatten(1) @ ten.flatten(1).T).argmax(1)
+
+
+@mistake(
+    "01.nearest_average",
+    "You found the nearest image for each average. It should be the nearest average for each image.",
+)
+def the_other_way_around(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
+    return torch.cdist(images.flatten(1), ten.flatten(1)).argmin(0)
+
+# %% ../../nbs/answers/01_data.ipynb #8f3e796f
+def _byte_images(rng: random.Random) -> list[Case]:
+    tiny = torch.tensor([[[0, 255]]], dtype=torch.uint8)
+    shapes = [(2, 1, 3), (3, 4, 5), (1, 28, 28), (4 + rng.randrange(5), 28, 28)]
+    return [(tiny,), *[(torch.randint(256, s, dtype=torch.uint8),) for s in shapes]]
+
+
+@exercise(
+    "01.normalize",
+    "One scale for all",
+    2,
+    5,
+    "build",
+    exact="Networks compute with it, so a float32 tensor is asked for.",
+    cases=_byte_images,
+    hint="Follow one black pixel through your line by hand, and then a white one, 255.",
+    after="Every network in this course gets its digits through this.",
+)
+def normalize(images: torch.Tensor) -> torch.Tensor:
+    return ((images / 255 - MEAN) / STD).unsqueeze(1)
+
+
+@mistake(
+    "01.normalize",
+    "The numbers are right, but the channel is missing: how do you get from (N, 28, 28) to "
+    "(N, 1, 28, 28)?",
+)
+def no_channel_yet(images: torch.Tensor) -> torch.Tensor:
+    return (images / 255 - MEAN) / STD
+
+
+@mistake(
+    "01.normalize",
+    "The numbers are right. But the channel is the second dimension, and yours is somewhere else.",
+)
+def channel_elsewhere(images: torch.Tensor) -> torch.Tensor:
+    return ((images / 255 - MEAN) / STD).unsqueeze(0)
+
+
+@variant("01.normalize", "channel_elsewhere")
+def channel_last(images: torch.Tensor) -> torch.Tensor:
+    return ((images / 255 - MEAN) / STD).unsqueeze(-1)
+
+
+@mistake(
+    "01.normalize",
+    "MEAN and STD belong to pixels from 0 to 1. Which ones did yours meet?",
+)
+def not_divided(images: torch.Tensor) -> torch.Tensor:
+    return ((images.float() - MEAN) / STD).unsqueeze(1)
+
+
+@mistake("01.normalize", "You divide by 255 at the very end. Which pixels does MEAN belong to?")
+def divided_last(images: torch.Tensor) -> torch.Tensor:
+    return ((images.float() - MEAN) / STD / 255).unsqueeze(1)
+
+
+@mistake("01.normalize", "Your pixels go from 0 to 1. The mean and the deviation are missing.")
+def from_0_to_1(images: torch.Tensor) -> torch.Tensor:
+    return (images / 255).unsqueeze(1)
+
+
+@mistake("01.normalize", "You divide first and subtract afterward. It's the other way around.")
+def deviation_first(images: torch.Tensor) -> torch.Tensor:
+    return (images / 255 / STD - MEAN).unsqueeze(1)
+
+
+@mistake(
+    "01.normalize",
+    "You used the mean and the deviation of whatever came in, so the same ink becomes another "
+    "number in each batch. Use MEAN and STD.",
+)
+def of_this_batch(images: torch.Tensor) -> torch.Tensor:
+    x = images / 255
+    return ((x - x.mean()) / x.std()).unsqueeze(1)
+
+
+@mistake("01.normalize", "You multiplied by the deviation. It should be divided by.")
+def multiplied(images: torch.Tensor) -> torch.Tensor:
+    return ((images / 255 - MEAN) * STD).unsqueeze(1)
 
 # %% ../../nbs/answers/01_data.ipynb #7744760b
 def _counts(rng: random.Random) -> list[Case]:
@@ -90,7 +293,9 @@ def _counts(rng: random.Random) -> list[Case]:
     "The sizes of all batches",
     2,
     6,
+    "build",
     cases=_counts,
+    after="Nobody is left out, and the last batch may be short.",
     edges={
         "no item": lambda n, *_: n == 0,
         "less than a batch": lambda n, size, *_: 0 < n < size,
@@ -171,6 +376,54 @@ def where_they_begin(n: int, batch_size: int, drop_last: bool = False) -> list[i
 )
 def how_many(n: int, batch_size: int, drop_last: bool = False) -> int:
     return len(batch_sizes(n, batch_size, drop_last))
+
+# %% ../../nbs/answers/01_data.ipynb #4b4e594b
+exercise(
+    "01.fair_accuracy",
+    "A fair mean",
+    1,
+    3,
+    "by hand",
+    answer=0.76,
+    rtol=2e-3,
+    hint=(
+        "How many digits did the network read right in each batch? Count them before you "
+        "divide by anything."
+    ),
+    after="76 digits of 100. The short batch, where it did worst, had been given twice its weight.",
+)
+mistakes(
+    "01.fair_accuracy",
+    {
+        "mean_of_batches": (
+            0.70,
+            (
+                "That's what the program printed. The third batch has half as many digits as the "
+                "others, and just as much say."
+            ),
+        ),
+        "last_batch_dropped": (
+            0.85,
+            (
+                "You left the short batch out. Its 20 digits belong to the test set as much as "
+                "the others do."
+            ),
+        ),
+        "all_batches_full": (
+            76 / 120,
+            "You counted the right answers well. How many digits were there in all?",
+        ),
+        "last_batch_as_full": (
+            0.84,
+            "You counted 84 right answers. How many digits are there in the third batch?",
+        ),
+        "in_percent": (
+            76,
+            "The number is right, but in percent. Here an accuracy is a fraction, from 0 to 1.",
+        ),
+        "share_of_mistakes": (0.24, "That's the fraction of digits that were read wrong."),
+    },
+)
 
 # %% ../../nbs/answers/01_data.ipynb #dbe16510
 _NEEDS = {
@@ -278,148 +531,6 @@ mistakes(
         ),
     },
 )
-
-# %% ../../nbs/answers/01_data.ipynb #4ecde632
-def _idx_file(rng: random.Random, images: int, rows: int, columns: int) -> bytes:
-    """An IDX file with pixels from 128 up, since Python prints smaller ones as letters. Pixels that
-    somebody could mix up are never the same."""
-    n = images * rows * columns
-    if n <= 128:
-        pixels = bytes(rng.sample(range(128, 256), n))
-    else:
-        step, start = rng.randrange(1, 127), rng.randrange(127)
-        pixels = bytes(128 + (start + step * i) % 127 for i in range(127)) * (n // 127 + 1)
-    return struct.pack(">4B3I", 0, 0, 8, 3, images, rows, columns) + pixels[:n]
-
-
-def _files(rng: random.Random) -> list[Case]:
-    wanted = [
-        ((2, 2, 3), (1, 1, 0)),
-        ((2, 4, 2), (1, 2, 1)),
-        ((3, 3, 5), (0, 2, 4)),
-        ((3, 4, rng.choice([5, 6])), (2, rng.choice([1, 2]), 3)),
-        ((1, 3, 3), (0, 0, 0)),
-        ((2, 3, 4), (1, 2, 3)),  # the file's last byte
-        ((2, 28, 28), (1, rng.randrange(9, 19), rng.randrange(2, 8))),
-        ((2, 28, 28), (1, 20, 11)),
-        ((300, 2, 2), (299, 1, 0)),
-        ((2, 3, 300), (1, 2, rng.randrange(300))),  # sizes that are more than one byte
-        ((2, 300, 3), (1, rng.randrange(257, 300), 1)),
-        ((2, 2, 65_600), (1, 1, rng.randrange(65_600))),  # and more than two
-        ((2, 65_600, 2), (1, rng.randrange(65_600), 1)),
-    ]
-    return [(_idx_file(rng, *size), *place) for size, place in wanted]
-
-
-@exercise(
-    "01.pixel_at",
-    "One pixel of a file",
-    3,
-    10,
-    cases=_files,
-    edges={
-        "wider than two bytes": lambda raw, *_: raw[13] > 0,
-        "higher than two bytes": lambda raw, *_: raw[9] > 0,
-        "more images than a byte holds": lambda raw, *_: raw[6] > 0,
-        "the first pixel": lambda raw, *place: place == (0, 0, 0),
-    },
-)
-def pixel_at(raw: bytes, image: int, row: int, column: int) -> int:
-    rows, columns = struct.unpack(">2I", raw[8:16])
-    place: int = 16 + (image * rows + row) * columns + column
-    return raw[place]
-
-# %% ../../nbs/answers/01_data.ipynb #c49cba62
-@mistake(
-    "01.pixel_at", "You count from the first byte of the file. But that isn't where pixels begin."
-)
-def header_forgotten(raw: bytes, image: int, row: int, column: int) -> int:
-    return pixel_at(raw[:16] + raw, image, row, column)
-
-
-@mistake("01.pixel_at", "A header of 8 bytes has room for one size. How many sizes do images have?")
-def header_of_a_label_file(raw: bytes, image: int, row: int, column: int) -> int:
-    return pixel_at(raw[:16] + raw[8:], image, row, column)
-
-
-@mistake(
-    "01.pixel_at",
-    "Right for MNIST, and for nothing else. The file itself says how large its images are.",
-)
-def always_28(raw: bytes, image: int, row: int, column: int) -> int:
-    return raw[16 + (image * 28 + row) * 28 + column]
-
-
-@mistake(
-    "01.pixel_at",
-    "Right as long as images are small. How many bytes does a size take up in the header?",
-)
-def size_of_one_byte(raw: bytes, image: int, row: int, column: int) -> int:
-    return raw[16 + (image * raw[11] + row) * raw[15] + column]
-
-
-@variant("01.pixel_at", "size_of_one_byte")
-def size_of_two_bytes(raw: bytes, image: int, row: int, column: int) -> int:
-    rows, columns = struct.unpack(">2xH2xH", raw[8:16])
-    place: int = 16 + (image * rows + row) * columns + column
-    return raw[place]
-
-
-@mistake(
-    "01.pixel_at",
-    "Print the sizes that you read from the header. Which end of a number does IDX write first?",
-)
-def little_endian(raw: bytes, image: int, row: int, column: int) -> int:
-    rows, columns = struct.unpack("<2I", raw[8:16])
-    place: int = 16 + (image * rows + row) * columns + column
-    return raw[place]
-
-
-@mistake(
-    "01.pixel_at",
-    "You took the number of images for a size of an image. Which four bytes come first in the "
-    "header, after the magic number?",
-)
-def sizes_from_byte_4(raw: bytes, image: int, row: int, column: int) -> int:
-    rows, columns = struct.unpack(">2I", raw[4:12])
-    place: int = 16 + (image * rows + row) * columns + column
-    return raw[place]
-
-
-@mistake(
-    "01.pixel_at",
-    "This is right for square images. To get one row further down, how many pixels do you pass?",
-)
-def rows_for_columns(raw: bytes, image: int, row: int, column: int) -> int:
-    rows, columns = struct.unpack(">2I", raw[8:16])
-    place: int = 16 + image * rows * columns + row * rows + column
-    return raw[place]
-
-
-@mistake(
-    "01.pixel_at",
-    "You go down a column first. In the file, the neighbor of a pixel is the one to its right.",
-)
-def column_first(raw: bytes, image: int, row: int, column: int) -> int:
-    rows, columns = struct.unpack(">2I", raw[8:16])
-    place: int = 16 + image * rows * columns + column * rows + row
-    return raw[place]
-
-
-@mistake(
-    "01.pixel_at",
-    "You counted images, rows and columns from 1, so you're one pixel too far back.",
-)
-def counted_from_one(raw: bytes, image: int, row: int, column: int) -> int:
-    return pixel_at(raw[:16] + raw[15:], image, row, column)
-
-
-@mistake(
-    "01.pixel_at",
-    "This is the right byte, still wrapped in a slice. How do you get one byte as a number?",
-)
-def still_bytes(raw: bytes, image: int, row: int, column: int) -> bytes:
-    return bytes([pixel_at(raw, image, row, column)])
 
 # %% ../../nbs/answers/01_data.ipynb #43d474e5
 def _marked(n: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
