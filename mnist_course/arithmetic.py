@@ -11,6 +11,7 @@ __all__ = ['output_size', 'conv2d_params', 'linear_params', 'Field', 'conv2d_mac
 from mnist_course.engine.arithmetic import (  # noqa: F401 (most are for others)
     Field,
     Size,
+    check_fits,
     check_layer,
     check_sizes,
     conv2d_macs,
@@ -20,7 +21,8 @@ from mnist_course.engine.arithmetic import (  # noqa: F401 (most are for others)
     seed_summary,
 )
 
-_all_ = ["Field", "conv2d_macs", "ledger", "linear_macs", "record_calls", "seed_summary"]
+_all_ = ["Field", "conv2d_macs", "ledger", "linear_macs", "record_calls"]
+_all_ += ["seed_summary"]
 
 # %% ../nbs/03_shapes.ipynb #b14a7dd8
 # One way to write it. Pooling can round up as well, with ceil_mode
@@ -32,20 +34,15 @@ def output_size(
     dilation: int = 1,  # pixels from one tap of the kernel to the next
     ceil_mode: bool = False,  # a last place may hang over the far edge
 ) -> int:
-    """Number of places where the kernel fits: floor((size + 2 padding - dilation
-    (kernel_size - 1) - 1) / stride) + 1.
-
-    Raises ValueError when it fits nowhere. Sources: torch.nn.Conv2d; Dumoulin
-    and Visin, 2016."""
+    """Number of places where the kernel fits, as torch.nn.Conv2d counts them.
+    Raises ValueError when it fits nowhere. Source: Dumoulin and Visin, 2016."""
     sizes = {"size": size, "kernel_size": kernel_size, "stride": stride}
     check_sizes(**sizes, padding=padding, dilation=dilation)
     span = dilation * (kernel_size - 1) + 1
-    way = size + 2 * padding - span  # from the first place to the last that fits
+    way = size + 2 * padding - span  # from the first place to the last
     steps = (way + stride - 1 if ceil_mode else way) // stride
-    if ceil_mode and steps * stride >= size + padding:
-        steps -= 1  # the last place would start after the last pixel
-    if steps < 0:
-        raise ValueError(f"a kernel over {span} pixels does not fit into {size} + 2 * {padding}")
+    steps -= ceil_mode and steps * stride >= size + padding  # it's outside
+    check_fits(steps, span, size, padding)
     return steps + 1
 
 # %% ../nbs/03_shapes.ipynb #68661ed9
@@ -63,9 +60,13 @@ def conv2d_params(
     weights = out_channels * (in_channels // groups) * height * width
     return weights + out_channels if bias else weights
 
-# %% ../nbs/03_shapes.ipynb #b08ed88d
+# %% ../nbs/03_shapes.ipynb #94c80118
 # One way to write it
-def linear_params(in_features: int, out_features: int, bias: bool = True) -> int:
+def linear_params(
+    in_features: int,
+    out_features: int,
+    bias: bool = True,
+) -> int:
     """Numbers that a Linear learns: in * out, and out biases. Raises ValueError
     when a size is below 1."""
     check_sizes(in_features=in_features, out_features=out_features)

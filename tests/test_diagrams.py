@@ -72,7 +72,7 @@ def drawings() -> dict[str, Diagram]:
         "looking": looking(torch.eye(28), maps, torch.tensor([0.995, 0.004, 0.001, *[0] * 7])),
         "areas": areas(("a dense layer", 16_981_120), ("conv1", 320)),
         "areas, a question": areas(("a dense layer", 16_981_120), ("conv1", 320), tell=False),
-        "areas, nearly the same": areas(("this", 1_234), ("that", 1_000)),
+        "areas, a small difference": areas(("this", 6_000), ("that", 1_000)),
         "views": views(torch.eye(28), {"conv1": 3, "pool2": 16, "all": 30}, middle=(1, 27)),
         "looking, no idea": looking(
             torch.eye(28),
@@ -341,7 +341,7 @@ def test_a_diagram_fits_on_a_phone(chromium, all_drawings):
     context.close()
 
 
-@pytest.mark.parametrize(("many", "few"), [(2_000, 20), (90_000, 7), (5, 5)])
+@pytest.mark.parametrize(("many", "few"), [(2_000, 20), (90_000, 7), (600, 100)])
 def test_areas_are_to_scale_and_a_question_keeps_its_answer(many, few):
     told, asked = (areas(("large", many), ("small", few), tell=tell) for tell in (True, False))
     ends = re.findall(r'<polygon points="([\d.]+),[\d.]+ ([\d.]+),', told.svg())
@@ -349,12 +349,12 @@ def test_areas_are_to_scale_and_a_question_keeps_its_answer(many, few):
     assert paper > large >= small
     assert (large / small) ** 2 == pytest.approx(many / few, rel=0.05)
     assert f"{many:,}" in texts(told) and "?" in texts(asked)
-    assert few == many or f"{many:,}" not in asked.svg()
+    assert f"{many:,}" not in asked.svg()
 
 
 def test_areas_refuse_what_is_no_area():
-    for many, few in ((1, 2), (3, 0), (3, -1)):
-        with pytest.raises(ValueError, match="large must be at least small"):
+    for many, few in ((1, 2), (3, 0), (3, -1), (599, 100)):
+        with pytest.raises(ValueError, match="at most large / 6"):
             areas(("a", many), ("b", few))
 
 

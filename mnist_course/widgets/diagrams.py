@@ -326,10 +326,11 @@ def areas(
     tell: bool = True,  # False: the large number is left to be guessed
     title: str = "Two numbers as squares, to scale",
 ) -> Diagram:
-    "Two squares whose areas are two numbers. Raises ValueError unless large >= small > 0."
+    """Two squares whose areas are two numbers. Raises ValueError unless the small one is above 0
+    and at most a sixth of the large one."""
     (name, many), (other, few) = large, small
-    if not many >= few > 0:
-        raise ValueError(f"large must be at least small, and small above 0; got {many}, {few}")
+    if not many >= 6 * few > 0:
+        raise ValueError(f"small must be above 0 and at most large / 6; got {few} and {many}")
     side, left, top = 470, 16, 16
     edge = side * math.sqrt(few / many)
     sheet = Diagram(title, side + 250, side + 2 * top)
