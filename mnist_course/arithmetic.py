@@ -21,8 +21,14 @@ from mnist_course.engine.arithmetic import (  # noqa: F401 (most are for others)
     seed_summary,
 )
 
-_all_ = ["Field", "conv2d_macs", "ledger", "linear_macs", "record_calls"]
-_all_ += ["seed_summary"]
+_all_ = [
+    "Field",
+    "conv2d_macs",
+    "ledger",
+    "linear_macs",
+    "record_calls",
+    "seed_summary",
+]
 
 # %% ../nbs/03_shapes.ipynb #b14a7dd8
 # One way to write it. Pooling can round up as well, with ceil_mode
