@@ -67,8 +67,8 @@ def first_place_forgotten(
 
 @mistake(
     "03.output_size",
-    "You divide the number of places by the stride. What gets divided is the way from the first "
-    "place to the last.",
+    "You divide the number of places by the stride. What gets divided is the distance from the "
+    "first place to the last.",
 )
 def row_divided(
     size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
