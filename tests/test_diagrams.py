@@ -27,12 +27,14 @@ from mnist_course.widgets.diagrams import (
     _plain,
     _spread,
     _sure,
+    areas,
     convolution,
     looking,
     preparation,
     shapes,
     to_scale,
     training_loop,
+    views,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -68,6 +70,10 @@ def drawings() -> dict[str, Diagram]:
         "preparation": preparation(steps),
         "preparation, empty": preparation({"a blank page": np.zeros((5, 5), np.uint8)}),
         "looking": looking(torch.eye(28), maps, torch.tensor([0.995, 0.004, 0.001, *[0] * 7])),
+        "areas": areas(("a dense layer", 16_981_120), ("conv1", 320)),
+        "areas, a question": areas(("a dense layer", 16_981_120), ("conv1", 320), tell=False),
+        "areas, a small difference": areas(("this", 6_000), ("that", 1_000)),
+        "views": views(torch.eye(28), {"conv1": 3, "pool2": 16, "all": 30}, middle=(1, 27)),
         "looking, no idea": looking(
             torch.eye(28),
             dict.fromkeys(("conv1", "conv2", "conv3", "conv4"), maps["b"]),
@@ -333,3 +339,37 @@ def test_a_diagram_fits_on_a_phone(chromium, all_drawings):
         )
         assert width <= 390 and smallest >= 7.5, (name, width, smallest)
     context.close()
+
+
+@pytest.mark.parametrize(("many", "few"), [(2_000, 20), (90_000, 7), (6_000, 1_000)])
+def test_areas_are_to_scale_and_a_question_keeps_its_answer(many, few):
+    told, asked = (areas(("large", many), ("small", few), tell=tell) for tell in (True, False))
+    ends = re.findall(r'<polygon points="([\d.]+),[\d.]+ ([\d.]+),', told.svg())
+    paper, large, small = (float(right) - float(left) for left, right in ends[:3])
+    assert paper > large >= small
+    assert (large / small) ** 2 == pytest.approx(many / few, rel=0.05)
+    assert f"{many:,}" in texts(told) and "?" in texts(asked)
+    assert f"{many:,}" not in asked.svg()
+
+
+def test_areas_refuse_what_is_no_area():
+    for many, few in ((1, 2), (3, 0), (3, -1), (599, 100)):
+        with pytest.raises(ValueError, match="at most large / 6"):
+            areas(("a", many), ("b", few))
+
+
+def test_views_show_each_field_where_it_is():
+    image = torch.rand(20, 28)
+    fields = {"first": 3, "second": 9, "everything": 40}
+    diagram = views(image, fields, middle=(2, 25))
+    boxes = [rect.attrib for rect in ElementTree.fromstring(diagram.svg()).iter(f"{SVG}rect")]
+    pixel = 214 / 28
+    expected = [(3, 3), (9, 9), (28, 20)]  # never larger than the image
+    for box, (wide, high) in zip(boxes, expected, strict=True):
+        assert float(box["width"]) == pytest.approx(wide * pixel, abs=0.02)
+        assert float(box["height"]) == pytest.approx(high * pixel, abs=0.02)
+    assert "first 3 x 3, second 9 x 9, everything 40 x 40" in diagram.description
+    with pytest.raises(ValueError, match="at least one field"):
+        views(image, {})
+    with pytest.raises(ValueError, match="an image"):
+        views(image[None], fields)

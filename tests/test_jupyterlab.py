@@ -7,7 +7,6 @@ from mnist_course.progress import FILE
 
 def test_an_exercise_answers_back(lab, lab_server):
     lab.open("03_shapes.ipynb")
-    lab.run(lab.find("import torch\nfrom torch import nn"))
     lab.run(lab.find("from mnist_course.checks import check"))
     card = lab.find('check("03.team_params"')
     assert lab.run(card) == "03.team_params: not attempted yet"
@@ -36,7 +35,6 @@ def test_an_exercise_answers_back(lab, lab_server):
 
 def test_a_prediction_is_noted_and_answered(lab):
     lab.open("03_shapes.ipynb")
-    lab.run(lab.find("import torch\nfrom torch import nn"))
     lab.run(lab.find("from mnist_course.checks import check"))
     cell = lab.find('guess("03.places"')
     assert "no guess yet" in lab.run(cell)
@@ -45,10 +43,7 @@ def test_a_prediction_is_noted_and_answered(lab):
         == "03.places: you say 23, and you are 90% sure."
     )
     said = lab.run(lab.find('reveal("03.places"'))
-    assert (
-        said.startswith("03.places: you said 23, 90% sure: not this time")
-        and "there are 24 places" in said
-    )
+    assert said.startswith("03.places: you said 23, 90% sure: not this time")
     assert "A little more doubt would pay." in lab.run(lab.find('calibration("03")'))
 
 

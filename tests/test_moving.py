@@ -10,7 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from mnist_course.widgets.moving import growing_average, growing_digit, sliding_score, strokes
+from mnist_course.arithmetic import output_size
+from mnist_course.widgets.moving import (
+    growing_average,
+    growing_digit,
+    sliding_score,
+    stepping_kernel,
+    strokes,
+)
 
 LOGITS = torch.tensor([1.5, 0.5, -0.5, 0.0])
 
@@ -126,3 +133,33 @@ def test_each_panel_ends_with_the_average_of_its_count():
 def test_counts_that_do_not_grow_or_ask_for_too_many(counts):
     with pytest.raises(ValueError, match=r"counts must grow|10 images"):
         growing_average(torch.rand(9, 4, 4), counts)
+
+
+@pytest.mark.parametrize(
+    "settings", [(28, 5), (28, 5, 3), (11, 3, 2, 1), (12, 4, 3, 2, 3), (9, 1, 2), (6, 6)]
+)
+def test_a_stepping_kernel_counts_its_places_and_says_what_it_never_reads(settings):
+    size, kernel_size, *rest = settings
+    stride, padding, dilation = [*rest, *(1, 0, 1)[len(rest) :]]
+    diagram = stepping_kernel(*settings)
+    svg = diagram.svg()
+    root = ElementTree.fromstring(svg)
+    places = output_size(*settings)
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    numbered = [word for word in words if word and word.isdigit()]
+    assert numbered[-places:] == [str(place + 1) for place in range(places)]
+    assert len(numbered) == size + 2 * padding + places
+    row = torch.zeros(1, 1, 1, size, requires_grad=True)
+    kernel = torch.ones(1, 1, 1, kernel_size)
+    out = torch.nn.functional.conv2d(row, kernel, None, stride, (0, padding), dilation)
+    out.sum().backward()
+    never = [str(i) for i in range(size) if row.grad[0, 0, 0, i] == 0]
+    assert out.shape[-1] == places
+    said = f"pixels never read: {', '.join(never)}" if never else f"{places} place"
+    assert said in diagram.description and ("never read" in diagram.description) == bool(never)
+    assert ("steps(" in svg) == (places > 1)  # one place: nothing moves
+
+
+def test_a_kernel_that_fits_nowhere_takes_no_step():
+    with pytest.raises(ValueError, match="does not fit"):
+        stepping_kernel(5, 3, dilation=3)

@@ -130,7 +130,7 @@ def test_the_command_shows_it(folder, capsys, monkeypatch):
     row = next(line.split() for line in said.splitlines() if line.startswith("03"))
     three = [item for item in exercises() if item.lesson == "03"]
     minutes = sum(item.minutes for item in three if item.id != "03.team_params")
-    assert row == ["03", "1", "0", str(len(three) - 1), str(minutes), "03.same_padding"]
+    assert row == ["03", "1", "0", str(len(three) - 1), str(minutes), "03.output_size"]
     (folder / "elsewhere").mkdir()
     assert (
         main(["progress", str(folder / "elsewhere")]) == 2

@@ -19,6 +19,217 @@ from mnist_course.checks.compare import kind_of
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes
 from mnist_course.engine.arithmetic import Row
 
+# %% ../../nbs/answers/03_shapes.ipynb #3a5be302
+def _rows(rng: random.Random) -> list[Case]:
+    plain = [(3, 1), (3, 3), (4, 3), (28, 5)]
+    strides = [(4, 2, 2), (5, 2, 2), (28, 5, 3), (3, 2, 5)]
+    padded = [(4, 3, 1, 1), (5, 2, 2, 1), (2, 3, 1, 2)]
+    dilated = [(5, 3, 1, 0, 2), (5, 1, 1, 0, 3), (9, 4, 2, 1, 2)]
+    drawn = []
+    for _ in range(4):
+        kernel_size, dilation, padding = rng.randrange(2, 6), rng.randrange(1, 4), rng.randrange(3)
+        size = rng.randrange(dilation * (kernel_size - 1) + 1, 40)
+        drawn.append((size, kernel_size, rng.randrange(1, 5), padding, dilation))
+    return [*plain, *strides, *padded, *dilated, *drawn]
+
+
+@exercise(
+    "03.output_size",
+    "Places along a row",
+    3,
+    8,
+    "build",
+    exact="The rest of the page counts with it, so a whole number is asked for: write // where you "
+    "wrote /.",
+    cases=_rows,
+    edges={
+        "it fits exactly": lambda size, kernel_size, *rest: size == kernel_size and not rest,
+        "something is left over": lambda *case: case == (5, 2, 2),
+        "padding that is larger than the image": lambda *case: case == (2, 3, 1, 2),
+        "a dilated kernel of one": lambda *case: case == (5, 1, 1, 0, 3),
+    },
+    hint="Draw the row and put your fingers on it: where is the first place, and where the last?",
+    after="Stretch the row, spread the kernel, walk, and count the place it started from.",
+)
+def output_size(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    way = size + 2 * padding - dilation * (kernel_size - 1) - 1
+    return way // stride + 1
+
+# %% ../../nbs/answers/03_shapes.ipynb #3a5be304
+@mistake("03.output_size", "You count the steps. The place it starts from is a place, too.")
+def first_place_forgotten(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    return output_size(size, kernel_size, stride, padding, dilation) - 1
+
+
+@mistake(
+    "03.output_size",
+    "You divide the number of places by the stride. What gets divided is the distance from the "
+    "first place to the last.",
+)
+def row_divided(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    return output_size(size, kernel_size, 1, padding, dilation) // stride
+
+
+@mistake("03.output_size", "Padding is added on EACH side of the row.")
+def padding_once(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    return output_size(size + padding, kernel_size, stride, 0, dilation)
+
+
+@mistake(
+    "03.output_size",
+    "After the last tap there's no gap. Draw three taps with dilation=2: how many pixels is that?",
+)
+def dilation_of_the_whole_kernel(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    return output_size(size, kernel_size * dilation, stride, padding)
+
+
+@mistake(
+    "03.output_size",
+    "A gap opens between EACH two taps. With four of them and dilation=2, that's three gaps.",
+)
+def gap_added_once(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    return output_size(size, kernel_size + dilation - 1, stride, padding)
+
+
+@mistake("03.output_size", "A place that fits halfway is no place: round down.")
+def places_rounded_up(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    way = size + 2 * padding - dilation * (kernel_size - 1) - 1
+    return -(-way // stride) + 1
+
+
+@mistake("03.output_size", "Right for a stride of 1. With longer steps there are fewer places.")
+def stride_unused(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    return output_size(size, kernel_size, 1, padding, dilation)
+
+
+@mistake("03.output_size", "Right without padding. What does padding do to the row?")
+def padding_unused(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    return output_size(size, kernel_size, stride, 0, dilation)
+
+
+@mistake(
+    "03.output_size",
+    "Right for a kernel whose taps are neighbors. How many pixels does a dilated one span?",
+)
+def dilation_unused(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    return output_size(size, kernel_size, stride, padding)
+
+# %% ../../nbs/answers/03_shapes.ipynb #3a5be306
+def _layers(rng: random.Random) -> list[Case]:
+    drawn = [(rng.randrange(2, 70), rng.randrange(2, 70), rng.randrange(2, 8)) for _ in range(3)]
+    return [(1, 1, 1), (1, 2, 3), (2, 1, 3), (3, 2, 1), (1, 32, 3), (5, 4, 2), *drawn]
+
+
+@exercise(
+    "03.conv2d_params",
+    "What a convolution learns",
+    2,
+    4,
+    "build",
+    exact="The rest of the page counts with it, so a whole number is asked for.",
+    cases=_layers,
+    hint="Begin with ONE kernel: how many sheets has it, and how many numbers are on each?",
+    after="The size of the image is nowhere in it.",
+)
+def conv2d_params(in_channels: int, out_channels: int, kernel_size: int) -> int:
+    return out_channels * (in_channels * kernel_size**2 + 1)
+
+
+@mistake(
+    "03.conv2d_params",
+    "Your kernels have one sheet each. A kernel has one for every map that comes in.",
+)
+def one_sheet(in_channels: int, out_channels: int, kernel_size: int) -> int:
+    return out_channels * (kernel_size**2 + 1)
+
+
+@mistake("03.conv2d_params", "Those are the weights. Each kernel has one number more.")
+def no_bias(in_channels: int, out_channels: int, kernel_size: int) -> int:
+    return out_channels * in_channels * kernel_size**2
+
+
+@mistake("03.conv2d_params", "You gave every sheet a bias. A kernel has one, for all its sheets.")
+def bias_for_each_sheet(in_channels: int, out_channels: int, kernel_size: int) -> int:
+    return out_channels * in_channels * (kernel_size**2 + 1)
+
+
+@mistake("03.conv2d_params", "You gave all the kernels one bias together. Each has its own.")
+def one_bias(in_channels: int, out_channels: int, kernel_size: int) -> int:
+    return out_channels * in_channels * kernel_size**2 + 1
+
+
+@mistake("03.conv2d_params", "A kernel has two directions: 3 by 3 makes 9 numbers on each sheet.")
+def one_direction(in_channels: int, out_channels: int, kernel_size: int) -> int:
+    return out_channels * (in_channels * kernel_size + 1)
+
+
+@mistake(
+    "03.conv2d_params",
+    "There's a bias for every map that comes OUT, so as many as there are kernels.",
+)
+def bias_for_each_input(in_channels: int, out_channels: int, kernel_size: int) -> int:
+    return out_channels * in_channels * kernel_size**2 + in_channels
+
+# %% ../../nbs/answers/03_shapes.ipynb #3a5be308
+def _linears(rng: random.Random) -> list[Case]:
+    drawn = [(rng.randrange(2, 5000), rng.randrange(2, 99)) for _ in range(3)]
+    return [(1, 1), (3, 2), (2, 3), (50, 10), *drawn]
+
+
+@exercise(
+    "03.linear_params",
+    "What a dense layer learns",
+    1,
+    2,
+    "build",
+    exact="The rest of the page counts with it, so a whole number is asked for.",
+    cases=_linears,
+    hint="You did it for the blue square: how many weights has ONE output, and what else?",
+    after="That's the seventeen million, for any size.",
+)
+def linear_params(in_features: int, out_features: int) -> int:
+    return out_features * (in_features + 1)
+
+
+@mistake("03.linear_params", "Those are the weights. Each output has a bias, too.")
+def weights_alone(in_features: int, out_features: int) -> int:
+    return in_features * out_features
+
+
+@mistake("03.linear_params", "The biases belong to the outputs: one each.")
+def biases_of_the_inputs(in_features: int, out_features: int) -> int:
+    return in_features * out_features + in_features
+
+
+@mistake("03.linear_params", "You gave all the outputs one bias together. Each has its own.")
+def one_bias_for_all(in_features: int, out_features: int) -> int:
+    return in_features * out_features + 1
+
+
+@mistake("03.linear_params", "Each output has a weight for EVERY input, so they multiply.")
+def added(in_features: int, out_features: int) -> int:
+    return in_features + out_features
+
 # %% ../../nbs/answers/03_shapes.ipynb #d2a3b255
 def _kernels(rng: random.Random) -> list[Case]:
     return [
@@ -39,7 +250,7 @@ def _kernels(rng: random.Random) -> list[Case]:
     "03.same_padding",
     "Keep the width",
     2,
-    6,
+    8,
     cases=_kernels,
     edges={
         "a kernel of one": lambda k, *_: k == 1,
@@ -312,7 +523,7 @@ exercise(
     "03.field_width",
     "How far does it see?",
     3,
-    6,
+    8,
     "by hand",
     answer=19,
     hint=(
@@ -455,7 +666,7 @@ def _judge_small_net(net: object, rng: random.Random) -> None:
         )
 
 
-@exercise("03.small_net", "See everything, cheaply", 4, 15, "design", judge=_judge_small_net)
+@exercise("03.small_net", "See everything, cheaply", 4, 25, "design", judge=_judge_small_net)
 def small_net() -> nn.Module:
     layers = []
     for before, after in [(1, 8), (8, 8), (8, 16)]:

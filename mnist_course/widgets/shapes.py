@@ -20,7 +20,7 @@ import torch
 import traitlets
 from torch import nn
 
-from ..arithmetic import Field, ledger, record_calls
+from ..arithmetic import ledger, record_calls
 from ..base import asset
 from ..engine.arithmetic import Ledger, make_rows
 from .bundle import bundle, write_widget_page
@@ -240,7 +240,7 @@ def _make_ledger(
         return ledger(model, input_size)
     except NotImplementedError:
         x = torch.zeros(1, *input_size, device=next(model.parameters()).device)
-        rows = make_rows(record_calls(model, x), x.shape[1:], Field())
+        rows = make_rows(record_calls(model, x), x.shape[1:])
         first = next(
             i for i, row in enumerate(rows) if row.kind == "Linear" and len(row.output_shape) == 3
         )
