@@ -1,4 +1,4 @@
-"""Net and what stands around it: shapes, numbers of parameters, errors, trace, and the checkpoint that ships."""
+"""Net and what is around it: shapes, numbers of parameters, errors, trace, and the checkpoint that ships."""
 
 import json
 
@@ -13,7 +13,14 @@ from torch.testing import assert_close
 from mnist_course.base import asset
 from mnist_course.data import load_mnist, normalize
 from mnist_course.environment import seed_everything
-from mnist_course.model import Net, check_input, load_pretrained, trace
+from mnist_course.model import (
+    Net,
+    check_input,
+    count_parameters,
+    forward,
+    load_pretrained,
+    trace,
+)
 
 SHAPES = {
     "conv1.weight": (32, 1, 3, 3),
@@ -70,7 +77,7 @@ def digits(n: int, seed: int = 0) -> torch.Tensor:
 
 
 def by_hand(net: Net, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    "The forward pass of the seed, written out once more, with the name that trace gives to each step."
+    "The forward pass of the original script, written out once more, with the name that trace gives to each step."
     steps = {"input": x}
     steps["conv1"] = F.conv2d(x, net.conv1.weight, net.conv1.bias)
     steps["conv1.relu"] = steps["conv1"].clamp(min=0)
@@ -99,7 +106,7 @@ def test_the_names_and_shapes_of_a_checkpoint_are_fixed(net):
     assert all(p.requires_grad and p.dtype == torch.float32 for p in net.parameters())
 
 
-def test_parameters_per_layer_are_the_seeds(net):
+def test_parameters_per_layer_are_those_of_the_original_script(net):
     counts = {
         name: sum(p.numel() for p in layer.parameters()) for name, layer in net.named_children()
     }
@@ -111,7 +118,25 @@ def test_parameters_per_layer_are_the_seeds(net):
         "fc1": 204_850,
         "fc2": 510,
     }
-    assert sum(counts.values()) == 593_200
+    assert sum(counts.values()) == count_parameters(net) == 593_200
+
+
+def test_parameters_are_counted_as_far_as_a_module_knows_of_them(net):
+    class Bag(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = [nn.Linear(3, 4)]
+            self.plain = torch.zeros(7)
+            self.own = nn.Parameter(torch.zeros(2, 5))
+            self.inner = nn.ModuleList([nn.Linear(3, 4), nn.BatchNorm1d(4)])
+
+    assert count_parameters(Bag()) == 10 + 16 + 8
+    assert count_parameters(nn.ReLU()) == 0
+
+
+def test_the_method_is_the_function_that_the_lesson_builds(net):
+    x = digits(2)
+    assert Net.forward is forward and torch.equal(forward(net, x), net(x))
 
 
 @settings(max_examples=15, deadline=None)

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image
 
 from mnist_course.arithmetic import output_size
 from mnist_course.widgets.moving import (
+    _panes,
+    flowing_digit,
     growing_average,
     growing_digit,
     sliding_score,
@@ -163,3 +166,54 @@ def test_a_stepping_kernel_counts_its_places_and_says_what_it_never_reads(settin
 def test_a_kernel_that_fits_nowhere_takes_no_step():
     with pytest.raises(ValueError, match="does not fit"):
         stepping_kernel(5, 3, dilation=3)
+
+
+# --- a digit that flows through the layers
+
+TEN = torch.tensor([0.02, 0.03, 0.05, 0.6, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05])
+
+
+def layers(*sizes: tuple[int, int]) -> dict[str, torch.Tensor]:
+    return {f"layer {i}": torch.rand(c, s, s) + 0.1 for i, (c, s) in enumerate(sizes, 1)}
+
+
+def test_each_layer_comes_after_the_one_before_and_the_answer_comes_last():
+    svg = flowing_digit(torch.eye(8), layers((4, 6), (9, 4), (30, 2)), TEN, seconds=8).svg()
+    ElementTree.fromstring(svg)
+    times = re.findall(r"\.mc\d+p(\d)\{animation:mc\d+k\d ([\d.]+)s ease-in-out ([\d.]+)s", svg)
+    assert [int(i) for i, *_ in times] == [1, 2, 3, 4]
+    spans = [(float(start), float(start) + float(length)) for _, length, start in times]
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    assert spans[-1][1] == 8
+    (calm,) = re.findall(r"@media print,\(prefers-reduced-motion:reduce\)\{(.*?)\{", svg)
+    assert len(calm.split(",")) == 2 * 4  # each pane, and what is written above it
+
+
+def test_the_maps_with_the_largest_single_number_are_shown():
+    maps = torch.full((9, 5, 5), 0.5)  # as sums, these are larger
+    maps[[2, 3, 5, 7]] = 0
+    maps[[2, 3, 5, 7], 1, 1] = torch.tensor([1.0, 2, 4, 3])
+    panes = _panes(maps, 2)
+    assert panes.shape == (10, 10) and panes.count_nonzero() == 4
+    assert [panes[1, 1], panes[1, 6], panes[6, 1], panes[6, 6]] == [4, 3, 2, 1]
+    assert "up to 4.00" in flowing_digit(torch.eye(5), {"one": maps}, TEN).description
+
+
+def test_the_bars_are_the_probabilities_and_the_best_is_said():
+    diagram = flowing_digit(torch.eye(5), layers((4, 3)), TEN, seconds=0)
+    svg = diagram.svg()
+    assert "animation" not in svg and "60%" in svg and "the 3 has the largest, 0.60" in svg
+    assert diagram.description.startswith("One after the other: the digit, 4 of 4 maps, 3 x 3")
+
+
+@pytest.mark.parametrize(
+    ("image", "maps", "ten"),
+    [
+        (torch.eye(5)[None], torch.rand(4, 3, 3), TEN),
+        (torch.eye(5), torch.rand(1, 4, 3, 3), TEN),
+        (torch.eye(5), torch.rand(4, 3, 3), TEN[None]),
+    ],
+)
+def test_shapes_that_do_not_fit_a_flow(image, maps, ten):
+    with pytest.raises(ValueError, match="flowing_digit needs an image"):
+        flowing_digit(image, {"one": maps}, ten)

@@ -8,7 +8,7 @@ __all__ = []
 # %% ../../nbs/answers/04_network.ipynb #4ed33caf
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,224 @@ from mnist_course.checks.engine import (
     mistakes,
     variant,
 )
+from mnist_course.model import Net
+
+# %% ../../nbs/answers/04_network.ipynb #f2040002
+class _Loud(Net):
+    "Random weights that keep the size of the numbers from layer to layer, so that every step shows."
+
+    def __init__(self) -> None:
+        super().__init__()
+        for p in self.parameters():
+            if p.ndim > 1:
+                nn.init.kaiming_normal_(p, nonlinearity="relu")
+
+    def __repr__(self) -> str:
+        return "a network with random numbers"
+
+
+def _networks(rng: random.Random) -> list[Case]:
+    return [(_Loud(), torch.randn(n, 1, 28, 28)) for n in (1, 2, rng.randrange(3, 6))]
+
+
+def _through(
+    self: Net,
+    x: torch.Tensor,
+    quiet: Collection[int] = (),  # layers, counted from 0, that no ReLU follows
+    pooled: Collection[int] = (1, 3),  # layers that pooling follows
+    pool: Callable[[torch.Tensor, int], torch.Tensor] = F.max_pool2d,
+) -> torch.Tensor:  # the ten scores
+    "The way through the layers, with slips of one's choice."
+    for i, conv in enumerate((self.conv1, self.conv2, self.conv3, self.conv4)):
+        x = conv(x) if i in quiet else F.relu(conv(x))
+        x = pool(x, 2) if i in pooled else x
+    x = self.fc1(x.reshape(-1, 4096))
+    x = self.fc2(x if 4 in quiet else F.relu(x))
+    return x if 5 in quiet else F.relu(x)
+
+
+@exercise(
+    "04.forward",
+    "The way through the network",
+    2,
+    8,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_networks,
+    edges={"several digits": lambda net, x: len(x) > 1},
+    hint="Go through the list above with a finger, one line of yours for each of its lines.",
+    after="That's the whole network. Everything else is numbers.",
+)
+def forward(self: Net, x: torch.Tensor) -> torch.Tensor:
+    x = F.relu(self.conv1(x))
+    x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+    x = F.relu(self.conv3(x))
+    x = F.max_pool2d(F.relu(self.conv4(x)), 2)
+    x = F.relu(self.fc1(x.flatten(1)))
+    return F.log_softmax(self.fc2(x), dim=1)
+
+# %% ../../nbs/answers/04_network.ipynb #f2040004
+_ENDED = partial(F.log_softmax, dim=1)
+
+
+@mistake(
+    "04.forward",
+    "The shapes are right, but a ReLU is missing. Which of the first five layers passes on numbers "
+    "below 0?",
+)
+def relu_forgotten(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return _ENDED(_through(self, x, quiet=(0, 1, 2, 3, 4, 5)))
+
+
+def _without_one(layer: int) -> Callable[[Net, torch.Tensor], torch.Tensor]:
+    def quiet_once(self: Net, x: torch.Tensor) -> torch.Tensor:
+        return _ENDED(_through(self, x, quiet=(layer, 5)))
+
+    return quiet_once
+
+
+for _layer in range(5):
+    variant("04.forward", "relu_forgotten")(_without_one(_layer))
+
+
+@mistake(
+    "04.forward",
+    "Your scores go through a ReLU, so none can be below 0. Nothing comes between fc2 and the "
+    "log_softmax.",
+)
+def relu_on_the_scores(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return _ENDED(_through(self, x))
+
+
+@mistake(
+    "04.forward",
+    "Four rows come out for each digit. Print the shape just before you flatten: how wide are your "
+    "maps, and how wide should they be?",
+)
+def pooled_once(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return _ENDED(_through(self, x, quiet=(5,), pooled=(1,)))
+
+
+@mistake(
+    "04.forward",
+    "Twenty-five rows for each digit: you've seen that at the top of the page. What halves the maps, "
+    "twice?",
+)
+def never_pooled(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return _ENDED(_through(self, x, quiet=(5,), pooled=()))
+
+
+@mistake(
+    "04.forward",
+    "Your pooling takes the mean of each block. Which of its numbers should go on?",
+)
+def mean_pooled(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return _ENDED(_through(self, x, quiet=(5,), pool=F.avg_pool2d))
+
+
+@mistake(
+    "04.forward",
+    "You keep one corner of each block, whatever its numbers are. Which one should go on?",
+)
+def strided(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return _ENDED(_through(self, x, quiet=(5,), pool=lambda maps, k: maps[..., ::k, ::k]))
+
+
+@mistake("04.forward", "These are the ten scores. One line of the list is left.")
+def still_scores(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return _through(self, x, quiet=(5,))
+
+
+@mistake(
+    "04.forward",
+    "Each row adds up to 1, so these are probabilities. The list ends with their logarithms.",
+)
+def probabilities(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return F.softmax(_through(self, x, quiet=(5,)), dim=1)
+
+
+@mistake(
+    "04.forward",
+    "A softmax, and then log_softmax: that's one too many. The second makes the logarithms too.",
+)
+def softmax_twice(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return _ENDED(probabilities(self, x))
+
+
+@mistake(
+    "04.forward",
+    "The digits of the batch compete with each other. Along which dimension are the ten scores of "
+    "ONE digit?",
+)
+def digits_compete(self: Net, x: torch.Tensor) -> torch.Tensor:
+    return F.log_softmax(_through(self, x, quiet=(5,)), dim=0)
+
+# %% ../../nbs/answers/04_network.ipynb #f2040006
+def _modules(rng: random.Random) -> list[Case]:
+    width = rng.randrange(2, 6)
+    inner = nn.Sequential(nn.Conv2d(1, width, 3), nn.ReLU())
+    return [
+        (nn.Linear(2, 1),),
+        (nn.ReLU(),),
+        (nn.Conv2d(1, 2, 3),),
+        (nn.BatchNorm2d(3),),
+        (nn.Sequential(nn.Linear(3, width), nn.ReLU(), nn.Linear(width, 2)),),
+        (nn.Sequential(inner, nn.Flatten(), nn.Linear(width, 1)),),
+    ]
+
+
+@exercise(
+    "04.count_parameters",
+    "How many numbers?",
+    1,
+    3,
+    "build",
+    exact="The rest of the page prints it with commas, so a whole number is asked for.",
+    cases=_modules,
+    edges={"nothing to learn": lambda module: not list(module.parameters())},
+    hint="Do it for the smallest module above by hand: which tensors has it, and how large are they?",
+    after="Ask this of every network you meet.",
+)
+def count_parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+# %% ../../nbs/answers/04_network.ipynb #f2040008
+@mistake(
+    "04.count_parameters",
+    "That's how many tensors there are. How many numbers are in each of them?",
+)
+def tensors_counted(module: nn.Module) -> int:
+    return len(list(module.parameters()))
+
+
+@mistake(
+    "04.count_parameters",
+    "The `len` of a tensor is the length of its first dimension. Which method knows about all of them?",
+)
+def first_dimension(module: nn.Module) -> int:
+    return sum(len(p) for p in module.parameters())
+
+
+@mistake("04.count_parameters", "The weights are all there. What else does a layer learn?")
+def weights_only(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.ndim > 1)
+
+
+@mistake(
+    "04.count_parameters",
+    "You count more than training may change. `state_dict()` also holds what a module only "
+    "remembers.",
+)
+def memory_counted(module: nn.Module) -> int:
+    return sum(t.numel() for t in module.state_dict().values())
+
+
+@mistake(
+    "04.count_parameters",
+    "You've counted the outermost module only. It may have others inside, and those again.",
+)
+def outermost_only(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters(recurse=False))
 
 # %% ../../nbs/answers/04_network.ipynb #054ba68e
 exercise(
@@ -444,7 +662,7 @@ class Gain(nn.Module):
     "04.channel_gain",
     "A layer of your own",
     3,
-    12,
+    18,
     cases=_channel_counts,
     edges={"one channel": lambda channels: channels == 1},
     run=_run_channel_gain,
