@@ -20,8 +20,15 @@ from mnist_course.engine.optim import (  # noqa: F401 (for others)
     smooth,
 )
 
-_all_ = ["SGD", "LRRange", "StepLR", "lr_range_test"]
-_all_ += ["plot_lr_range", "sgd_direction", "smooth"]
+_all_ = [
+    "SGD",
+    "LRRange",
+    "StepLR",
+    "lr_range_test",
+    "plot_lr_range",
+    "sgd_direction",
+    "smooth",
+]
 
 # %% ../nbs/07_sgd.ipynb #4491a60b
 # One way to write it

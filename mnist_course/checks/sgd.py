@@ -63,7 +63,7 @@ def only_the_move(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     "07.sgd_step",
     "You walk the whole gradient, whatever the learning rate says. What should it be multiplied by?",
 )
-def lr_forgotten(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
+def whole_gradient(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     return w - g
 
 
@@ -89,7 +89,7 @@ def signs_only(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     "You shrink w itself as well. The learning rate belongs to the gradient alone.",
 )
 def lr_on_both(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
-    return lr * (w - g)
+    return (w - g) * lr
 
 # %% ../../nbs/answers/07_sgd.ipynb #e18322fa
 def _rolls(rng: random.Random) -> list[Case]:
