@@ -73,7 +73,8 @@ def whole_gradient(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     "longer step: use g as it is.",
 )
 def always_as_long(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
-    return w - lr * g / torch.linalg.vector_norm(g).clamp(min=1e-12)
+    length: torch.Tensor = g.norm().clamp(min=1e-12)
+    return w - lr * g / length
 
 
 @mistake(
