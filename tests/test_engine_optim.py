@@ -1,13 +1,22 @@
-"Random numbers of every kind come back as they were."
+"Random numbers of every kind come back as they were; the valleys of the lesson are what they say."
 
 import random
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mnist_course.data import BatchLoader
-from mnist_course.engine.optim import keep_random, random_states, set_random_states
+from mnist_course.engine.optim import (
+    LastLayer,
+    keep_random,
+    random_states,
+    set_random_states,
+    show_runs,
+    show_valley,
+    small_net,
+)
 
 
 def draw(loader) -> list[float]:
@@ -48,3 +57,62 @@ def test_states_survive_a_file(loader, tmp_path):
     assert draw(loader) == first
     set_random_states(random_states(), loader)  # of a run without a loader: its own stays
     assert draw(loader)[3] != first[3]
+
+
+@pytest.fixture
+def last():
+    torch.manual_seed(0)
+    hidden, labels = torch.randn(40, 3, dtype=torch.float64).relu(), torch.randint(4, (40,))
+    return LastLayer(hidden, labels), torch.randn(4, 4, dtype=torch.float64)
+
+
+def test_the_last_layer_has_the_loss_and_the_slopes_of_autograd(last):
+    head, w = last
+    layer = torch.nn.Linear(3, 4).double()
+    packed = head.weights(layer)
+    logits = layer(head.inputs[:, :3])
+    torch.testing.assert_close(head.loss(packed), F.cross_entropy(logits, head.labels))
+    slopes = torch.autograd.functional.jacobian(head.loss, w)
+    torch.testing.assert_close(head.gradient(w), slopes)
+    assert head.loss(torch.stack([w, packed])).shape == (2,)
+
+
+def test_the_sharpest_direction_is_the_top_of_the_hessian(last):
+    head, w = last
+    hessian = torch.autograd.functional.hessian(head.loss, w).reshape(16, 16)
+    sharp = head.sharpest(w, rounds=500)
+    torch.testing.assert_close(
+        torch.tensor(head.curvature(w, sharp)).double(), torch.linalg.eigvalsh(hessian)[-1]
+    )
+    d = torch.randn(4, 4, dtype=torch.float64)
+    bend = (d.flatten() @ hessian @ d.flatten() / (d * d).sum()).item()
+    assert head.curvature(w, 3 * d) == pytest.approx(bend)
+
+
+def test_a_plane_has_right_angles_and_its_own_slopes(last):
+    head, w = last
+    across, along = torch.randn(2, 4, 4, dtype=torch.float64)
+    loss, slopes = head.plane(w, across, along)
+    torch.testing.assert_close(loss(torch.zeros(2)), head.loss(w))
+    xy = torch.tensor([0.3, -0.7], dtype=torch.float64)
+    torch.testing.assert_close(slopes(xy), torch.autograd.functional.jacobian(loss, xy))
+    step = across / across.norm()
+    torch.testing.assert_close(loss(torch.tensor([0.5, 0.0])), head.loss(w + 0.5 * step))
+
+
+def test_a_valley_is_drawn_on_one_scale_and_described():
+    path = torch.tensor([[1.0, 2.0], [-1.0, 1.5]])
+    figure = show_valley(lambda w: (w**2).sum(-1), [path, path], ["one", "two"])
+    assert all(ax.get_aspect() == 1 for ax in figure.axes)
+    assert "two: from (1.00, 2.00) to (-1.00, 1.50) in 1 steps" in figure.description
+    with pytest.raises(ValueError, match="need as many titles"):
+        show_valley(lambda w: (w**2).sum(-1), [path], ["one", "two"])
+
+
+def test_runs_are_described_and_small_nets_leave_no_trace():
+    figure = show_runs({"0.1": ([2.3, 0.5], 91.25), "0.2": ([2.3, 0.25], 93.0)})
+    assert "lr 0.2: from 2.30 to 0.250" in figure.description
+    before = torch.get_rng_state()
+    first, again, other = (small_net(seed)[0].weight for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)

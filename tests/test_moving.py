@@ -20,6 +20,7 @@ from mnist_course.widgets.moving import (
     sliding_score,
     stepping_kernel,
     strokes,
+    two_balls,
 )
 
 LOGITS = torch.tensor([1.5, 0.5, -0.5, 0.0])
@@ -217,3 +218,48 @@ def test_the_bars_are_the_probabilities_and_the_best_is_said():
 def test_shapes_that_do_not_fit_a_flow(image, maps, ten):
     with pytest.raises(ValueError, match="flowing_digit needs an image"):
         flowing_digit(image, {"one": maps}, ten)
+
+
+STEEP = torch.tensor([9.0, 1.0])
+PATHS = [
+    torch.tensor([[1.0, 4.0], [-1.0, 3.0], [0.5, 2.0]]),
+    torch.tensor([[1.0, 4.0], [-1.0, 3.0], [0.0, 0.0]]),
+]
+
+
+def places(svg: str, ball: str) -> torch.Tensor:
+    "Where a ball is, in the order of time, in units of the sheet."
+    (rule,) = re.findall(rf"@keyframes mc\d+{ball}\{{(.*?\}})\}}", svg)
+    found = re.findall(r"translate\(([-\d.]+)px,([-\d.]+)px\)", rule)
+    return torch.tensor([[float(x), float(y)] for x, y in found])
+
+
+def test_each_ball_follows_its_path_on_one_scale_and_ends_where_the_still_shows_it():
+    svg = two_balls(STEEP, PATHS).svg()
+    ElementTree.fromstring(svg)
+    for k, path in enumerate(PATHS):
+        moved = places(svg, f"b{k}")
+        wanted = (path - path[0]) * torch.tensor([1.0, -1.0])  # down the page
+        scale = (moved[1, 1] - moved[0, 1]) / wanted[1, 1]
+        torch.testing.assert_close(moved - moved[0], scale * wanted, atol=0.2, rtol=0)
+        (still,) = re.findall(rf"\.mc\d+b{k}\{{transform:translate\(([-\d.]+)px,([-\d.]+)px", svg)
+        torch.testing.assert_close(torch.tensor([float(number) for number in still]), moved[-1])
+
+
+def test_the_trails_grow_with_the_steps_and_nothing_moves_for_those_who_prefer_that():
+    diagram = two_balls(STEEP, PATHS, names=("plain", "heavy"))
+    svg = diagram.svg()
+    for k in range(2):
+        (rule,) = re.findall(rf"@keyframes mc\d+t{k}\{{(.*?\}})\}}", svg)
+        left = [float(part) for part in re.findall(r"dashoffset:([\d.]+)", rule)]
+        assert left == sorted(left, reverse=True) and left[0] > 0 == left[-1]
+    (calm,) = re.findall(r"@media print,\(prefers-reduced-motion:reduce\)\{(.*?)\{", svg)
+    assert len(calm.split(",")) == 4
+    assert "plain, it is 2.1 from the star after 2 steps" in diagram.description
+
+
+def test_balls_that_cannot_race():
+    with pytest.raises(ValueError, match="need as many names"):
+        two_balls(STEEP, PATHS, names=("one",))
+    with pytest.raises(ValueError, match="equally long"):
+        two_balls(STEEP, [PATHS[0], PATHS[1][:2]])

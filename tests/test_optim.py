@@ -14,7 +14,17 @@ from torch import nn
 
 from mnist_course.data import BatchLoader, load_mnist
 from mnist_course.figure import DescribedFigure
-from mnist_course.optim import SGD, LRRange, StepLR, lr_range_test, plot_lr_range, smooth
+from mnist_course.optim import (
+    SGD,
+    LRRange,
+    StepLR,
+    lr_range_test,
+    momentum_step,
+    plot_lr_range,
+    sgd_step,
+    smooth,
+    step_lr,
+)
 from mnist_course.training import fit
 
 SETTINGS = [
@@ -62,6 +72,31 @@ def test_a_hundred_steps_equal_torch(settings):
     b = run(theirs, torch.optim.SGD(theirs.parameters(), **settings), 100)
     torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
     assert not torch.allclose(a, start, atol=1e-2)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.7])
+def test_the_functions_of_the_lesson_walk_as_torch_does(momentum):
+    curvature = torch.tensor([3.0, 0.5, 20.0])
+    theirs = nn.Parameter(torch.tensor([1.0, -2.0, 0.3]))
+    optimizer = torch.optim.SGD([theirs], lr=0.04, momentum=momentum)
+    w, v, plain = theirs.detach().clone(), torch.zeros(3), theirs.detach().clone()
+    for _ in range(30):
+        theirs.grad = curvature * theirs.detach()
+        optimizer.step()
+        w, v = momentum_step(w, curvature * w, v, 0.04, momentum)
+        plain = sgd_step(plain, curvature * plain, 0.04)
+        torch.testing.assert_close(w, theirs.detach())
+    assert torch.allclose(plain, w) == (momentum == 0)
+
+
+@pytest.mark.parametrize("step_size, gamma", [(1, 0.9), (4, 0.2), (15, 0.1)])
+def test_the_stairs_of_the_lesson_are_those_of_torch(step_size, gamma):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size, gamma)
+    optimizer.step()  # or torch warns
+    for epoch in range(40):
+        assert step_lr(epoch, 0.3, step_size, gamma) == pytest.approx(lrs_of(optimizer)[0])
+        schedule.step()
 
 
 def test_every_setting_matters():

@@ -12,6 +12,314 @@ import torch
 
 from mnist_course.checks.engine import Case, exercise, mistake, mistakes, variant
 
+# %% ../../nbs/answers/07_sgd.ipynb #d6d3b320
+def _spots(rng: random.Random) -> list[Case]:
+    n = rng.randrange(2, 6)
+    return [
+        (torch.tensor([2.0, 10.0]), torch.tensor([50.0, 10.0]), 0.04),
+        (torch.tensor([1.0]), torch.tensor([-4.0]), 0.5),
+        (torch.tensor([3.0, -1.0]), torch.zeros(2), 0.1),  # on level ground
+        (torch.randn(n, 3), torch.randn(n, 3), rng.choice([0.01, 0.2, 1.5])),
+        (torch.randn(3, 2).T, torch.randn(3, 2).T, 0.3),
+        (torch.tensor(5.0, dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64), 0.25),
+    ]
+
+
+@exercise(
+    "07.sgd_step",
+    "One step downhill",
+    1,
+    3,
+    "build",
+    cases=_spots,
+    edges={
+        "level ground": lambda w, g, lr: not g.any(),
+        "a single number": lambda w, g, lr: w.ndim == 0,
+        "a table": lambda w, g, lr: w.ndim == 2,
+    },
+    exact="The rest of the page computes with it, so a tensor shaped like w is asked for.",
+)
+def sgd_step(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
+    return w - lr * g
+
+
+@mistake(
+    "07.sgd_step",
+    "You went uphill. A slope says which way the loss GROWS. Which way do you want to go?",
+)
+def goes_uphill(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
+    return w + lr * g
+
+
+@mistake(
+    "07.sgd_step",
+    "That's how far you move. Where do you end up, if you start from w?",
+)
+def only_the_move(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
+    return -lr * g
+
+
+@mistake(
+    "07.sgd_step",
+    "You walk the whole gradient, whatever the learning rate says. What should it be multiplied by?",
+)
+def whole_gradient(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
+    return w - g
+
+
+@mistake(
+    "07.sgd_step",
+    "The direction is right, but your step is always equally long. Here, a steeper slope makes a "
+    "longer step: use g as it is.",
+)
+def always_as_long(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
+    length: torch.Tensor = g.norm().clamp(min=1e-12)
+    return w - lr * g / length
+
+
+@mistake(
+    "07.sgd_step",
+    "Only the signs of the slopes count in your step. How large they are counts, too.",
+)
+def signs_only(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
+    return w - lr * g.sign()
+
+
+@mistake(
+    "07.sgd_step",
+    "You shrink w itself as well. The learning rate belongs to the gradient alone.",
+)
+def lr_on_both(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
+    return (w - g) * lr
+
+# %% ../../nbs/answers/07_sgd.ipynb #e18322fa
+def _rolls(rng: random.Random) -> list[Case]:
+    def case(*shape: int) -> Case:
+        w, g, v = (torch.randn(*shape) * 3 for _ in range(3))
+        return w, g, v, rng.choice([0.1, 0.2, 0.3]), rng.choice([0.5, 0.8, 0.9])
+
+    one = torch.tensor([10.0]), torch.tensor([1.0]), torch.tensor([4.0])
+    w, g, v = (torch.randn(3) for _ in range(3))
+    return [
+        (*one, 0.1, 0.5),
+        case(2),
+        case(2, 3),
+        (w, g, torch.zeros(3), 0.1, 0.9),  # the first step
+        (w, torch.zeros(3), v, 0.1, 0.9),  # level ground: it rolls on
+        (*one, 0.1, 0.0),
+        (*(torch.randn((), dtype=torch.float64) for _ in range(3)), 0.2, 0.5),
+    ]
+
+
+@exercise(
+    "07.momentum_step",
+    "A step with a memory",
+    2,
+    6,
+    "build",
+    cases=_rolls,
+    parts=("new w", "new v"),
+    edges={
+        "the first step": lambda w, g, v, *_: not v.any(),
+        "level ground": lambda w, g, *_: not g.any(),
+        "no momentum": lambda *case: case[4] == 0,
+        "a table": lambda w, *_: w.ndim == 2,
+    },
+    exact="The rest of the page computes with it, so two tensors shaped like w are asked for.",
+)
+def momentum_step(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = momentum * v + g
+    return w - lr * v, v
+
+
+@mistake(
+    "07.momentum_step",
+    "The new v is right. But w followed the velocity of the step before, so this gradient moves "
+    "nothing until the next one.",
+)
+def old_velocity_moves_w(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return w - lr * v, momentum * v + g
+
+
+@mistake(
+    "07.momentum_step",
+    "The new v is right. But w followed the gradient alone, so the memory moves nothing.",
+)
+def gradient_moves_w(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return w - lr * g, momentum * v + g
+
+
+@mistake(
+    "07.momentum_step",
+    "Your velocity takes only (1 - momentum) of the new gradient. Some books do; the formula above "
+    "takes all of it.",
+)
+def averaged(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = momentum * v + (1 - momentum) * g
+    return w - lr * v, v
+
+
+@mistake(
+    "07.momentum_step",
+    "The learning rate is inside your velocity. The formula above multiplies by it only when w "
+    "moves.",
+)
+def lr_inside_v(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = momentum * v + lr * g
+    return w - v, v
+
+
+@mistake(
+    "07.momentum_step",
+    "The momentum shrinks the wrong one of the two: it's the OLD velocity that loses some of "
+    "itself.",
+)
+def gradient_shrunk(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = v + momentum * g
+    return w - lr * v, v
+
+
+@mistake(
+    "07.momentum_step",
+    "Nothing of the old velocity is ever lost, so this ball never comes to rest. How much of it "
+    "should be kept?",
+)
+def never_slows_down(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = v + g
+    return w - lr * v, v
+
+
+@mistake(
+    "07.momentum_step",
+    "This step has no memory: the old velocity is gone. What's left of it in the new one?",
+)
+def forgets(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return w - lr * g, g
+
+
+@mistake("07.momentum_step", "The ball rolls uphill: w goes AGAINST the velocity here.")
+def rolls_uphill(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = momentum * v + g
+    return w + lr * v, v
+
+
+@mistake(
+    "07.momentum_step",
+    "Your velocity points downhill, and the formula's points uphill, like the gradient: v gets + g, "
+    "and w loses lr times v.",
+)
+def velocity_turned(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    v = momentum * v - g
+    return w + lr * v, v
+
+
+@mistake("07.momentum_step", "Both are right, the wrong way round: w comes first, then v.")
+def v_first(
+    w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    w, v = momentum_step(w, g, v, lr, momentum)
+    return v, w
+
+# %% ../../nbs/answers/07_sgd.ipynb #2f27111e
+def _epochs(rng: random.Random) -> list[Case]:
+    step_size, gamma = rng.randrange(3, 9), rng.choice([0.1, 0.3, 0.5])
+    edges = [0, step_size - 1, step_size, 2 * step_size - 1, 2 * step_size, 4 * step_size + 1]
+    fixed = [(0, 0.8, 3, 0.5), (1, 0.8, 3, 0.5), (2, 0.8, 3, 0.5), (3, 0.8, 3, 0.5)]
+    fixed += [(6, 0.8, 3, 0.5), (2, 0.8, 1, 0.5), (5, 0.8, 3, 1.0), (9, 0.1, 4, 2.0)]
+    return fixed + [(epoch, 0.2, step_size, gamma) for epoch in edges]
+
+
+@exercise(
+    "07.step_lr",
+    "Stairs",
+    2,
+    4,
+    "build",
+    cases=_epochs,
+    edges={
+        "a drop in every epoch": lambda *case: case[2] == 1,
+        "a gamma of 1": lambda *case: case[3] == 1,
+        "the first epoch": lambda epoch, *_: epoch == 0,
+    },
+)
+def step_lr(epoch: int, lr: float, step_size: int, gamma: float) -> float:
+    return lr * gamma ** (epoch // step_size)
+
+
+@mistake(
+    "07.step_lr",
+    "Your rate slides down a little with each epoch. It should stay level, and then drop.",
+)
+def slides(epoch: int, lr: float, step_size: int, gamma: float) -> float:
+    return float(lr * gamma ** (epoch / step_size))
+
+
+@mistake(
+    "07.step_lr",
+    "It drops in every epoch. What's `step_size` for?",
+)
+def every_epoch(epoch: int, lr: float, step_size: int, gamma: float) -> float:
+    return float(lr * gamma**epoch)
+
+
+@mistake(
+    "07.step_lr",
+    "The first drop is right. But after as many epochs again, it should drop once more.",
+)
+def drops_once(epoch: int, lr: float, step_size: int, gamma: float) -> float:
+    return lr if epoch < step_size else lr * gamma
+
+
+@mistake(
+    "07.step_lr",
+    "Your drop comes one epoch early. How many epochs have had the full rate by then?",
+)
+def an_epoch_early(epoch: int, lr: float, step_size: int, gamma: float) -> float:
+    return float(lr * gamma ** ((epoch + 1) // step_size))
+
+
+@mistake(
+    "07.step_lr",
+    "Your drop comes one epoch late. Epochs count from 0: which is the first one after a whole "
+    "`step_size` of them?",
+)
+def an_epoch_late(epoch: int, lr: float, step_size: int, gamma: float) -> float:
+    return float(lr * gamma ** (max(epoch - 1, 0) // step_size))
+
+
+@mistake(
+    "07.step_lr",
+    "You multiply gamma by the number of drops. Two drops mean gamma times gamma.",
+)
+def drops_added_up(epoch: int, lr: float, step_size: int, gamma: float) -> float:
+    drops = epoch // step_size
+    return lr * gamma * drops if drops else lr
+
+
+@mistake("07.step_lr", "Your rate goes UP with each drop. Multiply by gamma; don't divide.")
+def divided(epoch: int, lr: float, step_size: int, gamma: float) -> float:
+    return float(lr / gamma ** (epoch // step_size))
+
 # %% ../../nbs/answers/07_sgd.ipynb #51fa6820
 exercise(
     "07.equal_stride",
@@ -148,7 +456,7 @@ exercise(
     rtol=0.25,
     hint=(
         "First the learning rate where the LINE is lowest: between 0.1 and 1 the small ticks "
-        "are 0.2, 0.3 and so on. Then the lesson's rule."
+        "are 0.2, 0.3 and so on. Then the rule of the task."
     ),
     after="The line is lowest at 0.2, and a tenth of that leaves room before the brink.",
 )
@@ -183,8 +491,8 @@ mistakes(
         "steepest_fall": (
             0.05,
             (
-                "The fall is steepest there. Some people begin at that place; this lesson's "
-                "rule begins somewhere else."
+                "The fall is steepest there. Some people begin at that place; the rule "
+                "here begins somewhere else."
             ),
         ),
         "a_tenth_of_the_end": (
