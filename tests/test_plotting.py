@@ -14,6 +14,8 @@ from mnist_course.model import Net
 from mnist_course.plotting import (
     accuracy_interval,
     confusion_matrix,
+    gap,
+    paired_difference,
     plot_confusion,
     plot_history,
     plot_mistakes,
@@ -159,6 +161,33 @@ def test_accuracy_interval_is_wilsons():
 def test_accuracy_interval_errors(correct, total):
     with pytest.raises(ValueError, match="between 0 and total"):
         accuracy_interval(correct, total)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=300))
+def test_pairs_of_answers_count_only_where_they_differ(pairs):
+    "McNemar's: only ours n10, only theirs n01; the variance of a difference that is 1, 0 or -1."
+    ours, theirs = torch.tensor(pairs).T
+    n10, n01, n = int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(pairs)
+    middle = (n10 - n01) / n
+    half = 1.96 * math.sqrt(max(0.0, ((n10 + n01) / n - middle**2) / (n - 1)))
+    assert paired_difference(ours, theirs) == pytest.approx(
+        (middle - half, middle + half), abs=1e-7
+    )
+
+
+@pytest.mark.parametrize("shapes", [((3,), (4,)), ((1,), (1,)), ((2, 2), (2, 2))])
+def test_pairs_that_are_none(shapes):
+    with pytest.raises(ValueError, match="N >= 2; got"):
+        paired_difference(*(torch.zeros(shape) for shape in shapes))
+
+
+def test_the_gap_is_test_minus_training():
+    run = history()
+    assert gap(run.train_loss, run.test_loss) == [
+        b - a for a, b in zip(run.train_loss, run.test_loss, strict=True)
+    ]
+    with pytest.raises(ValueError, match="zip"):
+        gap([0.5], [0.5, 0.4])
 
 
 def test_worst_mistakes_are_sorted_and_wrong(sample):
