@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['gap', 'accuracy_interval', 'paired_difference', 'confusion_matrix', 'describe_confusion', 'plot_confusion',
-           'plot_history', 'plot_mistakes', 'predictions', 'reference_runs', 'worst_mistakes']
+           'plot_history', 'predictions', 'reference_runs', 'worst_mistakes']
 
 # %% ../nbs/09_curves.ipynb #a8201a2d
 # Show the imports of the library
@@ -19,15 +19,15 @@ from mnist_course.engine.plotting import (  # noqa: F401 (most are for others)
     describe_confusion,
     plot_confusion,
     plot_history,
-    plot_mistakes,
     predictions,
     reference_runs,
     worst_mistakes,
 )
 
-_all_ = ["confusion_matrix", "describe_confusion", "plot_confusion"]
-_all_ += ["plot_history", "plot_mistakes", "predictions", "reference_runs"]
-_all_ += ["worst_mistakes"]
+_all_ = [
+    "confusion_matrix", "describe_confusion", "plot_confusion", "plot_history",
+    "predictions", "reference_runs", "worst_mistakes",
+]  # fmt: skip
 
 # %% ../nbs/09_curves.ipynb #57078940
 # One way to write it

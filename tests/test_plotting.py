@@ -18,7 +18,6 @@ from mnist_course.plotting import (
     paired_difference,
     plot_confusion,
     plot_history,
-    plot_mistakes,
     predictions,
     reference_runs,
     worst_mistakes,
@@ -198,13 +197,6 @@ def test_worst_mistakes_are_sorted_and_wrong(sample):
     mistakes = worst_mistakes(log_probs.log(), dataset, n=2)
     assert [(m.index, m.label, m.answer) for m in mistakes] == [(2, 3, 6), (3, 4, 7)]
     assert [m.probability for m in mistakes] == pytest.approx([0.91, 0.7])
-    figure = plot_mistakes(mistakes, dataset)
-    assert (
-        figure.description
-        == "2 digits that the model got wrong: a 3 taken for a 6 with 91.0%; a 4 taken for a 7 with 70.0%."
-    )
-    with pytest.raises(ValueError, match="no mistake to show"):
-        plot_mistakes([], dataset)
 
 
 # odd histories, labels and answers
