@@ -237,6 +237,7 @@ MISTAKES_IN_HINTS = {
         ),
         "It is right for equal batches, and a little off for others": "mean_over_the_group",
     },
+    "09.accuracy_interval": {"My interval is as wide above 0.97 as below": "around_itself"},
     "09.fives": {"I get 0.78": "accuracy_twice"},
     "09.commonest_mistake": {"It gives the same digit twice": "right_answers_count"},
     "09.f1_scores": {"I get nan": "not_a_number"},

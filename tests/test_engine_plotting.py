@@ -1,11 +1,27 @@
-"The drawing behind lesson 09: what is said about a confusion matrix, and what a model says about a dataset."
+"The machinery behind lesson 09: what is said about a confusion matrix, what a model says about a dataset, many small runs, and a game."
 
+import math
+
+import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.engine.plotting import describe_confusion, plot_confusion, predictions
+from mnist_course.data import normalize
+from mnist_course.engine.plotting import (
+    SmallRuns,
+    best_on_some,
+    coin_does_that,
+    describe_confusion,
+    plot_confusion,
+    predictions,
+    show_game,
+    show_votes,
+    small_runs,
+    unpaired_difference,
+)
 from mnist_course.model import Net
-from mnist_course.plotting import confusion_matrix
+from mnist_course.plotting import confusion_matrix, paired_difference
 
 
 def testdescribe_confusion():
@@ -30,3 +46,112 @@ def test_predictions_leave_the_model_as_it_was(small):
     predictions(model, small[1])
     assert [module.training for module in model] == [True, False, True, True]
     assert predictions(Net().eval(), small[1]).shape == (200, 10)
+
+
+# twenty small runs at once
+
+
+def test_a_small_run_is_what_pytorchs_own_layers_would_do(sample):
+    "One seed, three rounds, again with nn.Linear and a loop: the same losses, the same digits read."
+    train, test = sample
+    runs = small_runs(train, test, seeds=3, digits=700, hidden=12, rounds=3, weight_decay=0.01)
+    generator = torch.Generator().manual_seed(2)
+    layers = [nn.Linear(196, 12).double(), nn.Linear(12, 10).double()]
+    for layer in layers:
+        into, out = layer.in_features, layer.out_features
+        weight, bias = (
+            torch.rand(rows, out, generator=generator, dtype=torch.float64) for rows in (into, 1)
+        )
+        layer.weight.data = ((2 * weight - 1) / math.sqrt(into)).T.contiguous()
+        layer.bias.data = ((2 * bias - 1) / math.sqrt(into)).flatten()
+    model = nn.Sequential(layers[0], nn.ReLU(), layers[1])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
+    x = F.avg_pool2d(normalize(train.images[:700]), 2).flatten(1).double()
+    unseen = F.avg_pool2d(normalize(test.images), 2).flatten(1).double()
+    order = torch.cat([torch.randperm(700, generator=generator) for _ in range(9)])[:6_000]
+    losses = []
+    for step, chosen in enumerate(order.split(50)):
+        loss = F.cross_entropy(model(x[chosen]), train.labels[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        if step % 40 == 39:
+            logits, i = model(unseen), step // 40
+            assert sum(losses[-40:]) / 40 == pytest.approx(runs.train_loss[2, i].item())
+            assert F.cross_entropy(logits, test.labels).item() == pytest.approx(
+                runs.test_loss[2, i].item()
+            )
+            assert torch.equal(logits.argmax(1) == test.labels, runs.right[2, i])
+    assert runs.final[2] == pytest.approx(100 * runs.right[2, 2].double().mean().item())
+    assert runs.accuracy.shape == (3, 3)
+
+
+@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"rounds": 0}, {"digits": 0}, {"digits": 10_001}])
+def test_small_runs_need_something_to_do(sample, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        small_runs(*sample, **wrong)
+
+
+def test_the_best_round_looks_better_where_it_was_chosen():
+    "Three rounds that are equally good, by a coin: what was chosen is lucky, and worth no more."
+    right = torch.rand(40, 3, 1_000, generator=torch.Generator().manual_seed(1)) < 0.8
+    chosen, worth, last = best_on_some(SmallRuns(right, right, right), digits=100)
+    assert chosen > 82 and abs(worth - 80) < 1 and abs(last - 80) < 1
+    same = right[:, :1].expand(-1, 3, -1)
+    chosen, worth, last = best_on_some(SmallRuns(same, same, same), digits=100)
+    assert worth == pytest.approx(last)
+
+
+def test_pairs_help_only_where_something_is_shared():
+    generator = torch.Generator().manual_seed(0)
+    shared, a, b = torch.randn(3, 500, generator=generator)
+
+    def width(interval):
+        return interval[1] - interval[0]
+
+    ours, theirs = shared + 0.1 * a, shared + 0.1 * b
+    assert width(paired_difference(ours, theirs)) < width(unpaired_difference(ours, theirs)) / 5
+    assert width(paired_difference(a, b)) == pytest.approx(
+        width(unpaired_difference(a, b)), rel=0.1
+    )
+    low, high = unpaired_difference(ours + 3, theirs[:400])
+    middle = (ours + 3).mean() - theirs[:400].mean()
+    assert (low + high) / 2 == pytest.approx(middle.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wins", "differ", "share"),
+    [(0, 0, 1), (1, 1, 1), (3, 3, 0.25), (0, 4, 0.125), (5, 6, 14 / 64)],
+)
+def test_a_coin_is_as_lopsided_as_the_binomial_says(wins, differ, share):
+    assert coin_does_that(wins, differ) == coin_does_that(differ - wins, differ)
+    assert coin_does_that(wins, differ) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("counts", [(-1, 3), (4, 3)])
+def test_a_coin_cannot_win_more_than_there_is(counts):
+    with pytest.raises(ValueError, match="wins must lie between 0 and 3"):
+        coin_does_that(*counts)
+
+
+def test_a_game_shows_what_somebody_missed_and_says_the_score():
+    labels = torch.tensor([3, 1, 4, 1])
+    you, network = torch.tensor([3, 7, 4, 2]), torch.tensor([3, 1, 9, 2])
+    figure = show_game(torch.zeros(4, 28, 28), labels, you, network)
+    said = "You read 2 of 4, the network 2. Only you: 1, only the network: 1."
+    assert (
+        figure.description.startswith(said) and "4: you said 4, the network 9" in figure.description
+    )
+    assert sum(bool(ax.get_title()) for ax in figure.axes) == 3
+    clean = show_game(torch.zeros(4, 28, 28), labels, labels, labels)
+    assert clean.description.endswith("Misread by one or both: none.")
+
+
+def test_votes_are_blue_where_a_run_reads_the_digit():
+    right = torch.tensor([[True, False], [True, True], [False, False]])
+    figure = show_votes(torch.zeros(2, 28, 28), right)
+    colors = [[patch.get_facecolor() for patch in ax.patches] for ax in figure.axes[:2]]
+    first, second = colors
+    assert first[0] == first[1] == second[1] and first[2] == second[0] == second[2] != first[0]
+    assert figure.description.endswith("3 runs read each: 2, 1.")

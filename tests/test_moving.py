@@ -16,6 +16,7 @@ from mnist_course.widgets.moving import (
     _panes,
     flowing_digit,
     growing_average,
+    growing_clouds,
     growing_digit,
     sliding_score,
     stepping_kernel,
@@ -263,3 +264,30 @@ def test_balls_that_cannot_race():
         two_balls(STEEP, PATHS, names=("one",))
     with pytest.raises(ValueError, match="equally long"):
         two_balls(STEEP, [PATHS[0], PATHS[1][:2]])
+
+
+def test_every_run_drops_one_dot_and_the_bar_ends_from_lowest_to_highest():
+    rows = {"a": [91.2, 90.1, 92.7, 91.2], "b": [95.0, 95.0]}
+    diagram = growing_clouds(rows, seconds=4)
+    svg = diagram.svg()
+    ElementTree.fromstring(svg)
+    dots = [float(x) for x in re.findall(r'<circle class="mc\d+d" cx="([\d.]+)"', svg)]
+    assert len(dots) == 6 and dots[0] == dots[3] and dots[4] == dots[5]
+    heights = re.findall(r'<circle class="mc\d+d" cx="[\d.]+" cy="([\d.]+)"', svg)
+    assert heights[0] != heights[3] and heights[4] != heights[5]  # they pile up
+    (end,) = re.findall(
+        r"\.mc\d+r0\{transform:translate\(([\d.]+)px,\d+px\) scale\(([\d.]+),1\)\}", svg
+    )
+    left, wide = map(float, end)
+    assert abs(left - dots[1]) <= 5 and abs(left + wide - dots[2]) <= 5  # half a dot
+    assert "a: 4 runs from 90.10% to 92.70%, mean 91.30%" in diagram.description
+    (calm,) = re.findall(r"@media print,\(prefers-reduced-motion:reduce\)\{(.*?)\{", svg)
+    moving = set(re.findall(r"\.(mc\d+\w+)\{animation:", svg))
+    assert {name.strip(".") for name in calm.split(",")} == moving and len(moving) == 4
+
+
+def test_one_run_is_a_cloud_too_and_none_is_not():
+    assert growing_clouds({"one": [88.0]}).svg().count("<circle") == 1
+    for rows in ({}, {"empty": []}):
+        with pytest.raises(ValueError, match="at least one"):
+            growing_clouds(rows)

@@ -391,7 +391,7 @@ def test_a_bundle_has_no_imports_left():
 
 @pytest.mark.slow
 def test_ink_in_the_right_place_turns_the_answer(sample):
-    "What lesson 09 asks for: a 9 with an open loop is read as a 4, until the loop is closed; the same ink on its tail changes nothing."
+    "A 9 with an open loop is read as a 4, until the loop is closed; the same ink on its tail changes nothing."
     [mistake] = [
         one
         for one in worst_mistakes(predictions(load_pretrained(), sample[1]), sample[1], 1)

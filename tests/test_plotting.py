@@ -14,9 +14,10 @@ from mnist_course.model import Net
 from mnist_course.plotting import (
     accuracy_interval,
     confusion_matrix,
+    gap,
+    paired_difference,
     plot_confusion,
     plot_history,
-    plot_mistakes,
     predictions,
     reference_runs,
     worst_mistakes,
@@ -161,6 +162,33 @@ def test_accuracy_interval_errors(correct, total):
         accuracy_interval(correct, total)
 
 
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=300))
+def test_pairs_of_answers_count_only_where_they_differ(pairs):
+    "McNemar's: only ours n10, only theirs n01; the variance of a difference that is 1, 0 or -1."
+    ours, theirs = torch.tensor(pairs).T
+    n10, n01, n = int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(pairs)
+    middle = (n10 - n01) / n
+    half = 1.96 * math.sqrt(max(0.0, ((n10 + n01) / n - middle**2) / (n - 1)))
+    assert paired_difference(ours, theirs) == pytest.approx(
+        (middle - half, middle + half), abs=1e-7
+    )
+
+
+@pytest.mark.parametrize("shapes", [((3,), (4,)), ((1,), (1,)), ((2, 2), (2, 2))])
+def test_pairs_that_are_none(shapes):
+    with pytest.raises(ValueError, match="N >= 2; got"):
+        paired_difference(*(torch.zeros(shape) for shape in shapes))
+
+
+def test_the_gap_is_test_minus_training():
+    run = history()
+    assert gap(run.train_loss, run.test_loss) == [
+        b - a for a, b in zip(run.train_loss, run.test_loss, strict=True)
+    ]
+    with pytest.raises(ValueError, match="zip"):
+        gap([0.5], [0.5, 0.4])
+
+
 def test_worst_mistakes_are_sorted_and_wrong(sample):
     dataset = DigitDataset(sample[1].images[:4], torch.tensor([1, 2, 3, 4]))
     log_probs = torch.full((4, 10), 0.01)
@@ -169,13 +197,6 @@ def test_worst_mistakes_are_sorted_and_wrong(sample):
     mistakes = worst_mistakes(log_probs.log(), dataset, n=2)
     assert [(m.index, m.label, m.answer) for m in mistakes] == [(2, 3, 6), (3, 4, 7)]
     assert [m.probability for m in mistakes] == pytest.approx([0.91, 0.7])
-    figure = plot_mistakes(mistakes, dataset)
-    assert (
-        figure.description
-        == "2 digits that the model got wrong: a 3 taken for a 6 with 91.0%; a 4 taken for a 7 with 70.0%."
-    )
-    with pytest.raises(ValueError, match="no mistake to show"):
-        plot_mistakes([], dataset)
 
 
 # odd histories, labels and answers

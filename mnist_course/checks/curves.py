@@ -6,11 +6,287 @@
 __all__ = []
 
 # %% ../../nbs/answers/09_curves.ipynb #4b383eae
+import math
 import random
 
 import torch
 
 from mnist_course.checks.engine import Case, exercise, mistake, mistakes, variant
+
+# %% ../../nbs/answers/09_curves.ipynb #7d93d53a
+def _two_curves(rng: random.Random) -> list[Case]:
+    def drawn(n: int) -> list[float]:
+        return [rng.randrange(1, 64) / 32 for _ in range(n)]
+
+    n = rng.randrange(4, 8)
+    return [
+        ([0.5], [0.75]),
+        ([1.0, 0.25], [0.5, 0.75]),
+        ([1.0, 0.5, 0.25], [0.75, 0.75, 1.0]),
+        (drawn(n), drawn(n)),
+    ]
+
+
+@exercise(
+    "09.gap",
+    "Between two curves",
+    1,
+    3,
+    "build",
+    cases=_two_curves,
+    edges={
+        "one epoch": lambda train_loss, test_loss: len(train_loss) == 1,
+        "below the training loss": lambda train_loss, test_loss: test_loss[0] < train_loss[0],
+    },
+)
+def gap(train_loss: list[float], test_loss: list[float]) -> list[float]:
+    return [test_loss[i] - train_loss[i] for i in range(len(train_loss))]
+
+# %% ../../nbs/answers/09_curves.ipynb #3065f1c2
+@mistake(
+    "09.gap",
+    "Right size, wrong sign: test minus training. A test loss that is higher makes the gap positive.",
+)
+def the_other_way(train_loss: list[float], test_loss: list[float]) -> list[float]:
+    return [a - b for a, b in zip(train_loss, test_loss, strict=True)]
+
+
+@mistake(
+    "09.gap",
+    "You dropped the sign. In the first epoch the test loss is often the lower one, and the gap is "
+    "negative.",
+)
+def no_sign(train_loss: list[float], test_loss: list[float]) -> list[float]:
+    return [abs(b - a) for a, b in zip(train_loss, test_loss, strict=True)]
+
+
+@mistake(
+    "09.gap", "That's the gap of the last epoch. One number for each epoch, please, in a list."
+)
+def last_epoch_only(train_loss: list[float], test_loss: list[float]) -> float:
+    return test_loss[-1] - train_loss[-1]
+
+
+@mistake("09.gap", "You divided. The gap is a difference: how much MORE a test digit costs.")
+def quotient(train_loss: list[float], test_loss: list[float]) -> list[float]:
+    return [b / a for a, b in zip(train_loss, test_loss, strict=True)]
+
+# %% ../../nbs/answers/09_curves.ipynb #11a59f87
+def _counts(rng: random.Random) -> list[Case]:
+    total = rng.randrange(150, 400)
+    return [
+        (9, 10),
+        (10, 10),
+        (0, 5),
+        (1, 1),
+        (50, 100),
+        (970, 1_000),
+        (rng.randrange(total // 2, total), total),
+    ]
+
+
+@exercise(
+    "09.accuracy_interval",
+    "Which accuracies fit?",
+    3,
+    10,
+    "build",
+    cases=_counts,
+    atol=2.5e-4,
+    parts=("low", "high"),
+    edges={
+        "all of them right": lambda correct, total: correct == total,
+        "none of them right": lambda correct, total: correct == 0,
+        "a single digit": lambda correct, total: total == 1,
+    },
+)
+def accuracy_interval(correct: int, total: int) -> tuple[float, float]:
+    rate, w = correct / total, 1.96**2 / total
+    center = (rate + w / 2) / (1 + w)
+    half = 1.96 / (1 + w) * math.sqrt(rate * (1 - rate) / total + w / (4 * total))
+    return center - half, center + half
+
+# %% ../../nbs/answers/09_curves.ipynb #09652698
+@mistake(
+    "09.accuracy_interval",
+    "Your standard deviation uses the measured share. Ten right out of ten would then leave no doubt "
+    "at all. Use the p that you are trying.",
+)
+def around_itself(correct: int, total: int) -> tuple[float, float]:
+    share = correct / total
+    half = 1.96 * math.sqrt(share * (1 - share) / total)
+    return share - half, share + half
+
+
+@variant("09.accuracy_interval", "around_itself")
+def around_itself_within_0_and_1(correct: int, total: int) -> tuple[float, float]:
+    low, high = around_itself(correct, total)
+    return max(low, 0.0), min(high, 1.0)
+
+
+@mistake(
+    "09.accuracy_interval",
+    "That's ONE standard deviation to either side, which holds the truth two times in three. How many "
+    "are needed for 95%?",
+)
+def one_deviation(correct: int, total: int) -> tuple[float, float]:
+    share = correct / total
+    tried = [i / 10_000 for i in range(10_001)]
+    fits = [p for p in tried if abs(share - p) <= math.sqrt(p * (1 - p) / total)]
+    return min(fits), max(fits)
+
+
+@mistake(
+    "09.accuracy_interval",
+    "Without the square root, p (1 - p) / n is the variance. Luck is measured in standard deviations.",
+)
+def variance(correct: int, total: int) -> tuple[float, float]:
+    share = correct / total
+    tried = [i / 10_000 for i in range(10_001)]
+    fits = [p for p in tried if abs(share - p) <= 1.96 * p * (1 - p) / total]
+    return min(fits, default=share), max(fits, default=share)
+
+
+@mistake(
+    "09.accuracy_interval",
+    "Your interval doesn't get narrower with more digits. Where does n go?",
+)
+def not_divided(correct: int, total: int) -> tuple[float, float]:
+    share = correct / total
+    tried = [i / 10_000 for i in range(10_001)]
+    fits = [p for p in tried if abs(share - p) <= 1.96 * math.sqrt(p * (1 - p))]
+    return min(fits), max(fits)
+
+
+@mistake("09.accuracy_interval", "The right interval, in percent. Give both ends from 0 to 1.")
+def percent(correct: int, total: int) -> tuple[float, float]:
+    low, high = accuracy_interval(correct, total)
+    return 100 * low, 100 * high
+
+
+@mistake(
+    "09.accuracy_interval", "Both ends are right, in each other's place: low first, then high."
+)
+def swapped_ends(correct: int, total: int) -> tuple[float, float]:
+    low, high = accuracy_interval(correct, total)
+    return high, low
+
+
+@mistake(
+    "09.accuracy_interval",
+    "That's the middle and half of the width. Give the two ends: the lowest p that fits and the "
+    "highest.",
+)
+def half_a_width(correct: int, total: int) -> tuple[float, float]:
+    low, high = accuracy_interval(correct, total)
+    return (low + high) / 2, (high - low) / 2
+
+# %% ../../nbs/answers/09_curves.ipynb #bc9bae6a
+def _pairs(rng: random.Random) -> list[Case]:
+    n = rng.randrange(200, 400)
+    ours, theirs = torch.rand(n) < 0.9, torch.rand(n) < 0.8
+    same = torch.rand(300) < 0.7
+    seeds = 0.8 + torch.rand(250, dtype=torch.float64) / 10
+    return [
+        (torch.tensor([True, True] * 100), torch.tensor([True, False] * 100)),
+        (torch.tensor([False, True] * 100), torch.tensor([True, True] * 100)),
+        (same, same.clone()),
+        (seeds, seeds - torch.rand(250, dtype=torch.float64) / 50),
+        (ours, theirs),
+    ]
+
+
+@exercise(
+    "09.paired_difference",
+    "Digit by digit",
+    2,
+    6,
+    "build",
+    cases=_pairs,
+    rtol=6e-3,
+    atol=1e-5,
+    parts=("low", "high"),
+    edges={
+        "right and wrong": lambda ours, theirs: ours.dtype == torch.bool,
+        "numbers": lambda ours, theirs: ours.is_floating_point(),
+        "no difference at all": lambda ours, theirs: torch.equal(ours, theirs),
+    },
+)
+def paired_difference(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    apart = ours.double() - theirs.double()
+    half = 1.96 * float(apart.std()) / math.sqrt(len(apart))
+    return float(apart.mean()) - half, float(apart.mean()) + half
+
+# %% ../../nbs/answers/09_curves.ipynb #e236fd2e
+def _interval(middle: float, half: float) -> tuple[float, float]:
+    return middle - half, middle + half
+
+
+def _mean_and_error(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    low, high = paired_difference(ours, theirs)
+    return (low + high) / 2, (high - low) / 2 / 1.96
+
+
+@mistake(
+    "09.paired_difference",
+    "The size is right, but it's theirs minus ours. When ours is better, the difference should be "
+    "positive.",
+)
+def the_other_way_round(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    return paired_difference(theirs, ours)
+
+
+@mistake(
+    "09.paired_difference",
+    "Your interval doesn't use the pairs: it would be as wide if the digits were different ones. "
+    "Subtract first, value by value, and take the standard deviation of the differences.",
+)
+def not_in_pairs(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    a, b = ours.double(), theirs.double()
+    half = 1.96 * math.sqrt(float(a.var() + b.var()) / len(a))
+    return _interval(float(a.mean() - b.mean()), half)
+
+
+@mistake(
+    "09.paired_difference",
+    "That's how much ONE digit scatters. The mean of n digits scatters less: divide by the square "
+    "root of n.",
+)
+def scatter_of_one(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    middle, error = _mean_and_error(ours, theirs)
+    return _interval(middle, 1.96 * error * math.sqrt(len(ours)))
+
+
+@mistake("09.paired_difference", "Divided by n, where the square root of n is asked for.")
+def over_n(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    middle, error = _mean_and_error(ours, theirs)
+    return _interval(middle, 1.96 * error / math.sqrt(len(ours)))
+
+
+@mistake(
+    "09.paired_difference",
+    "That's ONE standard deviation to either side. How many are needed for 95%?",
+)
+def one_error(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    return _interval(*_mean_and_error(ours, theirs))
+
+
+@mistake(
+    "09.paired_difference",
+    "The difference is right, and it has no interval: both ends are the same number.",
+)
+def middle_only(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    return _interval(_mean_and_error(ours, theirs)[0], 0.0)
+
+
+@mistake(
+    "09.paired_difference",
+    "That's the difference, and how far luck can carry it. Give the two ends: minus for the low one, "
+    "plus for the high one.",
+)
+def middle_and_half(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
+    middle, error = _mean_and_error(ours, theirs)
+    return middle, 1.96 * error
 
 # %% ../../nbs/answers/09_curves.ipynb #9b837145
 exercise(
