@@ -137,7 +137,7 @@ def test_an_exercise_is_complete(item):
 def test_there_are_enough_of_them():
     assert len(ALL) >= 45
     assert sum(len(item.misconceptions) for item in ALL) >= 3 * len(ALL)
-    for lesson in [f"{number:02}" for number in range(15)]:
+    for lesson in [f"{number:02}" for number in range(16)]:
         assert sum(item.lesson == lesson for item in ALL) >= 3, lesson
     assert {item.kind for item in ALL} == KINDS
 

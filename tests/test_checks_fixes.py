@@ -98,6 +98,11 @@ FAULTS = {
         [("p[:, target]", "p[range(len(target)), target]")],
         [("return p", "return p / len(target)")],
     ],
+    "06.network_slopes": [
+        [("before.T @ slopes", "hidden.T @ slopes")],
+        [("(back > 0)", "(before > 0)")],
+        [("labels] -= 1\n", "labels] -= 1\n    slopes = slopes / len(labels)\n")],
+    ],
     "07.rate_at": [
         [("peak * step / warm", "peak * (step + 1) / warm")],
         [("(step // every)", "((step - warm) // every)")],

@@ -12,12 +12,16 @@ import torch
 from PIL import Image
 
 from mnist_course.arithmetic import output_size
+from mnist_course.backprop import Value, backward
+from mnist_course.loss import numerical_gradient
 from mnist_course.widgets.moving import (
     _panes,
+    blame_wave,
     flowing_digit,
     growing_average,
     growing_clouds,
     growing_digit,
+    show_graph,
     sliding_score,
     stepping_kernel,
     strokes,
@@ -291,3 +295,64 @@ def test_one_run_is_a_cloud_too_and_none_is_not():
     for rows in ({}, {"empty": []}):
         with pytest.raises(ValueError, match="at least one"):
             growing_clouds(rows)
+
+
+# ---- blame that travels
+
+PIXELS = torch.tensor([1.0, 0.5, -1.0])
+W1 = torch.tensor([[1.0, 2.0, 0.5], [-1.0, -2.0, 0.25]])  # the second is shut
+W2 = torch.tensor([[1.0, -1.0], [0.5, 2.0], [-1.0, 0.0]])
+
+
+def test_the_wave_ends_with_the_slopes_that_nudging_finds():
+    diagram = blame_wave(PIXELS, W1, W2, label=2)
+    words = re.findall(r">(-?[\d.]+)</text></g>", diagram.svg())
+
+    def loss(w1):
+        return -(W2.double() @ (w1 @ PIXELS.double()).relu()).log_softmax(0)[2]
+
+    for slope in numerical_gradient(loss, W1.double()).flatten().tolist():
+        assert f"{round(slope, 2) + 0:g}" in words
+    assert "hidden numbers are 1.5, 0," in diagram.description
+
+
+def test_the_wave_stands_still_where_somebody_prefers_that():
+    svg = blame_wave(PIXELS, W1, W2, label=0, names="abc").svg()
+    ElementTree.fromstring(svg)
+    (calm,) = re.findall(r"@media print,\(prefers-reduced-motion:reduce\)\{(.*?)\{", svg)
+    moving = set(re.findall(r"\.(mc\d+\w+)\{(?:opacity|animation)", svg))
+    assert {name.strip(".") for name in calm.split(",")} == moving
+    assert len(moving) == 1 + 2 * (3 * 2 + 2 * 3 + 3)  # what appears, and a dot each way
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ((PIXELS, W1[:, :2], W2, 0), r"w1 must be \(H, 3\), got \(2, 2\)"),
+        ((PIXELS, W1, W2.T, 0), r"w2 must be \(C, 2\), got \(2, 3\)"),
+        ((PIXELS, W1, W2, 3), "3 scores need a label below that"),
+        ((PIXELS, W1, W2, 0, "ab"), "and as many names or none"),
+    ],
+)
+def test_a_wave_whose_parts_do_not_fit(parts, words):
+    with pytest.raises(ValueError, match=words):
+        blame_wave(*parts)
+
+
+def test_a_graph_shows_each_value_once_with_its_slope():
+    a, b = Value(2.0), Value(torch.ones(2, 3))
+    c = a * a + b.sum()
+    backward(c)
+    diagram = show_graph(c, {"a": a, "c": c})
+    ElementTree.fromstring(diagram.svg())
+    assert diagram.description.startswith("5 values. ")
+    for words in ("a: 2, slope 4", "a number: 2 x 3, slope 2 x 3", "c = +: 10, slope 1"):
+        assert words in diagram.description
+
+
+def test_a_graph_that_no_sheet_can_hold():
+    y = Value(1.0)
+    for _ in range(12):
+        y = y + y
+    with pytest.raises(ValueError, match="13 values in 13 columns are too many to draw"):
+        show_graph(y)

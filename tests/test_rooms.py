@@ -19,6 +19,7 @@ LESSONS = [
     "arithmetic",
     "model",
     "loss",
+    "backprop",
     "optim",
     "training",
     "plotting",

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 # each of these registers the exercises of a lesson
 from mnist_course.checks import (  # noqa: F401
+    backprop,
     better,
     bug_museum,
     convolution,
