@@ -228,14 +228,14 @@ MISTAKES_IN_HINTS = {
     "08.lr_column": {"My third number is twice too large": "clock_wound_back"},
     "08.class_accuracy": {
         "I get nan": "mean_of_batches",
-        "The expected and my shares agree, and still it fails": "notes_kept",
+        "My shares are as expected, and still it fails": "notes_kept",
     },
     "08.early_stop": {"My runs are one epoch too long": "one_too_many"},
     "08.train_in_parts": {
         "My steps are too long, about as many times as there are batches in a group": (
             "sum_of_means"
         ),
-        "It is right for equal batches, and a little off for others": "mean_over_the_group",
+        "It's right for equal batches, and a little off for others": "mean_over_the_group",
     },
     "09.fives": {"I get 0.78": "accuracy_twice"},
     "09.commonest_mistake": {"It gives the same digit twice": "right_answers_count"},
