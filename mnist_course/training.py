@@ -119,8 +119,8 @@ def test(
 
 test.__dict__["__test__"] = False  # pytest takes every function called test for a test
 
-# %% ../nbs/08_training.ipynb #addd6260
-# One way to write it, for long runs: Ctrl-C, checkpoints, a line an epoch
+# %% ../nbs/08_training.ipynb #38df7e00
+# One way to write it: the loop. A Run knows what goes before and after
 def run_epochs(run: Run) -> History:
     "Train, test and note, epoch by epoch, until all are done or somebody presses Ctrl-C."
     with run:
@@ -131,7 +131,8 @@ def run_epochs(run: Run) -> History:
             run.finish_epoch(trained, tested)  # the scheduler's tick, the history, the checkpoint
     return run.history
 
-
+# %% ../nbs/08_training.ipynb #6302f508
+# One way to write it: what a long run needs, and then the loop above
 def fit(
     model: nn.Module,  # gives log-probabilities (N, classes), or what loss_fn takes
     train_loader: Loader,

@@ -226,7 +226,6 @@ def test_every_state_on_the_way_of_a_fix_is_named(id, fixed):
 
 MISTAKES_IN_HINTS = {
     "08.train": {"My steps are right, and the mean isn't": "mean_of_batches"},
-    "08.test": {"The numbers are right, and still it fails": "notes_kept"},
     "08.fit": {"My rates are one epoch ahead": "rate_noted_late"},
     "08.lr_column": {"My third number is twice too large": "clock_wound_back"},
     "08.class_accuracy": {
