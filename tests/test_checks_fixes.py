@@ -230,17 +230,19 @@ def test_every_state_on_the_way_of_a_fix_is_named(id, fixed):
 # ---- what a folded hint describes is a mistake that the check knows
 
 MISTAKES_IN_HINTS = {
+    "08.train": {"My steps are right, and the mean isn't": "mean_of_batches"},
+    "08.fit": {"My rates are one epoch ahead": "rate_noted_late"},
     "08.lr_column": {"My third number is twice too large": "clock_wound_back"},
     "08.class_accuracy": {
         "I get nan": "mean_of_batches",
-        "The expected and my shares agree, and still it fails": "notes_kept",
+        "My shares are as expected, and still it fails": "notes_kept",
     },
     "08.early_stop": {"My runs are one epoch too long": "one_too_many"},
     "08.train_in_parts": {
         "My steps are too long, about as many times as there are batches in a group": (
             "sum_of_means"
         ),
-        "It is right for equal batches, and a little off for others": "mean_over_the_group",
+        "It's right for equal batches, and a little off for others": "mean_over_the_group",
     },
     "09.accuracy_interval": {"My interval is as wide above 0.97 as below": "around_itself"},
     "09.fives": {"I get 0.78": "accuracy_twice"},

@@ -22,11 +22,15 @@ from mnist_course.engine.training import (
     COLUMNS,
     History,
     Recipe,
+    kept_for_backward,
     load_checkpoint,
     load_weights,
+    plot_losses,
+    power_cut,
     read_checkpoint,
     save_checkpoint,
     save_weights,
+    show_strip,
     versions,
 )
 from mnist_course.model import Net
@@ -767,3 +771,46 @@ def test_home_in_every_path(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.rglob("*.*")} == {"c.pt", "w.safetensors", "h.json"}
     assert same(load_weights("~/w.safetensors", tiny()), net) and History.load("~/h.json") == done
     assert len(load_checkpoint("~/r/c.pt", tiny())) == 1
+
+
+# what the lesson shows of a run
+
+
+def test_what_is_kept_for_backward_is_what_the_layers_need():
+    images = torch.zeros(20_000, 1, 10, 10)  # 8 MB
+    model = nn.Sequential(nn.Flatten(), nn.Linear(100, 50, bias=False), nn.ReLU())
+    assert kept_for_backward(model, images) == 12  # the images, and what ReLU gives
+    assert kept_for_backward(model.eval(), images) == 12
+    with torch.no_grad():
+        assert kept_for_backward(model, images) == 0
+    assert kept_for_backward(nn.Sequential(nn.ReLU(), nn.ReLU()), images) == 0  # no weights
+
+
+def test_the_power_fails_after_the_step_that_was_named():
+    weight = nn.Parameter(torch.tensor([1.0]))
+    optimizer = torch.optim.SGD([weight], lr=0.25)
+    power_cut(optimizer, after=3)
+    weight.grad = torch.tensor([1.0])
+    optimizer.step()
+    optimizer.step()
+    with pytest.raises(OSError, match="after 3 steps"):
+        optimizer.step()
+    assert weight.item() == 0.25  # the third was taken
+    optimizer.step()  # the light is on again
+
+
+def test_the_strip_counts_what_is_right():
+    labels, answers = torch.tensor([1, 4, 7]), torch.tensor([[7, 7, 7], [1, 4, 7]])
+    figure = show_strip(torch.zeros(3, 5, 5), labels, answers, [0, 40])
+    assert "1 after step 0, 3 after step 40" in figure.description and len(figure.png()) > 1000
+    for wrong in (labels[:2], labels[None]):
+        with pytest.raises(ValueError, match="3 images need as many labels"):
+            show_strip(torch.zeros(3, 5, 5), wrong, answers, [0, 40])
+
+
+def test_losses_of_short_runs_are_told():
+    figure = plot_losses({"with": [2.3, 0.1], "without": [2.3, 7.5]}, "step")
+    assert (
+        "with: 2.30 to 0.10, at most 2.3; without: 2.30 to 7.50, at most 7.5" in figure.description
+    )
+    assert [line.get_label() for line in figure.axes[0].lines[:2]] == ["with", "without"]

@@ -25,6 +25,7 @@ from mnist_course.widgets.moving import (
     sliding_score,
     stepping_kernel,
     strokes,
+    turning_right,
     two_balls,
 )
 
@@ -356,3 +357,80 @@ def test_a_graph_that_no_sheet_can_hold():
         y = y + y
     with pytest.raises(ValueError, match="13 values in 13 columns are too many to draw"):
         show_graph(y)
+
+
+ANSWERS = torch.tensor([[3, 3], [1, 3], [1, 3], [7, 4], [1, 4]])  # five moments, of a 1 and a 4
+
+
+def turning(seconds=10, **other):
+    parts = {
+        "images": torch.zeros(2, 4, 4),
+        "labels": torch.tensor([1, 4]),
+        "answers": ANSWERS,
+        "steps": range(0, 50, 10),
+        "losses": [2.4, 2.0, 1.2, 1.8, 0.6],
+    }
+    return turning_right(**parts | other, seconds=seconds)
+
+
+def spans(svg: str) -> list[tuple[float, float | None, str]]:
+    "What is shown: from which second, for how many of them (None: it stays), and its last words."
+    groups = re.findall(r'<g class="mc\d+[sw]" style="([^"]+)">(.*?)</g>', svg, re.S)
+    found = []
+    for style, inside in groups:
+        at = float(re.search(r"--at:([\d.]+)s", style)[1])
+        length = re.search(r"--for:([\d.]+)s", style)
+        words = re.findall(r">([^<]+)</text>", inside)[-1]
+        found.append((at, float(length[1]) if length else None, words))
+    return found
+
+
+def test_each_answer_is_shown_for_as_long_as_it_was_given():
+    svg = turning().svg()
+    ElementTree.fromstring(svg)
+    shown = spans(svg)
+    assert [one for one in shown if one[2] in "134 7"] == [
+        (0, 2, "3"),
+        (2, 4, "1"),
+        (6, 2, "7"),
+        (8, None, "1"),
+        (0, 6, "3"),
+        (6, None, "4"),
+    ]
+    assert [one for one in shown if "of 2" in one[2]] == [
+        (0, 2, "0 of 2 right"),
+        (2, 6, "1 of 2 right"),
+        (8, None, "2 of 2 right"),
+    ]
+    assert [one[:2] for one in shown if "step" in one[2]] == [
+        (0, 2),
+        (2, 2),
+        (4, 2),
+        (6, 2),
+        (8, None),
+    ]
+    green = svg.count('rx="4" fill="#009E73"')
+    assert green == 3  # twice the 1, once the 4
+
+
+def test_the_last_answers_stay_where_nothing_should_move():
+    diagram = turning()
+    (calm,) = re.findall(r"@media print,\(prefers-reduced-motion:reduce\)\{(.*?)\{", diagram.svg())
+    assert {name[-1] for name in calm.split(",")} == {"s", "w", "d"}
+    assert "After step 0 it reads 0 of them" in diagram.description
+    assert "after step 40 2, while the loss goes from 2.40 to 0.60" in diagram.description
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"labels": torch.tensor([1])},
+        {"answers": ANSWERS[:3]},
+        {"answers": ANSWERS[:, :1]},
+        {"losses": [2.4]},
+        {"steps": [0], "answers": ANSWERS[:1], "losses": [2.4]},
+    ],
+)
+def test_digits_answers_and_losses_that_do_not_belong_together(other):
+    with pytest.raises(ValueError, match="2 images"):
+        turning(**other)

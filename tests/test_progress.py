@@ -29,8 +29,12 @@ from mnist_course.progress import (
 
 @pytest.fixture(autouse=True)
 def questions(monkeypatch):
-    "Two questions of these tests' own, beside the lessons'."
-    own = {"99.one_letter": "a b c d", "99.two_letters": "2 of a b c"}
+    "Three questions of these tests' own, beside the lessons'."
+    own = {
+        "99.one_letter": "a b c d",
+        "99.two_letters": "2 of a b c",
+        "99.two_numbers": "2 numbers",
+    }
     for id, takes in own.items():
         monkeypatch.setitem(mnist_course.progress._QUESTIONS, id, takes)
 
@@ -209,8 +213,8 @@ def test_what_counts_as_right(capsys, guessed, actual, within, right):
         ("99.one_letter", ("(c)",), "c"),
         ("11.reads_the_seven", ("Yes",), "yes"),
         ("11.higher_temperature", ("Held out",), "held out"),
-        ("08.dropout", ("4, 1",), [4, 1]),
-        ("08.dropout", (4, 1), [4, 1]),
+        ("99.two_numbers", ("4, 1",), [4, 1]),
+        ("99.two_numbers", (4, 1), [4, 1]),
         ("00.one_digit", ("[1, 28, 28]",), [1, 28, 28]),
         ("15.unnormalized", ("45%",), 45),
     ],
@@ -229,7 +233,7 @@ def test_a_guess_is_read_as_people_type_it(id, typed, kept):
         ("03.places", "many", "a number is asked for, such as `24`"),
         ("03.places", None, "a number is asked for"),
         ("03.places", True, "a number is asked for"),
-        ("08.dropout", 4, "2 numbers are asked for, in square brackets"),
+        ("99.two_numbers", 4, "2 numbers are asked for, in square brackets"),
         ("07.settles", "soon", "type never in quotation marks, or a number"),
         ("13.best", 3, "a word is asked for"),
         ("11.box_of_a_7", "middle", "answer higher or lower"),
@@ -250,7 +254,7 @@ def test_how_sure_is_asked_for_where_it_is_missing():
     "odd", [float("nan"), object(), {"a": {1}}, b"x", 1j, ["a", [None]], "x" * 999]
 )
 def test_odd_guesses_do_no_harm(odd, capsys):
-    for id in ("03.places", "99.one_letter", "08.dropout", "13.best", "my.own"):
+    for id in ("03.places", "99.one_letter", "99.two_numbers", "13.best", "my.own"):
         guess(id, odd, sure=0.5)
         reveal(id, 3)
     itself = []

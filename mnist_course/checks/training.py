@@ -18,8 +18,583 @@ from torch import nn
 
 from mnist_course.checks.compare import kind_of, quote
 from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, mistakes, variant
+from mnist_course.engine.training import History
 
 _Batches = list[tuple[torch.Tensor, torch.Tensor]]
+
+# %% ../../nbs/answers/08_training.ipynb #4e09ddf2
+class ShortSGD(torch.optim.SGD):
+    "torch's SGD, in one word where it is shown."
+
+    def __repr__(self) -> str:
+        return f"SGD(lr={self.param_groups[0]['lr']:g})"
+
+
+def _drawn(inputs: int, classes: int, sizes: list[int]) -> _Batches:
+    return [
+        (torch.randint(-2, 3, (n, inputs)).float(), torch.randint(classes, (n,))) for n in sizes
+    ]
+
+
+def _linear(inputs: int, classes: int) -> nn.Sequential:
+    layer = nn.Linear(inputs, classes, bias=False)
+    return nn.Sequential(layer, nn.LogSoftmax(dim=1))
+
+
+def _epochs_to_train(rng: random.Random) -> list[Case]:
+    def case(inputs: int, classes: int, sizes: list[int], momentum: float = 0.0) -> Case:
+        model = _linear(inputs, classes)
+        optimizer = ShortSGD(model.parameters(), lr=0.5, momentum=momentum)
+        return model, _drawn(inputs, classes, sizes), optimizer
+
+    tiny = case(1, 2, [1, 1])
+    nn.init.zeros_(tiny[0][0].weight)
+    tiny[1][:] = [
+        (torch.tensor([[1.0]]), torch.tensor([1])),
+        (torch.tensor([[2.0]]), torch.tensor([0])),
+    ]
+    three = case(1, 2, [2, 1, 1])
+    nn.init.zeros_(three[0][0].weight)
+    three[1][:] = [
+        (torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1])),
+        (torch.tensor([[1.0]]), torch.tensor([0])),
+        (torch.tensor([[-2.0]]), torch.tensor([1])),
+    ]
+    last = rng.randrange(1, 4)
+    return [
+        tiny,
+        three,
+        case(2, 3, [4]),
+        case(3, 4, [6, 6, 6, last], momentum=0.9),
+        case(4, 10, [16, 16, rng.randrange(2, 6)]),
+    ]
+
+
+def _run_train(
+    answer: Callable[..., Any],
+    model: nn.Sequential,
+    batches: _Batches,
+    optimizer: torch.optim.Optimizer,
+) -> object:
+    "What the answer gives, and what it makes of the weights."
+    steps = 0
+
+    def stepped(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    optimizer.register_step_post_hook(stepped)
+    made = answer(model, batches, optimizer)
+    if made is ...:
+        return ...
+    parts = made if isinstance(made, tuple | list) else [made]
+    return {
+        "steps taken": steps,
+        "weights afterwards": next(model.parameters()).detach(),
+        "mean loss and accuracy": made,
+        "notes kept for backward": any(
+            isinstance(part, torch.Tensor) and part.requires_grad for part in parts
+        ),
+    }
+
+
+@exercise(
+    "08.train",
+    "The loop",
+    3,
+    10,
+    "build",
+    cases=_epochs_to_train,
+    run=_run_train,
+    mutates={"weights", "gradients", "optimizer", "mode"},
+    edges={
+        "one batch": lambda model, batches, optimizer: len(batches) == 1,
+        "a short last batch": lambda model, batches, optimizer: (
+            len(batches) > 1 and len(batches[-1][1]) < len(batches[0][1])
+        ),
+        "a batch of one": lambda model, batches, optimizer: any(len(y) == 1 for _, y in batches),
+        "momentum": lambda model, batches, optimizer: optimizer.param_groups[0]["momentum"] > 0,
+    },
+)
+def train(
+    model: nn.Module, batches: _Batches, optimizer: torch.optim.Optimizer
+) -> tuple[float, float]:
+    total, right, count = 0.0, 0, 0
+    for x, y in batches:
+        log_probs = model(x)
+        loss = F.nll_loss(log_probs, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(y)
+        right += (log_probs.argmax(dim=1) == y).sum().item()
+        count += len(y)
+    return total / count, right / count
+
+# %% ../../nbs/answers/08_training.ipynb #ea2000f2
+def _train_otherwise(
+    told: Callable[[list[float], list[float], list[int]], tuple[float, float]],
+    zero: bool = True,
+    early: bool = False,
+    step: bool = True,
+    again: bool = False,
+    plain: bool = True,
+    batches_taken: int | None = None,
+) -> Callable[..., tuple[float, float]]:
+    "The loop with one fault: what it gives is made from losses, right answers and sizes."
+
+    def loop(
+        model: nn.Module, batches: _Batches, optimizer: torch.optim.Optimizer
+    ) -> tuple[float, float]:
+        losses: list[Any] = []
+        right: list[float] = []
+        for x, y in batches[:batches_taken]:
+            log_probs = model(x)
+            loss = F.nll_loss(log_probs, y)
+            if zero and not early:
+                optimizer.zero_grad()
+            loss.backward()
+            if early:
+                optimizer.zero_grad()
+            if step:
+                optimizer.step()
+            if again:
+                log_probs = model(x)
+                loss = F.nll_loss(log_probs, y)
+            losses.append(loss.item() if plain else loss)
+            right.append((log_probs.argmax(dim=1) == y).sum().item())
+        return told(losses, right, [len(y) for _, y in batches[:batches_taken]])
+
+    return loop
+
+
+def _per_digit(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
+    n = sum(sizes)
+    return sum(loss * m for loss, m in zip(losses, sizes, strict=True)) / n, sum(right) / n
+
+
+def _per_batch(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
+    shares = [r / m for r, m in zip(right, sizes, strict=True)]
+    return sum(losses) / len(losses), sum(shares) / len(shares)
+
+
+mistakes(
+    "08.train",
+    {
+        "never_emptied": (
+            _train_otherwise(_per_digit, zero=False),
+            "The first batch is right, and from the second on your steps go astray. `backward` ADDS "
+            "to the gradients that are there. Who empties them?",
+        ),
+        "emptied_too_soon": (
+            _train_otherwise(_per_digit, early=True),
+            "The weights haven't moved. You empty the gradients after `backward` made them and "
+            "before `step` could use them.",
+        ),
+        "never_stepped": (
+            _train_otherwise(_per_digit, step=False),
+            "You find the slopes of every batch, and the weights stay where they were. Which line "
+            "moves them?",
+        ),
+        "first_batch_only": (
+            _train_otherwise(_per_digit, batches_taken=1),
+            "Your loop ends after one batch. How far is the `return` indented?",
+        ),
+        "mean_of_batches": (
+            _train_otherwise(_per_batch),
+            "The steps are right. But a short batch counts as much as a full one in your means. "
+            "How many digits does each batch's loss stand for?",
+        ),
+        "last_batch_told": (
+            _train_otherwise(lambda losses, right, sizes: (losses[-1], right[-1] / sizes[-1])),
+            "The steps are right, and what you give back belongs to the last batch. The mean should "
+            "be over all the digits that went through.",
+        ),
+        "never_divided": (
+            _train_otherwise(
+                lambda losses, right, sizes: (
+                    sum(loss * n for loss, n in zip(losses, sizes, strict=True)),
+                    sum(right),
+                )
+            ),
+            "These are sums over all the digits. Divide them by how many digits there were.",
+        ),
+        "divided_by_batches": (
+            _train_otherwise(
+                lambda losses, right, sizes: (
+                    sum(loss * n for loss, n in zip(losses, sizes, strict=True)) / len(sizes),
+                    sum(right) / len(sizes),
+                )
+            ),
+            "You added up per digit, and divided by the number of batches. How many DIGITS were "
+            "there?",
+        ),
+        "tensors_added": (
+            _train_otherwise(_per_digit, plain=False),
+            "The numbers are right, but your mean is still a tensor, and drags the notes of all its "
+            "batches along. What turns a loss into a plain number?",
+        ),
+        "looked_afterwards": (
+            _train_otherwise(_per_digit, again=True),
+            "The steps are right, but you look at each batch again after learning from it. Count "
+            "with the log-probabilities that the loss was made from.",
+        ),
+        "swapped": (
+            _train_otherwise(lambda *counts: (_per_digit(*counts)[1], _per_digit(*counts)[0])),
+            "Both numbers are right, and in each other's place. What does the docstring want first?",
+        ),
+        "in_percent": (
+            _train_otherwise(
+                lambda *counts: (_per_digit(*counts)[0], 100 * _per_digit(*counts)[1])
+            ),
+            "That's the accuracy in percent. Here it's a share, from 0 to 1.",
+        ),
+    },
+)
+
+
+@variant("08.train", "mean_of_batches")
+def _only_the_losses_mean(
+    model: nn.Module, batches: _Batches, optimizer: torch.optim.Optimizer
+) -> tuple[float, float]:
+    losses: list[float] = []
+
+    def told(each: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
+        losses[:] = each
+        return _per_digit(each, right, sizes)
+
+    accuracy = _train_otherwise(told)(model, batches, optimizer)[1]
+    return sum(losses) / len(losses), accuracy
+
+# %% ../../nbs/answers/08_training.ipynb #2f4cc3de
+class Echo(nn.Module):
+    """Takes numbers, (N, classes), and gives them back with the other sign, as scores; in training
+    mode they are shifted by one class."""
+
+    noted = False  # did torch keep tensors for backward?
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.noted = self.noted or torch.is_grad_enabled()
+        return -x.roll(1, dims=1) if self.training else -x
+
+    def __repr__(self) -> str:
+        return f"Echo(training={self.training})"
+
+
+def _batches_to_test(rng: random.Random) -> list[Case]:
+    def batch(shares: torch.Tensor, labels: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        return -shares.log(), torch.tensor(labels)
+
+    def drawn(classes: int, sizes: list[int]) -> _Batches:
+        return [
+            batch(
+                (2 * torch.randn(n, classes)).softmax(dim=1),
+                [rng.randrange(classes) for _ in range(n)],
+            )
+            for n in sizes
+        ]
+
+    sure, unsure = torch.tensor([0.75, 0.25]), torch.tensor([0.25, 0.75])
+    last = rng.randrange(1, 5)
+    return [
+        (Echo().eval(), [batch(sure[None], [0])]),
+        (Echo().eval(), [batch(torch.stack([sure, sure]), [0, 0]), batch(unsure[None], [0])]),
+        (Echo(), [batch(torch.stack([sure, sure, unsure]), [0, 1, 1])]),
+        (Echo(), [batch(torch.stack([sure, unsure]), [0, 1]), batch(sure[None], [1])]),
+        (Echo(), drawn(10, [16, 16, last])),
+        (Echo().eval(), drawn(4, [8, 8, 8, rng.randrange(1, 7)])),
+    ]
+
+
+def _run_test(answer: Callable[..., Any], model: Echo, batches: _Batches) -> object:
+    before = model.training
+    made = answer(model, batches)
+    if made is ...:
+        return ...
+    return {
+        "mean loss and accuracy": made,
+        "notes kept for backward": model.noted,
+        "mode put back": model.training == before,
+    }
+
+
+@exercise(
+    "08.test",
+    "A look that changes nothing",
+    3,
+    8,
+    "build",
+    cases=_batches_to_test,
+    run=_run_test,
+    edges={
+        "one batch": lambda model, batches: len(batches) == 1,
+        "a short last batch": lambda model, batches: (
+            len(batches) > 1 and len(batches[-1][1]) < len(batches[0][1])
+        ),
+        "a model in training mode": lambda model, batches: model.training,
+        "a model in eval mode": lambda model, batches: not model.training,
+    },
+)
+def test(model: nn.Module, batches: _Batches) -> tuple[float, float]:
+    before = model.training
+    model.eval()
+    total, right, count = 0.0, 0, 0
+    with torch.no_grad():
+        for x, y in batches:
+            log_probs = model(x)
+            total += F.nll_loss(log_probs, y).item() * len(y)
+            right += (log_probs.argmax(dim=1) == y).sum().item()
+            count += len(y)
+    model.train(before)
+    return total / count, right / count
+
+# %% ../../nbs/answers/08_training.ipynb #00244712
+def _test_otherwise(
+    told: Callable[[list[float], list[float], list[int]], tuple[float, float]] = _per_digit,
+    calm: bool = True,
+    back: bool | None = None,  # None: as it came
+    put_back: bool = True,
+    quiet: bool = True,
+) -> Callable[..., tuple[float, float]]:
+    "A test with one fault."
+
+    def look(model: nn.Module, batches: _Batches) -> tuple[float, float]:
+        before = model.training
+        if calm:
+            model.eval()
+        with torch.set_grad_enabled(not quiet):
+            rows = [(model(x).detach(), y) for x, y in batches]
+        if put_back:
+            model.train(before if back is None else back)
+        losses = [F.nll_loss(log_probs, y).item() for log_probs, y in rows]
+        right = [(log_probs.argmax(dim=1) == y).sum().item() for log_probs, y in rows]
+        return told(losses, right, [len(y) for _, y in rows])
+
+    return look
+
+
+mistakes(
+    "08.test",
+    {
+        "mode_forgotten": (
+            _test_otherwise(calm=False),
+            "Right for a model that comes in eval mode. One in training mode throws dice, and your "
+            "numbers with them.",
+        ),
+        "left_in_eval": (
+            _test_otherwise(put_back=False),
+            "The numbers are right. But a model that was training is in eval mode now, and will "
+            "go on training like that. What did `model.training` say at the start?",
+        ),
+        "always_back_to_training": (
+            _test_otherwise(back=True),
+            "The numbers are right. But a model that came in eval mode is in training mode now. "
+            "Put back what you found.",
+        ),
+        "notes_kept": (
+            _test_otherwise(quiet=False),
+            "The numbers are right, and torch kept every tensor for a `backward` that never comes. "
+            "`eval()` doesn't switch that off. What does?",
+        ),
+        "mean_of_batches": (
+            _test_otherwise(_per_batch),
+            "A short last batch counts as much as a full one in your means. How many digits does "
+            "each batch stand for?",
+        ),
+        "last_batch_told": (
+            _test_otherwise(lambda losses, right, sizes: (losses[-1], right[-1] / sizes[-1])),
+            "That's the last batch. The mean should be over all the digits.",
+        ),
+        "never_divided": (
+            _test_otherwise(
+                lambda losses, right, sizes: (
+                    sum(loss * n for loss, n in zip(losses, sizes, strict=True)),
+                    sum(right),
+                )
+            ),
+            "These are sums over all the digits. Divide them by how many digits there were.",
+        ),
+        "swapped": (
+            _test_otherwise(lambda *counts: (_per_digit(*counts)[1], _per_digit(*counts)[0])),
+            "Both numbers are right, and in each other's place. What does the docstring want first?",
+        ),
+        "in_percent": (
+            _test_otherwise(lambda *counts: (_per_digit(*counts)[0], 100 * _per_digit(*counts)[1])),
+            "That's the accuracy in percent. Here it's a share, from 0 to 1.",
+        ),
+    },
+)
+
+# %% ../../nbs/answers/08_training.ipynb #cdd18717
+_LISTS = ("train_loss", "train_acc", "test_loss", "test_acc", "lr")
+
+
+def _runs_to_fit(rng: random.Random) -> list[Case]:
+    def case(
+        inputs: int, classes: int, sizes: list[int], tests: list[int], lr: float, every: int, n: int
+    ) -> Case:
+        model = _linear(inputs, classes)
+        return model, _drawn(inputs, classes, sizes), _drawn(inputs, classes, tests), lr, every, n
+
+    return [
+        case(2, 3, [4], [5], 0.5, 1, 1),
+        case(2, 3, [4, 2], [5], 0.5, 1, 2),
+        case(3, 4, [4, 4, 3], [6, 1], 0.8, 2, 5),
+        case(3, 4, [8] * 3, [6, 6, rng.randrange(1, 5)], 0.4, 1, rng.randrange(3, 6)),
+    ]
+
+
+def _run_fit(
+    answer: Callable[..., Any],
+    model: nn.Sequential,
+    train_batches: _Batches,
+    test_batches: _Batches,
+    lr: float,
+    step_size: int,
+    epochs: int,
+) -> object:
+    "The lists of the history, and the weights, of a run with StepLR(step_size, gamma=0.5)."
+    optimizer = ShortSGD(model.parameters(), lr=lr)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own word about a scheduler that steps first
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size, gamma=0.5)
+        made = answer(model, train_batches, test_batches, optimizer, scheduler, epochs)
+    if made is ...:
+        return ...
+    found = made if isinstance(made, dict) else getattr(made, "__dict__", {})
+    return {name: found.get(name) for name in _LISTS} | {
+        "weights afterwards": next(model.parameters()).detach()
+    }
+
+
+@exercise(
+    "08.fit",
+    "Every epoch",
+    3,
+    8,
+    "build",
+    cases=_runs_to_fit,
+    run=_run_fit,
+    mutates={"weights", "gradients", "optimizer", "mode"},
+    edges={
+        "one epoch": lambda *case: case[-1] == 1,
+        "a rate that stays for two epochs": lambda *case: case[-2] == 2 and case[-1] > 2,
+        "several batches an epoch": lambda *case: len(case[1]) > 1,
+    },
+)
+def fit(
+    model: nn.Module,
+    train_batches: _Batches,
+    test_batches: _Batches,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Any,
+    epochs: int,
+) -> History:
+    history = History()
+    for _ in range(epochs):
+        history.lr.append(optimizer.param_groups[0]["lr"])
+        loss, acc = train(model, train_batches, optimizer)
+        history.train_loss.append(loss)
+        history.train_acc.append(acc)
+        loss, acc = test(model, test_batches)
+        history.test_loss.append(loss)
+        history.test_acc.append(acc)
+        scheduler.step()
+    return history
+
+# %% ../../nbs/answers/08_training.ipynb #e51f1008
+def _fit_otherwise(
+    order: str = "ltrs",  # (l)ook at the rate, (t)rain, test and (r)ecord, (s)chedule
+    ticks: Callable[[_Batches], int] = lambda batches: 1,
+    swap: str = "",
+    anew: bool = False,
+    fewer: int = 0,
+) -> Callable[..., History]:
+    "A run with one fault."
+
+    def run(
+        model: nn.Module,
+        train_batches: _Batches,
+        test_batches: _Batches,
+        optimizer: torch.optim.Optimizer,
+        scheduler: Any,
+        epochs: int,
+    ) -> History:
+        history = History()
+        learn = test_batches if swap == "learn" else train_batches
+        judge = train_batches if swap == "judge" else test_batches
+        for _ in range(epochs - fewer):
+            if anew:
+                history = History()
+            for part in order:
+                if part == "l":
+                    history.lr.append(optimizer.param_groups[0]["lr"])
+                elif part == "t":
+                    loss, acc = train(model, learn, optimizer)
+                    history.train_loss.append(loss)
+                    history.train_acc.append(acc)
+                elif part == "r":
+                    loss, acc = test(model, judge)
+                    history.test_loss.append(loss)
+                    history.test_acc.append(acc)
+                else:
+                    for _ in range(ticks(train_batches)):
+                        scheduler.step()
+        return history
+
+    return run
+
+
+mistakes(
+    "08.fit",
+    {
+        "tick_every_batch": (
+            _fit_otherwise(ticks=len),
+            "Your scheduler ticks once for each batch, and this one counts epochs. The rate falls "
+            "far too soon.",
+        ),
+        "tick_forgotten": (
+            _fit_otherwise(order="ltr"),
+            "The rate never changes. Who tells the scheduler that an epoch is over?",
+        ),
+        "tick_first": (
+            _fit_otherwise(order="sltr"),
+            "The scheduler ticks before the first epoch, so the rate that was asked for is never "
+            "used.",
+        ),
+        "rate_noted_late": (
+            _fit_otherwise(order="trsl"),
+            "The network is right. But you note the rate after the scheduler has changed it, so "
+            "each epoch shows the rate of the next.",
+        ),
+        "tested_first": (
+            _fit_otherwise(order="lrts"),
+            "You test before you train, so each epoch notes the network that the epoch before left "
+            "behind.",
+        ),
+        "tested_on_training": (
+            _fit_otherwise(swap="judge"),
+            "Your test looks at the training digits. The others are the ones it hasn't seen.",
+        ),
+        "trained_on_test": (
+            _fit_otherwise(swap="learn"),
+            "Your network learns from the test digits! Then nothing is left to judge it by.",
+        ),
+        "history_made_anew": (
+            _fit_otherwise(anew=True),
+            "Only the last epoch is left in your history. Where is it made?",
+        ),
+        "one_too_few": (
+            _fit_otherwise(fewer=1),
+            "One epoch is missing. How many numbers are in `range(1, epochs)`?",
+        ),
+    },
+)
+
+
+@variant("08.fit", "tick_first")
+def _tick_between(*case: Any) -> History:
+    return _fit_otherwise(order="lstr")(*case)
 
 # %% ../../nbs/answers/08_training.ipynb #821d2574
 _LINES = {
@@ -223,20 +798,6 @@ mistakes(
 )
 
 # %% ../../nbs/answers/08_training.ipynb #14a7c53a
-class Echo(nn.Module):
-    """Takes numbers, (N, classes), and gives them back with the other sign, as scores; in training
-    mode they are shifted by one class."""
-
-    noted = False  # did torch keep tensors for backward?
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.noted = self.noted or torch.is_grad_enabled()
-        return -x.roll(1, dims=1) if self.training else -x
-
-    def __repr__(self) -> str:
-        return f"Echo(training={self.training})"
-
-
 def _score_batches(rng: random.Random) -> list[Case]:
     def batch(guesses: list[int], labels: list[int], classes: int) -> Case:
         return -F.one_hot(torch.tensor(guesses), classes).float(), torch.tensor(labels)
@@ -280,7 +841,7 @@ def _run_class_accuracy(
     "08.class_accuracy",
     "Which digit is hard?",
     3,
-    12,
+    10,
     cases=_score_batches,
     run=_run_class_accuracy,
     edges={
@@ -572,13 +1133,6 @@ def past_the_end(losses: list[float], patience: int) -> tuple[int, int]:
     return best, best + patience
 
 # %% ../../nbs/answers/08_training.ipynb #ba8e92d8
-class ShortSGD(torch.optim.SGD):
-    "torch's SGD, in one word where it is shown."
-
-    def __repr__(self) -> str:
-        return f"SGD(lr={self.param_groups[0]['lr']:g})"
-
-
 def _parted(rng: random.Random) -> list[Case]:
     def case(inputs: int, classes: int, sizes: list[int], every: int) -> Case:
         layer = nn.Linear(inputs, classes, bias=False)
@@ -654,7 +1208,7 @@ def _run_train_in_parts(
     "08.train_in_parts",
     "A large batch in small parts",
     4,
-    15,
+    25,
     cases=_parted,
     run=_run_train_in_parts,
     mutates={"weights", "gradients", "optimizer"},

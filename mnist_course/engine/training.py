@@ -6,9 +6,10 @@
 __all__ = ['PRECISIONS', 'COLUMNS', 'RECIPES', 'CHECKPOINT_FORMAT', 'Loader', 'Stateful', 'Scheduler', 'check_labels',
            'forward_loss', 'check_not_negative', 'Average', 'bar', 'history_columns', 'History', 'DivergedError',
            'Recipe', 'register_recipe', 'registered_recipe', 'make_recipe', 'initial_weights', 'choose_recipe',
-           'unwrapped', 'plain_state', 'matching_state', 'save_checkpoint', 'read_checkpoint', 'restore',
-           'load_checkpoint', 'save_weights', 'weights_file', 'is_torch_file', 'read_weights', 'load_weights',
-           'run_settings', 'check_request', 'first_history', 'Run', 'prepare_run', 'versions']
+           'seed_recipe', 'kaiming_weights', 'one_cycle_recipe', 'unwrapped', 'plain_state', 'matching_state',
+           'save_checkpoint', 'read_checkpoint', 'restore', 'load_checkpoint', 'save_weights', 'weights_file',
+           'is_torch_file', 'read_weights', 'load_weights', 'run_settings', 'check_request', 'first_history', 'Run',
+           'prepare_run', 'versions', 'show_strip', 'kept_for_backward', 'plot_losses', 'power_cut']
 
 # %% ../../nbs/engine/08_training.ipynb #fe7cd760
 import copy
@@ -24,11 +25,11 @@ import sys
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import islice
+from itertools import count, cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -36,6 +37,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.patches import Rectangle
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
@@ -63,6 +65,7 @@ from mnist_course.engine.optim import (
     set_random_states,
     type_in_words,
 )
+from ..figure import BLUE, GREEN, ORANGE, DescribedFigure, pixels
 
 # %% ../../nbs/engine/08_training.ipynb #18c2a5fa
 class Loader(Protocol):
@@ -634,6 +637,47 @@ def choose_recipe(
 def _held(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     "The parameters that an optimizer holds."
     return [p for group in optimizer.param_groups for p in group["params"]]
+
+# %% ../../nbs/engine/08_training.ipynb #c30811e2
+@register_recipe("seed", epochs=20, has_reference=True)
+def seed_recipe(
+    model: nn.Module,
+    steps: int = 0,  # batches an epoch; not needed here
+    epochs: int = 20,
+) -> Recipe:
+    """The original script's recipe: SGD, lr 0.01, momentum 0.9; StepLR, a tenth of the learning
+    rate after every 15 epochs."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=15, gamma=0.1)
+    return Recipe(optimizer, schedule, "epoch", epochs=epochs)
+
+# %% ../../nbs/engine/08_training.ipynb #2ee6f16a
+def kaiming_weights(model: nn.Module) -> None:
+    """New initial weights for convolutions and linear layers, as large as ReLU needs them, and no
+    bias. He et al., 2015, arxiv.org/abs/1502.01852."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+@register_recipe("one-cycle", initialize=kaiming_weights)
+def one_cycle_recipe(
+    model: nn.Module,
+    steps: int,  # batches an epoch
+    epochs: int = 1,
+) -> Recipe:
+    """One cycle, for weights from `kaiming_weights`: Nesterov momentum, a learning rate that rises
+    to 0.05 and falls to nothing.
+
+    After Smith, "Super-convergence", 2018, arxiv.org/abs/1708.07120.
+    """
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.05, total_steps=steps * epochs, cycle_momentum=False
+    )
+    return Recipe(optimizer, schedule, "batch", epochs=epochs)
 
 # %% ../../nbs/engine/08_training.ipynb #90a4989d
 def _fixed_in_group(group: dict[str, Any], scheduled: bool) -> dict[str, Any]:
@@ -1262,3 +1306,89 @@ def versions(
         "threads": torch.get_num_threads(),
         "machine": f"{platform.system()} {platform.machine()}",
     }
+
+# %% ../../nbs/engine/08_training.ipynb #b3c6ef6f
+def show_strip(
+    images: torch.Tensor,  # (N, H, W)
+    labels: torch.Tensor,  # (N,)
+    answers: torch.Tensor,  # (moments, N)
+    steps: Sequence[int],  # one a moment: how many steps had been taken
+) -> DescribedFigure:
+    """Digits in a row, and below them what a network answered, a row for each moment: white on
+    green where it was right. Raises ValueError where the parts don't belong together."""
+    count, moments = len(images), len(steps)
+    if labels.shape != (count,) or answers.shape != (moments, count):
+        raise ValueError(
+            f"{count} images need as many labels, and for each of {moments} steps as many answers; "
+            f"got {tuple(labels.shape)} and {tuple(answers.shape)}"
+        )
+    right = answers == labels
+    figure = DescribedFigure(8.2, 0.62 + 0.36 * moments)
+    ax = figure.subplots()
+    for k, image in enumerate(pixels(images, "images")):
+        ax.imshow(image.numpy(), cmap="gray", extent=(k, k + 0.94, -0.06, -1.0))
+    for row, step in enumerate(steps):
+        for k in range(count):
+            ok = bool(right[row, k])
+            color, ink = (GREEN, "white") if ok else ("#f3e3d3", "#8a3a00")
+            ax.add_patch(Rectangle((k, row), 0.94, 0.9, color=color))
+            ax.text(k + 0.47, row + 0.46, int(answers[row, k]), color=ink, ha="center", va="center")
+        total = int(right[row].sum())
+        ax.text(-0.25, row + 0.46, f"{step:,}", ha="right", va="center", fontsize=9)
+        ax.text(count + 0.15, row + 0.46, f"{total}", ha="left", va="center", fontsize=9)
+    ax.text(-0.25, -0.5, "step", ha="right", va="center", fontsize=9)
+    ax.text(count + 0.15, -0.5, "right", ha="left", va="center", fontsize=9)
+    ax.set(xlim=(-1.6, count + 1.6), ylim=(moments, -1.05), aspect="equal")
+    ax.axis("off")
+    told = ", ".join(f"{int(n)} after step {s:,}" for n, s in zip(right.sum(1), steps, strict=True))
+    return figure.describe(f"{count} digits, and how many of them are read right: {told}.")
+
+# %% ../../nbs/engine/08_training.ipynb #8839b140
+def kept_for_backward(
+    model: nn.Module,
+    images: torch.Tensor,  # (N, 1, 28, 28)
+) -> int:  # megabytes
+    "How much memory a forward pass keeps, in case somebody calls `backward`."
+    kept: dict[int, int] = {}  # by address, since two layers may keep the same tensor
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.data_ptr()] = tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        scores = model(images)  # held until it's counted, so that no address is used twice
+    total = sum(kept.values())
+    del scores
+    return round(total / 1e6)
+
+
+def plot_losses(
+    runs: Mapping[str, Sequence[float]],  # one loss a step, by the name of the run
+    xlabel: str,
+) -> DescribedFigure:
+    """The losses of a few short runs, in one panel, on a log axis: what explodes is on it, and so is
+    what nearly vanishes."""
+    figure = DescribedFigure(7.2, 3.4)
+    ax = figure.subplots()
+    for (name, losses), color in zip(runs.items(), cycle((BLUE, ORANGE, GREEN)), strict=False):
+        ax.plot(losses, color=color, label=name)
+    ax.axhline(math.log(10), color="0.6", label="knowing nothing: 2.3")
+    ax.set(xlabel=xlabel, ylabel="loss", yscale="log")
+    ax.set_ylim(bottom=1e-3)
+    ax.legend()
+    told = "; ".join(
+        f"{name}: {run[0]:.2f} to {run[-1]:.2f}, at most {max(run):,.1f}"
+        for name, run in runs.items()
+    )
+    return figure.describe(f"The loss over {xlabel}. {told}.")
+
+# %% ../../nbs/engine/08_training.ipynb #5fc7a776
+def power_cut(optimizer: torch.optim.Optimizer, after: int) -> None:
+    "From now on, the optimizer's step number `after` ends in an OSError, once it's taken."
+    taken = count(1)
+
+    def stepped(*_: object) -> None:
+        if next(taken) == after:
+            raise OSError(f"the lights went out after {after} steps")
+
+    optimizer.register_step_post_hook(stepped)

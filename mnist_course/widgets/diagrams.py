@@ -622,7 +622,7 @@ def training_loop(
             sheet.text(
                 lanes[lane],
                 y + 5,
-                what,
+                what.lower(),
                 "ink" if what == "reads" else _ink_on(ORANGE),
                 13,
                 "middle",
@@ -636,8 +636,8 @@ def training_loop(
     sheet.arrow(
         [(60, ys[-1]), (22, ys[-1]), (22, ys[0] - 26), (72, ys[0] - 26), (72, ys[0] - 10)], GREEN
     )  # the next epoch
-    sheet.text(80, ys[_STEPS - 1] + 38, f"{batches:,} times: one epoch", "quiet", 13)
-    sheet.text(80, ys[-1] + 34, f"{epochs:,} times: the run", "quiet", 13)
+    sheet.text(80, ys[_STEPS - 1] + 38, f"{batches:,} times: one epoch", BLUE, 13)  # as its arrow
+    sheet.text(80, ys[-1] + 34, f"{epochs:,} times: the run", GREEN, 13)
     said = []
     for code, effects in _EFFECTS.items():
         done = ", ".join(f"{what} the {lane}" for lane, what in effects.items()).lower()
