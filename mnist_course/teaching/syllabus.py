@@ -23,6 +23,10 @@ from mnist_course.teaching.notebooks import (
 )
 
 # %% ../../nbs/workshop/syllabus.ipynb #189edffa
+def _folded(cell: dict) -> bool:
+    return bool(cell["metadata"].get("jupyter", {}).get("source_hidden"))
+
+
 def reading_minutes(
     notebook: dict,  # a lesson
 ) -> int:
@@ -33,17 +37,16 @@ def reading_minutes(
     told = True  # exercises have minutes of their own, and nobody reads the sources through
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
-        if heading := re.match(r"## (.*)", source):
-            told = heading[1] not in ("Exercises", "Sources", "Sources and stories")
-        if not told or "#| hide" in source:
-            continue
         if cell["cell_type"] == "markdown":
-            words += len(re.sub(r"<[^>]+>|^\|[-| :]+\|$", " ", source, flags=re.M).split())
-            minutes += len(re.findall(r"\*\*Predict", source))
-            minutes += 3 * len(re.findall(r"\*\*(?:Modify|Make)", source))
-        elif (
-            not cell["metadata"].get("jupyter", {}).get("source_hidden") and "check(" not in source
-        ):
+            for part in re.split(r"^(?=## )", source, flags=re.M):
+                if part.startswith("## "):
+                    told = not part.startswith(("## Exercises", "## Sources"))
+                if told:
+                    plain = re.sub(r"<[^>]+>|^\|[-| :]+\|$", " ", part, flags=re.M)
+                    words += len(plain.split())
+                    minutes += len(re.findall(r"\*\*Predict", part))
+                    minutes += 3 * len(re.findall(r"\*\*(?:Modify|Make)", part))
+        elif told and "#| hide" not in source and "check(" not in source and not _folded(cell):
             lines += sum(bool(line.strip()) for line in source.splitlines())
     return -(-round(minutes + words / 200 + lines / 12) // 5) * 5
 
