@@ -95,7 +95,7 @@ def yours(
         print(f"{name}: from here on, this page runs on yours.")
         answer: _T = _PASSED[exercise_id]
         return answer
-    print(f"{name}: the course's own steps in, until yours passes its check.")
+    print(f"{name}: this is our version. Yours takes over once its check has passed.")
     return ours
 
 
