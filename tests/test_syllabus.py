@@ -1,13 +1,14 @@
 "Plans that are computed from the lessons."
 
 import json
+import re
 
 import pytest
 from helpers import ROOT
 
 from mnist_course.checks import exercises
 from mnist_course.teaching.notebooks import lessons, read_notebook
-from mnist_course.teaching.syllabus import cut_evenly, outline, term, units, week
+from mnist_course.teaching.syllabus import _upto, cut_evenly, outline, roads, term, units, week
 
 LESSONS = lessons()
 
@@ -15,7 +16,7 @@ LESSONS = lessons()
 def test_the_syllabus_shows_todays_lessons():
     every = units()
     said = json.dumps(read_notebook(ROOT / "nbs" / "instructors" / "syllabus.ipynb")["cells"])
-    for text in (week(every), week(every, difficulty=3), term(every), outline(every[:4], 1, 210)):
+    for text in (week(every), week(every, difficulty=3), term(every), outline(every[:3], 1, 210)):
         for line in text.splitlines():
             assert json.dumps(line)[1:-1] in said, (
                 "run it again: python -m mnist_course.making notebooks instructors/syllabus"
@@ -60,3 +61,21 @@ def test_a_term_holds_every_exercise_once():
     text = term(units())
     for item in exercises():
         assert text.count(f"`{item.name}`") == sum(other.name == item.name for other in exercises())
+
+
+def test_short_roads_take_as_long_as_their_names_say():
+    rows = roads("../").splitlines()[2:]
+    minutes = {}
+    for row in rows:
+        road, steps, time = (part.strip() for part in row.strip("| ").split(" | "))
+        found = re.findall(r"(\d+) (h|min)", time)
+        minutes[road] = sum(int(n) * (60 if unit == "h" else 1) for n, unit in found)
+        assert all((ROOT / "nbs" / name).exists() for name in re.findall(r"\(\.\./(\S+)\)", steps))
+    assert 150 <= minutes["**three hours**"] <= 180
+    assert all(60 <= n <= 130 for road, n in minutes.items() if "evenings" in road)
+    assert minutes["**the whole**"] == sum(unit.minutes + unit.work() for unit in units())
+
+
+def test_a_road_that_ends_at_no_heading_is_seen():
+    with pytest.raises(ValueError, match="has no heading 'Nowhere'"):
+        _upto(read_notebook(lessons()[0]), "Nowhere")
