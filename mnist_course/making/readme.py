@@ -244,7 +244,7 @@ def make_readme(
                 parts.append(f"```python\n{source}\n```")
             parts += [_output_markdown(output, pictures) for output in cell["outputs"]]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    in_nbs = r"\d\d_|answers/|badges/|engine/|index_files/|instructors/|workshop/"
+    in_nbs = r"\d\d_|one_page|answers/|badges/|engine/|index_files/|instructors/|workshop/"
     text = re.sub(rf"\]\((?={in_nbs})", "](nbs/", text)  # seen from the root
     site = "{doc_host}{doc_baseurl}".format_map(settings())  # what is made with the site
     text = re.sub(r"\]\(try/", f"]({site}/try/", text)
