@@ -66,4 +66,4 @@ def load_pretrained() -> Net:
 
     model = Net()
     model.load_state_dict(load_file(asset("weights", "net.safetensors")))
-    return model.eval()  # "you're used now": lesson 08
+    return model.eval()  # for use, not for training: see lesson 08

@@ -201,7 +201,7 @@ def _modules(rng: random.Random) -> list[Case]:
     exact="The rest of the page prints it with commas, so a whole number is asked for.",
     cases=_modules,
     edges={"nothing to learn": lambda module: not list(module.parameters())},
-    hint="Do it for the smallest module above by hand: which tensors has it, and how large are they?",
+    hint="Do it by hand for the smallest module above: what tensors does it have, and how large are they?",
     after="Ask this of every network you meet.",
 )
 def count_parameters(module: nn.Module) -> int:
