@@ -73,7 +73,7 @@ def pass_back(
 def in_order(
     result: Value,
 ) -> list[Value]:  # each once, parents before their children
-    "All values that a result was made from, and itself as the last."
+    "Every value a result was made from, and the result itself as the last."
     found: dict[Value, None] = {}  # keeps the order, and is quick to ask
 
     def visit(value: Value) -> None:

@@ -37,7 +37,7 @@ def _layers(rng: random.Random) -> list[Case]:
     5,
     "build",
     cases=_layers,
-    parts=("the slopes of weight", "the slopes of inputs"),
+    parts=("slopes of weight", "slopes of inputs"),
     exact="The rest of the page computes with it, so tensors are asked for.",
 )
 def layer_slopes(
@@ -438,9 +438,10 @@ def _walked(
     keep: bool = True,
     back: bool = True,
     many: int | None = None,
+    order: Callable[[Value], list[Value]] = in_order,
 ) -> None:
     "The walk, with one thing changed."
-    values = in_order(result)
+    values = order(result)
     for value in values:
         if empty:
             value.grad = torch.zeros_like(value.data)
@@ -474,6 +475,12 @@ _changes: list[tuple[str, dict[str, Any], str]] = [
         "from_the_front",
         {"back": False},
         "You walk from the parents to the result, so a value passes on its slope before it has one.",
+    ),
+    (
+        "passed_on_too_early",
+        {"order": by_distance},
+        "A value passed its slope on before everything that used it had reported, and the rest was "
+        "lost. Which list has parents before their children?",
     ),
     (
         "only_the_first",
@@ -595,7 +602,7 @@ def _biased(rng: random.Random) -> list[Case]:
     3,
     6,
     cases=_biased,
-    parts=("the slope of a", "the slope of bias"),
+    parts=("slope of a", "slope of bias"),
     edges={
         "one digit": lambda g, a, bias: len(g) == 1,
         "as many digits as hidden numbers": lambda g, a, bias: g.shape[0] == g.shape[1],
@@ -696,7 +703,7 @@ def _networks(rng: random.Random) -> list[Case]:
     10,
     "fix",
     cases=_networks,
-    parts=("the slopes of w1", "the slopes of w2"),
+    parts=("slopes of w1", "slopes of w2"),
     edges={
         "one digit": lambda x, *_: len(x) == 1,
         "a label twice": lambda x, w1, w2, labels: len(set(labels.tolist())) < len(labels),
