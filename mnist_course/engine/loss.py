@@ -202,5 +202,5 @@ def show_answers(
         )
     grid[1, 0].set_ylabel(name)
     return figure.describe(
-        f"{count} digits, and the {name} of each class. " + "; ".join(told) + "."
+        f"{count} digit{'s' * (count > 1)}, and the {name} of each class. " + "; ".join(told) + "."
     )
