@@ -195,4 +195,6 @@ def show_panels(
     if maps:
         figure.colorbar(last, ax=figure.axes, shrink=0.8)
     named = f": {', '.join(map(str, titles))}" if titles else ""
-    return figure.describe(f"{_counted(len(panels), 'panel')}{' side by side' * (len(panels) > 1)}{named}.")
+    return figure.describe(
+        f"{_counted(len(panels), 'panel')}{' side by side' * (len(panels) > 1)}{named}."
+    )
