@@ -25,8 +25,19 @@ from mnist_course.engine.interpret import (  # noqa: F401 (most are for others)
     watch_layers,
 )
 
-_all_ = ["INK", "PAPER", "SCORES", "embed", "excite", "feature_maps"]
-_all_ += ["grad_cam", "output_of", "pca", "pick", "watch_layers"]
+_all_ = [
+    "INK",
+    "PAPER",
+    "SCORES",
+    "embed",
+    "excite",
+    "feature_maps",
+    "grad_cam",
+    "output_of",
+    "pca",
+    "pick",
+    "watch_layers",
+]
 
 # %% ../nbs/10_inside.ipynb #1ed5232f
 # One way to write it; without digits, it asks for the model's own answers

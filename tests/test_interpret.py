@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from mnist_course.data import DigitDataset, normalize
-from mnist_course.engine.interpret import find_layer, unit_value
+from mnist_course.engine.interpret import _find_layer, unit_value
 from mnist_course.environment import seed_everything
 from mnist_course.interpret import (
     INK,
@@ -93,12 +93,12 @@ def test_a_layer_that_does_not_exist_is_named_and_no_window_is_left_open(net):
             ValueError,
             match=r"there is no layer .*; there are conv1, conv2, conv3, conv4, fc1, fc2$",
         ):
-            find_layer(net, name)
+            _find_layer(net, name)
         with pytest.raises(ValueError, match="there is no layer"), watch_layers(net, "conv1", name):
             pass
-    assert hooks(net) == 0 and find_layer(net, "fc1") is net.fc1
+    assert hooks(net) == 0 and _find_layer(net, "fc1") is net.fc1
     with pytest.raises(ValueError, match="there are none"):
-        find_layer(nn.ReLU(), "0")
+        _find_layer(nn.ReLU(), "0")
 
 
 def test_hooks_of_others_stay():
