@@ -16,6 +16,7 @@ from mnist_course.interpret import (
     PAPER,
     SCORES,
     embed,
+    erase,
     excite,
     feature_maps,
     grad_cam,
@@ -468,3 +469,17 @@ def test_pca_names_what_it_cannot_use(points, k):
 def test_pca_of_one_point_many_times():
     with pytest.raises(ValueError, match="all points are the same"):
         pca(torch.ones(5, 3))
+
+
+# --- erasing
+
+
+def test_erasing_takes_the_most_important_pixels_of_each_image_and_no_others(digits):
+    importance = torch.rand(6, 28, 28)
+    before = digits.clone()
+    left = erase(digits + 5, importance, 30)  # nothing is black before
+    gone = left[:, 0] == PAPER
+    assert (gone.flatten(1).sum(1) == 30).all() and torch.equal(digits, before)
+    for i in range(6):
+        assert importance[i][gone[i]].min() > importance[i][~gone[i]].max()
+    assert torch.equal(left[:, 0][~gone], (digits + 5)[:, 0][~gone])

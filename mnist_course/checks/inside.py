@@ -72,7 +72,7 @@ def saliency(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> to
     x = images.clone().requires_grad_()
     scores = output_of(model, x)
     (slopes,) = torch.autograd.grad(scores[range(len(digits)), digits].sum(), x)
-    return slopes.abs()[:, 0]
+    return slopes.abs().amax(dim=1)
 
 
 def _slopes(
@@ -249,8 +249,7 @@ def occlusion(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> t
             covered = image.clone()
             covered[..., i : i + size, j : j + size] = PAPER
             images.append(covered)
-    with torch.no_grad():
-        scores = output_of(model, torch.cat(images))[:, digit]
+    scores = output_of(model, torch.cat(images))[:, digit].detach()
     return (scores[0] - scores[1:]).reshape(rows, columns)
 
 

@@ -365,8 +365,9 @@ def sliding_cover(
     height, width = image.shape
     fits = shares.ndim == 3 and min(shares.shape) > 0 and len(classes) > 0
     fits = fits and all(0 <= k < shares.shape[2] for k in classes)
-    rows, columns = shares.shape[:2]
-    if not fits or (max(rows, columns) - 1) * stride + size > max(height, width):
+    rows, columns = shares.shape[:2] if fits else (0, 0)
+    down, across = (rows - 1) * stride + size, (columns - 1) * stride + size
+    if not fits or down > height or across > width:
         raise ValueError(
             f"shares (rows, columns, C) are needed, for places inside the image, and classes below "
             f"C; got {tuple(shares.shape)} and {list(classes)}"
