@@ -124,7 +124,7 @@ def all_scores(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> 
 
 @mistake(
     "10.saliency",
-    "`scores[:, digits]` takes those columns of EVERY row, so each image answers for its neighbors' "
+    "With `scores[:, digits]` you take those columns of EVERY row, so each image answers for its neighbors' "
     "digits too.",
 )
 def every_row_answers(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
