@@ -7,11 +7,10 @@ from torch.testing import assert_close
 from mnist_course.data import normalize
 from mnist_course.engine.interpret import (
     neighbors,
-    plot_embedding,
-    plot_feature_maps,
     plot_heat,
+    show_crowds,
+    show_looks,
 )
-from mnist_course.interpret import feature_maps
 from mnist_course.model import Net, load_pretrained
 
 
@@ -53,11 +52,6 @@ def test_neighbors_name_what_they_cannot_use(queries, bank, k):
 
 
 def test_figures_say_what_they_show(net, digits, sample):
-    maps = plot_feature_maps(feature_maps(net, digits[4:5]), 5)
-    assert (
-        "conv3: 128 maps of 10 x 10" in maps.description
-        and "The 5 strongest maps of each layer" in maps.description
-    )
     heat = torch.zeros(2, 28, 28)
     heat[0, 3, 5] = -2.5
     both = plot_heat(digits[:2], heat, ["first", "second"])
@@ -66,13 +60,17 @@ def test_figures_say_what_they_show(net, digits, sample):
         and "second: 0 everywhere" in both.description
     )
     points = torch.tensor([[0.0, 0.0], [2.0, 2.0], [9.0, 9.0], [1.0, 0.0]])
-    said = plot_embedding(points, torch.tensor([3, 3, 8, 5])).description
-    assert (
-        "4 digits" in said
-        and "3 at (1.0, 1.0)" in said
-        and "Nearest to each other: 3 and 5." in said
-    )
-    for figure in (maps, both, plot_heat(digits[:3], torch.rand(3, 8, 8), sees=(14, 2), columns=2)):
+    crowds = {"here": points, "there": points.flip(1) * 3}
+    said = show_crowds(crowds, torch.tensor([3, 3, 8, 5])).description
+    assert said.count("4 digits in two dimensions") == 2 and "100% of the spread" in said
+    assert said.count("Nearest to each other: 3 and 5.") == 2 and "there, " in said
+    looks = show_looks(digits[:2], {"one": heat, "two": -heat}, ["a", "b"], size=1)
+    assert "a, two: 2.5 at row 3, column 5" in looks.description
+    for figure in (
+        both,
+        looks,
+        plot_heat(digits[:3], torch.rand(3, 8, 8), sees=(14, 2), columns=2),
+    ):
         assert figure.png().startswith(b"\x89PNG")
 
 
@@ -90,8 +88,10 @@ def test_a_number_is_drawn_where_it_looks(digits):
 
 
 def test_figures_name_what_they_cannot_draw(digits):
-    with pytest.raises(ValueError, match="no maps"):
-        plot_feature_maps({"fc1": torch.zeros(50)})
+    with pytest.raises(ValueError, match="2 images need as many maps in each row"):
+        show_looks(digits[:2], {"one": torch.zeros(3, 24, 24)}, ["a", "b"])
+    with pytest.raises(ValueError, match="2 images need as many titles, got 1"):
+        show_looks(digits[:2], {"one": torch.zeros(2, 24, 24)}, ["a"])
     for images, heats, titles in (
         (digits[:2], torch.zeros(3, 28, 28), ()),
         (digits[:0], torch.zeros(0, 28, 28), ()),
@@ -101,5 +101,7 @@ def test_figures_name_what_they_cannot_draw(digits):
             plot_heat(images, heats, titles)
     with pytest.raises(ValueError, match="heats hold NaN"):
         plot_heat(digits[:1], torch.full((1, 8, 8), torch.nan))
-    with pytest.raises(ValueError, match=r"coordinates must be \(N, 2\)"):
-        plot_embedding(torch.zeros(4, 3), torch.zeros(4))
+    with pytest.raises(ValueError, match="4 points need as many labels"):
+        show_crowds({"here": torch.rand(4, 3)}, torch.zeros(5))
+    with pytest.raises(ValueError, match="all points are the same"):
+        show_crowds({"here": torch.ones(4, 3)}, torch.zeros(4))

@@ -9,13 +9,14 @@ from torch import nn
 from torch.testing import assert_close
 
 from mnist_course.data import DigitDataset, normalize
-from mnist_course.engine.interpret import find_layer, unit_value
+from mnist_course.engine.interpret import _find_layer, unit_value
 from mnist_course.environment import seed_everything
 from mnist_course.interpret import (
     INK,
     PAPER,
     SCORES,
     embed,
+    erase,
     excite,
     feature_maps,
     grad_cam,
@@ -93,12 +94,12 @@ def test_a_layer_that_does_not_exist_is_named_and_no_window_is_left_open(net):
             ValueError,
             match=r"there is no layer .*; there are conv1, conv2, conv3, conv4, fc1, fc2$",
         ):
-            find_layer(net, name)
+            _find_layer(net, name)
         with pytest.raises(ValueError, match="there is no layer"), watch_layers(net, "conv1", name):
             pass
-    assert hooks(net) == 0 and find_layer(net, "fc1") is net.fc1
+    assert hooks(net) == 0 and _find_layer(net, "fc1") is net.fc1
     with pytest.raises(ValueError, match="there are none"):
-        find_layer(nn.ReLU(), "0")
+        _find_layer(nn.ReLU(), "0")
 
 
 def test_hooks_of_others_stay():
@@ -468,3 +469,17 @@ def test_pca_names_what_it_cannot_use(points, k):
 def test_pca_of_one_point_many_times():
     with pytest.raises(ValueError, match="all points are the same"):
         pca(torch.ones(5, 3))
+
+
+# --- erasing
+
+
+def test_erasing_takes_the_most_important_pixels_of_each_image_and_no_others(digits):
+    importance = torch.rand(6, 28, 28)
+    before = digits.clone()
+    left = erase(digits + 5, importance, 30)  # nothing is black before
+    gone = left[:, 0] == PAPER
+    assert (gone.flatten(1).sum(1) == 30).all() and torch.equal(digits, before)
+    for i in range(6):
+        assert importance[i][gone[i]].min() > importance[i][~gone[i]].max()
+    assert torch.equal(left[:, 0][~gone], (digits + 5)[:, 0][~gone])

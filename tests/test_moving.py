@@ -22,6 +22,7 @@ from mnist_course.widgets.moving import (
     growing_clouds,
     growing_digit,
     show_graph,
+    sliding_cover,
     sliding_score,
     stepping_kernel,
     strokes,
@@ -434,3 +435,27 @@ def test_the_last_answers_stay_where_nothing_should_move():
 def test_digits_answers_and_losses_that_do_not_belong_together(other):
     with pytest.raises(ValueError, match="2 images"):
         turning(**other)
+
+
+def test_a_square_walks_and_ends_where_the_last_class_gets_most():
+    shares = torch.rand(3, 4, 5).softmax(dim=2)
+    shares[1, 2] = torch.tensor([0.1, 0.1, 0.1, 0.1, 0.6])
+    sheet = sliding_cover(torch.rand(9, 9), shares, [0, 4], size=3, stride=2)
+    svg = sheet.svg()
+    ElementTree.fromstring(svg)
+    walk = states(svg, "b1")
+    torch.testing.assert_close(torch.tensor(walk[:12]), shares[..., 4].flatten(), atol=1e-3, rtol=0)
+    assert walk[-1] == 0.6 and states(svg, "b0")[-1] == 0.1
+    (places,) = re.findall(r"@keyframes mc\d+q\{(.*?\})\}", svg)
+    moves = re.findall(r"translate\((\d+)px,(\d+)px\)", places)
+    assert len(set(moves)) == 12 and moves[0] == ("0", "0") and moves[-1] == ("36", "18")
+    assert "row 2, column 4" in sheet.description and "4 60.0%" in sheet.description
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes"),
+    [((4, 4), [0]), ((4, 4, 3), [3]), ((4, 4, 3), []), ((5, 4, 3), [0]), ((0, 4, 3), [0])],
+)
+def test_a_square_that_leaves_the_image_or_classes_that_do_not_exist(shape, classes):
+    with pytest.raises(ValueError, match=r"shares \(rows, columns, C\) are needed"):
+        sliding_cover(torch.rand(9, 9), torch.rand(shape), classes, size=3, stride=2)

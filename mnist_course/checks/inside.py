@@ -9,6 +9,7 @@ __all__ = []
 import copy
 import inspect
 import random
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,311 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_course.checks.engine import Case, exercise, mistake, mistakes
-from mnist_course.interpret import watch_layers
+from mnist_course.interpret import PAPER, output_of, watch_layers
+
+# %% ../../nbs/answers/10_inside.ipynb #fb7ba698
+_PLACES = torch.tensor([[2.0, -1.0, 0.5, -3.0], [0.0, 1.0, -0.5, 1.0], [-1.0, 0.25, 4.0, 0.5]])
+
+
+def _reader(height: int, width: int, classes: int = 3, hidden: int = 5) -> nn.Module:
+    "A network of two layers, which ends like Net: fc2, then log_softmax."
+    layers: list[tuple[str, nn.Module]] = [("flatten", nn.Flatten())]
+    layers += [("fc1", nn.Linear(height * width, hidden)), ("relu", nn.ReLU())]
+    layers += [("fc2", nn.Linear(hidden, classes)), ("log_softmax", nn.LogSoftmax(dim=1))]
+    return nn.Sequential(OrderedDict(layers)).eval()
+
+
+def _plain_reader() -> nn.Module:
+    "Three weighted sums of four pixels: slopes that can be read off."
+    last = nn.Linear(4, 3)
+    last.weight.data, last.bias.data = _PLACES.clone(), torch.zeros(3)
+    layers: list[tuple[str, nn.Module]] = [("flatten", nn.Flatten()), ("fc2", last)]
+    layers += [("log_softmax", nn.LogSoftmax(dim=1))]
+    return nn.Sequential(OrderedDict(layers)).eval()
+
+
+def _felt(rng: random.Random) -> list[Case]:
+    sizes = [(1, 2, 2), (3, 3, 4), (rng.randrange(2, 5), 4, 3)]
+    return [
+        (_plain_reader(), torch.rand(1, 1, 2, 2), torch.tensor([rng.randrange(3)])),
+        (_plain_reader(), torch.rand(2, 1, 2, 2), torch.tensor([0, 2])),
+        *((_reader(h, w), torch.randn(n, 1, h, w), torch.randint(3, (n,))) for n, h, w in sizes),
+    ]
+
+
+@exercise(
+    "10.saliency",
+    "Which pixels does the score feel?",
+    3,
+    8,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_felt,
+    atol=1e-5,
+    mutates={"gradients"},
+    edges={
+        "one image": lambda model, images, digits: len(images) == 1,
+        "several images": lambda model, images, digits: len(images) > 1,
+        "wider than tall": lambda model, images, digits: images.shape[3] > images.shape[2],
+    },
+    hint="The smallest case is a weighted sum of four pixels. What's the slope of such a sum?",
+    after="One backward pass, and every pixel has been asked.",
+)
+def saliency(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
+    x = images.clone().requires_grad_()
+    scores = output_of(model, x)
+    (slopes,) = torch.autograd.grad(scores[range(len(digits)), digits].sum(), x)
+    return slopes.abs().amax(dim=1)
+
+
+def _slopes(
+    model: nn.Module, images: torch.Tensor, goal: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    x = images.detach().clone().requires_grad_()
+    return torch.autograd.grad(goal(output_of(model, x)), x)[0][:, 0]
+
+
+@mistake("10.saliency", "These are the slopes with their signs. How strongly, not which way.")
+def signs_left_on(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
+    return _slopes(model, images, lambda s: s[range(len(digits)), digits].sum())
+
+
+@mistake(
+    "10.saliency",
+    "You asked for the slope of a log-probability. That one also moves when the OTHER scores do. "
+    "`output_of` gives the scores.",
+)
+def of_log_probabilities(
+    model: nn.Module, images: torch.Tensor, digits: torch.Tensor
+) -> torch.Tensor:
+    return _slopes(
+        model, images, lambda s: s.log_softmax(1)[range(len(digits)), digits].sum()
+    ).abs()
+
+
+@mistake(
+    "10.saliency",
+    "You asked for the slope of a probability. Where the network is sure, that is nearly flat.",
+)
+def of_probabilities(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
+    return _slopes(model, images, lambda s: s.softmax(1)[range(len(digits)), digits].sum()).abs()
+
+
+@mistake(
+    "10.saliency",
+    "Your maps get paler when more images come: you took the mean over them. Their slopes don't "
+    "mix, so a sum will do.",
+)
+def mean_over_images(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
+    return saliency(model, images, digits) / len(images)
+
+
+@mistake("10.saliency", "You added up all the scores. Only one of each row is asked about.")
+def all_scores(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
+    return _slopes(model, images, lambda s: s.sum()).abs()
+
+
+@mistake(
+    "10.saliency",
+    "With `scores[:, digits]` you take those columns of EVERY row, so each image answers for its neighbors' "
+    "digits too.",
+)
+def every_row_answers(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
+    return _slopes(model, images, lambda s: s[:, digits].sum()).abs()
+
+
+@mistake(
+    "10.saliency",
+    "You've multiplied by the pixels already. That comes later; the size of the slope is asked for.",
+)
+def times_the_input(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
+    return saliency(model, images, digits) * images[:, 0].abs()
+
+
+@mistake(
+    "10.saliency",
+    "The values are right, and there's one dimension too many: (N, H, W) is asked for.",
+)
+def channel_kept(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
+    return saliency(model, images, digits)[:, None]
+
+# %% ../../nbs/answers/10_inside.ipynb #cc53ffc0
+def _important(rng: random.Random) -> list[Case]:
+    shapes = [(1, 1, 2), (1, 2, 2), (2, 2, 3), (rng.randrange(2, 4), 4, 3)]
+    found: list[Case] = []
+    for n, h, w in shapes:
+        ranks = torch.stack([torch.randperm(h * w) for _ in range(n)]).reshape(n, h, w)
+        amount = rng.randrange(1, h * w)
+        found.append((torch.randint(0, 4, (n, 1, h, w)).float(), ranks - 1.5, amount))
+    found.append((torch.ones(2, 1, 2, 2), torch.arange(8.0).reshape(2, 2, 2), 4))
+    return found
+
+
+@exercise(
+    "10.erase",
+    "The most important ink",
+    2,
+    6,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_important,
+    edges={
+        "one image": lambda images, importance, n: len(images) == 1,
+        "several images": lambda images, importance, n: len(images) > 1,
+        "importance below 0": lambda images, importance, n: bool((importance < 0).any()),
+        "all pixels": lambda images, importance, n: n == importance[0].numel(),
+    },
+    hint="Take the smallest case above, and cross the pixel out with a pencil.",
+    after="That's an eraser that does what it is told.",
+)
+def erase(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
+    places = importance.flatten(1).topk(n).indices
+    return images.flatten(1).scatter(1, places, PAPER).reshape(images.shape)
+
+
+@mistake("10.erase", "You painted them 0. In normalized pixels that's gray; black is `PAPER`.")
+def painted_gray(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
+    places = importance.flatten(1).topk(n).indices
+    return images.flatten(1).scatter(1, places, 0.0).reshape(images.shape)
+
+
+@mistake("10.erase", "You erased the LEAST important pixels.")
+def least_important(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
+    return erase(images, -importance, n)
+
+
+@mistake(
+    "10.erase",
+    "You looked for the n most important pixels of ALL images together. Each image should lose n.",
+)
+def over_all_images(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
+    return erase(images.reshape(1, 1, 1, -1), importance.reshape(1, 1, -1), n).reshape(images.shape)
+
+
+@mistake("10.erase", "One pixel too few was painted in each image.")
+def one_too_few(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
+    return erase(images, importance, n - 1)
+
+
+@mistake("10.erase", "You kept the important pixels and erased all the others.")
+def the_others(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
+    return erase(images, -importance, importance[0].numel() - n)
+
+
+@mistake(
+    "10.erase", "The right pixels are gone, in the wrong shape: it should be that of `images`."
+)
+def shape_lost(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
+    return erase(images, importance, n).flatten(1)
+
+# %% ../../nbs/answers/10_inside.ipynb #dc248608
+def _covered(rng: random.Random) -> list[Case]:
+    cases = [(2, 2, 1), (3, 3, 2), (3, 3, 3), (4, 5, 2), (rng.randrange(4, 6), 4, 3)]
+    return [
+        (_reader(h, w), 2 * torch.rand(1, 1, h, w), rng.randrange(3), size) for h, w, size in cases
+    ]
+
+
+@exercise(
+    "10.occlusion",
+    "A square that walks",
+    3,
+    10,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_covered,
+    atol=1e-5,
+    mutates={"gradients"},
+    edges={
+        "one pixel at a time": lambda model, image, digit, size: size == 1,
+        "the whole image": lambda model, image, digit, size: size == image.shape[3],
+        "wider than tall": lambda model, image, digit, size: image.shape[3] > image.shape[2],
+    },
+    hint="In the smallest case the square is one pixel. Which four images does the network see?",
+    after="It needs no theory: each number is an experiment.",
+)
+def occlusion(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
+    rows, columns = (side - size + 1 for side in image.shape[2:])
+    images = [image]
+    for i in range(rows):
+        for j in range(columns):
+            covered = image.clone()
+            covered[..., i : i + size, j : j + size] = PAPER
+            images.append(covered)
+    scores = output_of(model, torch.cat(images))[:, digit].detach()
+    return (scores[0] - scores[1:]).reshape(rows, columns)
+
+
+def _walk(
+    image: torch.Tensor, size: int, fill: float = PAPER, outside: bool = False
+) -> torch.Tensor:
+    "Each covered copy, row by row, (places, 1, H, W)."
+    rows, columns = (side - size + 1 for side in image.shape[2:])
+    copies = []
+    for i in range(rows):
+        for j in range(columns):
+            hidden = torch.zeros(image.shape[2:], dtype=torch.bool)
+            hidden[i : i + size, j : j + size] = True
+            copies.append(image.masked_fill(~hidden if outside else hidden, fill))
+    return torch.cat(copies)
+
+
+def _falls(
+    model: nn.Module, image: torch.Tensor, copies: torch.Tensor, digit: int, size: int
+) -> torch.Tensor:
+    with torch.no_grad():
+        scores = output_of(model, torch.cat([image, copies]))[:, digit]
+    return (scores[0] - scores[1:]).reshape([side - size + 1 for side in image.shape[2:]])
+
+
+@mistake("10.occlusion", "That's by how much the score RISES. Before minus after.")
+def rises(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
+    return -occlusion(model, image, digit, size)
+
+
+@mistake("10.occlusion", "These are the scores with the square. How far did they fall?")
+def scores_themselves(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
+    with torch.no_grad():
+        return output_of(model, image)[0, digit] - occlusion(model, image, digit, size)
+
+
+@mistake(
+    "10.occlusion", "Your square is painted 0. In normalized pixels that's gray; black is `PAPER`."
+)
+def gray_square(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
+    return _falls(model, image, _walk(image, size, fill=0.0), digit, size)
+
+
+@mistake(
+    "10.occlusion", "You show the square and cover everything else. It's the other way around."
+)
+def window_instead(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
+    return _falls(model, image, _walk(image, size, outside=True), digit, size)
+
+
+@mistake(
+    "10.occlusion",
+    "Your squares pile up: each one is painted over the one before. Start from a fresh copy each "
+    "time.",
+)
+def squares_pile_up(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
+    hidden = (_walk(torch.ones_like(image), size) != 1).float().cumsum(0) > 0
+    copies = image.expand(len(hidden), -1, -1, -1).masked_fill(hidden, PAPER)
+    return _falls(model, image, copies, digit, size)
+
+
+@mistake("10.occlusion", "The map is on its side. Which of your two loops runs over the rows?")
+def on_its_side(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
+    return occlusion(model, image, digit, size).T
+
+
+@mistake("10.occlusion", "You compared log-probabilities. `output_of` gives the scores.")
+def log_probabilities_fall(
+    model: nn.Module, image: torch.Tensor, digit: int, size: int
+) -> torch.Tensor:
+    with torch.no_grad():
+        given: torch.Tensor = model(torch.cat([image, _walk(image, size)]))[:, digit]
+    return (given[0] - given[1:]).reshape([side - size + 1 for side in image.shape[2:]])
 
 # %% ../../nbs/answers/10_inside.ipynb #e47b2107
 exercise(

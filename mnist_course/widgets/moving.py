@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['sliding_kernel', 'sliding_score', 'turning_right', 'blame_wave', 'show_graph', 'growing_clouds', 'two_balls',
-           'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit']
+           'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'sliding_cover']
 
 # %% ../../nbs/workshop/moving.ipynb #30aa0003
 import math
@@ -1001,4 +1001,81 @@ def growing_digit(
         f"A digit is written in {moments - 1} steps, and ten bars follow. The highest bar is at "
         f"first {turns[0]}, then {', then '.join(map(str, turns[1:])) or 'the same'}. In the end "
         f"it is {100 * probabilities[-1].max():.1f}%."
+    )
+
+# %% ../../nbs/workshop/moving.ipynb #01701781
+def sliding_cover(
+    image: torch.Tensor,  # (H, W), 0 (black) to 1 (white)
+    shares: torch.Tensor,  # (rows, columns, C): the probabilities, with the square at each place
+    classes: Sequence[int],  # those that get a bar
+    size: int,  # of the square, in pixels
+    stride: int = 1,  # pixels from one place to the next
+    seconds: float = 16,  # from the first place to the last
+    title: str = "A black square slides over a digit, and the answer changes",
+) -> Diagram:
+    """A square walks over an image, row by row, and bars say what a network makes of what is left.
+    At the end it rests where the last of the classes gets most. Raises ValueError for shapes or
+    classes that do not fit."""
+    height, width = image.shape
+    fits = shares.ndim == 3 and min(shares.shape) > 0 and len(classes) > 0
+    fits = fits and all(0 <= k < shares.shape[2] for k in classes)
+    rows, columns = shares.shape[:2] if fits else (0, 0)
+    down, across = (rows - 1) * stride + size, (columns - 1) * stride + size
+    if not fits or down > height or across > width:
+        raise ValueError(
+            f"shares (rows, columns, C) are needed, for places inside the image, and classes below "
+            f"C; got {tuple(shares.shape)} and {list(classes)}"
+        )
+    cell, top, high, wide = 9, 34, 200, 54
+    left = 16 + cell * width + 80
+    base = top + 20 + high
+    sheet = Diagram(title, left + (wide + 24) * len(classes) + 30, top + cell * height + 16)
+    name = f"mc{next(_NUMBERS)}"
+    sheet.text(16, 22, "the digit, partly covered", "quiet", 13)
+    sheet.text(left - 40, 22, "what the network makes of it", "quiet", 13)
+    sheet.picture(16, top, cell * max(height, width), image.numpy())
+    best = int(shares[..., classes[-1]].argmax())
+    order = [*range(rows * columns), best, best, best]  # it walks, and goes back
+    rules = []
+
+    def moves(part: str, states: list[str], origin: str, shape: str) -> None:
+        rules.append(_keyframes(name + part, states))
+        rules.append(
+            f".{name}{part}{{transform-origin:{origin};transform:{states[-1]};"
+            f"animation:{name}{part} {seconds:g}s step-end both}}"
+        )
+        sheet.parts.append(f'<g class="{name}{part}">{shape}</g>')
+
+    at = [(cell * stride * (i % columns), cell * stride * (i // columns)) for i in order]
+    moves(
+        "q",
+        [f"translate({x}px,{y}px)" for x, y in at],
+        "0 0",
+        f'<rect x="16" y="{top}" width="{cell * size}" height="{cell * size}" fill="#000000" '
+        f'stroke="{ORANGE}" stroke-width="2.5"/>',
+    )
+    for share, words in ((0, "0%"), (0.5, "50%"), (1, "100%")):
+        y = base - high * share
+        sheet.line([(left - 6, y), (left + (wide + 24) * len(classes), y)], "rule", 0.7)
+        sheet.text(left - 12, y + 4, words, "quiet", 12, "end")
+    flat = shares.flatten(0, 1)[order]  # (moments, C)
+    for k, digit in enumerate(classes):
+        x = left + (wide + 24) * k + 12
+        moves(
+            f"b{k}",
+            [f"scaleY({share:.3f})" for share in flat[:, digit].tolist()],
+            f"{x}px {base}px",
+            f'<rect x="{x}" y="{base - high}" width="{wide}" height="{high}" '
+            f'fill="{GREEN if k == len(classes) - 1 else BLUE}"/>',
+        )
+        sheet.text(x + wide / 2, base + 20, str(digit), "ink", 15, "middle", True)
+    calm = ",".join(rule.split("{")[0] for rule in rules if rule.startswith("."))
+    quiet = f"@media print,(prefers-reduced-motion:reduce){{{calm}{{animation:none}}}}"
+    sheet.parts.append(f"<style>{''.join(rules)}{quiet}</style>")
+    ends = ", ".join(f"{k} {100 * float(flat[-1, k]):.1f}%" for k in classes)
+    row, column = best // columns * stride, best % columns * stride
+    return sheet.describe(
+        f"A black square of {size} x {size} pixels walks over the digit, {rows * columns} places, "
+        f"and bars follow. In the end it lies at row {row}, column {column}, where the network says: "
+        f"{ends}."
     )
