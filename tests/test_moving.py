@@ -17,6 +17,7 @@ from mnist_course.widgets.moving import (
     flowing_digit,
     growing_average,
     growing_clouds,
+    growing_curves,
     growing_digit,
     sliding_score,
     stepping_kernel,
@@ -291,3 +292,18 @@ def test_one_run_is_a_cloud_too_and_none_is_not():
     for rows in ({}, {"empty": []}):
         with pytest.raises(ValueError, match="at least one"):
             growing_clouds(rows)
+
+
+def test_curves_grow_to_the_end_and_are_named_after_that():
+    losses = {"flat": [2.0, 2.0, 2.0], "leaps": [2.0, 9.0, 1.0]}
+    svg = growing_curves(losses, [2.0, 1.0, 0.5], seconds=5, top=4, columns=2).svg()
+    ElementTree.fromstring(svg)
+    drawn = re.findall(r'<polyline pathLength="1" points="([^"]+)"', svg)
+    assert len(drawn) == 2
+    heights = [[float(pair.split(",")[1]) for pair in points.split()] for points in drawn]
+    assert len(set(heights[0])) == 1 and heights[1][1] < heights[1][0] < heights[1][2]
+    (delay,) = re.findall(r"n 0\.6s ([\d.]+)s both", svg)
+    assert float(delay) > 5 and "prefers-reduced-motion" in svg
+    assert "flat, 2.00; leaps, 1.00" in svg
+    with pytest.raises(ValueError, match="two steps"):
+        growing_curves({}, [1.0, 2.0])

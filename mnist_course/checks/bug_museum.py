@@ -8,7 +8,7 @@ __all__ = []
 # %% ../../nbs/answers/12_bug_museum.ipynb #16dd63a9
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -67,8 +67,10 @@ def _run_by_heart(
     made = answer(model, optimizer, x, y, steps)
     if made is ...:
         return ...
-    if isinstance(made, torch.Tensor):
+    if hasattr(made, "tolist"):
         made = made.tolist()
+    if isinstance(made, Iterator):
+        made = list(made)
     if not isinstance(made, list | tuple):
         name = "last_loss_only" if isinstance(made, float) else None
         told = f"A list with the loss before each step is asked for; this is {quote(made)}."
@@ -102,7 +104,7 @@ def by_heart(
     optimizer: torch.optim.Optimizer,
     x: torch.Tensor,
     y: torch.Tensor,
-    steps: int = 80,
+    steps: int,
 ) -> list[float]:
     losses = []
     for _ in range(steps):
