@@ -71,16 +71,13 @@ def _run_by_heart(
         made = made.tolist()
     if isinstance(made, Iterator):
         made = list(made)
-    if not isinstance(made, list | tuple):
-        name = "last_loss_only" if isinstance(made, float) else None
-        told = f"A list with the loss before each step is asked for; this is {quote(made)}."
-        raise Wrong(told, name)
+    parts = made if isinstance(made, list | tuple) else [made]
     return {
         "steps taken": taken,
-        "losses": [float(one) for one in made],
+        "losses": [float(one) for one in made] if isinstance(made, list | tuple) else made,
         "weights afterwards": next(model.parameters()).detach(),
         "losses are plain numbers": not any(
-            isinstance(one, torch.Tensor) and one.requires_grad for one in made
+            isinstance(one, torch.Tensor) and one.requires_grad for one in parts
         ),
     }
 

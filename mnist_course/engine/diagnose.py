@@ -1473,8 +1473,8 @@ def show_fingerprints(
     fig = DescribedFigure(7.6, 0.55 * len(questions) + 0.5)
     ax = fig.subplots()
     rung: dict[str, list[str]] = {run: [] for run in answers}
-    for j, (run, numbers) in enumerate(answers.items()):
-        for i, ((question, alarm), v) in enumerate(zip(questions.items(), numbers, strict=True)):
+    for j, (run, found) in enumerate(answers.items()):
+        for i, ((question, alarm), v) in enumerate(zip(questions.items(), found, strict=True)):
             bad = alarm(v)
             rung[run] += [question] * bad
             color = ORANGE if bad else "0.9"
@@ -1487,7 +1487,7 @@ def show_fingerprints(
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     ax.grid(False)
     ax.spines[:].set_visible(False)
-    told = "; ".join(f"{run}: {', '.join(found) or 'none'}" for run, found in rung.items())
+    told = "; ".join(f"{run}: {', '.join(bad) or 'none'}" for run, bad in rung.items())
     return fig.describe(f"{len(questions)} questions put to each run. Alarms: {told}.")
 
 # %% ../../nbs/engine/12_bug_museum.ipynb #7ea4cd58
