@@ -243,7 +243,7 @@ _QUESTIONS = {
     "12.shuffled": "A C",
     "12.steady": "a b c",
     "12.answers_differ": "yes no",
-    "12.named": "number",
+    "12.cured": "number",
     "13.mirror": "number",
     "13.floor": "number",
     "13.forgot": "last average refreshed",

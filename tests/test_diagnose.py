@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from mnist_course.data import BatchLoader, DigitDataset, make_loaders, normalize
-from mnist_course.diagnose import Clue, Diagnosis, diagnose
+from mnist_course.diagnose import Clue, Diagnosis, by_heart, diagnose, gradient_lengths, mixing
 from mnist_course.engine.diagnose import REMEDIES
 from mnist_course.environment import seed_everything
 from mnist_course.model import Net, load_pretrained
@@ -625,3 +625,37 @@ def test_every_fault_has_advice():
     assert all(len(words) > 15 for words in REMEDIES.values())
     with pytest.raises(KeyError):
         _ = Clue("x", "FIX", "y", "no such fault").advice
+
+
+# ---- what the reader builds
+
+
+def test_a_healthy_network_learns_by_heart_and_one_without_steps_stays(parts):
+    x, y = next(iter(BatchLoader(parts[0], 64)))
+    for lr, learned in ((0.03, True), (0.0, False)):
+        seed_everything(1)
+        model = Pocket()
+        sgd = torch.optim.SGD(model.parameters(), lr, momentum=0.9)
+        losses = by_heart(model, sgd, x[:12], y[:12], steps=60)
+        assert len(losses) == 60 and abs(losses[0] - math.log(10)) < 0.2
+        assert (losses[-1] < 0.5) == learned
+
+
+def test_gradients_are_measured_afresh_and_show_where_slopes_end(parts):
+    x, y = next(iter(BatchLoader(parts[0], 64)))
+    model = Detached()
+    model.fc2.bias.requires_grad_(False)
+    F.nll_loss(model(x), y).backward()
+    found = gradient_lengths(model, x[:8], y[:8])
+    alive = {name for name, length in found.items() if length > 0}
+    assert alive == {"fc1.weight", "fc1.bias", "fc2.weight"} and len(found) == 8
+    assert found == pytest.approx(gradient_lengths(model, x[:8], y[:8]))
+    assert found["fc1.bias"] == pytest.approx(model.fc1.bias.grad.pow(2).sum().sqrt().item())
+
+
+def test_who_depends_on_the_neighbors(parts):
+    x, _ = next(iter(BatchLoader(parts[0], 64)))
+    assert mixing(Pocket(), x[:9]) < 1e-5 < 1e-3 < mixing(Mixes(), x[:9])
+    batch_norm = norm_net()
+    assert mixing(batch_norm.eval(), x[:9]) < 1e-5
+    assert mixing(Mixes(), x[:1]) < 1e-5

@@ -20,6 +20,7 @@ from mnist_course.widgets.moving import (
     flowing_digit,
     growing_average,
     growing_clouds,
+    growing_curves,
     growing_digit,
     show_graph,
     sliding_cover,
@@ -459,3 +460,18 @@ def test_a_square_walks_and_ends_where_the_last_class_gets_most():
 def test_a_square_that_leaves_the_image_or_classes_that_do_not_exist(shape, classes):
     with pytest.raises(ValueError, match=r"shares \(rows, columns, C\) are needed"):
         sliding_cover(torch.rand(9, 9), torch.rand(shape), classes, size=3, stride=2)
+
+
+def test_curves_grow_to_the_end_and_are_named_after_that():
+    losses = {"flat": [2.0, 2.0, 2.0], "leaps": [2.0, 9.0, 1.0]}
+    svg = growing_curves(losses, [2.0, 1.0, 0.5], seconds=5, top=4, columns=2).svg()
+    ElementTree.fromstring(svg)
+    drawn = re.findall(r'<polyline pathLength="1" points="([^"]+)"', svg)
+    assert len(drawn) == 2
+    heights = [[float(pair.split(",")[1]) for pair in points.split()] for points in drawn]
+    assert len(set(heights[0])) == 1 and heights[1][1] < heights[1][0] < heights[1][2]
+    (delay,) = re.findall(r"n 0\.6s ([\d.]+)s both", svg)
+    assert float(delay) > 5 and "prefers-reduced-motion" in svg
+    assert "flat, 2.00; leaps, 1.00" in svg
+    with pytest.raises(ValueError, match="two steps"):
+        growing_curves({}, [1.0, 2.0])

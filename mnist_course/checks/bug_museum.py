@@ -8,7 +8,7 @@ __all__ = []
 # %% ../../nbs/answers/12_bug_museum.ipynb #16dd63a9
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -20,6 +20,376 @@ from mnist_course.checks.engine import COURSE, Case, Wrong, exercise, mistake, m
 
 _Batches = list[tuple[torch.Tensor, torch.Tensor]]
 _Tester = Callable[[_Batches], float]  # log-probabilities and labels -> accuracy
+
+# %% ../../nbs/answers/12_bug_museum.ipynb #12b1d001
+class _PlainSGD(torch.optim.SGD):
+    "torch's SGD, in one word where it is shown."
+
+    def __repr__(self) -> str:
+        return f"SGD(lr={self.param_groups[0]['lr']:g})"
+
+
+def _linear_reader(inputs: int, classes: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, classes), nn.LogSoftmax(dim=1))
+
+
+def _batches_to_learn(rng: random.Random) -> list[Case]:
+    def case(n: int, inputs: int, classes: int, steps: int, momentum: float = 0.0) -> Case:
+        model = _linear_reader(inputs, classes)
+        optimizer = _PlainSGD(model.parameters(), lr=0.2, momentum=momentum)
+        x, y = torch.randint(-2, 3, (n, inputs)).float(), torch.randint(classes, (n,))
+        return model, optimizer, x, y, steps
+
+    return [
+        case(1, 2, 3, 1),
+        case(2, 2, 2, 3),
+        case(4, 3, 4, rng.randrange(5, 9)),
+        case(6, 4, 10, rng.randrange(5, 9), momentum=0.9),
+    ]
+
+
+def _run_by_heart(
+    answer: Callable[..., Any],
+    model: nn.Sequential,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    steps: int,
+) -> object:
+    "What the answer gives, and what it makes of the weights."
+    taken = 0
+
+    def stepped(*_: object) -> None:
+        nonlocal taken
+        taken += 1
+
+    optimizer.register_step_post_hook(stepped)
+    made = answer(model, optimizer, x, y, steps)
+    if made is ...:
+        return ...
+    if hasattr(made, "tolist"):
+        made = made.tolist()
+    if isinstance(made, Iterator):
+        made = list(made)
+    parts = made if isinstance(made, list | tuple) else [made]
+    return {
+        "steps taken": taken,
+        "losses": [float(one) for one in made] if isinstance(made, list | tuple) else made,
+        "weights afterwards": next(model.parameters()).detach(),
+        "losses are plain numbers": not any(
+            isinstance(one, torch.Tensor) and one.requires_grad for one in parts
+        ),
+    }
+
+
+@exercise(
+    "12.by_heart",
+    "One batch by heart",
+    2,
+    6,
+    "build",
+    cases=_batches_to_learn,
+    run=_run_by_heart,
+    mutates={"weights", "gradients", "optimizer", "mode"},
+    edges={
+        "one step": lambda model, optimizer, x, y, steps: steps == 1,
+        "momentum": lambda model, optimizer, x, y, steps: optimizer.param_groups[0]["momentum"] > 0,
+    },
+)
+def by_heart(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    steps: int,
+) -> list[float]:
+    losses = []
+    for _ in range(steps):
+        loss = F.nll_loss(model(x), y)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses
+
+# %% ../../nbs/answers/12_bug_museum.ipynb #12b1d003
+def _heart_otherwise(
+    zero: bool = True, step: bool = True, after: bool = False, plain: bool = True
+) -> Callable[..., list[Any]]:
+    "The loop with one fault."
+
+    def loop(
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        steps: int = 80,
+    ) -> list[Any]:
+        losses: list[Any] = []
+        for _ in range(steps):
+            loss = F.nll_loss(model(x), y)
+            if zero:
+                optimizer.zero_grad()
+            loss.backward()
+            if step:
+                optimizer.step()
+            if after:
+                loss = F.nll_loss(model(x), y)
+            losses.append(loss.item() if plain else loss)
+        return losses
+
+    return loop
+
+
+def _last_loss_only(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    steps: int = 80,
+) -> float:
+    return by_heart(model, optimizer, x, y, steps)[-1]
+
+
+mistakes(
+    "12.by_heart",
+    {
+        "heart_never_emptied": (
+            _heart_otherwise(zero=False),
+            "The first step is right, and from the second on they go astray. `backward` ADDS to the "
+            "gradients that are there. Who empties them?",
+        ),
+        "heart_never_stepped": (
+            _heart_otherwise(step=False),
+            "You find the slopes in every round, and the weights stay where they were. Which line "
+            "moves them?",
+        ),
+        "heart_afterwards": (
+            _heart_otherwise(after=True),
+            "Your losses come from after each step. The first of them should be the loss before "
+            "any training.",
+        ),
+        "last_loss_only": (
+            _last_loss_only,
+            "That's the last loss. All of them are asked for, in a list, one for each step.",
+        ),
+        "losses_with_notes": (
+            _heart_otherwise(plain=False),
+            "The numbers are right, but they are still tensors that drag the notes for `backward` "
+            "along. What turns a loss into a plain number?",
+        ),
+    },
+)
+
+# %% ../../nbs/answers/12_bug_museum.ipynb #12b1d006
+class _Frozen(nn.Module):
+    "A layer that may learn after one that may not."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 4).requires_grad_(False)
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.log_softmax(self.last(self.first(x).relu()), dim=1)
+
+
+class _Cut(_Frozen):
+    "Nothing is frozen, but a detach stops what goes back."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first.requires_grad_(True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.log_softmax(self.last(self.first(x).detach()), dim=1)
+
+
+def _nets_with_gradients(rng: random.Random) -> list[Case]:
+    def batch(n: int, inputs: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.randn(n, inputs), torch.randint(classes, (n,))
+
+    used = _linear_reader(3, 2)
+    F.nll_loss(used(torch.randn(2, 3)), torch.tensor([0, 1])).backward()
+    return [
+        (_linear_reader(2, 2), *batch(3, 2, 2)),
+        (_Frozen(), *batch(4, 3, 2)),
+        (_Cut(), *batch(2, 3, 2)),
+        (used, *batch(3, 3, 2)),
+        (
+            nn.Sequential(nn.Linear(4, 5), nn.Tanh(), _linear_reader(5, 3)),
+            *batch(rng.randrange(2, 7), 4, 3),
+        ),
+    ]
+
+
+@exercise(
+    "12.gradient_lengths",
+    "How far do the slopes get?",
+    2,
+    6,
+    "build",
+    cases=_nets_with_gradients,
+    mutates={"gradients"},
+    edges={
+        "a frozen layer": lambda model, x, y: not all(p.requires_grad for p in model.parameters()),
+        "older gradients": lambda model, x, y: any(p.grad is not None for p in model.parameters()),
+    },
+)
+def gradient_lengths(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+    model.zero_grad()
+    F.nll_loss(model(x), y).backward()
+    return {
+        name: 0.0 if p.grad is None else p.grad.norm().item()
+        for name, p in model.named_parameters()
+    }
+
+# %% ../../nbs/answers/12_bug_museum.ipynb #12b1d008
+def _measured(
+    length: Callable[[torch.Tensor], torch.Tensor], zero: bool = True, missing: bool = True
+) -> Callable[..., dict[str, float]]:
+    "Numbers for the gradients, measured in some way."
+
+    def lengths(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+        if zero:
+            model.zero_grad()
+        F.nll_loss(model(x), y).backward()
+        return {
+            name: 0.0 if p.grad is None else length(p.grad).item()
+            for name, p in model.named_parameters()
+            if missing or p.grad is not None
+        }
+
+    return lengths
+
+
+def _lengths_of_weights(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+    gradient_lengths(model, x, y)
+    return {name: p.norm().item() for name, p in model.named_parameters()}
+
+
+mistakes(
+    "12.gradient_lengths",
+    {
+        "older_ones_too": (
+            _measured(torch.Tensor.norm, zero=False),
+            "This network came with gradients from an earlier batch, and yours were added to them. "
+            "What empties them?",
+        ),
+        "trained_ones_only": (
+            _measured(torch.Tensor.norm, missing=False),
+            "A parameter without a gradient is missing from your answer. It's the very one you're "
+            "looking for: give it 0.0.",
+        ),
+        "lengths_of_weights": (
+            _lengths_of_weights,
+            "These are the lengths of the weights themselves. Their gradients are in `p.grad`.",
+        ),
+        "largest_slope": (
+            _measured(lambda grad: grad.abs().max()),
+            "You give the largest slope of each parameter. The length takes all of them: "
+            "`p.grad.norm()`.",
+        ),
+        "mean_slope": (
+            _measured(torch.Tensor.mean),
+            "In a mean, slopes of different signs cancel. The length is the root of the sum of "
+            "their squares: `p.grad.norm()`.",
+        ),
+    },
+)
+
+# %% ../../nbs/answers/12_bug_museum.ipynb #12b1d011
+class _Company(nn.Module):
+    "A linear reader whose answers depend on the batch, by `share`."
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.layer, self.share = nn.Linear(3, 4), share
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.layer(x)
+        return out + self.share * out.mean(dim=0)
+
+    def extra_repr(self) -> str:
+        return f"adds {self.share} of the batch's mean"
+
+
+def _nets_in_company(rng: random.Random) -> list[Case]:
+    return [
+        (nn.Sequential(nn.Linear(2, 3), nn.Softmax(dim=0)), torch.randn(2, 2)),
+        (nn.Sequential(nn.Linear(2, 3), nn.LogSoftmax(dim=1)), torch.randn(4, 2)),
+        (_Company(rng.choice((0.5, 2.0))), torch.randn(3, 3)),
+        (_Company(-1.0), torch.randn(5, 3)),
+        (_Company(1.0), torch.randn(1, 3)),
+        (nn.Sequential(nn.Linear(3, 4), nn.Softmax(dim=0)), torch.randn(rng.randrange(3, 7), 3)),
+    ]
+
+
+@exercise(
+    "12.mixing",
+    "Alone or in company",
+    3,
+    7,
+    "build",
+    cases=_nets_in_company,
+    atol=1e-5,
+    edges={
+        "a batch of one": lambda model, x: len(x) == 1,
+        "no mixing": lambda model, x: (
+            isinstance(model, nn.Sequential) and isinstance(model[-1], nn.LogSoftmax)
+        ),
+    },
+)
+def mixing(model: nn.Module, x: torch.Tensor) -> float:
+    with torch.no_grad():
+        together = model(x)
+        alone = torch.cat([model(x[i : i + 1]) for i in range(len(x))])
+    return float((together - alone).abs().max())
+
+# %% ../../nbs/answers/12_bug_museum.ipynb #12b1d013
+def _compared(measure: Callable[[torch.Tensor], torch.Tensor]) -> Callable[..., float]:
+    "Differences between together and alone, measured in some way."
+
+    def answer(model: nn.Module, x: torch.Tensor) -> float:
+        with torch.no_grad():
+            alone = torch.cat([model(x[i : i + 1]) for i in range(len(x))])
+            return float(measure(model(x) - alone))
+
+    return answer
+
+
+def _asked_twice(model: nn.Module, x: torch.Tensor) -> float:
+    with torch.no_grad():
+        return float((model(x) - model(x)).abs().max())
+
+
+mistakes(
+    "12.mixing",
+    {
+        "signed_difference": (
+            _compared(torch.Tensor.max),
+            "A difference may be negative, and as bad. Take `.abs()` before `.max()`.",
+        ),
+        "mean_difference": (
+            _compared(lambda gap: gap.abs().mean()),
+            "That's the mean difference. The largest is asked for: one spoiled digit should show, "
+            "however many are fine.",
+        ),
+        "first_digit_only": (
+            _compared(lambda gap: gap[:1].abs().max()),
+            "You compare the first digit only. Any of them might depend on the others.",
+        ),
+        "asked_twice": (
+            _asked_twice,
+            "You ask about the whole batch twice. Ask about each digit alone, as a batch of one: "
+            "`x[i : i + 1]`.",
+        ),
+        "sum_of_differences": (
+            _compared(lambda gap: gap.abs().sum()),
+            "You add up all the differences. The largest of them is asked for.",
+        ),
+    },
+)
 
 # %% ../../nbs/answers/12_bug_museum.ipynb #90895cd2
 exercise(

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['sliding_kernel', 'sliding_score', 'turning_right', 'blame_wave', 'show_graph', 'growing_clouds', 'two_balls',
-           'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'sliding_cover']
+           'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'growing_curves',
+           'sliding_cover']
 
 # %% ../../nbs/workshop/moving.ipynb #30aa0003
 import math
@@ -1001,6 +1002,55 @@ def growing_digit(
         f"A digit is written in {moments - 1} steps, and ten bars follow. The highest bar is at "
         f"first {turns[0]}, then {', then '.join(map(str, turns[1:])) or 'the same'}. In the end "
         f"it is {100 * probabilities[-1].max():.1f}%."
+    )
+
+# %% ../../nbs/workshop/moving.ipynb #12c0ffe2
+def growing_curves(
+    curves: Mapping[str, Sequence[float]],  # name -> the loss at each step
+    healthy: Sequence[float],  # a run to compare with, in gray
+    seconds: float = 8,  # until the curves are drawn; then the names appear
+    top: float = 3.2,  # the loss at the upper edge
+    columns: int = 3,
+    title: str = "Curves grow, and then their faults are named",
+) -> Diagram:
+    """Small panels with a curve each, which grows from left to right. What is above the upper edge
+    is drawn on it. Raises ValueError for fewer than two steps."""
+    if not curves or min(map(len, [healthy, *curves.values()])) < 2:
+        raise ValueError("curves of at least two steps are needed")
+    wide, high, gap, head = 250, 120, 22, 34
+    rows = -(-len(curves) // columns)
+    sheet = Diagram(title, gap + (wide + gap) * columns, (high + head + 12) * rows + 30)
+    name = f"mc{next(_NUMBERS)}"
+    sheet.parts.append(
+        f"<style>@keyframes {name}d{{from{{stroke-dashoffset:1}}to{{stroke-dashoffset:0}}}}"
+        f"@keyframes {name}n{{from{{opacity:0}}to{{opacity:1}}}}"
+        f".{name}d polyline{{stroke-dasharray:1;animation:{name}d {seconds:g}s linear both}}"
+        f".{name}n{{animation:{name}n 0.6s {seconds + 0.5:g}s both}}"
+        f"@media print,(prefers-reduced-motion:reduce)"
+        f"{{.{name}d polyline,.{name}n{{animation:none}}}}</style>"
+    )
+
+    def path(left: float, base: float, losses: Sequence[float]) -> list[tuple[float, float]]:
+        step = wide / (len(losses) - 1)
+        return [(left + i * step, base - high * min(v, top) / top) for i, v in enumerate(losses)]
+
+    for k, (words, losses) in enumerate(curves.items()):
+        left = gap + (wide + gap) * (k % columns)
+        base = (high + head + 12) * (k // columns) + head + high
+        sheet.line([(left, base - high), (left, base), (left + wide, base)], "rule", 1)
+        sheet.line(path(left, base, healthy), "quiet", 1.5)
+        sheet.parts.append(f'<g class="{name}d">')
+        sheet.line(path(left, base, losses), BLUE, 2.5)
+        sheet.parts[-1] = sheet.parts[-1].replace("<polyline ", '<polyline pathLength="1" ')
+        sheet.parts.append("</g>")
+        sheet.parts.append(f'<g class="{name}n">')
+        sheet.text(left, base - high - 10, words, "ink", 16, bold=True)
+        sheet.parts.append("</g>")
+    sheet.text(gap, sheet.height - 10, f"loss from 0 to {top:g}; gray: a healthy run", "quiet", 13)
+    ends = "; ".join(f"{words}, {losses[-1]:.2f}" for words, losses in curves.items())
+    return sheet.describe(
+        f"Curves of the loss grow side by side, and then each gets the name of its fault. They end "
+        f"at: {ends}. The healthy run ends at {healthy[-1]:.2f}."
     )
 
 # %% ../../nbs/workshop/moving.ipynb #01701781
