@@ -34,7 +34,7 @@ _all_ = [
 def gap(
     train_loss: Sequence[float],  # nats, one for each epoch
     test_loss: Sequence[float],  # as many
-) -> list[float]:  # below 0 where the test digits were easier
+) -> list[float]:  # below 0 where the training loss is larger
     "How much more a test digit costs than a training digit, epoch by epoch."
     return [b - a for a, b in zip(train_loss, test_loss, strict=True)]
 

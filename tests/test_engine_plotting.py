@@ -15,7 +15,9 @@ from mnist_course.engine.plotting import (
     describe_confusion,
     plot_confusion,
     predictions,
+    show_climbs,
     show_game,
+    show_losses,
     show_votes,
     small_runs,
     unpaired_difference,
@@ -155,3 +157,25 @@ def test_votes_are_blue_where_a_run_reads_the_digit():
     first, second = colors
     assert first[0] == first[1] == second[1] and first[2] == second[0] == second[2] != first[0]
     assert figure.description.endswith("3 runs read each: 2, 1.")
+
+
+def test_climbs_are_the_numbers_that_they_were_given():
+    climbs = {"mine": torch.tensor([70.0, 80.5]), "hers": torch.tensor([60.0, 75.0, 90.25])}
+    figure = show_climbs(climbs)
+    lines = figure.axes[0].lines
+    assert [list(line.get_ydata()) for line in lines] == [one.tolist() for one in climbs.values()]
+    assert lines[0].get_color() != lines[1].get_color()
+    assert figure.description.endswith("mine ends at 80.5% and hers ends at 90.2%.")
+
+
+def test_losses_are_drawn_run_by_run_on_one_scale():
+    right = torch.ones(3, 2, 5, dtype=torch.bool)
+    small, large = torch.full((3, 2), 0.25), torch.full((3, 2), 0.5)
+    figure = show_losses({"a": SmallRuns(right, small, large), "b": SmallRuns(right, large, small)})
+    left, other = figure.axes
+    assert len(left.lines) == len(other.lines) == 6 and left.get_yscale() == "log"
+    assert left.get_ylim() == other.get_ylim()
+    assert [line.get_ydata()[0] for line in left.lines] == [0.25] * 3 + [0.5] * 3
+    assert [text.get_text() for text in other.get_legend().get_texts()] == ["training", "test"]
+    assert "3 runs in each panel" in figure.description
+    assert "b, training loss from 0.5 to 0.5" in figure.description

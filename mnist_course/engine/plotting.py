@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['reference_runs', 'plot_history', 'predictions', 'describe_confusion', 'plot_confusion', 'confusion_matrix', 'Mistake',
-           'worst_mistakes', 'SmallRuns', 'small_runs', 'best_on_some', 'unpaired_difference', 'show_votes',
-           'coin_does_that', 'show_game']
+           'worst_mistakes', 'SmallRuns', 'small_runs', 'best_on_some', 'unpaired_difference', 'show_climbs',
+           'show_losses', 'show_votes', 'coin_does_that', 'show_game']
 
 # %% ../../nbs/engine/09_curves.ipynb #d7bf1e44
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -395,6 +396,44 @@ def unpaired_difference(
     middle = float(a.mean() - b.mean())
     half = z * math.sqrt(a.var() / len(a) + b.var() / len(b))
     return middle - half, middle + half
+
+# %% ../../nbs/engine/09_curves.ipynb #5a0c91e7
+def show_climbs(
+    climbs: Mapping[str, torch.Tensor],  # percent, (rounds,): by what to call them
+) -> DescribedFigure:
+    "The test accuracies of a few runs, epoch by epoch, in one panel."
+    figure = DescribedFigure(6.8, 3.6)
+    ax = figure.subplots()
+    colors = itertools.cycle((BLUE, ORANGE))
+    for (name, climb), color in zip(climbs.items(), colors, strict=False):
+        ax.plot(range(1, len(climb) + 1), climb.tolist(), "o-", color=color, label=name)
+    ax.set(xlabel="epoch", ylabel="test digits read (%)")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend()
+    ends = " and ".join(f"{name} ends at {climb[-1]:.1f}%" for name, climb in climbs.items())
+    return figure.describe(f"Test accuracies over the epochs: {ends}.")
+
+
+def show_losses(
+    panels: Mapping[str, SmallRuns],  # by the title of their panel
+) -> DescribedFigure:
+    "Training and test loss of every run, on one logarithmic scale: a panel for each setting."
+    figure, told = DescribedFigure(3.8 * len(panels), 3.4), []
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for ax, (title, runs) in zip(row, panels.items(), strict=True):
+        rounds = range(1, runs.train_loss.shape[1] + 1)
+        for name, losses, color in (
+            ("training", runs.train_loss, BLUE),
+            ("test", runs.test_loss, ORANGE),
+        ):
+            lines = ax.plot(rounds, losses.T.numpy(), color=color)
+            lines[0].set_label(name)
+            first, last = losses[:, 0].mean(), losses[:, -1].mean()
+            told.append(f"{title}, {name} loss from {first:.2g} to {last:.2g}")
+        ax.set(title=title, xlabel=f"round of {_STEPS} steps", yscale="log")
+    row[0].set_ylabel("loss (nats)")
+    row[-1].legend()
+    return figure.describe(f"{len(runs.train_loss)} runs in each panel. Means: {'; '.join(told)}.")
 
 # %% ../../nbs/engine/09_curves.ipynb #f5403634
 def show_votes(
