@@ -67,22 +67,19 @@ _all_ = [
 ]
 
 # %% ../nbs/08_training.ipynb #99356d45
-# One way to write it: the five lines are in there, and care around them
+# One way to write it, the library's: your five lines, and care around them
 def train(
-    model: nn.Module,  # gives log-probabilities (N, classes), or what loss_fn takes
+    model: nn.Module,  # gives what loss_fn takes: log-probabilities
     loader: Batches,
     optimizer: torch.optim.Optimizer | None = None,  # or a recipe
-    batch_scheduler: Scheduler
-    | None = None,  # stepped after each BATCH, not epoch
+    batch_scheduler: Scheduler | None = None,  # stepped after each BATCH
     loss_fn: LossFn = F.nll_loss,
     progress: bool = True,  # a live bar, where somebody is looking
     recipe: Recipe | None = None,  # in place of optimizer and schedule
-) -> tuple[
-    float, float
-]:  # mean loss and accuracy per sample, while the model was changing
-    """One epoch, on the model's device. Raises DivergedError when the loss isn't finite, and
-    ValueError for a loader without a batch, for labels out of range, and for a negative loss, as
-    logits give in place of log-probabilities."""
+) -> tuple[float, float]:  # mean loss and accuracy, while it was learning
+    """One epoch, on the model's device. Raises DivergedError when the loss is
+    not finite, and ValueError for a loader without a batch, for labels out of
+    range, and for a negative loss, as logits give for log-probabilities."""
     recipe = choose_recipe(
         model, recipe, optimizer, batch_scheduler, "batch", loss_fn
     )
@@ -104,13 +101,13 @@ def train(
 # One way to write it. It puts back the mode of each layer, also after an error
 @torch.no_grad()
 def test(
-    model: nn.Module,  # gives log-probabilities (N, classes), or what loss_fn takes
+    model: nn.Module,  # gives what loss_fn takes: log-probabilities
     loader: Batches,
     loss_fn: LossFn = F.nll_loss,
     precision: str = "float32",  # or "bfloat16"
 ) -> tuple[float, float]:  # mean loss and accuracy per sample
-    """Loss and accuracy of the model as it is, in eval mode; afterwards each layer is back in the
-    mode it was in. Raises ValueError as `train` does."""
+    """Loss and accuracy of the model as it is, in eval mode; afterwards each
+    layer is back in the mode it was in. Raises ValueError as `train` does."""
     check_model(model)
     average = Average()
     with evaluating(model):
@@ -129,7 +126,7 @@ test.__dict__["__test__"] = (
 # %% ../nbs/08_training.ipynb #38df7e00
 # One way to write it: the loop. A Run knows what goes before and after
 def run_epochs(run: Run) -> History:
-    "Train, test and note, epoch by epoch, until all are done or somebody presses Ctrl-C."
+    "Train, test and note, until all epochs are done or Ctrl-C is pressed."
     with run:
         while run.unfinished:
             batches = run.start_epoch()
@@ -148,32 +145,28 @@ def run_epochs(run: Run) -> History:
     return run.history
 
 # %% ../nbs/08_training.ipynb #6302f508
-# One way to write it: what a long run needs, and then the loop above
+# One way to write it: all that a long run needs, and then the loop above
 def fit(
-    model: nn.Module,  # gives log-probabilities (N, classes), or what loss_fn takes
+    model: nn.Module,  # gives what loss_fn takes: log-probabilities
     train_loader: Loader,
     test_loader: Batches,
     optimizer: torch.optim.Optimizer | None = None,  # or a recipe
     scheduler: Scheduler | None = None,
-    epochs: int
-    | None = None,  # in all, a resumed run's included; None: 20, or the recipe's number
-    step_every: str = "epoch",  # or "batch": when the scheduler takes its step
+    epochs: int | None = None,  # in all; None: 20, or the recipe's number
+    step_every: str = "epoch",  # or "batch": when the scheduler steps
     *,
-    loss_fn: LossFn = F.nll_loss,  # of testing, and of training unless the recipe has its own
-    recipe: Recipe
-    | str
-    | None = None,  # in place of optimizer and schedule: one, or its name
+    loss_fn: LossFn = F.nll_loss,  # of testing; a recipe may have its own
+    recipe: Recipe | str | None = None,  # or its name; brings the optimizer
     checkpoint: str | Path | None = None,  # written after each epoch
-    resume: bool
-    | str = False,  # True: go on from the checkpoint; "weights": its weights, other settings
-    settings: dict[str, Any]
-    | None = None,  # kept in the history, compared on resuming: a seed
+    resume: bool | str = False,  # from the checkpoint; or only its "weights"
+    settings: dict[str, Any] | None = None,  # kept, and compared on resuming
     progress: bool = True,  # a live bar and a line an epoch
 ) -> History:
-    """Train and test for some epochs; Ctrl-C ends it early and gives the history so far. The
-    weights are trained from where they are, also under a recipe. Raises ValueError, with nothing
-    trained, when parts or checkpoint don't fit or the checkpoint exists and isn't resumed, and
-    DivergedError, with the finished epochs in its `history`."""
+    """Train and test for some epochs; Ctrl-C ends it early and gives what
+    there is. The weights are trained from where they are, also under a recipe.
+    Raises ValueError, with nothing trained, when parts or checkpoint don't fit
+    or the checkpoint exists and isn't resumed, and DivergedError, with the
+    finished epochs in its `history`."""
     chosen = choose_recipe(
         model, recipe, optimizer, scheduler, step_every, loss_fn
     )
