@@ -20,6 +20,7 @@ from torch import nn
 
 from mnist_course.checks import Registry, Wrong, messages, run_check, sandbox, snapshot
 from mnist_course.checks.compare import difference, keep, kind_of, letters_of, nearly, quote
+from mnist_course.checks.engine import _sentence
 from mnist_course.progress import SESSION
 
 MINE = "only the learner's own code says this"
@@ -766,3 +767,17 @@ def test_run_check_puts_back_what_an_answer_turned():
     before, state = snapshot.Switches().found, np.random.get_state()[1].tolist()
     run_check(course(lambda n: n)["x.task"], answer, 0)
     assert snapshot.Switches().found == before and np.random.get_state()[1].tolist() == state
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("train_loss: expected a list", "train_loss: expected a list."),
+        ("parameters() lists 3 numbers", "parameters() lists 3 numbers."),
+        ("x.grad is None", "x.grad is None."),
+        ("careful: that's a tuple", "Careful: that's a tuple."),
+        ("wrong.", "Wrong."),
+    ],
+)
+def test_a_message_begins_with_a_capital_but_a_name_is_written_as_it_is(words, said):
+    assert _sentence(words) == said

@@ -179,7 +179,8 @@ def _sentence(words: str) -> str:
         return ""
     ended = re.sub(r"([?!]`?)\s*\.+$|\.\.+$", lambda m: m[1] or ".", words)
     ended = ended if ended.endswith((".", "?", "!", ".'", "?'")) else f"{ended}."
-    return ended[0].upper() + ended[1:]
+    named = re.match(r"\w*_|\w+(?=[(\[=]|\.\w)", ended)  # a name in code stays as it is written
+    return ended if named else ended[0].upper() + ended[1:]
 
 # %% ../../nbs/workshop/checks_engine.ipynb #6c0a896f
 class _Options(TypedDict, total=False):
