@@ -18,6 +18,7 @@ from mnist_course.widgets.moving import (
     growing_average,
     growing_clouds,
     growing_digit,
+    prepared,
     sliding_score,
     stepping_kernel,
     strokes,
@@ -291,3 +292,31 @@ def test_one_run_is_a_cloud_too_and_none_is_not():
     for rows in ({}, {"empty": []}):
         with pytest.raises(ValueError, match="at least one"):
             growing_clouds(rows)
+
+
+# A drawing on its way to 28 x 28
+
+
+def test_a_drawing_ends_as_the_page_that_was_prepared():
+    gray = torch.ones(60, 90)
+    gray[20:50, 50:60] = 0.2
+    ink = (gray < 0.5).float()
+    page = torch.zeros(28, 28, dtype=torch.uint8)
+    page[4:24, 11:18] = 255
+    frames = prepared(gray, ink, (20, 50, 30, 10), page, moments=4)
+    assert frames.shape == (4 * 4 + 1, 28, 28) and frames.dtype == torch.uint8
+    assert torch.equal(frames[-1], page) and frames[0].float().mean() > 200  # light paper
+    assert frames[4].float().mean() < 60  # it's ink on black by now
+    assert (frames[8] == 255).all()  # cropped: nothing but ink
+    covered = (frames[-2].double() * page.double()).sum() / frames[-2].double().sum() / 255
+    assert covered > 0.9  # the last move ends where the page has its ink
+
+
+def test_captions_take_turns():
+    frames = torch.zeros(5, 9, 9, dtype=torch.uint8)
+    svg = growing_digit(frames, torch.ones(5, 10) / 10, captions=("one", "two")).svg()
+    first, second = (
+        [int(n) for n in re.findall(r"scale\((\d)\)", rule)]
+        for rule in re.findall(r"@keyframes mc\d+c\d\{(.*?\})\}", svg)
+    )
+    assert first == [1, 1, 0, 0, 0] and second == [0, 0, 1, 1, 1]

@@ -24,16 +24,20 @@ def _sheet(rng: random.Random, paper: float, pen: float) -> np.ndarray:
     ink[row : row + 2, 3:] = 0.5
     ink[row, 4:-2] = 1.0
     ink[2:-2, column] = 1.0
-    return (paper + (pen - paper) * ink).astype(np.float32)
+    return np.asarray(paper + (pen - paper) * ink, np.float32)
 
 
 def _sheets(rng: random.Random) -> list[Case]:
     by_hand = np.full((4, 5), 0.75, np.float32)
     by_hand[1, 2], by_hand[2, 2] = 0.25, 0.5
     by_hand[0, 4] = 0.25
+    wide, tall = (np.full(shape, 0.75, np.float32) for shape in ((8, 12), (12, 8)))
+    wide[0], tall[:, -1] = 0.125, 0.125  # a line along one edge; most of the frame is paper
+    wide[4, 5], tall[5, 4] = 0.25, 0.5
     return [
         (by_hand,),
         (1 - by_hand,),
+        *((one,) for one in (wide, wide[::-1], tall, tall[:, ::-1])),
         (np.full((5, 6), 0.875, np.float32),),
         (_sheet(rng, 0.9, rng.uniform(0.1, 0.4)),),
         (_sheet(rng, 0.1, rng.uniform(0.5, 0.8)),),
@@ -60,7 +64,7 @@ def _sheets(rng: random.Random) -> list[Case]:
 def to_ink(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
     ink = np.abs(gray - np.median(frame))
-    return ink / max(float(ink.max()), 1e-9)
+    return np.asarray(ink / max(float(ink.max()), 1e-9))
 
 # %% ../../nbs/answers/11_your_digits.ipynb #51ce0d04
 @mistake(
@@ -80,7 +84,7 @@ def upside_down(gray: np.ndarray) -> np.ndarray:
 def by_the_mean(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
     ink = np.abs(gray - frame.mean())
-    return ink / max(float(ink.max()), 1e-9)
+    return np.asarray(ink / max(float(ink.max()), 1e-9))
 
 
 @mistake(
@@ -90,7 +94,7 @@ def by_the_mean(gray: np.ndarray) -> np.ndarray:
 )
 def not_stretched(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
-    return np.abs(gray - np.median(frame))
+    return np.asarray(np.abs(gray - np.median(frame)))
 
 
 @mistake(
@@ -100,7 +104,7 @@ def not_stretched(gray: np.ndarray) -> np.ndarray:
 def signed(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
     ink = gray - np.median(frame)
-    return ink / max(float(np.abs(ink).max()), 1e-9)
+    return np.asarray(ink / max(float(np.abs(ink).max()), 1e-9))
 
 
 @mistake(
@@ -111,13 +115,14 @@ def blank_divides(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
     ink = np.abs(gray - np.median(frame))
     with np.errstate(invalid="ignore"):
-        return ink / ink.max()
+        return np.asarray(ink / ink.max())
 
 # %% ../../nbs/answers/11_your_digits.ipynb #51ce0d07
 def _inks(rng: random.Random) -> list[Case]:
     by_hand = np.zeros((4, 6), np.float32)
     by_hand[1, 2:5] = [0.5, 1, 0.25]
     by_hand[2, 1:3] = [0.125, 1]
+    by_hand[3, 2] = 0.25
     whole = np.full((2, 3), 0.5, np.float32)
     dot = np.zeros((5, 4), np.float32)
     dot[3, 0] = 1
@@ -213,12 +218,9 @@ def _smalls(rng: random.Random) -> list[Case]:
         at = [_balance(part, axis) % 1 for axis in (0, 1)]
         if all(abs(one - 0.5) > 0.1 for one in at):
             drawn.append((part,))
-    return [
-        (np.full((1, 1), 255, np.uint8),),
-        (np.full((5, 1), 128, np.uint8),),
-        (heavy_top,),
-        *drawn,
-    ]
+    lopsided = np.array([[50, 0, 200]], np.uint8)  # balances on 1.6
+    by_hand = [lopsided, lopsided.T, np.full((1, 1), 255), np.full((5, 1), 128), heavy_top]
+    return [*((one.astype(np.uint8),) for one in by_hand), *drawn]
 
 
 def _balance(small: np.ndarray, axis: int) -> float:
