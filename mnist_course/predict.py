@@ -101,7 +101,8 @@ def steps(
     found = (gray, ink, cropped, small, page)
     return dict(zip(engine.PICTURES, found, strict=True))
 
-
+# %% ../nbs/11_your_digits.ipynb #d90094f7
+# One way to write it down for the network, and to ask whether to believe it
 def prepare(
     image: ImageLike,  # a path, bytes, a file, a PIL image, or an array
     skip: str | Collection[str] = (),  # as in steps

@@ -262,7 +262,7 @@ def test_the_figures_of_the_lesson_say_what_they_show(digits):
     page = digits.images[0].numpy()  # a 7
     figure = show_reading(net, page, {"as it is": page, "blank": 0 * page})
     assert "as it is, the network reads it as a 7" in figure.description
-    assert [ax.get_title() for ax in figure.axes][0] == "what you see"
+    assert figure.axes[0].get_title() == "what you see"
     answers = [judge([0.9] + [0.1 / 9] * 9, 0.1, score) for score in (0.5, 1.5, 2.0)]
     assert (
         "some, 3 dots: 3 at least 80% sure, 2 right of 1"
