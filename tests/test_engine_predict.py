@@ -8,17 +8,23 @@ from torch import nn
 
 from mnist_course.data import load_mnist, normalize
 from mnist_course.engine.predict import (
+    at_limit,
     class_distance,
     class_statistics,
     expected_calibration_error,
     fit_temperature,
+    in_middle,
     judge,
     lit_paper,
     load_reference,
     log_probabilities,
     look,
+    plot_doubt,
     plot_reliability,
     reliability,
+    resize,
+    show_reading,
+    shrink,
 )
 from mnist_course.model import Net, load_pretrained
 
@@ -224,3 +230,41 @@ def test_look_leaves_the_model_as_it_was(net, digits):
         look(model, torch.zeros(1, 1, 5, 5))
     assert model.training and not any(part._forward_hooks for part in model.modules())
     assert set(look(Fixed(*range(10)), torch.zeros(1, 1, 28, 28))) == {"output"}
+
+
+# --- sizes, limits and figures
+
+
+def test_shrink_stretches_and_resize_does_not():
+    ink = np.zeros((40, 20), np.float32)
+    ink[10:, :10] = 0.5
+    assert shrink(ink).shape == (28, 28) and shrink(ink, 7).max() == 128
+    assert resize(ink).shape == (20, 10) and resize(ink).max() == 255
+
+
+@pytest.mark.parametrize("shape", [(20, 7), (6, 20), (28, 28), (1, 1)])
+def test_the_box_is_in_the_middle(shape):
+    rows, columns = (np.flatnonzero(in_middle(np.full(shape, 9, np.uint8)).any(k)) for k in (1, 0))
+    for place, side in zip((rows, columns), shape, strict=True):
+        assert len(place) == side and abs(place[0] - (27 - place[-1])) <= 1
+
+
+def test_a_limit_costs_answers_and_saves_mistakes():
+    best = torch.tensor([0.3, 0.6, 0.8, 0.9])
+    right = torch.tensor([False, True, False, True])
+    assert at_limit(best, right, 0) == (0, 0.5)
+    assert at_limit(best, right, 0.6) == (0.25, pytest.approx(1 / 3))
+    assert at_limit(best, right, 0.9) == (0.75, 0) and np.isnan(at_limit(best, right, 1)[1])
+
+
+def test_the_figures_of_the_lesson_say_what_they_show(digits):
+    net = load_pretrained()
+    page = digits.images[0].numpy()  # a 7
+    figure = show_reading(net, page, {"as it is": page, "blank": 0 * page})
+    assert "as it is, the network reads it as a 7" in figure.description
+    assert figure.axes[0].get_title() == "what you see"
+    answers = [judge([0.9] + [0.1 / 9] * 9, 0.1, score) for score in (0.5, 1.5, 2.0)]
+    assert (
+        "some, 3 dots: 3 at least 80% sure, 2 right of 1"
+        in plot_doubt({"some": answers}).description
+    )

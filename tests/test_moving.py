@@ -22,6 +22,7 @@ from mnist_course.widgets.moving import (
     growing_clouds,
     growing_curves,
     growing_digit,
+    prepared,
     show_graph,
     sliding_cover,
     sliding_score,
@@ -475,3 +476,31 @@ def test_curves_grow_to_the_end_and_are_named_after_that():
     assert "flat, 2.00; leaps, 1.00" in svg
     with pytest.raises(ValueError, match="two steps"):
         growing_curves({}, [1.0, 2.0])
+
+
+# A drawing on its way to 28 x 28
+
+
+def test_a_drawing_ends_as_the_page_that_was_prepared():
+    gray = torch.ones(60, 90)
+    gray[20:50, 50:60] = 0.2
+    ink = (gray < 0.5).float()
+    page = torch.zeros(28, 28, dtype=torch.uint8)
+    page[4:24, 11:18] = 255
+    frames = prepared(gray, ink, (20, 50, 30, 10), page, moments=4)
+    assert frames.shape == (4 * 4 + 1, 28, 28) and frames.dtype == torch.uint8
+    assert torch.equal(frames[-1], page) and frames[0].float().mean() > 200  # light paper
+    assert frames[4].float().mean() < 60  # it's ink on black by now
+    assert (frames[8] == 255).all()  # cropped: nothing but ink
+    covered = (frames[-2].double() * page.double()).sum() / frames[-2].double().sum() / 255
+    assert covered > 0.9  # the last move ends where the page has its ink
+
+
+def test_captions_take_turns():
+    frames = torch.zeros(5, 9, 9, dtype=torch.uint8)
+    svg = growing_digit(frames, torch.ones(5, 10) / 10, captions=("one", "two")).svg()
+    first, second = (
+        [int(n) for n in re.findall(r"scale\((\d)\)", rule)]
+        for rule in re.findall(r"@keyframes mc\d+c\d\{(.*?\})\}", svg)
+    )
+    assert first == [1, 1, 0, 0, 0] and second == [0, 0, 1, 1, 1]

@@ -9,10 +9,300 @@ __all__ = []
 import math
 import random
 
+import numpy as np
 import torch
 
 from mnist_course.checks.engine import COURSE, Case, exercise, mistake, mistakes
 from mnist_course.data import MEAN, STD
+
+# %% ../../nbs/answers/11_your_digits.ipynb #51ce0d02
+def _sheet(rng: random.Random, paper: float, pen: float) -> np.ndarray:
+    "A drawing with some gray at its edges, float32 (H, W); a stroke touches the frame."
+    height, width = rng.randrange(9, 14), rng.randrange(14, 19)
+    ink = np.zeros((height, width))
+    row, column = rng.randrange(3, height - 3), rng.randrange(3, width - 3)
+    ink[row : row + 2, 3:] = 0.5
+    ink[row, 4:-2] = 1.0
+    ink[2:-2, column] = 1.0
+    return np.asarray(paper + (pen - paper) * ink, np.float32)
+
+
+def _sheets(rng: random.Random) -> list[Case]:
+    by_hand = np.full((4, 5), 0.75, np.float32)
+    by_hand[1, 2], by_hand[2, 2] = 0.25, 0.5
+    by_hand[0, 4] = 0.25
+    wide, tall = (np.full(shape, 0.75, np.float32) for shape in ((8, 12), (12, 8)))
+    wide[0], tall[:, -1] = 0.125, 0.125  # a line along one edge; most of the frame is paper
+    wide[4, 5], tall[5, 4] = 0.25, 0.5
+    return [
+        (by_hand,),
+        (1 - by_hand,),
+        *((one,) for one in (wide, wide[::-1], tall, tall[:, ::-1])),
+        (np.full((5, 6), 0.875, np.float32),),
+        (_sheet(rng, 0.9, rng.uniform(0.1, 0.4)),),
+        (_sheet(rng, 0.1, rng.uniform(0.5, 0.8)),),
+    ]
+
+
+@exercise(
+    "11.to_ink",
+    "Paper and ink",
+    2,
+    8,
+    "build",
+    cases=_sheets,
+    rtol=1e-4,
+    atol=1e-5,
+    edges={
+        "light paper": lambda gray: gray[0, 0] > 0.5 and np.ptp(gray) > 0,
+        "dark paper": lambda gray: gray[0, 0] < 0.5,
+        "a blank page": lambda gray: np.ptp(gray) == 0,
+        "ink on the frame": lambda gray: len({*gray[:, -1].tolist()}) > 1,
+        "neither black nor white": lambda gray: gray.min() > 0 and gray.max() < 1,
+    },
+)
+def to_ink(gray: np.ndarray) -> np.ndarray:
+    frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    ink = np.abs(gray - np.median(frame))
+    return np.asarray(ink / max(float(ink.max()), 1e-9))
+
+# %% ../../nbs/answers/11_your_digits.ipynb #51ce0d04
+@mistake(
+    "11.to_ink",
+    "You turned light and dark around. That's right for white paper and wrong for black. What "
+    "does the frame say about the paper?",
+)
+def upside_down(gray: np.ndarray) -> np.ndarray:
+    return 1 - gray
+
+
+@mistake(
+    "11.to_ink",
+    "You took the mean of the frame. One stroke that touches the edge moves it. The median "
+    "doesn't care.",
+)
+def by_the_mean(gray: np.ndarray) -> np.ndarray:
+    frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    ink = np.abs(gray - frame.mean())
+    return np.asarray(ink / max(float(ink.max()), 1e-9))
+
+
+@mistake(
+    "11.to_ink",
+    "That's how far each pixel is from the paper. One step is missing: the one that differs most "
+    "should be 1.",
+)
+def not_stretched(gray: np.ndarray) -> np.ndarray:
+    frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    return np.asarray(np.abs(gray - np.median(frame)))
+
+
+@mistake(
+    "11.to_ink",
+    "Some of your ink is below 0. Darker than paper or lighter than paper, it's ink either way.",
+)
+def signed(gray: np.ndarray) -> np.ndarray:
+    frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    ink = gray - np.median(frame)
+    return np.asarray(ink / max(float(np.abs(ink).max()), 1e-9))
+
+
+@mistake(
+    "11.to_ink",
+    "On a blank page nothing differs from paper, and 0 / 0 is nan. Give back zeros there.",
+)
+def blank_divides(gray: np.ndarray) -> np.ndarray:
+    frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    ink = np.abs(gray - np.median(frame))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(ink / ink.max())
+
+# %% ../../nbs/answers/11_your_digits.ipynb #51ce0d07
+def _inks(rng: random.Random) -> list[Case]:
+    by_hand = np.zeros((4, 6), np.float32)
+    by_hand[1, 2:5] = [0.5, 1, 0.25]
+    by_hand[2, 1:3] = [0.125, 1]
+    by_hand[3, 2] = 0.25
+    whole = np.full((2, 3), 0.5, np.float32)
+    dot = np.zeros((5, 4), np.float32)
+    dot[3, 0] = 1
+    drawn = []
+    for _ in range(2):
+        height, width = rng.randrange(8, 12), rng.randrange(13, 17)
+        ink = np.zeros((height, width), np.float32)
+        top, left = rng.randrange(1, 3), rng.randrange(2, 5)
+        part = ink[top : height - 3, left : width - 2]
+        part[:] = torch.rand(part.shape).numpy()
+        part[[0, -1], [1, 2]] = part[[1, 2], [0, -1]] = 0.75
+        ink[-1, 0] = 0.125  # a smudge
+        drawn.append((ink,))
+    return [(by_hand,), (whole,), (dot,), *drawn]
+
+
+@exercise(
+    "11.crop",
+    "Cut it out",
+    2,
+    6,
+    "build",
+    cases=_inks,
+    edges={
+        "ink in the first or last row or column": lambda ink: bool((ink[:, 0] > 0.2).any()),
+        "all of it is ink": lambda ink: bool((ink > 0.2).all()),
+        "one pixel of ink": lambda ink: int((ink > 0).sum()) == 1,
+        "a smudge below the level": lambda ink: bool(((ink > 0) & (ink < 0.2)).any()),
+        "wider than tall": lambda ink: ink.shape[1] > ink.shape[0],
+    },
+)
+def crop(ink: np.ndarray) -> np.ndarray:
+    rows = np.flatnonzero((ink > 0.2).any(1))
+    columns = np.flatnonzero((ink > 0.2).any(0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+# %% ../../nbs/answers/11_your_digits.ipynb #51ce0d09
+def _edges_of(ink: np.ndarray, level: float = 0.2) -> tuple[int, int, int, int]:
+    "Top, bottom, left, right, ends excluded."
+    rows, columns = (np.flatnonzero((ink > level).any(k)) for k in (1, 0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+@mistake(
+    "11.crop",
+    "The last row or the last column of the digit is missing. Where does a slice stop?",
+)
+def ends_too_soon(ink: np.ndarray) -> np.ndarray:
+    top, bottom, left, right = _edges_of(ink)
+    return ink[top : bottom - 1, left : right - 1]
+
+
+@mistake(
+    "11.crop",
+    "You kept every trace of gray. A faint smudge in a corner keeps all the paper then. What "
+    "counts as ink is above 0.2.",
+)
+def any_trace(ink: np.ndarray) -> np.ndarray:
+    top, bottom, left, right = _edges_of(ink, 0)
+    return ink[top:bottom, left:right]
+
+
+@mistake("11.crop", "The empty rows are gone. The empty columns should go as well.")
+def rows_only(ink: np.ndarray) -> np.ndarray:
+    top, bottom, _, _ = _edges_of(ink)
+    return ink[top:bottom]
+
+
+@mistake("11.crop", "You left a margin of a pixel. The smallest box has none.")
+def one_extra(ink: np.ndarray) -> np.ndarray:
+    top, bottom, left, right = _edges_of(ink)
+    return ink[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
+
+
+@mistake(
+    "11.crop",
+    "The box is right, but its pixels have become true or false. Cut the ink itself.",
+)
+def blackened(ink: np.ndarray) -> np.ndarray:
+    return crop(ink) > 0.2
+
+# %% ../../nbs/answers/11_your_digits.ipynb #51ce0d12
+def _smalls(rng: random.Random) -> list[Case]:
+    heavy_top = np.zeros((20, 6), np.uint8)
+    heavy_top[:3] = 200
+    heavy_top[3:, 2:4] = 100
+    drawn: list[Case] = []
+    while len(drawn) < 3:
+        height, width = rng.choice([(20, rng.randrange(3, 20)), (rng.randrange(3, 20), 20)])
+        part = torch.randint(0, 256, (height, width), dtype=torch.uint8).numpy()
+        part[: height // 3] //= rng.choice([1, 8])
+        part[:, : width // 3] //= 8
+        at = [_balance(part, axis) % 1 for axis in (0, 1)]
+        if all(abs(one - 0.5) > 0.1 for one in at):
+            drawn.append((part,))
+    lopsided = np.array([[50, 0, 200]], np.uint8)  # balances on 1.6
+    by_hand = [lopsided, lopsided.T, np.full((1, 1), 255), np.full((5, 1), 128), heavy_top]
+    return [*((one.astype(np.uint8),) for one in by_hand), *drawn]
+
+
+def _balance(small: np.ndarray, axis: int) -> float:
+    "The row (0) or column (1) of the center of mass."
+    share = small / small.sum()
+    return float(share.sum(1 - axis) @ np.arange(small.shape[axis]))
+
+
+def _at(small: np.ndarray, top: int, left: int) -> np.ndarray:
+    "The digit on a page, cut off at the edges."
+    page = np.zeros((68, 68), np.uint8)
+    page[20 + top : 20 + top + small.shape[0], 20 + left : 20 + left + small.shape[1]] = small
+    return page[20:48, 20:48]
+
+
+@exercise(
+    "11.center",
+    "Balance it",
+    3,
+    10,
+    "build",
+    cases=_smalls,
+    exact="The rest of the page computes with it, so bytes are asked for: `np.uint8`.",
+    edges={
+        "one pixel": lambda small: small.size == 1,
+        "one column": lambda small: small.shape[1] == 1 < small.shape[0],
+        "heavy on one side": lambda small: (
+            abs(_balance(small, 0) - (len(small) - 1) / 2) > 1 and len(small) == 20
+        ),
+        "as wide as the box": lambda small: small.shape[1] == 20,
+    },
+)
+def center(small: np.ndarray) -> np.ndarray:
+    height, width = small.shape
+    share = small / small.sum()
+    top = round(14 - float(share.sum(1) @ np.arange(height)))
+    left = round(14 - float(share.sum(0) @ np.arange(width)))
+    page = np.zeros((28, 28), np.uint8)
+    page[top : top + height, left : left + width] = small
+    return page
+
+# %% ../../nbs/answers/11_your_digits.ipynb #51ce0d14
+@mistake(
+    "11.center",
+    "You put the BOX in the middle of the page. MNIST puts the center of mass there.",
+)
+def box_in_the_middle(small: np.ndarray) -> np.ndarray:
+    return _at(small, (28 - small.shape[0]) // 2, (28 - small.shape[1]) // 2)
+
+
+@mistake(
+    "11.center",
+    "Rows and columns have changed places. `small.sum(1)` is the ink in each ROW.",
+)
+def other_axis(small: np.ndarray) -> np.ndarray:
+    return _at(small, round(14 - _balance(small, 1)), round(14 - _balance(small, 0)))
+
+
+@mistake(
+    "11.center",
+    "Often a pixel too far up or left. Balance it on pixel 14 (not on 13.5), and let `round` find "
+    "the nearest whole pixel; `int` cuts off.",
+)
+def around_13_5(small: np.ndarray) -> np.ndarray:
+    return _at(small, round(13.5 - _balance(small, 0)), round(13.5 - _balance(small, 1)))
+
+
+@mistake(
+    "11.center",
+    "Each pixel with some ink counts the same here. A faint one should weigh less than a dark one.",
+)
+def ink_not_weighed_here(small: np.ndarray) -> np.ndarray:
+    ink = small > 0
+    return _at(small, round(14 - _balance(ink, 0)), round(14 - _balance(ink, 1)))
+
+
+@mistake(
+    "11.center",
+    "Your digit starts where its ink should balance. From 14, go BACK by the center of mass.",
+)
+def starts_there(small: np.ndarray) -> np.ndarray:
+    return _at(small, round(_balance(small, 0)), round(_balance(small, 1)))
 
 # %% ../../nbs/answers/11_your_digits.ipynb #e31ddf01
 exercise(
@@ -77,7 +367,7 @@ def _pages(rng: random.Random) -> list[Case]:
 
 @exercise(
     "11.network_input",
-    "The last metre",
+    "The last mile",
     2,
     6,
     "fix",
@@ -115,7 +405,7 @@ def one_dimension(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "These pixels still go up to 255, and in training they went up to 1 before the normalisation.",
+    "These pixels still go up to 255, and in training they went up to 1 before the normalization.",
 )
 def still_bytes(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() - MEAN) / STD)[None, None]
@@ -382,7 +672,7 @@ def _moments(
 
 
 def _middle(ink: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    "The centre of mass."
+    "The center of mass."
     rows, columns = (torch.arange(n, dtype=ink.dtype) for n in ink.shape)
     return (ink.sum(1) @ rows) / ink.sum(), (ink.sum(0) @ columns) / ink.sum()
 
@@ -400,7 +690,7 @@ def not_centred(ink: torch.Tensor) -> float:
 @mistake(
     "11.slant",
     "A faint pixel counts as much as a black one here. Let each weigh what it holds, in "
-    "both sums and in the centre.",
+    "both sums and in the center.",
 )
 def ink_not_weighed(ink: torch.Tensor) -> float:
     ink = (ink > 0).to(ink.dtype)

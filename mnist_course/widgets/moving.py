@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['sliding_kernel', 'sliding_score', 'turning_right', 'blame_wave', 'show_graph', 'growing_clouds', 'two_balls',
-           'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'growing_curves',
-           'sliding_cover']
+           'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'prepared',
+           'growing_curves', 'sliding_cover']
 
 # %% ../../nbs/workshop/moving.ipynb #30aa0003
 import math
@@ -938,6 +938,7 @@ def growing_digit(
     probabilities: torch.Tensor,  # (T, C): what a network makes of it
     seconds: float = 14,
     title: str = "A digit is written, and a network changes its mind",
+    captions: Sequence[str] = ("the digit so far",),  # one after the other, each as long
 ) -> Diagram:
     """A digit as it grows, and beside it the probabilities as bars that follow. The highest
     bar's digit is printed large. Raises ValueError when there are not as many rows as images."""
@@ -952,7 +953,6 @@ def growing_digit(
     base = top + 16 + high
     sheet = Diagram(title, left + (wide + gap) * classes + 130, top + size + 16)
     name = f"mc{next(_NUMBERS)}"
-    sheet.text(16, 22, "the digit so far", "quiet", 13)
     sheet.text(left, 22, "what the network makes of it", "quiet", 13)
     rules = [f"@keyframes {name}i{{from{{opacity:0}}to{{opacity:1}}}}"]
     for moment, image in enumerate(images):  # each covers the one before
@@ -980,6 +980,12 @@ def growing_digit(
         calm.append(name + part)
         return f'<g class="{name}{part}">'
 
+    stages = [min(len(captions) * m // (moments - 1), len(captions) - 1) for m in range(moments)]
+    for k, words in enumerate(captions):
+        shown = [f"scale({int(k == one)})" for one in stages]
+        sheet.parts.append(moves(f"c{k}", shown, "0 0") if len(captions) > 1 else "<g>")
+        sheet.text(16, 22, words, "quiet", 13)
+        sheet.parts.append("</g>")
     for k, shares in enumerate(probabilities.T.tolist()):
         x = left + (wide + gap) * k + gap / 2
         heights = [f"scaleY({share:.4f})" for share in shares]
@@ -999,10 +1005,58 @@ def growing_digit(
     sheet.parts.append(f"<style>{''.join(rules)}{quiet}</style>")
     turns = [one for one, before in zip(best, [-1, *best[:-1]], strict=True) if one != before]
     return sheet.describe(
-        f"A digit is written in {moments - 1} steps, and ten bars follow. The highest bar is at "
-        f"first {turns[0]}, then {', then '.join(map(str, turns[1:])) or 'the same'}. In the end "
+        f"{title}: {', then '.join(captions)}, in {moments - 1} steps, and ten bars follow. The "
+        f"highest bar is at first {turns[0]}, then {', then '.join(map(str, turns[1:])) or 'the same'}. In the end "
         f"it is {100 * probabilities[-1].max():.1f}%."
     )
+
+# %% ../../nbs/workshop/moving.ipynb #51ce0c02
+def _window(
+    ink: torch.Tensor,  # (H, W), 0 to 1
+    box: Sequence[float],  # top, left, height, width: may reach beyond the paper
+    rows: int,
+    columns: int,
+) -> torch.Tensor:  # (rows, columns)
+    "What a window onto the ink shows, each pixel the mean of what it covers."
+    fine = 4  # looks in each direction for one pixel
+    top, left, height, width = box
+    y = top + height * (torch.arange(rows * fine) + 0.5) / (rows * fine)
+    x = left + width * (torch.arange(columns * fine) + 0.5) / (columns * fine)
+    inside = ((y >= 0) & (y < len(ink)))[:, None] & ((x >= 0) & (x < ink.shape[1]))
+    y, x = (v.long().clamp(0, n - 1) for v, n in zip((y, x), ink.shape, strict=True))
+    seen = torch.where(inside, ink[y[:, None], x], 0.0)
+    return F.avg_pool2d(seen[None].float(), fine)[0]
+
+
+def prepared(
+    gray: torch.Tensor,  # (H, W), 0 to 1: dark ink on light paper
+    ink: torch.Tensor,  # (H, W), 0 (paper) to 1
+    box: tuple[int, int, int, int],  # top, left, height and width of the digit
+    page: torch.Tensor,  # uint8 (28, 28): where it ends
+    moments: int = 12,  # for each of the four steps
+) -> torch.Tensor:  # uint8 (4 * moments + 1, 28, 28)
+    "A drawing on its way to 28 x 28: as ink, cropped, in its box of 20 x 20, balanced."
+    (top, left, height, width), (rows, columns) = box, gray.shape
+    longer = max(height, width)
+    whole, cut = (0.0, 0.0, float(rows), float(columns)), tuple(map(float, box))
+    side = 28 * longer / 20  # of the page, in pixels of the drawing
+    boxed = (top + (height - side) / 2, left + (width - side) / 2, side, side)
+    row, column = ((page.double().sum(k) @ torch.arange(28.0).double()).item() for k in (1, 0))
+    mass = page.double().sum().item()
+    full = _window(ink, boxed, 28, 28).double()
+    here = [((full.sum(k) @ torch.arange(28.0).double()) / full.sum()).item() for k in (1, 0)]
+    down, right = row / mass - here[0], column / mass - here[1]
+    last = (boxed[0] - down * side / 28, boxed[1] - right * side / 28, side, side)
+    found = [
+        _window(gray * (1 - k / moments) + ink * k / moments, whole, 28, 28) for k in range(moments)
+    ]
+    for start, end in pairwise([whole, cut, boxed, last]):
+        for k in range(moments):
+            part = k / moments
+            now = [a + (b - a) * part for a, b in zip(start, end, strict=True)]
+            found.append(_window(ink, now, 28, 28))
+    frames = (255 * torch.stack(found)).round().to(torch.uint8)
+    return torch.cat([frames, page[None]])
 
 # %% ../../nbs/workshop/moving.ipynb #12c0ffe2
 def growing_curves(
