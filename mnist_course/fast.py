@@ -154,12 +154,8 @@ def fast_recipe(
     early layers frozen when they have found their kernels, in the precision that is faster here.
     Raises ValueError for a network other than Net: the timetable is made for its layers."""
     model = _check_net(model).to(memory_format=torch.channels_last)
-    matrices = [
-        model.conv2.weight,
-        model.conv3.weight,
-        model.conv4.weight,
-        model.fc1.weight,
-    ]
+    layers = model.conv2, model.conv3, model.conv4, model.fc1
+    matrices = [layer.weight for layer in layers]
     others = [
         p for p in model.parameters() if all(p is not m for m in matrices)
     ]
