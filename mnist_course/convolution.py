@@ -20,17 +20,17 @@ from mnist_course.engine.convolution import (  # noqa: F401 (for others)
 _all_ = ["conv2d_loops", "conv2d_unfold", "starts"]
 
 # %% ../nbs/02_convolution.ipynb #757591d2
-# One way to write it. The ... in it will come in handy later
+# One way to write it
 def slide(
-    image: torch.Tensor,  # (H, W), or a stack of maps (C, H, W)
-    kernel: torch.Tensor,  # (kh, kw), or as many sheets (C, kh, kw)
+    image: torch.Tensor,  # (H, W)
+    kernel: torch.Tensor,  # (kh, kw)
 ) -> torch.Tensor:  # (H - kh + 1, W - kw + 1)
     "The sum of all products, at each place where the kernel fits."
-    kh, kw = kernel.shape[-2:]
-    rows = starts(image.shape[-2], kh)
-    columns = starts(image.shape[-1], kw)
+    kh, kw = kernel.shape
+    rows = starts(image.shape[0], kh)
+    columns = starts(image.shape[1], kw)
     places = [(i, j) for i in rows for j in columns]
-    patches = [image[..., i : i + kh, j : j + kw] for i, j in places]
+    patches = [image[i : i + kh, j : j + kw] for i, j in places]
     return torch.stack([(patch * kernel).sum() for patch in patches]).reshape(
         len(rows), len(columns)
     )
@@ -73,12 +73,16 @@ def max_pool2d(
     return blocks.flatten(-2).amax(-1)
 
 # %% ../nbs/02_convolution.ipynb #3f92e905
-# One way to write it
+# One way to write it: all kernels at once, from place to place
 def conv_layer(
     maps: torch.Tensor,  # (C, H, W)
     weight: torch.Tensor,  # (O, C, kh, kw): O kernels, each with C sheets
     bias: torch.Tensor,  # (O,)
 ) -> torch.Tensor:  # (O, H - kh + 1, W - kw + 1)
-    "One map for each kernel: `slide` it over the stack, and add its bias."
-    pairs = zip(weight, bias, strict=True)
-    return torch.stack([slide(maps, kernel) + b for kernel, b in pairs])
+    "One map for each kernel: the sum of all products at each place, plus bias."
+    kh, kw = weight.shape[-2:]
+    rows = starts(maps.shape[-2], kh)
+    columns = starts(maps.shape[-1], kw)
+    patches = [maps[:, i : i + kh, j : j + kw] for i in rows for j in columns]
+    sums = [(patch * weight).sum((1, 2, 3)) + bias for patch in patches]
+    return torch.stack(sums, dim=1).reshape(-1, len(rows), len(columns))

@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from mnist_course.convolution import KERNELS, conv2d_loops, conv2d_unfold, max_pool2d, relu, starts
+from mnist_course import convolution
+from mnist_course.convolution import (
+    KERNELS,
+    conv2d_loops,
+    conv2d_unfold,
+    conv_layer,
+    max_pool2d,
+    relu,
+    slide,
+    starts,
+)
 
 BOTH = pytest.mark.parametrize("conv", [conv2d_loops, conv2d_unfold])
 MANY = settings(max_examples=40, deadline=None)
@@ -209,3 +219,17 @@ def test_named_kernels():
     assert on_flat == {name: pytest.approx(float(name in keep), abs=1e-6) for name in KERNELS}
     assert on_ramp["vertical edge"] == 8 and on_ramp["horizontal edge"] == 0
     assert torch.equal(KERNELS["horizontal edge"], KERNELS["vertical edge"].T)
+
+
+def test_a_layer_agrees_with_pytorch_and_leaves_slide_alone(monkeypatch):
+    "In the lesson, `slide` is the reader's own by then, and may well know one sheet only."
+    monkeypatch.setattr(convolution, "slide", None)
+    for c, o, kh, kw in (1, 1, 1, 2), (3, 2, 2, 3), (2, 5, 3, 1):
+        maps, weight = randn(c, 5, 6), randn(o, c, kh, kw, seed=1)
+        bias = randn(o, seed=2)
+        assert_close(conv_layer(maps, weight, bias), F.conv2d(maps, weight, bias))
+
+
+def test_slide_is_a_kernel_on_one_image():
+    image, kernel = randn(5, 6), randn(2, 3, seed=1)
+    assert_close(slide(image, kernel), F.conv2d(image[None, None], kernel[None, None])[0, 0])
