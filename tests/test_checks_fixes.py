@@ -232,10 +232,10 @@ def test_every_state_on_the_way_of_a_fix_is_named(id, fixed):
 MISTAKES_IN_HINTS = {
     "08.train": {"My steps are right, and the mean isn't": "mean_of_batches"},
     "08.fit": {"My rates are one epoch ahead": "rate_noted_late"},
-    "08.lr_column": {"My third number is twice too large": "clock_wound_back"},
+    "08.lr_column": {"My third number is twice what it should be": "clock_wound_back"},
     "08.class_accuracy": {
         "I get nan": "mean_of_batches",
-        "My shares are as expected, and still it fails": "notes_kept",
+        "My shares are right, but it still fails": "notes_kept",
     },
     "08.early_stop": {"My runs are one epoch too long": "one_too_many"},
     "08.train_in_parts": {
@@ -248,18 +248,23 @@ MISTAKES_IN_HINTS = {
     "09.fives": {"I get 0.78": "accuracy_twice"},
     "09.commonest_mistake": {"It gives the same digit twice": "right_answers_count"},
     "09.f1_scores": {"I get nan": "not_a_number"},
-    "10.occlusion_runs": {"I get a number that is not whole": "half_a_step"},
+    "10.occlusion": {"My signs are all wrong": "rises"},
+    "10.occlusion_runs": {"I get a number that isn't whole": "half_a_step"},
     "10.mean_output": {"It works, and the check still finds a hook": "open_after_an_error"},
     "10.cosine": {
         "Some of my cosines are larger than 1": "lengths_kept",
         "I get NaN": "divided_by_zero",
     },
-    "10.contrast": {"My maps become paler when more images come": "batch_mean"},
+    "10.contrast": {"My maps get paler when more images come": "batch_mean"},
     "10.against": {"My map is 0 or below everywhere": "turned_last"},
     "11.answered": {
         "My accuracy falls when the limit rises": "of_all",
         "It fails in one case only": "limit_excluded",
     },
+    "11.crop": {"My digit loses its last row": "ends_too_soon"},
+    "11.center": {"My numbers are far too small": "bytes_overflow"},
+    "12.by_heart": {"My losses are right at first, and then they aren't": "heart_never_emptied"},
+    "12.gradient_lengths": {"My numbers are too large the second time": "older_ones_too"},
     "12.last_batch": {"My accuracy is below 0.95": "only_the_last"},
     "12.first_bad": {
         "My function names the last bad layer, or the whole network": "last_bad",

@@ -3,6 +3,7 @@
 import ast
 import re
 
+import numpy as np
 import pytest
 import torch
 from test_checks import ALL, no_hurry, no_progress, stubs  # noqa: F401
@@ -56,6 +57,7 @@ def test_shapes_and_dtypes_are_as_the_stub_says(item):
             sizes = {name: value for name, value in case.items() if isinstance(value, int)}
             for name, dtype, shape in told:
                 value = case.get(name)
+                value = torch.as_tensor(value) if isinstance(value, np.ndarray) else value
                 assert isinstance(value, torch.Tensor), f"{name}: {type(value)}"
                 if dtype:
                     assert dtype_fits(value, dtype), f"{name} is {value.dtype}, not {dtype}"

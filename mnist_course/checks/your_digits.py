@@ -219,7 +219,8 @@ def _smalls(rng: random.Random) -> list[Case]:
         if all(abs(one - 0.5) > 0.1 for one in at):
             drawn.append((part,))
     lopsided = np.array([[50, 0, 200]], np.uint8)  # balances on 1.6
-    by_hand = [lopsided, lopsided.T, np.full((1, 1), 255), np.full((5, 1), 128), heavy_top]
+    by_hand = [lopsided, lopsided.T, np.full((1, 1), 255), np.full((5, 1), 128)]
+    by_hand += [heavy_top, heavy_top.T]
     return [*((one.astype(np.uint8),) for one in by_hand), *drawn]
 
 
@@ -303,6 +304,17 @@ def ink_not_weighed_here(small: np.ndarray) -> np.ndarray:
 )
 def starts_there(small: np.ndarray) -> np.ndarray:
     return _at(small, round(_balance(small, 0)), round(_balance(small, 1)))
+
+
+@mistake(
+    "11.center",
+    "A product of two bytes is a byte, and starts over after 255. Count in larger numbers.",
+)
+def bytes_overflow(small: np.ndarray) -> np.ndarray:
+    rows, columns = (np.arange(n, dtype=np.uint8) for n in small.shape)
+    top = round(14 - float((small * rows[:, None]).sum() / small.sum()))
+    left = round(14 - float((small * columns).sum() / small.sum()))
+    return _at(small, top, left)
 
 # %% ../../nbs/answers/11_your_digits.ipynb #e31ddf01
 exercise(
