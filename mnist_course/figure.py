@@ -195,6 +195,5 @@ def show_panels(
     if maps:
         figure.colorbar(last, ax=figure.axes, shrink=0.8)
     named = f": {', '.join(map(str, titles))}" if titles else ""
-    return figure.describe(
-        f"{_counted(len(panels), 'panel')}{' side by side' * (len(panels) > 1)}{named}."
-    )
+    some = f"{len(panels)} panels side by side" if len(panels) > 1 else "One panel, large"
+    return figure.describe(f"{some}{named}.")
