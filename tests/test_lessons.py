@@ -33,7 +33,7 @@ STIFF = {  # words that give a translation away, and what is said in place of th
     r"\b(are|is) told (by|of|apart)\b": "hears, learns, is distinguished",
     r"\bmend(s|ed|ing)?\b": "fix",
     r"\b\w*(colour|grey|centre|metre|behaviour|favour)\w*\b": "American spelling",
-    r"\b(normal|recogn|organ|optim|summar|initial|general|regular|visual)is(e|ation|ing)": (
+    r"\b(normal|recogn|organ|optim|initial|general|regular|visual)is(e|ation|ing)": (
         "American spelling"
     ),
     r"\d %": "53%, without a blank",

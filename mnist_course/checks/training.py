@@ -504,7 +504,7 @@ def fit(
 
 # %% ../../nbs/answers/08_training.ipynb #e51f1008
 def _fit_otherwise(
-    order: str = "ltrs",  # (l)ook at the rate, (t)rain, test and (r)ecord, (s)chedule
+    order: str = "ltrs",  # look at the rate, train, test and note, then schedule
     ticks: Callable[[_Batches], int] = lambda batches: 1,
     swap: str = "",
     anew: bool = False,
