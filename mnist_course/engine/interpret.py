@@ -387,7 +387,7 @@ def _describe_embedding(
 ) -> str:
     "Where the middle of each kind of digit is, and which two are nearest."
     centers = {digit: points[labels == digit].mean(0) for digit in present}
-    said = ", ".join(f"{digit} at ({c[0]:.1f}, {c[1]:.1f})" for digit, c in centers.items())
+    said = ", ".join(f"{digit} at ({c[0]:.2g}, {c[1]:.2g})" for digit, c in centers.items())
     gaps = [
         (float((centers[a] - centers[b]).norm()), a, b) for a in present for b in present if a < b
     ]
