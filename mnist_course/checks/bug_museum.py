@@ -73,8 +73,10 @@ def _run_by_heart(
         made = list(made)
     parts = made if isinstance(made, list | tuple) else [made]
     return {
-        "steps taken": taken,
-        "losses": [float(one) for one in made] if isinstance(made, list | tuple) else made,
+        "steps that your optimizer took": taken,
+        "losses": [float(one.detach() if isinstance(one, torch.Tensor) else one) for one in made]
+        if isinstance(made, list | tuple)
+        else made,
         "weights afterwards": next(model.parameters()).detach(),
         "losses are plain numbers": not any(
             isinstance(one, torch.Tensor) and one.requires_grad for one in parts
