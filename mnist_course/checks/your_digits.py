@@ -126,6 +126,8 @@ def _inks(rng: random.Random) -> list[Case]:
     whole = np.full((2, 3), 0.5, np.float32)
     dot = np.zeros((5, 4), np.float32)
     dot[3, 0] = 1
+    pieces = np.zeros((7, 9), np.float32)  # a stroke with a break in it
+    pieces[1, 2:4] = pieces[4:6, 6] = [0.5, 1]
     drawn = []
     for _ in range(2):
         height, width = rng.randrange(8, 12), rng.randrange(13, 17)
@@ -136,7 +138,7 @@ def _inks(rng: random.Random) -> list[Case]:
         part[[0, -1], [1, 2]] = part[[1, 2], [0, -1]] = 0.75
         ink[-1, 0] = 0.125  # a smudge
         drawn.append((ink,))
-    return [(by_hand,), (whole,), (dot,), *drawn]
+    return [(by_hand,), (whole,), (dot,), (pieces,), *drawn]
 
 
 @exercise(
@@ -150,6 +152,9 @@ def _inks(rng: random.Random) -> list[Case]:
         "ink in the first or last row or column": lambda ink: bool((ink[:, 0] > 0.2).any()),
         "all of it is ink": lambda ink: bool((ink > 0.2).all()),
         "one pixel of ink": lambda ink: int((ink > 0).sum()) == 1,
+        "an empty row between two strokes": lambda ink: bool(
+            (np.diff(np.flatnonzero((ink > 0.2).any(1))) > 1).any()
+        ),
         "a smudge below the level": lambda ink: bool(((ink > 0) & (ink < 0.2)).any()),
         "wider than tall": lambda ink: ink.shape[1] > ink.shape[0],
     },
@@ -203,6 +208,15 @@ def one_extra(ink: np.ndarray) -> np.ndarray:
 )
 def blackened(ink: np.ndarray) -> np.ndarray:
     return crop(ink) > 0.2
+
+
+@mistake(
+    "11.crop",
+    "You dropped every empty row and column, also those between two strokes. The box goes from "
+    "the first to the last, with all that lies between.",
+)
+def squeezed(ink: np.ndarray) -> np.ndarray:
+    return ink[(ink > 0.2).any(1)][:, (ink > 0.2).any(0)]
 
 # %% ../../nbs/answers/11_your_digits.ipynb #51ce0d12
 def _smalls(rng: random.Random) -> list[Case]:
