@@ -109,6 +109,17 @@ def signed(gray: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.to_ink",
+    "On dark paper your ink is below 0. Darker than paper or lighter than paper, it's ink either "
+    "way.",
+)
+def white_paper_only(gray: np.ndarray) -> np.ndarray:
+    frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    ink = np.median(frame) - gray
+    return np.asarray(ink / max(float(ink.max()), 1e-9))
+
+
+@mistake(
+    "11.to_ink",
     "On a blank page nothing differs from paper, and 0 / 0 is nan. Give back zeros there.",
 )
 def blank_divides(gray: np.ndarray) -> np.ndarray:
@@ -484,10 +495,10 @@ exercise(
     "read a plot",
     answer=0.8,
     hint=(
-        "Find the limits at which at most 5 % are doubted. Of those, take the one with the "
+        "Find the limits at which at most 5% are doubted. Of those, take the one with the "
         "fewest wrong answers."
     ),
-    after="At 0.8, 4.6 % go to a person, and 0.9 % of the remaining answers are wrong.",
+    after="At 0.8, 4.6% go to a person, and 0.9% of the remaining answers are wrong.",
 )
 mistakes(
     "11.best_limit",
@@ -500,12 +511,12 @@ mistakes(
                 "may be a wrong answer less."
             ),
         ),
-        "over_budget": (0.9, "Close: but at this limit more than 5 % of the digits are doubted."),
+        "over_budget": (0.9, "Close: but at this limit more than 5% of the digits are doubted."),
         "crossing": (
             0.6,
             (
                 "That's where the two curves come closest. The budget says how high the first one "
-                "may be: follow it to 5 %."
+                "may be: follow it to 5%."
             ),
         ),
         "share_for_a_limit": (
@@ -514,7 +525,7 @@ mistakes(
         ),
         "between_the_dots": (
             0.82,
-            "The line may cross 5 % there, but nobody measured it. Which of the six limits is it?",
+            "The line may cross 5% there, but nobody measured it. Which of the six limits is it?",
         ),
         "a_step_short": (
             0.7,
