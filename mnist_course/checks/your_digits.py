@@ -236,7 +236,8 @@ def _smalls(rng: random.Random) -> list[Case]:
     heavy_top[3:, 2:4] = 100
     drawn: list[Case] = []
     while len(drawn) < 3:
-        height, width = rng.choice([(20, rng.randrange(3, 20)), (rng.randrange(3, 20), 20)])
+        side = rng.randrange(3, 20)
+        height, width = (20, side) if len(drawn) % 2 else (side, 20)  # both kinds
         part = torch.randint(0, 256, (height, width), dtype=torch.uint8).numpy()
         part[: height // 3] //= rng.choice([1, 8])
         part[:, : width // 3] //= 8
