@@ -109,6 +109,17 @@ def signed(gray: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.to_ink",
+    "On dark paper your ink is below 0. Darker than paper or lighter than paper, it's ink either "
+    "way.",
+)
+def white_paper_only(gray: np.ndarray) -> np.ndarray:
+    frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    ink = np.median(frame) - gray
+    return np.asarray(ink / max(float(ink.max()), 1e-9))
+
+
+@mistake(
+    "11.to_ink",
     "On a blank page nothing differs from paper, and 0 / 0 is nan. Give back zeros there.",
 )
 def blank_divides(gray: np.ndarray) -> np.ndarray:
@@ -126,6 +137,8 @@ def _inks(rng: random.Random) -> list[Case]:
     whole = np.full((2, 3), 0.5, np.float32)
     dot = np.zeros((5, 4), np.float32)
     dot[3, 0] = 1
+    pieces = np.zeros((7, 9), np.float32)  # a stroke with a break in it
+    pieces[1, 2:4] = pieces[4:6, 6] = [0.5, 1]
     drawn = []
     for _ in range(2):
         height, width = rng.randrange(8, 12), rng.randrange(13, 17)
@@ -136,7 +149,7 @@ def _inks(rng: random.Random) -> list[Case]:
         part[[0, -1], [1, 2]] = part[[1, 2], [0, -1]] = 0.75
         ink[-1, 0] = 0.125  # a smudge
         drawn.append((ink,))
-    return [(by_hand,), (whole,), (dot,), *drawn]
+    return [(by_hand,), (whole,), (dot,), (pieces,), *drawn]
 
 
 @exercise(
@@ -150,6 +163,9 @@ def _inks(rng: random.Random) -> list[Case]:
         "ink in the first or last row or column": lambda ink: bool((ink[:, 0] > 0.2).any()),
         "all of it is ink": lambda ink: bool((ink > 0.2).all()),
         "one pixel of ink": lambda ink: int((ink > 0).sum()) == 1,
+        "an empty row between two strokes": lambda ink: bool(
+            (np.diff(np.flatnonzero((ink > 0.2).any(1))) > 1).any()
+        ),
         "a smudge below the level": lambda ink: bool(((ink > 0) & (ink < 0.2)).any()),
         "wider than tall": lambda ink: ink.shape[1] > ink.shape[0],
     },
@@ -204,6 +220,15 @@ def one_extra(ink: np.ndarray) -> np.ndarray:
 def blackened(ink: np.ndarray) -> np.ndarray:
     return crop(ink) > 0.2
 
+
+@mistake(
+    "11.crop",
+    "You dropped every empty row and column, also those between two strokes. The box goes from "
+    "the first to the last, with all that lies between.",
+)
+def squeezed(ink: np.ndarray) -> np.ndarray:
+    return ink[(ink > 0.2).any(1)][:, (ink > 0.2).any(0)]
+
 # %% ../../nbs/answers/11_your_digits.ipynb #51ce0d12
 def _smalls(rng: random.Random) -> list[Case]:
     heavy_top = np.zeros((20, 6), np.uint8)
@@ -211,7 +236,8 @@ def _smalls(rng: random.Random) -> list[Case]:
     heavy_top[3:, 2:4] = 100
     drawn: list[Case] = []
     while len(drawn) < 3:
-        height, width = rng.choice([(20, rng.randrange(3, 20)), (rng.randrange(3, 20), 20)])
+        side = rng.randrange(3, 20)
+        height, width = (20, side) if len(drawn) % 2 else (side, 20)  # both kinds
         part = torch.randint(0, 256, (height, width), dtype=torch.uint8).numpy()
         part[: height // 3] //= rng.choice([1, 8])
         part[:, : width // 3] //= 8
@@ -482,10 +508,10 @@ exercise(
     "read a plot",
     answer=0.8,
     hint=(
-        "Find the limits at which at most 5 % are doubted. Of those, take the one with the "
+        "Find the limits at which at most 5% are doubted. Of those, take the one with the "
         "fewest wrong answers."
     ),
-    after="At 0.8, 4.6 % go to a person, and 0.9 % of the remaining answers are wrong.",
+    after="At 0.8, 4.6% go to a person, and 0.9% of the remaining answers are wrong.",
 )
 mistakes(
     "11.best_limit",
@@ -498,12 +524,12 @@ mistakes(
                 "may be a wrong answer less."
             ),
         ),
-        "over_budget": (0.9, "Close: but at this limit more than 5 % of the digits are doubted."),
+        "over_budget": (0.9, "Close: but at this limit more than 5% of the digits are doubted."),
         "crossing": (
             0.6,
             (
                 "That's where the two curves come closest. The budget says how high the first one "
-                "may be: follow it to 5 %."
+                "may be: follow it to 5%."
             ),
         ),
         "share_for_a_limit": (
@@ -512,7 +538,7 @@ mistakes(
         ),
         "between_the_dots": (
             0.82,
-            "The line may cross 5 % there, but nobody measured it. Which of the six limits is it?",
+            "The line may cross 5% there, but nobody measured it. Which of the six limits is it?",
         ),
         "a_step_short": (
             0.7,
