@@ -41,6 +41,8 @@ def _sheets(rng: random.Random) -> list[Case]:
         (np.full((5, 6), 0.875, np.float32),),
         (_sheet(rng, 0.9, rng.uniform(0.1, 0.4)),),
         (_sheet(rng, 0.1, rng.uniform(0.5, 0.8)),),
+        # no pixel like another, so that each edge of the frame has a say in the median
+        *((torch.rand(rng.randrange(4, 7), rng.randrange(4, 7)).numpy(),) for _ in range(8)),
     ]
 
 
@@ -149,7 +151,9 @@ def _inks(rng: random.Random) -> list[Case]:
         part[[0, -1], [1, 2]] = part[[1, 2], [0, -1]] = 0.75
         ink[-1, 0] = 0.125  # a smudge
         drawn.append((ink,))
-    return [(by_hand,), (whole,), (dot,), (pieces,), *drawn]
+    at_the_level = by_hand.copy()
+    at_the_level[0, 0] = at_the_level[0, 5] = 0.2
+    return [(by_hand,), (whole,), (dot,), (pieces,), (at_the_level,), *drawn]
 
 
 @exercise(
@@ -167,6 +171,7 @@ def _inks(rng: random.Random) -> list[Case]:
             (np.diff(np.flatnonzero((ink > 0.2).any(1))) > 1).any()
         ),
         "a smudge below the level": lambda ink: bool(((ink > 0) & (ink < 0.2)).any()),
+        "a pixel just at the level": lambda ink: bool((ink == np.float32(0.2)).any()),
         "wider than tall": lambda ink: ink.shape[1] > ink.shape[0],
     },
 )
