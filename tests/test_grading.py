@@ -30,6 +30,12 @@ posix = pytest.mark.skipif(
 )
 IDS = [item.id for item in exercises() if item.lesson == "03"]
 RIGHT = {
+    "03.output_size": "def output_size(size, kernel_size, stride=1, padding=0, dilation=1):\n"
+    "    return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1",
+    "03.conv2d_params": "def conv2d_params(in_channels, out_channels, kernel_size, bias=True):\n"
+    "    return out_channels * (in_channels * kernel_size**2 + bias)",
+    "03.linear_params": "def linear_params(in_features, out_features, bias=True):\n"
+    "    return out_features * (in_features + bias)",
     "03.same_padding": "def same_padding(kernel_size, dilation=1):\n    return dilation * (kernel_size - 1) // 2",
     "03.flat_features": "def flat_features(size, channels, kernels):\n    for k in kernels:\n        size = (size - k + 1) // 2\n"
     "    return channels * size**2",
@@ -86,7 +92,7 @@ def make_class(folder: Path) -> None:
             if not path.name.startswith("03"):
                 path.unlink()
     solve(folder / "ada" / "03_shapes.ipynb", RIGHT)  # perfect
-    half = {id: RIGHT[id] for id in IDS[:2]} | {"03.team_params": "team_params = 51_200"}
+    half = {id: RIGHT[id] for id in IDS[:5]} | {"03.team_params": "team_params = 51_200"}
     solve(folder / "cleo" / "03_shapes.ipynb", half)  # ben's is empty
     write(folder / "dan", "import os\nos.abort()", *right_cells())  # crashes
     write(
@@ -96,7 +102,7 @@ def make_class(folder: Path) -> None:
     )  # hangs
     write(folder / "lou", "while True: pass", *right_cells())  # hangs, but can be interrupted
     write(folder / "fay", "import os\nwhile True:\n    os.fork()", *right_cells())  # forks
-    write(folder / "gus", *right_cells(*IDS[:3]))  # deleted cells
+    write(folder / "gus", *right_cells(*IDS[:6]))  # deleted cells
     cheat = "import mnist_course.checks\nmnist_course.checks.check = print\nfield_width = 10\nprint('03.field_width: passed')"
     write(
         folder / "hal",
@@ -199,11 +205,10 @@ def test_everyone_is_graded(graded):
         "kim",
         "lou",
     ]
-    assert grades["ada"].passed == 5 and grades["ada"].remarks == []
-    assert statuses(grades["ben"]) == ["not attempted"] * 5 and grades["ben"].remarks == []
+    assert grades["ada"].passed == len(IDS) and grades["ada"].remarks == []
+    assert statuses(grades["ben"]) == ["not attempted"] * len(IDS) and grades["ben"].remarks == []
     assert statuses(grades["cleo"]) == [
-        "passed",
-        "passed",
+        *["passed"] * 5,
         "failed",
         "not attempted",
         "not attempted",
@@ -228,7 +233,7 @@ def test_everyone_is_graded(graded):
 )
 def test_what_one_cell_does_costs_no_other_answer(graded, learner, told):
     grade = graded[0][learner]
-    assert grade.passed == 5
+    assert grade.passed == len(IDS)
     assert (told is None and grade.remarks == []) or any(
         told in remark for remark in grade.remarks
     ), grade.remarks
@@ -237,7 +242,7 @@ def test_what_one_cell_does_costs_no_other_answer(graded, learner, told):
 @posix
 def test_deleted_cells_and_edited_checks_are_told(graded):
     grades, _ = graded
-    assert statuses(grades["gus"]) == ["passed"] * 3 + ["missing"] * 2
+    assert statuses(grades["gus"]) == ["passed"] * 6 + ["missing"] * 2
     assert any(
         "no cell answers 03.field_width, 03.small_net" in remark for remark in grades["gus"].remarks
     )
@@ -266,7 +271,7 @@ def test_the_table_and_the_report(graded):
     assert [row["learner"] for row in rows] == list(grades)
     assert (
         rows[0]["03.small_net"] == "passed"
-        and rows[0]["passed"] == "5"
+        and rows[0]["passed"] == str(len(IDS))
         and rows[1]["03.small_net"] == "open"
     )
     assert (
@@ -277,8 +282,8 @@ def test_the_table_and_the_report(graded):
     assert set(row["of"] for row in rows) == {str(len(list(exercises())))}
     report = (out / "report.md").read_text("utf-8")
     for part in (
-        "`++x..`",
-        "`+++--`",
+        "`+++++x..`",
+        "`++++++--`",
         "bias_forgotten",
         "was still running after 15 s",
         "homework.docx",
