@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from mnist_course.teaching.notebooks import learner_notebooks, read_notebook
+from mnist_course.teaching.notebooks import is_folded, learner_notebooks, read_notebook
 
 # These are yet to be told anew; then the list goes.
 WAITING = {"13_better", "14_faster", "15_ship_it"}
@@ -44,10 +44,6 @@ def told(path: Path) -> list[dict]:
     "The cells that a reader sees."
     cells = read_notebook(path)["cells"]
     return [cell for cell in cells if "#| hide" not in "".join(cell["source"])]
-
-
-def folded(cell: dict) -> bool:
-    return bool(cell["metadata"].get("jupyter", {}).get("source_hidden"))
 
 
 def prose(path: Path, upto: str = "") -> str:
@@ -100,7 +96,7 @@ def test_headings_over_a_guess_ask(path):
 
 @by_page
 def test_code_is_short_and_fits_the_page(path):
-    shown = [source for cell, source in code(path) if not folded(cell)]
+    shown = [source for cell, source in code(path) if not is_folded(cell)]
     lengths = [len(source.splitlines()) for source in shown]
     assert max(lengths) <= 20
     assert median(lengths) <= 6 or path.stem == "one_page"  # a script comes in functions
@@ -112,7 +108,7 @@ def test_code_is_short_and_fits_the_page(path):
 def test_a_lesson_exports_nothing_that_its_reader_did_not_build(path):
     "What is exported and folded is one way to write what was just asked for; or imports."
     for cell, source in code(path):
-        if not folded(cell) or not source.startswith("#| export"):
+        if not is_folded(cell) or not source.startswith("#| export"):
             continue
         body = ast.parse(source).body
         imports = all(

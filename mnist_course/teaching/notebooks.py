@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HIDDEN', 'all_notebooks', 'lessons', 'learner_notebooks', 'pick_lessons', 'lesson_number', 'read_notebook',
-           'code_cells', 'markdown_cells', 'title_of', 'module_of', 'directives', 'without_directives',
+           'is_folded', 'code_cells', 'markdown_cells', 'title_of', 'module_of', 'directives', 'without_directives',
            'learner_edition', 'Card', 'read_cards']
 
 # %% ../../nbs/workshop/notebooks.ipynb #54f07bbb
@@ -73,6 +73,11 @@ def _cells(notebook: dict, kind: str) -> list[str]:
         return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == kind]
     except (KeyError, TypeError) as error:
         raise ValueError("this is JSON, but no notebook of format 4") from error
+
+
+def is_folded(cell: dict) -> bool:
+    "Whether a reader has to open a cell to see its code."
+    return bool(cell["metadata"].get("jupyter", {}).get("source_hidden"))
 
 
 def code_cells(notebook: dict) -> list[str]:

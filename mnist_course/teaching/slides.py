@@ -20,6 +20,7 @@ from .mathml import with_mathml
 from mnist_course.teaching.notebooks import (
     HIDDEN,
     directives,
+    is_folded,
     pick_lessons,
     read_notebook,
     title_of,
@@ -115,7 +116,7 @@ def _shown_code(
     if any([hidden] in marks for hidden in (*HIDDEN, "eval:")) or source.startswith(_LEFT_OUT):
         return None
     code = _without_calls(without_directives(source), ("check", "reveal"))
-    if cell["metadata"].get("jupyter", {}).get("source_hidden"):
+    if is_folded(cell):
         code = ""
     outputs = [output for output in cell["outputs"] if output["output_type"] != "error"]
     if re.search(r"^check\(", source, re.M):  # not attempted yet, says the check

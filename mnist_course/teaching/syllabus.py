@@ -15,6 +15,7 @@ from itertools import accumulate
 from ..base import markdown_table
 from ..checks import Exercise, exercises
 from mnist_course.teaching.notebooks import (
+    is_folded,
     learner_notebooks,
     lesson_number,
     lessons,
@@ -24,10 +25,6 @@ from mnist_course.teaching.notebooks import (
 )
 
 # %% ../../nbs/workshop/syllabus.ipynb #189edffa
-def _folded(cell: dict) -> bool:
-    return bool(cell["metadata"].get("jupyter", {}).get("source_hidden"))
-
-
 def reading_minutes(
     notebook: dict,  # a lesson
 ) -> int:
@@ -47,7 +44,7 @@ def reading_minutes(
                     words += len(plain.split())
                     minutes += len(re.findall(r"\*\*Predict", part))
                     minutes += 3 * len(re.findall(r"\*\*(?:Modify|Make)", part))
-        elif told and "#| hide" not in source and "check(" not in source and not _folded(cell):
+        elif told and "#| hide" not in source and "check(" not in source and not is_folded(cell):
             lines += sum(bool(line.strip()) for line in source.splitlines())
     return -(-round(minutes + words / 200 + lines / 12) // 5) * 5
 

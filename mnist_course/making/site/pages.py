@@ -15,7 +15,13 @@ from typing import Any
 
 from ...base import asset
 from ..repository import root
-from ...teaching.notebooks import lesson_number, lessons, module_of, read_notebook
+from mnist_course.teaching.notebooks import (
+    is_folded,
+    lesson_number,
+    lessons,
+    module_of,
+    read_notebook,
+)
 
 # %% ../../../nbs/workshop/site_pages.ipynb #72c4cadb
 _TERM = re.compile(
@@ -254,7 +260,7 @@ class CoursePage:
             return []
         parts = _one_picture_each(cell)
         summary = _summary_of(cell.source)
-        if cell.metadata.get("jupyter", {}).get("source_hidden") or summary == "Show the imports":
+        if is_folded(cell) or summary == "Show the imports":
             parts[0]["source"] = (
                 f"#| code-fold: true\n#| code-summary: {_yaml_text(summary)}\n{parts[0]['source']}"
             )
