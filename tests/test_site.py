@@ -449,7 +449,8 @@ def test_lessons_link_the_glossary_once_for_each_term(pages):
         links = Counter(
             link for link in pages[f"{path.stem}.html"].links if link.startswith("glossary.html#")
         )
-        assert len(links) >= 2 and set(links.values()) == {1}, path.stem
+        enough = 2 if path.stem == "00_start_here" else 3  # it only begins to earn words
+        assert len(links) >= enough and set(links.values()) == {1}, path.stem
     used = {
         link.split("#")[1]
         for path in lessons()
