@@ -255,11 +255,8 @@ _QUESTIONS = {
     "14.ink": "a b c",
     "14.bfloat16": "faster equal slower",
     "15.unnormalized": "number",
-    "15.pickle": "number",
     "15.bits": "number",
-    "15.flagged": "number",
-    "15.onnx": "yes no",
-    "15.batch": "number",
+    "15.down": "number",
     "15.silent": "ink probability doubtful",
 }
 

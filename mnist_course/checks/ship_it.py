@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/answers/15_ship_it.ipynb #ccc71067
+import base64
+import json
 import random
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,205 @@ from mnist_course.export import quantize
 
 _About = dict[str, object]
 
+# %% ../../nbs/answers/15_ship_it.ipynb #15b00001
+def _file_of(header: str) -> bytes:
+    "A header with its length before it, and some bytes of weights after it."
+    text = header.encode()
+    return len(text).to_bytes(8, "little") + text + bytes(range(40))
+
+
+def _draw_contents(rng: random.Random) -> list[Case]:
+    small = {"b": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
+    large = {
+        f"layer{i}.weight": {
+            "dtype": "F16",
+            "shape": [rng.randrange(1, 9), 3],
+            "data_offsets": [8 * i, 8 * i + 8],
+        }
+        for i in range(12)
+    }
+    padded = json.dumps({"größe": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}) + "    "
+    return [(_file_of(text),) for text in ("{}", json.dumps(small), padded, json.dumps(large))]
+
+
+@exercise(
+    "15.read_header",
+    "What a file says",
+    2,
+    6,
+    "build",
+    cases=_draw_contents,
+    edges={
+        "no tensor": lambda content: content[8:10] == b"{}",
+        "a header of more than 255 bytes": lambda content: content[1] > 0,
+        "blanks after the header": lambda content: b"    " in content,
+    },
+    hint="Which bytes are the length, and which are the text?",
+    after="A length, a text, and then nothing but numbers.",
+)
+def read_header(content: bytes) -> dict[str, Any]:
+    n = int.from_bytes(content[:8], "little")
+    said: dict[str, Any] = json.loads(content[8 : 8 + n])
+    return said
+
+
+@mistake(
+    "15.read_header",
+    "That's the text of the header. `json.loads` turns it into a dict.",
+)
+def header_as_text(content: bytes) -> str:
+    return content[8 : 8 + int.from_bytes(content[:8], "little")].decode()
+
+
+@variant("15.read_header", "header_as_text")
+def header_as_bytes(content: bytes) -> bytes:
+    return content[8 : 8 + int.from_bytes(content[:8], "little")]
+
+
+@mistake(
+    "15.read_header",
+    "These are only the tensors' names. The whole dict is asked for.",
+)
+def names_only(content: bytes) -> list[str]:
+    return list(read_header(content))
+
+
+@mistake(
+    "15.read_header",
+    "That's the length of the header. It says how many bytes to read next.",
+)
+def length_only(content: bytes) -> int:
+    return int.from_bytes(content[:8], "little")
+
+# %% ../../nbs/answers/15_ship_it.ipynb #15b00003
+def _draw_whole(rng: random.Random) -> list[Case]:
+    by_hand = torch.tensor([[2, -1], [0, 3]]), torch.tensor([0.5, 2.0])
+    shapes = [(2, 3), (3, 3), (3, 2, 3, 3), (2, 1, 2, 2), (1, 4), (rng.randrange(4, 7), 2, 2)]
+    drawn = [
+        (torch.randint(-127, 128, shape), torch.rand(shape[0]) * 0.1 + 0.01) for shape in shapes
+    ]
+    return [(q.to(torch.int8), scale) for q, scale in (by_hand, *drawn)]
+
+
+@exercise(
+    "15.dequantize",
+    "And back",
+    2,
+    6,
+    "build",
+    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    cases=_draw_whole,
+    edges={
+        "as many rows as columns": lambda q, scale: q.shape == (3, 3),
+        "four axes": lambda q, scale: q.ndim == 4,
+        "one row": lambda q, scale: len(q) == 1,
+    },
+    hint="Each row is multiplied by its own scale. What's a row of four axes?",
+    after="Each weight is back, off by half a scale at most.",
+)
+def dequantize(q: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return (q.flatten(1) * scale[:, None]).reshape(q.shape)
+
+
+@mistake(
+    "15.dequantize",
+    "You gave a scale to each column. Where there are as many columns as rows, nothing "
+    "complains. Which axis are the rows?",
+)
+def scaled_columns(q: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return q * scale
+
+
+@mistake("15.dequantize", "All rows have the same scale now. There's one for each `q[i]`.")
+def one_scale(q: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return q * scale[0]
+
+
+@variant("15.dequantize", "one_scale")
+def largest_scale(q: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return q * scale.max()
+
+
+@mistake("15.dequantize", "You divided. `q` says how MANY steps, and the scale how long one is.")
+def divided(q: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return (q.flatten(1) / scale[:, None]).reshape(q.shape)
+
+
+@mistake(
+    "15.dequantize",
+    "The numbers are right, as a table with a row for each output. They should have the shape "
+    "of `q`.",
+)
+def back_but_flat(q: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return q.flatten(1) * scale[:, None]
+
+
+@mistake("15.dequantize", "These are whole numbers again. A weight has places after the point.")
+def whole_again(q: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return dequantize(q, scale).to(torch.int8)
+
+# %% ../../nbs/answers/15_ship_it.ipynb #15b00005
+def _draw_bytes(rng: random.Random) -> list[Case]:
+    fixed = [b"7", b"", b"abc", bytes([251, 255, 191]), bytes(range(0, 256, 5))]
+    return [(one,) for one in [*fixed, rng.randbytes(rng.randrange(10, 30))]]
+
+
+@exercise(
+    "15.data_url",
+    "Bytes as text",
+    1,
+    4,
+    "build",
+    cases=_draw_bytes,
+    edges={
+        "no byte": lambda content: not content,
+        "letters that a web address has no room for": lambda content: (
+            {"+", "/"} <= set(base64.b64encode(content).decode())
+        ),
+    },
+    hint="First `data:;base64,`, then the letters, and all of it is one text.",
+    after="It doesn't say where the data is. It is the data.",
+)
+def data_url(content: bytes) -> str:
+    return "data:;base64," + base64.b64encode(content).decode()
+
+
+@mistake("15.data_url", "There's a `b'` in your URL: that's how Python shows bytes. Decode them.")
+def shown_as_bytes(content: bytes) -> str:
+    return f"data:;base64,{base64.b64encode(content)!r}"
+
+
+@mistake("15.data_url", "These are the letters. What does the URL start with?")
+def letters_only(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+@mistake("15.data_url", "That's all bytes still, and a page is text. Decode them.")
+def still_bytes(content: bytes) -> bytes:
+    return b"data:;base64," + base64.b64encode(content)
+
+
+@mistake("15.data_url", "The comma is missing. It's where the data begins.")
+def no_comma(content: bytes) -> str:
+    return "data:;base64" + base64.b64encode(content).decode()
+
+
+@mistake(
+    "15.data_url",
+    "Two letters for each byte: that's hexadecimal, with 16 letters. Base64 has 64.",
+)
+def hexadecimal(content: bytes) -> str:
+    return f"data:;base64,{content.hex()}"
+
+
+@mistake(
+    "15.data_url",
+    "Yours has - and _ where base64 has + and /. That's for web addresses, and the browser wants "
+    "the plain kind here.",
+)
+def for_addresses(content: bytes) -> str:
+    return "data:;base64," + base64.urlsafe_b64encode(content).decode()
+
 # %% ../../nbs/answers/15_ship_it.ipynb #83dad1db
 exercise(
     "15.int8_bytes",
@@ -27,11 +228,11 @@ exercise(
     "by hand",
     answer=4136,
     hint=(
-        "Three kinds of tensors lie in the file: weights of one byte, steps of four, biases of "
+        "There are three kinds of tensors in the file: weights of one byte, scales of four, biases of "
         "four. Count each."
     ),
     after=(
-        "3,992 bytes of weights, 72 of steps and 72 of biases: little more than a quarter of "
+        "3,992 bytes of weights, 72 of scales and 72 of biases: little more than a quarter of "
         "16,040."
     ),
 )
@@ -41,43 +242,43 @@ mistakes(
         "steps_forgotten": (
             4064,
             (
-                "Weights and biases are right. With what is an int8 multiplied to get its "
+                "Weights and biases are right. What do you multiply an int8 with to get its "
                 "weight back, and where is that stored?"
             ),
         ),
         "biases_rounded": (
             4082,
             (
-                "The steps are right, and you gave one byte to a bias. `pack` rounds what has "
+                "The scales are right, but you gave one byte to a bias. `pack` rounds what has "
                 "two axes or more: what does it do with a bias?"
             ),
         ),
         "everything_in_int8": (
             4010,
             (
-                "You gave one byte to every number, and no steps. `pack` rounds what has two axes or "
-                "more: which tensors is that, and what does it store beside them?"
+                "You gave one byte to every number, and there are no scales. `pack` rounds what has two axes or "
+                "more: which tensors is that, and what does it store besides?"
             ),
         ),
         "step_for_each_weight": (
             20032,
-            "You stored a step for each weight. How many rows are there, and who has a step?",
+            "You stored a scale for each weight. How many rows are there, and what has a scale?",
         ),
         "step_for_each_layer": (
             4072,
             (
-                "You counted one step for each layer. How many rows does a layer have, and who "
-                "has a step?"
+                "You counted one scale for each layer. How many rows does a layer have, and what "
+                "has a scale?"
             ),
         ),
         "all_float32": (
             16040,
-            "That is the file with nothing rounded. How many bytes does an int8 take?",
+            "That's the file with nothing rounded. How many bytes does an int8 take?",
         ),
         "in_bits": (33088, "You counted bits. How many of them are a byte?"),
         "only_the_weights": (
             3992,
-            "That is all the weights, one byte each. Two more kinds of tensors lie in the file.",
+            "That's all the weights, one byte each. There are two more kinds of tensors in the file.",
         ),
     },
 )
@@ -131,7 +332,7 @@ def _run_eight_bits(answer: Callable[..., Any], weight: torch.Tensor) -> object:
         "no negative weight": lambda weight: bool((weight > 0).all()),
         "more than two axes": lambda weight: weight.ndim > 2,
     },
-    after="No weight is off by more than half a step, and each row has its own.",
+    after="No weight is off by more than half a step, and each row has its own scale.",
 )
 def eight_bits(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = weight.flatten(1)
@@ -159,15 +360,15 @@ def _stored(
 
 
 _SIGN = (
-    "Some steps are too small, or negative: in those rows the largest weight is a negative one. What is "
-    "large about it?"
+    "Some scales are too small, or negative. In those rows the largest weight is negative. In what "
+    "way is it large?"
 )
 _TOP = (
     "The largest weight of a row should land on 127. An int8 goes from -128 to 127: what "
     "becomes of +128?"
 )
 _CUT = (
-    "The steps are right. But 2.7 steps became 2: a conversion to whole numbers cuts off. "
+    "The scales are right. But 2.7 steps became 2: converting to whole numbers cuts off. "
     "What comes before it?"
 )
 _FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -201,8 +402,8 @@ for _name, (_options, _told) in _FAULTS.items():
 
 @mistake(
     "15.eight_bits",
-    "All rows have the same step. A row of small weights is then left with few whole "
-    "numbers: which rows share a step?",
+    "All rows have the same scale. A row of small weights is then left with few whole "
+    "numbers. Which rows should share a scale?",
 )
 def one_step_for_all(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = (weight.abs().max() / 127).repeat(len(weight))
@@ -212,8 +413,8 @@ def one_step_for_all(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 # %% ../../nbs/answers/15_ship_it.ipynb #e6a3cf99
 @mistake(
     "15.eight_bits",
-    "You took the largest over the outputs. A step belongs to a row: which axis stays, and "
-    "which are gone through?",
+    "You took the largest over the outputs. A scale belongs to a row. Which axis stays, and "
+    "which do you take the largest over?",
 )
 def wrong_axis(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     step = weight.reshape(-1, weight.shape[-1]).abs().amax(0) / 127
@@ -223,8 +424,8 @@ def wrong_axis(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "15.eight_bits",
-    "You spread the row from its smallest to its largest weight. Then 0 is no longer 0, "
-    "and a step alone does not bring it back.",
+    "You spread the row from its smallest to its largest weight. But then 0 is no longer 0, "
+    "and a scale alone doesn't bring it back.",
 )
 def zero_to_255(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = weight.flatten(1)
@@ -261,7 +462,7 @@ def without_negatives(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 @mistake(
     "15.eight_bits",
-    "Steps and whole numbers are right, in each other's place. What does the stub's line give first?",
+    "Scales and whole numbers are right, but they're swapped. Which one does the stub give first?",
 )
 def steps_first(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     whole, step = eight_bits(weight)
@@ -270,8 +471,8 @@ def steps_first(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "15.eight_bits",
-    "Your second result is 127 over the largest weight, by which you multiply. A step is what you "
-    "multiply with to come BACK.",
+    "Your second result is 127 over the largest weight, by which you multiply. A scale is what you "
+    "multiply with to get BACK.",
 )
 def inverse_steps(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     whole, step = eight_bits(weight)
@@ -290,7 +491,7 @@ def left_flat(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "15.eight_bits",
-    "The lesson's `quantize` does it well. This exercise is about what it does: what's wrong in these lines?",
+    "The course's `quantize` does it well. Here you're asked what's wrong in these lines.",
 )
 def borrowed(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return quantize(weight)
@@ -339,7 +540,7 @@ def _draw_files(rng: random.Random) -> list[Case]:
         ),
     },
     after=(
-        "Silence is no consent, zero is an answer, and whatever else the file says is its own "
+        "Saying nothing isn't a yes, 0 is an answer, and whatever else the file says is its own "
         "affair."
     ),
 )
@@ -349,7 +550,7 @@ def misfits(about: _About, wanted: _About) -> list[str]:
 # %% ../../nbs/answers/15_ship_it.ipynb #51d39c7e
 @mistake(
     "15.misfits",
-    "A file that does not say how its digits were prepared is let through. Is silence a yes?",
+    "A file that doesn't say how its digits were prepared gets through. Is silence a yes?",
 )
 def silence_is_consent(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if name in about and about[name] != value]
@@ -358,7 +559,7 @@ def silence_is_consent(about: _About, wanted: _About) -> list[str]:
 @mistake(
     "15.misfits",
     "Where None is wanted, a file that says nothing passes. What does `get` give for a "
-    "name that is not there?",
+    "name that isn't there?",
 )
 def get_and_compare(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if about.get(name) != value]
@@ -366,8 +567,8 @@ def get_and_compare(about: _About, wanted: _About) -> list[str]:
 
 @mistake(
     "15.misfits",
-    "You also list what the file says and nobody asked for. May a file not say more than "
-    "this program knows?",
+    "You also list what the file says and nobody asked for. Why shouldn't a file say more than "
+    "this program knows about?",
 )
 def more_is_wrong(about: _About, wanted: _About) -> list[str]:
     return misfits(about, wanted) + [name for name in about if name not in wanted]
@@ -382,7 +583,8 @@ def zero_is_nothing(about: _About, wanted: _About) -> list[str]:
 
 
 @mistake(
-    "15.misfits", "That is the first of them. Whoever fixes the file would like to know them all."
+    "15.misfits",
+    "That's only the first of them. Whoever fixes the file would like to know them all.",
 )
 def stops_at_the_first(about: _About, wanted: _About) -> list[str]:
     return misfits(about, wanted)[:1]
@@ -390,7 +592,7 @@ def stops_at_the_first(about: _About, wanted: _About) -> list[str]:
 
 @mistake(
     "15.misfits",
-    "You go through what the FILE says, and look it up in what is wanted. What if the file keeps quiet "
+    "You go through what the FILE says, and look it up in what is wanted. What if the file says nothing "
     "about something?",
 )
 def the_other_direction(about: _About, wanted: _About) -> list[str]:
@@ -412,7 +614,7 @@ def from_the_end(about: _About, wanted: _About) -> list[str]:
 
 @mistake(
     "15.misfits",
-    "These are the names that FIT. Which ones stand in the way?",
+    "These are the names that FIT. Which ones don't?",
 )
 def those_that_fit(about: _About, wanted: _About) -> list[str]:
     return [name for name, value in wanted.items() if name in about and about[name] == value]
@@ -420,7 +622,7 @@ def those_that_fit(about: _About, wanted: _About) -> list[str]:
 
 @mistake(
     "15.misfits",
-    "You list the names that are missing. A file that says something else isn't what was wanted, "
+    "You list the names that are missing. A file that says something else isn't what you wanted, "
     "either.",
 )
 def missing_only(about: _About, wanted: _About) -> list[str]:
@@ -429,188 +631,10 @@ def missing_only(about: _About, wanted: _About) -> list[str]:
 
 @mistake(
     "15.misfits",
-    "You ask whether the file may be loaded. The task asks for the names that stand in the way.",
+    "You ask whether the file may be loaded. The task asks for the names that don't fit.",
 )
 def yes_or_no(about: _About, wanted: _About) -> bool:
     return not misfits(about, wanted)
-
-# %% ../../nbs/answers/15_ship_it.ipynb #d5265cf4
-def _draw_words(rng: random.Random) -> list[Case]:
-    small = (
-        torch.tensor([0.9375, 0.9375, 0.75, 0.3125]),
-        torch.tensor([True, False, True, True]),
-        4,
-    )
-    sure = (torch.tensor([1.0, 1.0, 0.625]), torch.tensor([True, False, True]), 2)
-    edge = (torch.tensor([0.5, 0.5, 0.375, 0.0]), torch.tensor([True, True, False, False]), 2)
-    opposite = (  # the last two bins: one too modest, one too sure
-        torch.tensor([0.875, 1.0, 0.625, 0.625]),
-        torch.tensor([False, True, True, True]),
-        4,
-    )
-    together = (torch.tensor([0.25, 0.75, 1.0]), torch.tensor([True, False, True]), 1)
-    alone = (torch.tensor([0.875]), torch.tensor([False]), 5)
-    drawn = []
-    for bins in (10, 5):
-        n = rng.randrange(40, 90)
-        confidence = (torch.rand(n) ** 0.4).clamp(0.02, 1)
-        confidence[:3] = torch.tensor([1.0, 1.0, 0.031])
-        right = torch.rand(n) < confidence**2 + 0.1  # too modest below, too sure above
-        right[:3] = torch.tensor([True, False, True])
-        drawn.append((confidence, right, bins))
-    return [small, sure, edge, opposite, together, alone, *drawn]
-
-
-@exercise(
-    "15.word_error",
-    "How far off is its word?",
-    3,
-    12,
-    "fix",
-    cases=_draw_words,
-    edges={
-        "one answer": lambda confidence, right, bins: len(right) == 1,
-        "one bin": lambda confidence, right, bins: bins == 1,
-        "a probability of 0": lambda confidence, right, bins: bool((confidence == 0).any()),
-        "a probability of 1": lambda confidence, right, bins: bool((confidence == 1).any()),
-        "one on an edge": lambda confidence, right, bins: 0.5 in confidence.tolist() and bins == 2,
-    },
-    after="Each bin's gap without its sign, weighed by the answers in it.",
-)
-def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    total = 0.0
-    for i in range(bins):
-        here = place == i
-        gap = confidence[here].sum() - right[here].sum()  # the gap of the means, times answers
-        total += gap.abs().item()
-    return total / len(right)
-
-# %% ../../nbs/answers/15_ship_it.ipynb #63a66c53
-def _reported(
-    ones_lost: bool = False,  # 1.0 falls into a bin of its own, at which nobody looks
-    signs_kept: bool = False,
-    bins_alike: bool = False,
-    empty_too: bool = False,  # the bins without an answer count as well, with a gap of 0
-) -> Callable[..., float]:
-    "The report of the stub, with some of its three faults."
-
-    def word_error(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
-        place = (confidence * bins).long()
-        if not ones_lost:
-            place = place.clamp(max=bins - 1)
-        gaps: list[float] = []
-        weights: list[float] = []
-        for i in range(bins):
-            here = place == i
-            if here.any():
-                gaps.append((confidence[here].double().mean() - right[here].double().mean()).item())
-                weights.append(1.0 if bins_alike else here.double().mean().item())
-        if not signs_kept:
-            gaps = [abs(gap) for gap in gaps]
-        whole = bins if empty_too else len(gaps) if bins_alike else 1
-        total = sum(gap * weight for gap, weight in zip(gaps, weights, strict=True))
-        return abs(total) / max(whole, 1)
-
-    return word_error
-
-
-_ONES = (
-    "An answer of probability 1.0 falls out of your last bin, and nobody looks at it. Which bin should "
-    "it be in?"
-)
-_SIGNS = (
-    "You let bins that are too sure make up for bins that are too modest. When must the sign go?"
-)
-_WEIGHTS = (
-    "You gave every bin the same weight. A bin with one answer should not weigh as much as "
-    "one with a thousand."
-)
-for _title, _kept, _says in (
-    (
-        "as_given",
-        (True, True, True),
-        "Three things in it flatter the network, and all three are still there. In which bin is a 1.0, "
-        "when does the sign go, and what does a bin with a single answer weigh?",
-    ),
-    ("ones_lost", (True, False, False), _ONES),
-    ("signs_cancel", (False, True, False), _SIGNS),
-    ("bins_count_alike", (False, False, True), _WEIGHTS),
-    (
-        "ones_and_signs",
-        (True, True, False),
-        f"The bins weigh what they should now, and two faults are left. {_ONES}",
-    ),
-    (
-        "ones_and_weights",
-        (True, False, True),
-        f"The signs go in time now, and two faults are left. {_ONES}",
-    ),
-    (
-        "signs_and_weights",
-        (False, True, True),
-        f"The 1.0 is in the last bin now, and two faults are left. {_SIGNS}",
-    ),
-):
-    mistake("15.word_error", _says, _title)(_reported(*_kept))
-
-
-@mistake(
-    "15.word_error",
-    "These are the gaps of single answers. An answer is right or wrong, never 0.7 right: "
-    "what do the bins make possible?",
-)
-def answer_by_answer(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
-    return (confidence.double() - right.double()).abs().mean().item()
-
-# %% ../../nbs/answers/15_ship_it.ipynb #2a3f08e3
-@mistake(
-    "15.word_error",
-    "You compare with the middle of each bin. The answers in it say how sure they are on "
-    "average: take that.",
-)
-def middle_of_the_bin(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    off = torch.bincount(place, (place.double() + 0.5) / bins - right.double(), bins)
-    return (off.abs().sum() / len(right)).item()
-
-
-mistake(
-    "15.word_error",
-    "You divided by the number of bins, with the empty ones among them. What should a bin weigh?",
-    "empty_bins_too",
-)(_reported(bins_alike=True, empty_too=True))
-
-
-@mistake(
-    "15.word_error",
-    "A value on an edge is in your lower bin. The task puts it into the upper one.",
-)
-def edges_below(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
-    place = ((confidence * bins).ceil().long() - 1).clamp(min=0)
-    off = torch.bincount(place, confidence.double() - right.double(), bins)
-    return (off.abs().sum() / len(right)).item()
-
-
-@mistake(
-    "15.word_error",
-    "The squares of the gaps are averaged here. The gaps themselves are asked for, without their sign.",
-)
-def squared_gaps(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    off = torch.bincount(place, confidence.double() - right.double(), bins)
-    count = torch.bincount(place, minlength=bins).clamp(min=1)
-    return ((off / count).square() * count / len(right)).sum().item()
-
-
-@mistake(
-    "15.word_error",
-    "That's the largest of the gaps. The mean of them is asked for, each bin weighted by its answers.",
-)
-def largest_gap(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    off = torch.bincount(place, confidence.double() - right.double(), bins)
-    return (off / torch.bincount(place, minlength=bins).clamp(min=1)).abs().max().item()
 
 # %% ../../nbs/answers/15_ship_it.ipynb #3abcb0d5
 _CALLS = (12, 11, 13, 12, 95, 12, 11, 14, 12, 13, 11, 12, 13, 12, 40, 11, 12, 13, 14, 12)
@@ -635,22 +659,19 @@ mistakes(
     {
         "the_largest": (
             [95, 12],
-            "The slowest of all: 100 % of the calls do not exceed it. How many of twenty are 95 %?",
+            "That's the slowest of all: 100% of the calls took that long or less. How many of twenty are 95%?",
         ),
         "swapped": (
             [12, 40],
-            "Both are right, in each other's place. Which one does the stub want first?",
+            "Both are right, but they're swapped. Which one does the stub want first?",
         ),
         "one_too_early": (
             [14, 12],
-            "The 18th of twenty: 90 % do not exceed it. Did you count from 0?",
+            "That's the 18th of twenty, so only 90% took that long or less. Did you count from 0?",
         ),
         "not_in_order": (
             [14, 13],
-            (
-                "You counted to the 19th and the 10th as they stand. The rank is a place in "
-                "the order of size."
-            ),
+            ("You took the 19th and the 10th in the order they came in. Sort them first."),
         ),
         "mean_for_median": (
             [40, 17.75],
@@ -662,13 +683,13 @@ mistakes(
         "between_two": (
             [42.75, 12],
             (
-                "Between the 19th and the 20th a line was drawn, as numpy does by default. The "
-                "nearest rank is one of the twenty."
+                "You went somewhere between the 19th and the 20th, as numpy does by default. The "
+                "task wants one of the twenty."
             ),
         ),
         "share_of_the_largest": (
             [90.25, 47.5],
-            "That is 95 % of the slowest time. A percentile counts calls, and not milliseconds.",
+            "That's 95% of the slowest time. A percentile counts calls, not milliseconds.",
         ),
     },
 )
@@ -734,14 +755,14 @@ def _first_where(rings: Callable[[int], bool], n: int) -> int | None:
 
 @mistake(
     "15.rings_at",
-    "It rings before the window is full. One answer of one is 100 %: how much does that tell?",
+    "It rings before the window is full. One answer of one is 100%: how much does that tell?",
 )
 def impatient(doubtful: list[bool], window: int, limit: float) -> int | None:
     last = [doubtful[max(0, i - window + 1) : i + 1] for i in range(len(doubtful))]
     return _first_where(lambda i: sum(last[i]) / len(last[i]) > limit, len(last))
 
 
-@mistake("15.rings_at", "It rings when the limit is reached. To exceed it is more.")
+@mistake("15.rings_at", "It rings when the limit is reached. It should ring above it.")
 def at_the_limit(doubtful: list[bool], window: int, limit: float) -> int | None:
     n = len(doubtful)
     return _first_where(
@@ -762,7 +783,7 @@ def never_forgets(doubtful: list[bool], window: int, limit: float) -> int | None
 # %% ../../nbs/answers/15_ship_it.ipynb #ec916ec2
 @mistake(
     "15.rings_at",
-    "Your windows lie end to end. After each answer the last `window` of them are looked at.",
+    "Your windows don't overlap. The monitor looks at the last `window` answers after EACH answer.",
 )
 def in_blocks(doubtful: list[bool], window: int, limit: float) -> int | None:
     ends = range(window - 1, len(doubtful), window)
@@ -771,7 +792,7 @@ def in_blocks(doubtful: list[bool], window: int, limit: float) -> int | None:
 
 @mistake(
     "15.rings_at",
-    "The window is the right one, and you name its oldest answer. When was the alarm known?",
+    "It's the right window, but you give its oldest answer. When could the monitor know?",
 )
 def start_of_the_window(doubtful: list[bool], window: int, limit: float) -> int | None:
     found = rings_at(doubtful, window, limit)
@@ -780,7 +801,7 @@ def start_of_the_window(doubtful: list[bool], window: int, limit: float) -> int 
 
 @mistake(
     "15.rings_at",
-    "You compare a number of answers with a share. How many of the window is that share?",
+    "You compare a number of answers with a share. What share of the window is it?",
 )
 def a_count(doubtful: list[bool], window: int, limit: float) -> int | None:
     n = len(doubtful)
@@ -808,7 +829,7 @@ def one_too_many(doubtful: list[bool], window: int, limit: float) -> int | None:
 
 @mistake(
     "15.rings_at",
-    "You look at the answers BEFORE this one. The newest answer belongs to the window, too.",
+    "You look at the answers BEFORE this one. The newest one belongs to the window, too.",
 )
 def without_the_newest(doubtful: list[bool], window: int, limit: float) -> int | None:
     found = rings_at(doubtful[:-1], window, limit)
@@ -826,7 +847,7 @@ def in_blocks_and_the_rest(doubtful: list[bool], window: int, limit: float) -> i
 
 @mistake(
     "15.rings_at",
-    "It rings when it is quiet. Which answers does the share count?",
+    "It rings when all is quiet. Which answers does the share count?",
 )
 def share_of_the_others(doubtful: list[bool], window: int, limit: float) -> int | None:
     return rings_at([not flagged for flagged in doubtful], window, limit)
@@ -834,7 +855,7 @@ def share_of_the_others(doubtful: list[bool], window: int, limit: float) -> int 
 
 @mistake(
     "15.rings_at",
-    "That's the LAST time at which it would ring. When did it for the first time?",
+    "That's the LAST time it would ring. When does it ring first?",
 )
 def last_alarm(doubtful: list[bool], window: int, limit: float) -> int | None:
     ends = range(window - 1, len(doubtful))
@@ -844,7 +865,7 @@ def last_alarm(doubtful: list[bool], window: int, limit: float) -> int | None:
 
 @mistake(
     "15.rings_at",
-    "Where it never rings, -1 comes out of your function. None is asked for.",
+    "If it never rings, yours returns -1. The task asks for None.",
 )
 def minus_one(doubtful: list[bool], window: int, limit: float) -> int | None:
     found = rings_at(doubtful, window, limit)

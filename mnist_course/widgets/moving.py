@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['sliding_kernel', 'sliding_score', 'turning_right', 'blame_wave', 'show_graph', 'growing_clouds', 'two_balls',
            'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'prepared',
-           'growing_curves', 'sliding_cover']
+           'growing_curves', 'sliding_cover', 'coarser_weights']
 
 # %% ../../nbs/workshop/moving.ipynb #30aa0003
 import math
@@ -1182,4 +1182,94 @@ def sliding_cover(
         f"A black square of {size} x {size} pixels walks over the digit, {rows * columns} places, "
         f"and bars follow. In the end it lies at row {row}, column {column}, where the network says: "
         f"{ends}."
+    )
+
+# %% ../../nbs/workshop/moving.ipynb #15c0a0a1
+def coarser_weights(
+    weights: Mapping[int, torch.Tensor],  # bits -> the same weights (N,), in the order of time
+    misread: Mapping[int, int],  # bits -> digits that the network misreads
+    total: int,  # of so many digits
+    seconds: float = 14,
+    title: str = "Weights move to fewer and fewer values",
+) -> Diagram:
+    """Weights as dots on a line each, and the values that their bits leave them; beside them, how
+    many digits the network misreads. Raises ValueError where the two don't belong together."""
+    shapes = {tuple(one.shape) for one in weights.values()}
+    fits = len(weights) > 1 and min(weights) > 1 and len(shapes) == 1
+    if not fits or list(weights) != list(misread):
+        raise ValueError(
+            f"the same weights for several numbers of bits, 2 or more, and a count for each, are "
+            f"needed; got {sorted(shapes)} for {list(weights)} and counts for {list(misread)}"
+        )
+    table = torch.stack([one.double() for one in weights.values()])  # (moments, N)
+    moments, count = table.shape
+    reach = table.abs().max().item() or 1.0
+    left, top, wide, high, list_left = 24, 44, 500, 320, 580
+    sheet = Diagram(title, list_left + 290, top + high + 44)
+    name, tick = f"mc{next(_NUMBERS)}", seconds / moments
+
+    def at(value: float) -> float:
+        return left + wide * (0.5 + value / (2.05 * reach))
+
+    rules = [
+        f"@keyframes {name}on{{from{{opacity:1}}to{{opacity:1}}}}",
+        f"@keyframes {name}off{{from{{opacity:0}}to{{opacity:0}}}}",
+        f".{name}s{{opacity:0;animation:{name}on {tick:.3g}s var(--at)}}",
+        f".{name}e{{animation:{name}off var(--at)}}",
+    ]
+    style = len(sheet.parts)
+    sheet.parts.append("")
+    base, zero = top + high, at(0)
+    sheet.text(list_left, top - 18, f"bits a weight, and misread of {total:,}", "quiet", 13)
+    row_high = high / moments
+    for i, (bits, wrong) in enumerate(misread.items()):
+        last = i == moments - 1
+        now = f'class="{name}{"e" if last else "s"}" style="--at:{i * tick:.3g}s"'
+        values = 2**bits - 1
+        words = f"{bits} bits: {values} values" if bits <= 8 else f"{bits} bits, as trained"
+        sheet.parts.append(f"<g {now}>")
+        sheet.text(left, top - 18, words, "ink", 17, bold=True)
+        if bits <= 5:  # with more, the lines are nothing but gray
+            step = reach / (2 ** (bits - 1) - 1)
+            for k in range(1 - 2 ** (bits - 1), 2 ** (bits - 1)):
+                sheet.line([(at(k * step), top), (at(k * step), base)], "quiet", 0.8)
+        sheet.parts.append("</g>")
+        sheet.parts.append(f'<g class="{name}e" style="--at:{i * tick:.3g}s">')
+        y = top + row_high * (i + 0.5)
+        sheet.text(list_left + 30, y + 6, str(bits), "ink", 17, "end", True)
+        size = max(1.0, 160 * wrong / total)
+        sheet.parts.append(
+            f'<rect x="{list_left + 44}" y="{y - 9:.1f}" width="{size:.1f}" height="18" '
+            f'fill="{ORANGE}"/>'
+        )
+        sheet.text(list_left + 54 + size, y + 6, f"{wrong:,}", "ink", 16)
+        sheet.parts.append("</g>")
+    sheet.text(left + wide, top - 18, f"{count} weights", "quiet", 13, "end")
+    sheet.line([(zero, top), (zero, base)], "rule", 1.2)
+    sheet.line([(left, base), (left + wide, base)], "rule", 1)
+    for value, words in ((-reach, f"{-reach:.2f}"), (0, "0"), (reach, f"{reach:.2f}")):
+        sheet.text(at(value), base + 22, words, "quiet", 13, "middle")
+    for k, path in enumerate(table.T.tolist()):
+        places = [at(value) - zero for value in path]
+        stops = "".join(
+            f"{100 * i / moments:.4g}%,{100 * (i + 0.7) / moments:.4g}%"
+            f"{{transform:translateX({x:.1f}px)}}"
+            for i, x in enumerate(places)
+        )
+        end = f"transform:translateX({places[-1]:.1f}px)"
+        rules.append(f"@keyframes {name}d{k}{{{stops}to{{{end}}}}}")
+        rules.append(f".{name}d{k}{{{end};animation:{name}d{k} {seconds:g}s linear both}}")
+        y = top + high * (k + 0.5) / count
+        radius = min(5.0, 0.45 * high / count + 1)
+        sheet.parts.append(
+            f'<circle class="{name}d{k}" cx="{zero:.1f}" cy="{y:.1f}" r="{radius:.1f}" '
+            f'fill="{BLUE}"/>'
+        )
+    calm = ",".join(rule.split("{")[0] for rule in rules if rule.startswith("."))
+    quiet = f"@media print,(prefers-reduced-motion:reduce){{{calm}{{animation:none}}}}"
+    sheet.parts[style] = f"<style>{''.join(rules)}{quiet}</style>"
+    told = ", ".join(f"{wrong:,} with {bits}" for bits, wrong in misread.items())
+    return sheet.describe(
+        f"{count} weights from {-reach:.2f} to {reach:.2f} move to fewer and fewer values. Of "
+        f"{total:,} digits, the network misreads, by bits a weight: {told}."
     )
