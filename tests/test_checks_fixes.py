@@ -165,25 +165,6 @@ FAULTS = {
         [("/ 128", "/ 127")],
         [("(rows / step[:, None]).to", "(rows / step[:, None]).round().to")],
     ],
-    "15.word_error": [
-        [("(confidence * bins).long()", "(confidence * bins).long().clamp(max=bins - 1)")],
-        [
-            ("gaps.append(confidence", "gaps.append(abs(confidence"),
-            ("right[here].float().mean())", "right[here].float().mean()))"),
-        ],
-        [
-            (
-                "        if here.any():\n",
-                "        if here.any():\n            share.append(here)\n",
-            ),
-            ("    gaps = []\n", "    gaps, share = [], []\n"),
-            (
-                "abs(float(sum(gaps))) / max(len(gaps), 1)",
-                "abs(sum(float(gap) * float(here.float().mean()) "
-                "for gap, here in zip(gaps, share, strict=True)))",
-            ),
-        ],
-    ],
 }
 
 
@@ -294,10 +275,6 @@ MISTAKES_IN_HINTS = {
     },
     "14.step_cost": {"I get 114 for the first": "three_times_all"},
     "15.int8_bytes": {"I get a number just below": "steps_forgotten"},
-    "15.word_error": {
-        "My number is too small": "signs_cancel",
-        "My number is too small, or too large": "bins_count_alike",
-    },
     "15.tail": {"I get a number that is not among the twenty": "between_two"},
     "15.rings_at": {
         "It rings too early": "impatient",
@@ -479,18 +456,6 @@ def bits_by_loop(weight):
     return [whole, torch.tensor(steps)]
 
 
-def word_by_dict(confidence, right, bins):
-    found = {}
-    for c, r in zip(confidence.tolist(), right.tolist(), strict=True):
-        found.setdefault(min(int(c * bins), bins - 1), []).append((c, r))
-    gaps = 0
-    for pairs in found.values():
-        gaps += len(pairs) * abs(
-            statistics.mean(c for c, _ in pairs) - statistics.mean(int(r) for _, r in pairs)
-        )
-    return torch.tensor(gaps / len(confidence))
-
-
 def rings_by_queue(doubtful, window, limit):
     last = []
     for i, flagged in enumerate(doubtful):
@@ -524,7 +489,6 @@ RIGHT = [
     ("14.fair_medians", medians_by_rounds),
     ("14.may_swap", {"E", "A", "C"}),
     ("15.eight_bits", bits_by_loop),
-    ("15.word_error", word_by_dict),
     ("15.rings_at", rings_by_queue),
     ("15.int8_bytes", "4,136"),
     ("11.best_limit", "80%"),

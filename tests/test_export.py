@@ -5,21 +5,30 @@ import json
 import math
 import os
 import re
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from mnist_course.cli import main
 from mnist_course.data import DigitDataset, normalize
-from mnist_course.engine.export import PREPROCESSING, STORED, describe_model, rebuilt
+from mnist_course.engine.export import (
+    PREPROCESSING,
+    STORED,
+    describe_model,
+    one_file,
+    rebuilt,
+    scanner_days,
+)
 from mnist_course.export import (
     Drift,
     Signals,
+    data_url,
     dequantize,
     drift,
     fingerprint,
@@ -28,6 +37,7 @@ from mnist_course.export import (
     pack,
     quantize,
     read_about,
+    read_header,
     save_model,
     signals,
     unpack,
@@ -334,6 +344,77 @@ def test_a_scanner_that_fades_rings(net, sample):
     assert not any(part.alarm for part in drift(usual, signals(net, images[300:500])).values())
     faded = drift(usual, signals(net, (images[300:500] * 0.5).to(torch.uint8)))
     assert faded["ink"].alarm and faded["ink"].now < 0.6 * faded["ink"].usual
+
+
+def test_a_header_says_where_each_tensor_is(net):
+    content = save(net.state_dict(), {"about": "seven"})
+    header = read_header(content)
+    assert header.pop("__metadata__") == {"about": "seven"}
+    assert header.keys() == net.state_dict().keys()
+    start = len(content) - max(entry["data_offsets"][1] for entry in header.values())
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        held = np.frombuffer(content[start + begin : start + end], "<f4")
+        assert np.array_equal(held.reshape(entry["shape"]), net.state_dict()[name])
+    with pytest.raises(json.JSONDecodeError):
+        read_header(content[:20])
+
+
+@given(st.binary(max_size=100))
+def test_a_url_holds_all_bytes(content):
+    with urlopen(data_url(content)) as answer:
+        assert answer.read() == content
+
+
+def test_a_page_in_one_file_asks_for_nothing(tmp_path):
+    contents = {
+        "index.html": '<link rel="stylesheet" href="a.css">\n<script type="module">\n'
+        'import {start} from "./go.js"\nstart()\n</script>',
+        "a.css": "p { margin: 0 }",
+        "go.js": "",
+        "net.bin": "seven",
+    }
+    for name, text in contents.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    script = (
+        'const go_js = (() => {const start = () => fetch(new URL("net.bin", import.meta.url))\n'
+        '// "</script>"\nreturn {start}})()\nexport default {render: go_js.render}'
+    )
+    page = one_file([tmp_path / name for name in contents], script, data_url)
+    assert "<style>\np { margin: 0 }" in page and data_url(b"seven") in page
+    for gone in ("<link", "import {", "import.meta", "export default", "go.js"):
+        assert gone not in page
+    assert page.count("</script>") == 1 and page.index("const held") < page.index("const go_js")
+    assert (
+        page.index("const go_js") < page.index("const {start} = go_js") < page.index("start()\n<")
+    )
+    with pytest.raises(ValueError, match=r"index\.html, got net\.bin"):
+        one_file([tmp_path / "net.bin"], script, data_url)
+    (tmp_path / "index.html").write_text("<p>", "utf-8")
+    with pytest.raises(ValueError, match="imports nothing"):
+        one_file([tmp_path / "index.html"], script, data_url)
+
+
+def test_the_page_for_a_friend_is_one_file_with_the_network_in_it(net, tmp_path):
+    from mnist_course.widgets.bundle import bundle
+    from mnist_course.widgets.explorer import half_weights, write_drawing_page
+
+    files = write_drawing_page(tmp_path, net)
+    page = one_file(files, bundle("try_it"), data_url)
+    assert data_url(half_weights(net)) in page and "fetch(held[" in page
+    for path in files:
+        if path.suffix in (".js", ".css"):
+            assert f'"{path.name}"' not in page and f'"./{path.name}"' not in page
+
+
+def test_days_of_a_scanner(sample):
+    images = sample[1].images[:20]
+    days = scanner_days(images)
+    assert all(day.shape == images.shape and day.dtype == torch.uint8 for day in days.values())
+    quiet, askew, weak, thick = (day.double() for day in days.values())
+    assert torch.equal(quiet, images.double()) and (thick >= quiet).all()
+    assert (weak - quiet / 2).abs().max() < 1
+    assert (askew.sum() / quiet.sum() - 1).abs() < 0.02 and not torch.equal(askew, quiet)
 
 
 @pytest.mark.slow

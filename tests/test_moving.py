@@ -17,6 +17,7 @@ from mnist_course.loss import numerical_gradient
 from mnist_course.widgets.moving import (
     _panes,
     blame_wave,
+    coarser_weights,
     flowing_digit,
     growing_average,
     growing_clouds,
@@ -504,3 +505,29 @@ def test_captions_take_turns():
         for rule in re.findall(r"@keyframes mc\d+c\d\{(.*?\})\}", svg)
     )
     assert first == [1, 1, 0, 0, 0] and second == [0, 0, 1, 1, 1]
+
+
+# Weights that take fewer bits
+
+
+def test_weights_move_to_the_values_that_are_left():
+    weights = torch.tensor([-0.6, 0.25, 0.5])
+    rounded = {32: weights, 3: torch.tensor([-0.6, 0.2, 0.4]), 2: torch.tensor([-0.6, 0.0, 0.6])}
+    svg = coarser_weights(rounded, {32: 4, 3: 5, 2: 900}, 1000, seconds=6).svg()
+    ElementTree.fromstring(svg)
+    for k, path in enumerate(torch.stack([*rounded.values()]).T.tolist()):
+        (frames,) = re.findall(rf"@keyframes mc\d+d{k}{{(.*?)to{{", svg)
+        moved = [float(x) for x in re.findall(r"translateX\((-?[\d.]+)px\)", frames)]
+        assert [round(x / moved[0] * path[0], 2) for x in moved] == [round(w, 2) for w in path]
+        (last,) = re.findall(rf"d{k}{{transform:translateX\((-?[\d.]+)px\)", svg)
+        assert float(last) == moved[-1]  # a still shows the end
+    assert svg.count("<circle") == 3 and "prefers-reduced-motion" in svg
+    assert "4 with 32, 5 with 3, 900 with 2" in svg and "2 bits: 3 values" in svg
+    for few, counts in (
+        ({8: weights}, {8: 1}),
+        (rounded, {32: 4, 2: 5}),
+        ({8: weights, 4: weights[:2]}, {8: 1, 4: 2}),
+        ({8: weights, 1: weights}, {8: 1, 1: 2}),
+    ):
+        with pytest.raises(ValueError, match="2 or more"):
+            coarser_weights(few, counts, 10)
