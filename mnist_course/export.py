@@ -36,10 +36,27 @@ from mnist_course.engine.export import (  # noqa: F401 (for others)
     with_interval,
 )
 
-_all_ = ["Drift", "OnnxNetwork", "Signals", "card", "drift", "fingerprint"]
-_all_ += ["largest_difference", "latency", "load_model", "measure", "pack"]
-_all_ += ["percentile", "quantize", "read_about", "save_model", "save_onnx"]
-_all_ += ["signals", "unpack", "with_interval"]
+_all_ = [
+    "Drift",
+    "OnnxNetwork",
+    "Signals",
+    "card",
+    "drift",
+    "fingerprint",
+    "largest_difference",
+    "latency",
+    "load_model",
+    "measure",
+    "pack",
+    "percentile",
+    "quantize",
+    "read_about",
+    "save_model",
+    "save_onnx",
+    "signals",
+    "unpack",
+    "with_interval",
+]
 
 # %% ../nbs/15_ship_it.ipynb #9a9f4528
 # One way to write it

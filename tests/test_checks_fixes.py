@@ -275,6 +275,7 @@ MISTAKES_IN_HINTS = {
     },
     "14.step_cost": {"I get 114 for the first": "three_times_all"},
     "15.int8_bytes": {"I get a number just below": "steps_forgotten"},
+    "15.dequantize": {"It says that the sizes must match": "scaled_columns"},
     "15.tail": {"I get a number that is not among the twenty": "between_two"},
     "15.rings_at": {
         "It rings too early": "impatient",

@@ -16,9 +16,9 @@ from mnist_course.data import DigitDataset, normalize
 from mnist_course.engine.export import (
     PREPROCESSING,
     OnnxNetwork,
+    _largest_gap,
     fingerprint,
     largest_difference,
-    largest_gap,
     latency,
     measure,
     percentile,
@@ -176,14 +176,14 @@ def test_signals_are_those_of_predict(net, digits):
 def test_largest_gap():
     a, b = np.array([1.0, 2, 3]), np.array([1.0, 2, 3, 4])
     assert (
-        largest_gap(a, a) == 0
-        and largest_gap(a, a + 10) == 1
-        and largest_gap(a, b) == pytest.approx(0.25)
+        _largest_gap(a, a) == 0
+        and _largest_gap(a, a + 10) == 1
+        and _largest_gap(a, b) == pytest.approx(0.25)
     )
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=40), rng.normal(0.3, 1.2, 60)
     points = np.concatenate([x, y])
-    assert largest_gap(x, y) == pytest.approx(
+    assert _largest_gap(x, y) == pytest.approx(
         max(abs((x <= p).mean() - (y <= p).mean()) for p in points)
     )
 
