@@ -57,12 +57,13 @@ def _shell() -> Any:
 
     config = Config()
     config.HistoryManager.enabled = False
-    shell = InProcessKernel(config=config).shell
+    shell: Any = InProcessKernel(config=config).shell
     shell.display_pub.publish = lambda *args, **options: None
-    shell.displayhook.write_output_prompt = lambda: None
+    shell.displayhook.write_format_data = lambda *args: None
+    shell.displayhook.compute_format_data = lambda result: ({}, {})
     shell.showtraceback = lambda *args, **options: None
     shell.showsyntaxerror = lambda *args, **options: None
-    sys.stdout = sys.stderr = _Nowhere()  # type: ignore[assignment]
+    sys.stdout = sys.stderr = _Nowhere()
     sys.stdin = io.StringIO()
     builtins.input = lambda prompt="": ""
     sys.path.append(
