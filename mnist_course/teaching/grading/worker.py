@@ -24,7 +24,7 @@ from typing import Any
 
 from ...checks import Exercise, exercises
 from ...checks.engine import run_check
-from .exam import can_be_asked, question, reply_to, verdict, write_line
+from .exam import can_be_asked, differs, question, reply_to, write_line
 from mnist_course.teaching.grading.limits import (
     Limits,
     Watch,
@@ -270,7 +270,7 @@ def _examine(
             if not said and (stopped or watch.ended()):
                 say(id=id, exam="silent")
                 return stopped or "ended before it could be asked again"
-        say(id=id, exam=verdict(item, expected, said) or "same")
+        say(id=id, exam=differs(item, expected, said) or "same")
     return ""
 
 
@@ -362,19 +362,14 @@ def host() -> None:
 
 def _load() -> None:
     "Load what notebooks will ask for, once for all of them."
-    import importlib
+    import ipykernel.inprocess.ipkernel
+    import ipywidgets
+    import matplotlib.pyplot
+    import torch._dynamo  # the first optimizer of a process asks for it
+
+    import mnist_course.export
+    import mnist_course.fast
+    import mnist_course.widgets.bundle
+    import mnist_course.zoo  # noqa: F401
 
     list(exercises())
-    for name in (
-        "ipykernel.inprocess.ipkernel",
-        "matplotlib.pyplot",
-        "ipywidgets",
-        "torch._dynamo",
-    ):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    import mnist_course
-
-    for path in sorted(Path(mnist_course.__path__[0]).glob("[a-z]*.py")):
-        if path.stem not in ("cli", "distributed"):
-            importlib.import_module(f"mnist_course.{path.stem}")
