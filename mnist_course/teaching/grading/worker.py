@@ -6,7 +6,6 @@
 __all__ = ['let_in', 'host']
 
 # %% ../../../nbs/workshop/grading_worker.ipynb #a2ae45ce
-import base64
 import builtins
 import contextlib
 import io
@@ -18,8 +17,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ...checks import Exercise, exercises
@@ -362,10 +359,6 @@ def host() -> None:
 
 def _load() -> None:
     "Load what notebooks will ask for, once for all of them."
-    import ipykernel.inprocess.ipkernel
-    import ipywidgets
-    import matplotlib.pyplot
-    import torch._dynamo  # the first optimizer of a process asks for it
 
     import mnist_course.export
     import mnist_course.fast
