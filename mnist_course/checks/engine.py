@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COURSE', 'exercise', 'mistake', 'variant', 'mistakes', 'Case', 'Exercise', 'Wrong', 'Result', 'Registry', 'run_check',
-           'Audit']
+           'Reply', 'draw', 'replies', 'agree', 'Audit']
 
 # %% ../../nbs/workshop/checks_engine.ipynb #2459f8e3
 import contextlib
@@ -1131,6 +1131,42 @@ def _check(item: Exercise, answer: Any, seed: int) -> Result:
         words = f"A function is asked for, and this is {kind_of(answer)}."
         return _failure(item, f"{words} Hand over its name, without brackets.")
     return _check_function(item, answer, seed)
+
+# %% ../../nbs/workshop/checks_engine.ipynb #7d31c0a3
+@dataclass(frozen=True)
+class Reply:
+    "What somebody said to one case."
+
+    value: Any = None
+    error: str = ""  # the name of what it raised
+
+
+def draw(item: Exercise, seed: int) -> tuple[list[Case], list[Reply]]:
+    "The cases of a seed, and what the solution says to them."
+    with _undisturbed():
+        cases, expected = _expect(item, seed)
+    return cases, [Reply(one.value, one.error) for one in expected]
+
+
+def replies(
+    item: Exercise,
+    answer: Any,
+    cases: list[Case] | None,  # None: the answer is a value
+    seed: int,
+) -> list[Reply]:  # one for each case
+    "What an answer says to some cases."
+    if cases is None:
+        return [Reply(keep(answer))]
+    home = home_of(answer)
+    with _undisturbed():
+        seen = [_see(item, answer, case, seed, home) for case in cases]
+    return [Reply(one.value, one.error) for one in seen]
+
+
+def agree(item: Exercise, expected: Reply, got: Reply) -> bool:
+    "Whether what an answer said is what the solution said."
+    sides = [_Seen(value=one.value, error=one.error) for one in (expected, got)]
+    return not _differs(item, sides[0], sides[1])
 
 # %% ../../nbs/workshop/checks_engine.ipynb #cf23b911
 class Audit(list[tuple[str, list[str], str]]):
