@@ -169,7 +169,7 @@ def lesson_of(path: Path, cells: list[str]) -> str | None:
     known = {path.name[:2] for path in lessons()}
     ids = {item.name: item.lesson for item in exercises()}
     called = Counter(
-        ids[name] if name in ids else number
+        ids.get(name, number)
         for cell in cells
         for number, name in re.findall(r'check\(\s*["\'\u201c](\d\d)\.(\w+)', cell)
         if number in known

@@ -8,6 +8,7 @@ __all__ = ['let_in', 'host']
 # %% ../../../nbs/workshop/grading_worker.ipynb #a2ae45ce
 import builtins
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -359,10 +360,17 @@ def host() -> None:
 
 def _load() -> None:
     "Load what notebooks will ask for, once for all of them."
-
     import mnist_course.export
     import mnist_course.fast
     import mnist_course.widgets.bundle
     import mnist_course.zoo  # noqa: F401
 
+    # the first optimizer of a process asks for torch's compiler
+    for name in (
+        "ipykernel.inprocess.ipkernel",
+        "ipywidgets",
+        "matplotlib.pyplot",
+        "torch._dynamo",
+    ):
+        importlib.import_module(name)
     list(exercises())
