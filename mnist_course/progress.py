@@ -248,7 +248,6 @@ _QUESTIONS = {
     "13.coverage": "number",
     "13.pairs": "number",
     "13.best": "word",
-    "13.pick": "number",
     "14.where": "a b c d",
     "14.small_layer": "less equal more",
     "14.best_change": "number",

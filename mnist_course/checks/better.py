@@ -38,9 +38,8 @@ def _run_drop(answer: Callable[..., Any], x: torch.Tensor, p: float) -> object:
         "factor of the largest survivor": round(float(kept.max()), 3) if len(kept) else 0.0,
         "the right share is 0": bool((zeros.mean() - p).abs() < 0.04),
         "each row has its own zeros": p == 0 or bool((rows - p).abs().max() < 0.25),
-        "each column has its own zeros": p == 0 or bool(
-            (zeros.flatten(1).mean(0) - p).abs().max() < 0.25
-        ),
+        "each column has its own zeros": p == 0
+        or bool((zeros.flatten(1).mean(0) - p).abs().max() < 0.25),
         "drawn anew in each call": p == 0 or not torch.equal(first == 0, second == 0),
     }
 
@@ -284,9 +283,7 @@ def wraps_around(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> to
     )
 
 
-@mistake(
-    "13.moved", "You fill in zeros. What value does empty paper have after normalizing?"
-)
+@mistake("13.moved", "You fill in zeros. What value does empty paper have after normalizing?")
 def zeros_come_in(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down, right, 0.0)
 
@@ -543,9 +540,7 @@ def turned_round(average: _State, state: _State, keep: float) -> _State:
     return averaged(average, state, 1 - keep)
 
 
-@mistake(
-    "13.averaged", "You take half of each. How much of the old average should stay?"
-)
+@mistake("13.averaged", "You take half of each. How much of the old average should stay?")
 def plain_mean(average: _State, state: _State, keep: float) -> _State:
     return averaged(average, state, 0.5)
 
@@ -781,9 +776,7 @@ def the_other_way_round(variant: _Runs, baseline: _Runs, t: float) -> tuple[floa
     return pair_interval(baseline, variant, t)
 
 
-@mistake(
-    "13.pair_interval", "You use 1.96, which is for hundreds of values. For so few, use `t`."
-)
+@mistake("13.pair_interval", "You use 1.96, which is for hundreds of values. For so few, use `t`.")
 def always_two(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     return pair_interval(variant, baseline, 1.96)
 

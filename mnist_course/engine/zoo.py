@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import correlation, mean, median, stdev
+from statistics import correlation, median, stdev
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -90,7 +90,9 @@ def turned(
     theta = torch.stack([cos, sin, zero, -sin, cos, zero], 1).reshape(-1, 2, 3)
     paper = x.min()
     grid = F.affine_grid(theta, [len(angle), *x.shape[1:]], align_corners=False)
-    return F.grid_sample((x - paper).expand(len(angle), -1, -1, -1), grid, align_corners=False) + paper
+    return (
+        F.grid_sample((x - paper).expand(len(angle), -1, -1, -1), grid, align_corners=False) + paper
+    )
 
 # %% ../../nbs/engine/13_better.ipynb #fbb244e1
 def decay_groups(
@@ -190,24 +192,16 @@ class Pair(nn.Module):
     ) -> None:
         super().__init__()
         before, between, after = widths
-        self.conv_a = nn.Conv2d(
-            before, between, kernel_size=3, bias=not batch_norm
-        )
+        self.conv_a = nn.Conv2d(before, between, kernel_size=3, bias=not batch_norm)
         self.norm_a = nn.BatchNorm2d(between) if batch_norm else nn.Identity()
-        self.conv_b = nn.Conv2d(
-            between, after, kernel_size=3, bias=not batch_norm
-        )
+        self.conv_b = nn.Conv2d(between, after, kernel_size=3, bias=not batch_norm)
         self.norm_b = nn.BatchNorm2d(after) if batch_norm else nn.Identity()
-        self.shortcut = (
-            nn.Conv2d(before, after, kernel_size=1) if residual else None
-        )
+        self.shortcut = nn.Conv2d(before, after, kernel_size=1) if residual else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.norm_b(self.conv_b(F.relu(self.norm_a(self.conv_a(x)))))
         if self.shortcut is not None:
-            middle = F.pad(
-                x, (-2, -2, -2, -2)
-            )  # of the 5 x 5 pixels that each of y has seen
+            middle = F.pad(x, (-2, -2, -2, -2))  # of the 5 x 5 pixels that each of y has seen
             y = y + self.shortcut(middle)
         return F.max_pool2d(F.relu(y), 2)
 
@@ -226,9 +220,7 @@ class BetterNet(nn.Module):
     ) -> None:
         super().__init__()
         self.pair1 = Pair((1, width, 2 * width), batch_norm, residual)
-        self.pair2 = Pair(
-            (2 * width, 4 * width, 8 * width), batch_norm, residual
-        )
+        self.pair2 = Pair((2 * width, 4 * width, 8 * width), batch_norm, residual)
         self.gap = gap
         self.fc1 = nn.Linear(8 * width * (1 if gap else 16), 50)
         self.drop = nn.Dropout(dropout)
@@ -237,9 +229,7 @@ class BetterNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         check_input(x, self.fc1.weight.dtype)
         x = self.pair2(self.pair1(x))  # (N, 64, 12, 12), then (N, 256, 4, 4)
-        x = (
-            x.mean((2, 3)) if self.gap else x.flatten(1)
-        )  # (N, 256) or (N, 4096)
+        x = x.mean((2, 3)) if self.gap else x.flatten(1)  # (N, 256) or (N, 4096)
         x = self.drop(F.relu(self.fc1(x)))  # (N, 50)
         return F.log_softmax(self.fc2(x), dim=1)  # (N, 10)
 
@@ -537,7 +527,9 @@ def plot_rates(
     figure = DescribedFigure(6.8, 3.6)
     ax = figure.subplots()
     bottom, told = 88, []
-    for (name, rates), color, mark in zip(curves.items(), (BLUE, ORANGE, GREEN), "os^", strict=False):
+    for (name, rates), color, mark in zip(
+        curves.items(), (BLUE, ORANGE, GREEN), "os^", strict=False
+    ):
         for rate, runs in rates.items():
             values = [max(100 * value, bottom) for value in runs.values()]
             ax.plot([rate] * len(values), values, mark, color=color, alpha=0.6, clip_on=False)
