@@ -248,7 +248,7 @@ def test_pictures_say_what_they_show():
         {"linear": (7850, [0.92, 0.93]), "perfect": (9000, [1.0])}, {"mine": (100, [0.5])}
     )
     assert (
-        "mine: 100 parameters, 50.00 % wrong; linear: 7,850 parameters, 7.50 % wrong"
+        "mine: 100 parameters, 50.00% wrong; linear: 7,850 parameters, 7.50% wrong"
         in figure.description
         and figure.png()
     )

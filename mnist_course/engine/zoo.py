@@ -487,7 +487,7 @@ def plot_intervals(
     if max(100 * abs(end) for i in intervals.values() for end in (i.low, i.high)) > _EDGE:
         ax.set_xlim(-_EDGE, _EDGE)
     return figure.describe(
-        "Differences in percentage points with 95 % intervals, best first. "
+        "Differences in percentage points with 95% intervals, best first. "
         f"{'; '.join(reversed(told))}."
     )
 
@@ -613,7 +613,7 @@ def plot_frontier(
     figure.draw_without_rendering()  # from here on it is known where a point lies on the paper
     _label(ax, {name: (n, wrong(accuracy)) for name, (n, accuracy) in points.items()})
     told = "; ".join(
-        f"{name}: {n:,} parameters, {wrong(accuracy):.2f} % wrong"
+        f"{name}: {n:,} parameters, {wrong(accuracy):.2f}% wrong"
         for name, (n, accuracy) in sorted(points.items(), key=lambda item: item[1])
     )
     return figure.describe(
