@@ -682,7 +682,7 @@ _PLACE = (
     "stays out."
 )
 _SPREAD = (
-    "`pstdev` is for all the values there are. Yours are only a few of the many there could be. Which "
+    "Your `pstdev` is for all the values there are. These are only a few of the many there could be. Which "
     "function divides by n - 1?"
 )
 _SEEDS = "You divide by the square root of the number of seeds. How many PAIRS are there?"

@@ -9,6 +9,7 @@ __all__ = ['record_sample', 'record_run', 'record_weights', 'record_familiar', '
 # %% ../../nbs/workshop/recorded.ipynb #662955c2
 import gzip
 import json
+import math
 import shutil
 import struct
 import subprocess
@@ -319,7 +320,9 @@ def record_rates(
             plan = replace(VARIANTS[variant], lr=rate)
             try:
                 found = _measure_plan(plan, few, validation, seed)
-            except DivergedError:  # the loss was no number anymore
+            except DivergedError:
+                found = {"loss": math.nan}
+            if not math.isfinite(found["loss"]):
                 found = {"accuracy": None}
             _add_run(path, {"name": name, "seed": seed, **found}, _ABOUT_RATES)
             print(f"{name}, seed {seed}: {found['accuracy']}", flush=True)
