@@ -16,8 +16,8 @@ from mnist_course.engine.zoo import (
     LinearNet,
     Plan,
     SmallNet,
+    _decay_groups,
     _frontier,
-    decay_groups,
     fold_norms,
     half_widths,
     measured_networks,
@@ -110,7 +110,7 @@ def test_smoothed_loss_refuses_labels_that_are_none():
 
 def test_only_weights_decay():
     model = SmallNet()
-    weights, others = decay_groups(model, 0.1)
+    weights, others = _decay_groups(model, 0.1)
     assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
     assert {p.ndim for p in weights["params"]} == {2, 4} and {p.ndim for p in others["params"]} == {
         1
@@ -118,7 +118,7 @@ def test_only_weights_decay():
     assert sum(p.numel() for group in (weights, others) for p in group["params"]) == count(model)
     model.fc.weight.requires_grad_(False)
     assert (
-        sum(p.numel() for group in decay_groups(model, 0.1) for p in group["params"])
+        sum(p.numel() for group in _decay_groups(model, 0.1) for p in group["params"])
         == count(model) - 160
     )
 
