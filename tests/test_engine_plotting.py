@@ -89,6 +89,24 @@ def test_a_small_run_is_what_pytorchs_own_layers_would_do(sample):
     assert runs.accuracy.shape == (3, 3)
 
 
+def test_a_trick_is_played_in_training_and_not_in_tests(sample):
+    train, test = sample
+    few, seen = {"seeds": 2, "digits": 100, "hidden": 8, "rounds": 1}, []
+
+    def look(x):
+        seen.append(tuple(x.shape))
+        return x
+
+    plain = small_runs(train, test, **few)
+    watched = small_runs(train, test, **few, change=look, drop=look)
+    assert torch.equal(plain.right, watched.right) and len(seen) == 80  # 40 steps, twice
+    assert set(seen) == {(2, 50, 14, 14), (2, 50, 8)}
+    blind = small_runs(train, test, **few, change=torch.zeros_like)
+    assert blind.final.max() < 20 < plain.final.min()
+    cut = small_runs(train, test, **few, drop=torch.zeros_like)  # only the last bias learns
+    assert cut.train_loss.min() > 2.2 > plain.train_loss.max()
+
+
 @pytest.mark.parametrize("wrong", [{"seeds": 0}, {"rounds": 0}, {"digits": 0}, {"digits": 10_001}])
 def test_small_runs_need_something_to_do(sample, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -16,16 +16,21 @@ from mnist_course.engine.zoo import (
     LinearNet,
     Plan,
     SmallNet,
+    _decay_groups,
     _frontier,
-    decay_groups,
     fold_norms,
+    half_widths,
+    measured_networks,
     plot_frontier,
+    plot_half_widths,
     plot_intervals,
+    plot_rates,
     random_flip,
     random_subset,
     smoothed_loss,
     student_t,
     train_plan,
+    turned,
 )
 from mnist_course.training import DivergedError
 from mnist_course.training import test as score
@@ -105,7 +110,7 @@ def test_smoothed_loss_refuses_labels_that_are_none():
 
 def test_only_weights_decay():
     model = SmallNet()
-    weights, others = decay_groups(model, 0.1)
+    weights, others = _decay_groups(model, 0.1)
     assert (weights["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
     assert {p.ndim for p in weights["params"]} == {2, 4} and {p.ndim for p in others["params"]} == {
         1
@@ -113,7 +118,7 @@ def test_only_weights_decay():
     assert sum(p.numel() for group in (weights, others) for p in group["params"]) == count(model)
     model.fc.weight.requires_grad_(False)
     assert (
-        sum(p.numel() for group in decay_groups(model, 0.1) for p in group["params"])
+        sum(p.numel() for group in _decay_groups(model, 0.1) for p in group["params"])
         == count(model) - 160
     )
 
@@ -243,7 +248,50 @@ def test_pictures_say_what_they_show():
         {"linear": (7850, [0.92, 0.93]), "perfect": (9000, [1.0])}, {"mine": (100, [0.5])}
     )
     assert (
-        "mine: 100 parameters, 50.00 % wrong; linear: 7,850 parameters, 7.50 % wrong"
+        "mine: 100 parameters, 50.00% wrong; linear: 7,850 parameters, 7.50% wrong"
         in figure.description
         and figure.png()
     )
+
+
+def test_pairs_help_where_luck_is_shared_and_cost_where_it_is_not():
+    base = {0: 0.90, 1: 0.92, 2: 0.94, 3: 0.96}
+    pairs, alone, shared = half_widths({k: v + 0.01 for k, v in base.items()}, base)
+    assert pairs == pytest.approx(0, abs=1e-9) and shared == pytest.approx(1) and alone > 0.02
+    crossed = {0: 0.96, 1: 0.90, 2: 0.96, 3: 0.90}  # seeds matter, and share little
+    pairs, alone, shared = half_widths(crossed, base)
+    assert pairs > alone and shared < 0
+    # by hand: differences of 2, 4, 6 points have a deviation of 2; both groups have one of 1 and 3
+    pairs, alone, _ = half_widths({5: 0.03, 6: 0.06, 7: 0.09}, {7: 0.03, 6: 0.02, 5: 0.01})
+    assert pairs == pytest.approx(4.303 * 0.02 / 3**0.5, rel=1e-3)
+    assert alone == pytest.approx(2.776 * (0.0010 / 3) ** 0.5, rel=1e-3)
+
+
+def test_a_turned_digit_turns_clockwise():
+    x = torch.zeros(1, 1, 28, 28)
+    x[0, 0, 2:5, 12:16] = 1  # at the top
+    turns = turned(x, [0, 90, 180, 270])
+    assert turns.shape == (4, 1, 28, 28) and torch.allclose(turns[:1], x, atol=1e-5)
+    rows, columns = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    places = [
+        (float((t * rows).sum() / t.sum()), float((t * columns).sum() / t.sum()))
+        for t in turns[:, 0]
+    ]
+    top, right, bottom, left = places
+    assert top[0] < 4 < 23 < bottom[0] and left[1] < 4 < 23 < right[1]
+    paper = torch.full((1, 1, 28, 28), -0.42)
+    assert torch.allclose(turned(paper, [45.0]), paper)
+
+
+def test_measured_networks_have_one_count_of_the_net():
+    found = measured_networks()
+    assert "brief" not in found and len(found["script"][1]) == 5 and len(found["shipped"][1]) == 1
+    assert {found[name][0] for name in ("full", "script", "shipped")} == {593_200}
+    assert all(0.9 < score < 1 for _, scores in found.values() for score in scores)
+
+
+def test_figures_of_pairs_and_rates_say_their_numbers():
+    said = plot_half_widths({"steady": (0.001, 0.004, 0.98), "crossed": (0.005, 0.003, -0.6)})
+    assert "steady 0.10 and 0.40, correlation +0.98; crossed 0.50" in said.description
+    said = plot_rates({"a": {0.01: {0: 0.95, 1: 0.94}, 0.1: {0: 0.1}}})
+    assert "a at 0.01: 95.0, 94.0; a at 0.1: 10.0" in said.description

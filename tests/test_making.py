@@ -58,6 +58,7 @@ def test_help_starts_nothing(name, calls, capsys):
         ("record familiar", "record_familiar"),
         ("record card --times", "record_card"),
         ("record ablations --seed 1", "record_ablations"),
+        ("record rates --seed 1", "record_rates"),
         ("record networks tiny --validate", "record_networks"),
         ("bench --quick --parts gpu", "run_bench"),
     ],

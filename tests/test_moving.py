@@ -29,6 +29,7 @@ from mnist_course.widgets.moving import (
     sliding_score,
     stepping_kernel,
     strokes,
+    turning_digit,
     turning_right,
     two_balls,
 )
@@ -531,3 +532,22 @@ def test_weights_move_to_the_values_that_are_left():
     ):
         with pytest.raises(ValueError, match="2 or more"):
             coarser_weights(few, counts, 10)
+
+
+def test_a_digit_turns_and_bars_follow():
+    shares = torch.tensor([[0.0, 1.0], [0.25, 0.75], [1.0, 0.0]])
+    sheet = turning_digit(torch.rand(9, 9), [0, 40, 90], shares, [1, 0])
+    svg = sheet.svg()
+    ElementTree.fromstring(svg)
+    assert "rotate(0deg)" in svg and "rotate(90deg)" in svg and svg.count("@keyframes") == 3
+    assert "scaleY(0.750)" in svg and "prefers-reduced-motion" in svg
+    assert "40 degrees, 1 with 75%; 90 degrees, 0 with 100%" in sheet.description
+
+
+@pytest.mark.parametrize(
+    ("degrees", "shape", "classes"),
+    [([0], (1, 2), [0]), ([0, 9], (3, 2), [0]), ([0, 9], (2, 2), [2]), ([0, 9], (2, 2), [])],
+)
+def test_a_turning_digit_needs_an_answer_at_each_angle(degrees, shape, classes):
+    with pytest.raises(ValueError, match="shares"):
+        turning_digit(torch.rand(9, 9), degrees, torch.rand(shape), classes)

@@ -143,6 +143,14 @@ def test_runs_are_recorded_one_by_one(tmp_path, monkeypatch, sample, capsys):
         )
         == 2
     )
+    capsys.readouterr()
+    three = ("baseline", "small affine changes", "global average pooling")
+    monkeypatch.setattr(record, "VARIANTS", dict.fromkeys(three, quick))
+    monkeypatch.setattr(record, "_RATES", (0.1, 1e30))  # no loss survives the second
+    record.record_rates(3, digits=64, held_out=40)
+    rates = {r["name"]: r for r in json.loads((tmp_path / "rates.json").read_text())["runs"]}
+    assert set(rates) == {f"{name} at {rate}" for name in three for rate in (0.1, 1e30)}
+    assert rates["baseline at 0.1"]["accuracy"] == runs[0]["accuracy"]
     record.record_networks("linear", 1, validate=True)
     assert not (tmp_path / "networks.json").exists()
     record.record_networks("linear", 1)

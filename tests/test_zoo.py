@@ -143,6 +143,8 @@ def test_pairs_are_made_by_seed():
     found = paired(runs, "x")
     assert found.mean == pytest.approx(0.01) and found.high - found.low < 1e-9
     assert by_seed(runs, "x") == {0: 0.91, 1: 0.96, 2: 0.81, 7: 0.1}
+    broke = [*runs, {"name": "x", "seed": 9, "accuracy": None}]  # its loss was no number
+    assert by_seed(broke, "x") == by_seed(runs, "x")
     with pytest.raises(ValueError, match="no run of 'y'; there are baseline, x"):
         paired(runs, "y")
     with pytest.raises(ValueError, match="at least two"):
@@ -202,3 +204,15 @@ def test_what_is_recorded_belongs_to_the_plans():
         assert run["seconds"] > 0 and {"python", "torch", "processor", "threads"} <= set(
             run["made_with"]
         )
+
+
+def test_the_rates_are_of_the_same_runs_at_other_rates():
+    runs, rates = recorded("ablations")["runs"], recorded("rates")["runs"]
+    assert len(rates) == 45 and {run["seed"] for run in rates} == set(range(5))
+    same = {run["name"]: run for run in runs}
+    for run in rates:
+        name, rate = run["name"].split(" at ")
+        assert rate in ("0.01", "0.02", "0.1") and VARIANTS[name].lr == 0.05
+        if run["accuracy"] is not None:
+            for what in ("parameters", "epochs", "trained_on", "tested_on"):
+                assert run[what] == same[name][what]

@@ -18,9 +18,207 @@ import torch.nn.functional as F
 from mnist_course.checks.compare import keep, letters_of, number_of, quote
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes, variant
 from mnist_course.data import normalize
+from mnist_course.engine.zoo import student_t
 
 _State = dict[str, torch.Tensor]
 _Runs = dict[int, float]  # seed -> accuracy
+
+# %% ../../nbs/answers/13_better.ipynb #d13b0002
+def _run_drop(answer: Callable[..., Any], x: torch.Tensor, p: float) -> object:
+    "What became of x, in two calls: the factors that occur, and how the zeros are spread."
+    made = [answer(x) if p == 0.5 else answer(x, p), answer(x, p)]
+    if not all(isinstance(one, torch.Tensor) and one.shape == x.shape for one in made):
+        return made[0]
+    first, second = (one.detach().double() / x for one in made)
+    kept = first[first != 0]
+    zeros = (first == 0).double()
+    rows = zeros.flatten(1).mean(1)
+    return {
+        "factor of the smallest survivor": round(float(kept.min()), 3) if len(kept) else 0.0,
+        "factor of the largest survivor": round(float(kept.max()), 3) if len(kept) else 0.0,
+        "the right share is 0": bool((zeros.mean() - p).abs() < 0.04),
+        "each row has its own zeros": p == 0 or bool((rows - p).abs().max() < 0.25),
+        "each column has its own zeros": p == 0
+        or bool((zeros.flatten(1).mean(0) - p).abs().max() < 0.25),
+        "drawn anew in each call": p == 0 or not torch.equal(first == 0, second == 0),
+    }
+
+
+def _draw_numbers(rng: random.Random) -> list[Case]:
+    p = rng.choice([0.2, 0.25, 0.75])
+    return [
+        (torch.rand(80, 80, dtype=torch.float64) + 1, 0.5),
+        (torch.rand(80, 80) + 1, p),
+        (-1 - torch.rand(90, 10, 9), 0.3),
+        (torch.rand(60, 60) + 1, 0.0),
+    ]
+
+
+@exercise(
+    "13.drop",
+    "Who is missing today?",
+    2,
+    6,
+    "build",
+    cases=_draw_numbers,
+    run=_run_drop,
+    edges={
+        "half of them": lambda x, p: p == 0.5,
+        "nobody": lambda x, p: p == 0,
+        "three dimensions": lambda x, p: x.ndim == 3,
+        "below 0": lambda x, p: bool((x < 0).all()),
+    },
+)
+def drop(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    return x * (torch.rand_like(x) >= p) / (1 - p)
+
+# %% ../../nbs/answers/13_better.ipynb #d13b0004
+@mistake(
+    "13.drop",
+    "The right numbers vanish, but the others stay as they were, so the next layer's sums shrink. "
+    "What do you divide by?",
+)
+def not_scaled(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    return x * (torch.rand_like(x) >= p)
+
+
+@mistake("13.drop", "In yours, p is the share that survives. It should be the share that vanishes.")
+def other_share(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    return x * (torch.rand_like(x) < p) / (1 - p)
+
+
+@variant("13.drop", "other_share")
+def other_share_twice(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    return x * (torch.rand_like(x) < p) / max(p, 1e-9)
+
+
+@mistake(
+    "13.drop",
+    "Your survivors are divided by p. With p = 0.5 that's the same, but with p = 0.2, four in five "
+    "survive, and they'd get five times as large.",
+)
+def divided_by_p(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    return x * (torch.rand_like(x) >= p) / max(p, 1e-9)
+
+
+@mistake(
+    "13.drop",
+    "You multiply by 1 - p, so your survivors get smaller. They have to make up for the missing ones.",
+)
+def multiplied(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    return x * (torch.rand_like(x) >= p) * (1 - p)
+
+
+@mistake("13.drop", "All your numbers vanish together, or all survive. Draw once for EACH number.")
+def one_for_all(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    return x * (torch.rand(()) >= p) / (1 - p)
+
+
+@mistake(
+    "13.drop",
+    "In your tensor, the same columns vanish in every row. Draw a number for each place: what shape "
+    "should the random numbers have?",
+)
+def one_for_each_column(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    return x * (torch.rand(x.shape[-1]) >= p) / (1 - p)
+
+
+@mistake(
+    "13.drop",
+    "The same numbers vanish in every call. Don't set a seed inside: each step should draw anew.",
+)
+def always_the_same(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    kept = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) >= p
+    return x * kept / (1 - p)
+
+# %% ../../nbs/answers/13_better.ipynb #d13b0007
+def _few_values(rng: random.Random) -> list[Case]:
+    n = rng.randrange(6, 10)
+    return [
+        ([1.0, 2.0],),
+        ([-1.0, 0.5, 0.0, 2.0, 1.0],),
+        ([0.25, 0.25, 0.25],),
+        ([rng.randrange(-40, 80) / 32 for _ in range(n)],),
+        ([0.97 + rng.randrange(100) / 4096 for _ in range(5)],),
+    ]
+
+
+@exercise(
+    "13.interval",
+    "Few values, an honest interval",
+    2,
+    6,
+    "build",
+    cases=_few_values,
+    rtol=1e-3,
+    atol=1e-7,
+    parts=("mean", "low end", "high end"),
+    edges={
+        "two values": lambda values: len(values) == 2,
+        "all the same": lambda values: len(set(values)) == 1,
+        "below 0": lambda values: min(values) < 0,
+    },
+)
+def interval(values: list[float]) -> tuple[float, float, float]:
+    half = student_t(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return mean(values), mean(values) - half, mean(values) + half
+
+# %% ../../nbs/answers/13_better.ipynb #d13b0009
+def _around(
+    spread: Callable[[list[float]], float] = stdev,
+    root: float = 0.5,
+    factor: Callable[[int], float] = lambda n: student_t(n - 1),
+) -> Callable[[list[float]], tuple[float, float, float]]:
+    "An interval around the mean, with another spread, power of n or factor."
+
+    def interval(values: list[float]) -> tuple[float, float, float]:
+        half = factor(len(values)) * spread(values) / len(values) ** root
+        return mean(values), mean(values) - half, mean(values) + half
+
+    return interval
+
+
+for _name, _told, _wrong in (
+    (
+        "over_all",
+        "A little too narrow: `pstdev` is for all the values there are. Yours are a few of many.",
+        _around(spread=pstdev),
+    ),
+    (
+        "no_root",
+        "That's how much ONE run scatters. The mean of n runs scatters less: divide by the square "
+        "root of n.",
+        _around(root=0),
+    ),
+    ("over_n", "You divided by n. The square root of n, please.", _around(root=1)),
+    (
+        "large_samples",
+        "With many values, 1.96 would do. With so few, use Student's factor.",
+        _around(factor=lambda n: 1.96),
+    ),
+    (
+        "student_of_n",
+        "You looked up Student's factor for n. It depends on n - 1.",
+        _around(factor=student_t),
+    ),
+    (
+        "one_error",
+        "That's ONE standard error to either side. How many does Student ask for?",
+        _around(factor=lambda n: 1),
+    ),
+):
+    mistake("13.interval", _told, _name)(_wrong)
+
+
+@mistake("13.interval", "Both ends are right. Put the mean in front of them: mean, low, high.")
+def without_mean(values: list[float]) -> tuple[float, ...]:
+    return interval(values)[1:]
+
+
+@mistake("13.interval", "Your ends are how far it reaches, around 0. They belong around the mean.")
+def around_zero_ends(values: list[float]) -> tuple[float, float, float]:
+    middle, low, high = interval(values)
+    return middle, low - middle, high - middle
 
 # %% ../../nbs/answers/13_better.ipynb #be05b284
 def _draw_moves(rng: random.Random) -> list[Case]:
@@ -63,7 +261,7 @@ def _shifted(
             float(x.amin(dim=(1, 2, 3)).max()) > float(x.min())
         ),
     },
-    after="Paper comes in, ink goes out, and the label is still true.",
+    after="Paper comes in, a little ink may go out, and the label is still true.",
 )
 def moved(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     big = F.pad(x, (5, 5, 5, 5), value=x.min().item())
@@ -85,34 +283,32 @@ def wraps_around(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> to
     )
 
 
-@mistake(
-    "13.moved", "A frame of zeros comes in. What value does empty paper have after normalizing?"
-)
+@mistake("13.moved", "You fill in zeros. What value does empty paper have after normalizing?")
 def zeros_come_in(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down, right, 0.0)
 
 
-@mistake("13.moved", "Your digits move, but in the opposite direction. Which row is the top one?")
+@mistake("13.moved", "Your digits move, but the wrong way. Is row 0 at the top or at the bottom?")
 def the_other_way(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return moved(x, -down, -right)
 
 
 @mistake(
-    "13.moved", "Down and right are exchanged. Which of the four dimensions of x are the rows?"
+    "13.moved", "You've swapped down and right. Which of the four dimensions of x are the rows?"
 )
 def rows_for_columns(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return moved(x, right, down)
 
 
-@mistake("13.moved", "Every digit moves as the first one does. Each has amounts of its own.")
+@mistake("13.moved", "Every digit moves the way the first one does. Each has its own amounts.")
 def one_move_for_all(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return moved(x, down[:1].expand(len(x)), right[:1].expand(len(x)))
 
 
 @mistake(
     "13.moved",
-    "Right for a digit with some empty paper. One that fills its picture gets its own faintest ink as "
-    "a frame: of what is paper the smallest value?",
+    "That works as long as a digit has some paper left. One that fills its image gets its own faintest "
+    "ink as a frame. Paper is the smallest value of what?",
 )
 def paper_of_each(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return torch.cat(
@@ -122,8 +318,8 @@ def paper_of_each(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> t
 
 @mistake(
     "13.moved",
-    "Your paper has the value -1, or the like. After normalizing, which value do this batch's empty "
-    "pixels have?",
+    "You fill in a constant, such as -1. What's the value of this batch's empty pixels, after "
+    "normalizing?",
 )
 def another_paper(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return _shifted(x, down, right, -1.0)
@@ -131,7 +327,7 @@ def another_paper(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> t
 
 @mistake(
     "13.moved",
-    "A negative amount moves your digit as far as a positive one, in the same direction.",
+    "Yours moves a digit by -2 just as it does by 2. A negative amount means up, or left.",
 )
 def sizes_only(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return moved(x, down.abs(), right.abs())
@@ -147,10 +343,10 @@ exercise(
     rtol=2e-3,
     parts=("label's target", "target of each other digit", "lowest loss"),
     hint=(
-        "The ten targets sum to 1, and the label takes part in the spreading. The loss is "
-        "lowest where the network gives each digit its target."
+        "The ten targets add up to 1, and the label gets its share of what's spread. The loss is "
+        "lowest where the network gives each digit exactly its target."
     ),
-    after="0.91, nine times 0.01, and a floor of 0.500: a loss of half a nat may be perfection.",
+    after="0.91, nine times 0.01, and a floor of 0.500. So a loss of half a nat can be perfect.",
 )
 mistakes(
     "13.lowest",
@@ -169,15 +365,15 @@ mistakes(
         "nothing_back": (
             [0.9, 0.01, -(0.9 * math.log(0.9) + 0.09 * math.log(0.01))],
             (
-                "Your ten targets sum to 0.99. The tenth is spread over all ten digits: who is "
-                "missing a hundredth?"
+                "Your ten targets add up to 0.99. The tenth is spread over all ten digits, so who "
+                "didn't get their hundredth?"
             ),
         ),
         "loss_of_the_label": (
             [0.91, 0.01, -math.log(0.91)],
             (
-                "That would be the loss if the label alone counted, as without smoothing. Here each "
-                "of the ten digits has a target, and a share in the loss."
+                "That would be the loss without smoothing, when only the label counts. Here all ten "
+                "digits have a target, so all ten add to the loss."
             ),
         ),
         "floor_is_zero": (
@@ -190,8 +386,8 @@ mistakes(
         "label_only": (
             [0.91, 0.01, -0.91 * math.log(0.91)],
             (
-                "That is the label's part of the loss. The nine others have a target too, and "
-                "so a part."
+                "That's the label's part of the loss. The other nine have a target, too, so they "
+                "add something."
             ),
         ),
         "one_of_nine": (
@@ -201,7 +397,7 @@ mistakes(
         "in_bits": (
             [0.91, 0.01, -(0.91 * math.log2(0.91) + 0.09 * math.log2(0.01))],
             (
-                "The floor is right in bits. The losses of this course are in nats, with the "
+                "That's the right floor in bits. In this course losses are in nats, with the "
                 "natural logarithm."
             ),
         ),
@@ -218,8 +414,8 @@ exercise(
     answer=[594, 32, 110],
     parts=("convolutions", "batch norms", "linear layer"),
     hint=(
-        "Kernels: in times out times 9. Norms: what they learn for each channel. Linear: what "
-        "the pooling leaves, times ten, and biases."
+        "A convolution has in times out times 9 weights. What does a norm learn for each channel? And "
+        "how many numbers does the pooling leave for the linear layer?"
     ),
     after="736 numbers in all, fewer than a tenth of softmax regression's 7,850.",
 )
@@ -229,17 +425,17 @@ mistakes(
         "biases_too": (
             [610, 32, 110],
             (
-                "Your convolutions have biases. Here the norms make them superfluous, and the "
-                "card leaves them out."
+                "Your convolutions have biases. Here they don't need any: the norm's shift does "
+                "that job."
             ),
         ),
         "statistics_too": (
             [594, 64, 110],
-            "You counted running means and variances. Does a slope reach them?",
+            "You counted running means and variances, too. Are those learned? Does a slope reach them?",
         ),
         "one_a_channel": (
             [594, 16, 110],
-            "One number a channel for the norms. They choose a new mean, and what else?",
+            "You have one number a channel for the norms. They choose a new mean, and what else?",
         ),
         "depth_forgotten": (
             [144, 32, 110],
@@ -324,8 +520,8 @@ def _run_averaged(
         for dtype in (torch.float16, torch.float64, torch.int64, torch.uint8, torch.bool)
     },
     after=(
-        "Weights and statistics move together, the counter counts, and nobody's tensors were "
-        "touched."
+        "The weights and their statistics move together, the counter counts, and you left the "
+        "arguments alone."
     ),
 )
 def averaged(average: _State, state: _State, keep: float) -> _State:
@@ -337,24 +533,22 @@ def averaged(average: _State, state: _State, keep: float) -> _State:
 # %% ../../nbs/answers/13_better.ipynb #ba80faad
 @mistake(
     "13.averaged",
-    "Your average keeps the small part of itself and takes the large part of the new "
-    "state. Which of the two should be steady?",
+    "Yours keeps a little of the old average and takes most of the new state. Which of the two "
+    "should change slowly?",
 )
 def turned_round(average: _State, state: _State, keep: float) -> _State:
     return averaged(average, state, 1 - keep)
 
 
-@mistake(
-    "13.averaged", "Half of the one and half of the other. How much of the old average should stay?"
-)
+@mistake("13.averaged", "You take half of each. How much of the old average should stay?")
 def plain_mean(average: _State, state: _State, keep: float) -> _State:
     return averaged(average, state, 0.5)
 
 
 @mistake(
     "13.averaged",
-    "The weights are averaged, and the running statistics are those of the new state. To "
-    "which weights do they belong?",
+    "You average the weights, but take the running statistics from the new state. Which weights "
+    "were those measured with?",
 )
 def statistics_left(average: _State, state: _State, keep: float) -> _State:
     moved = averaged(average, state, keep)
@@ -363,15 +557,15 @@ def statistics_left(average: _State, state: _State, keep: float) -> _State:
     }
 
 
-@mistake("13.averaged", "A number of batches is a whole number. What is the dtype of your counter?")
+@mistake("13.averaged", "You can't have seen 12.5 batches. What's the dtype of your counter?")
 def counts_averaged(average: _State, state: _State, keep: float) -> _State:
     return {name: old * keep + state[name] * (1 - keep) for name, old in average.items()}
 
 
 @mistake(
     "13.averaged",
-    "The numbers are right, and the old average was overwritten. A new dict with new "
-    "tensors is asked for.",
+    "The numbers are right, but you've overwritten the old average. Make a new dict with new "
+    "tensors.",
 )
 def in_place(average: _State, state: _State, keep: float) -> _State:
     for name, new in averaged(average, state, keep).items():
@@ -381,7 +575,7 @@ def in_place(average: _State, state: _State, keep: float) -> _State:
 
 @mistake(
     "13.averaged",
-    "The weights are right, and the counter is the old one. Which state knows how many batches there "
+    "The weights are right, but your counter is the old one. Which state knows how many batches there "
     "have been?",
 )
 def old_counts(average: _State, state: _State, keep: float) -> _State:
@@ -394,7 +588,7 @@ def old_counts(average: _State, state: _State, keep: float) -> _State:
 
 @mistake(
     "13.averaged",
-    "Only float32 is averaged here. float64 and float16 hold decimal numbers as well: what can you ask "
+    "You only average float32. There are decimal numbers in float64 and float16, too. What can you ask "
     "a tensor?",
 )
 def float32_only(average: _State, state: _State, keep: float) -> _State:
@@ -407,8 +601,7 @@ def float32_only(average: _State, state: _State, keep: float) -> _State:
 
 @mistake(
     "13.averaged",
-    "The numbers are right, and some tensors have become float32. Each should keep the type that it "
-    "has.",
+    "The numbers are right, but some tensors have become float32. Each should keep its own type.",
 )
 def all_float32(average: _State, state: _State, keep: float) -> _State:
     moved = averaged(average, state, keep)
@@ -457,7 +650,7 @@ def _common_seeds(variant: _Runs, baseline: _Runs) -> list[int]:
         "a seed without a partner": lambda variant, baseline, t: variant.keys() < baseline.keys(),
         "and on the other side": lambda variant, baseline, t: variant.keys() > baseline.keys(),
     },
-    after="Seed by seed, the luck that both share drops out, and what is left can be seen.",
+    after="All three bugs are gone. The report's interval was narrow for the wrong reasons.",
 )
 def pair_interval(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     differences = [variant[seed] - baseline[seed] for seed in variant if seed in baseline]
@@ -485,20 +678,20 @@ def _reported(
 
 
 _PLACE = (
-    "You pair by the order in the dicts. The same seed should meet the same seed, and one without a "
-    "partner stays out."
+    "You pair them in the order of the dicts. Each seed should meet itself, and one without a partner "
+    "stays out."
 )
 _SPREAD = (
-    "Your `pstdev` divides by n. It's for all the values there are, and these are a few of many that there "
-    "could be: which one divides by n - 1?"
+    "Your `pstdev` is for all the values there are. These are only a few of the many there could be. Which "
+    "function divides by n - 1?"
 )
-_SEEDS = "You divide by the root of the number of seeds. How many PAIRS are there?"
+_SEEDS = "You divide by the square root of the number of seeds. How many PAIRS are there?"
 for _name, _faults, _told in (
     (
         "as_given",
         (True, True, True),
-        "Three things are wrong in it, and all three still are. Which seeds meet in each difference, "
-        "how many pairs are there, and which spread is meant for a few values of many?",
+        "All three bugs are still there. Which seeds meet in each difference? How many pairs are there? "
+        "And which standard deviation is meant for a few values of many?",
     ),
     ("by_position", (True, False, False), _PLACE),
     ("spread_of_all", (False, True, False), _SPREAD),
@@ -506,17 +699,17 @@ for _name, _faults, _told in (
     (
         "position_and_spread",
         (True, True, False),
-        f"The number of pairs is right now, and two faults are left. {_PLACE}",
+        f"The number of pairs is right now. Two bugs to go. {_PLACE}",
     ),
     (
         "position_and_seeds",
         (True, False, True),
-        f"The spread is right now, and two faults are left. {_PLACE}",
+        f"The standard deviation is right now. Two bugs to go. {_PLACE}",
     ),
     (
         "spread_and_seeds",
         (False, True, True),
-        f"The right seeds meet now, and two faults are left. {_SPREAD}",
+        f"The right seeds meet now. Two bugs to go. {_SPREAD}",
     ),
 ):
     mistake("13.pair_interval", _told, _name)(_reported(*_faults))
@@ -526,8 +719,8 @@ variant("13.pair_interval", "position_and_spread")(_reported(True, True, False, 
 
 @mistake(
     "13.pair_interval",
-    "Far too wide: that is the interval for two groups without pairs. Take the differences "
-    "first, then their spread.",
+    "That's the interval for two groups without pairs. Take the differences first, and then their "
+    "standard deviation.",
 )
 def not_paired(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     seeds = _common_seeds(variant, baseline)
@@ -549,8 +742,8 @@ def _widened(
 
 @mistake(
     "13.pair_interval",
-    "That is where a single difference may lie. Their mean is known better: by which "
-    "factor, with n of them?",
+    "That's how much a SINGLE difference scatters. The mean of n of them scatters less. By what "
+    "factor?",
 )
 def no_root(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     n = len(_common_seeds(variant, baseline))
@@ -559,7 +752,7 @@ def no_root(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
 
 @mistake(
     "13.pair_interval",
-    "You divide by n. The mean of n values is better known than one of them by the ROOT of n.",
+    "You divide by n. It should be the square ROOT of n.",
 )
 def no_root_of_n(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     n = len(_common_seeds(variant, baseline))
@@ -568,7 +761,7 @@ def no_root_of_n(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, floa
 
 @mistake(
     "13.pair_interval",
-    "Slightly too wide: `stdev` divides by n - 1 already. Below it belongs the root of n.",
+    "A little too wide. `stdev` divides by n - 1 already, so you only need the square root of n.",
 )
 def one_root_too_many(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     n = len(_common_seeds(variant, baseline))
@@ -577,23 +770,20 @@ def one_root_too_many(variant: _Runs, baseline: _Runs, t: float) -> tuple[float,
 
 @mistake(
     "13.pair_interval",
-    "Your signs are turned round: what the variant adds is variant minus baseline.",
+    "Your signs are the wrong way around. What the variant adds is variant minus baseline.",
 )
 def the_other_way_round(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     return pair_interval(baseline, variant, t)
 
 
-@mistake(
-    "13.pair_interval", "The factor 1.96 is for hundreds of values. The one for so few is given: t."
-)
+@mistake("13.pair_interval", "You use 1.96, which is for hundreds of values. For so few, use `t`.")
 def always_two(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     return pair_interval(variant, baseline, 1.96)
 
 
 @mistake(
     "13.pair_interval",
-    "Your two ends are how far the interval reaches, around 0. It lies around the mean of the "
-    "differences.",
+    "Your ends are how far it reaches, around 0. They belong around the mean of the differences.",
 )
 def around_zero(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     low, high = pair_interval(variant, baseline, t)
@@ -602,8 +792,7 @@ def around_zero(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float
 
 @mistake(
     "13.pair_interval",
-    "The mean and how far the interval reaches on either side are right. The docstring wants its two "
-    "ends.",
+    "The mean is right, and so is how far it reaches to either side. Now give the two ends.",
 )
 def mean_and_half(variant: _Runs, baseline: _Runs, t: float) -> tuple[float, float]:
     low, high = pair_interval(variant, baseline, t)
@@ -615,31 +804,31 @@ _READINGS = {
     "best_mean_wins": (
         "1234",
         (
-            "You go by the means for B and A. Their intervals overlap widely: may A's true "
-            "mean be the higher one?"
+            "You went by the dots for B and A. Look at the lines: could A's true mean be the "
+            "higher one?"
         ),
     ),
     "zero_inside_is_no_effect": (
         "1345",
         (
-            "In B's interval lies 0, and so does a whole point. Is that evidence for no "
-            "difference, or no evidence?"
+            "B's interval holds 0, but it also holds a whole point. Is that evidence for no "
+            "difference, or just no evidence?"
         ),
     ),
     "zero_inside_says_nothing": (
         "14",
         (
-            "An interval around 0 does rule out something: everything outside it. How large "
-            "may the difference that C makes be at most?"
+            "An interval around 0 rules out everything outside it. So how large could C's "
+            "difference be, at most?"
         ),
     ),
     "only_gains_count": (
         "13",
-        "An interval that lies wholly below 0 says something as well. What does it say of D?",
+        "An interval entirely below 0 says something, too. What does it say about D?",
     ),
     "not_supported": (
         "25",
-        "These are the sentences that the figure does not support. Which does it?",
+        "Those are the ones that the figure does NOT support. Which ones does it support?",
     ),
 }
 
@@ -655,12 +844,12 @@ def _digits(made: object) -> str:
 def _judge_supported(made: object, rng: random.Random) -> None:
     said = "".join(sorted(set(_digits(made))))
     if not said or not set(said) <= set("12345"):
-        raise Wrong(f'Numbers from 1 to 5 are asked for, such as "25"; this is {quote(made)}.')
+        raise Wrong(f'Give numbers from 1 to 5, such as "25". This is {quote(made)}.')
     known = next((name for name, (answer, _) in _READINGS.items() if said == answer), None)
     if said != _SUPPORTED:
         raise Wrong(
-            f"{sum((str(i) in said) == (str(i) in _SUPPORTED) for i in range(1, 6))} of "
-            "the 5 sentences are judged right.",
+            f"You got {sum((str(i) in said) == (str(i) in _SUPPORTED) for i in range(1, 6))} of "
+            "the 5 sentences right.",
             known,
         )
 
@@ -673,6 +862,6 @@ exercise(
     "read a plot",
     answer=_SUPPORTED,
     judge=_judge_supported,
-    after="An interval is read for what it rules out: 0, a large effect, or neither.",
+    after="Ask each interval what it rules out: 0, a large effect, both, or neither.",
 )
 mistakes("13.supported", _READINGS)

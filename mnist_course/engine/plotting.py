@@ -10,7 +10,7 @@ __all__ = ['reference_runs', 'plot_history', 'predictions', 'describe_confusion'
 # %% ../../nbs/engine/09_curves.ipynb #d7bf1e44
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -300,6 +300,7 @@ class SmallRuns:
 
 
 _BATCH, _STEPS = 50, 40  # digits a step, steps a round
+_Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 def _halved(images: torch.Tensor) -> torch.Tensor:
@@ -326,6 +327,8 @@ def small_runs(
     learning_rate: float = 0.05,
     momentum: float = 0.9,
     weight_decay: float = 0.0,
+    change: _Change | None = None,  # of a batch of digits (seeds, N, 14, 14), while training
+    drop: _Change | None = None,  # of the hidden numbers (seeds, N, hidden), while training
 ) -> SmallRuns:
     """Train a dense network with one hidden layer on digits of 14 x 14 pixels, once for each seed.
     Raises ValueError for no seed, no round, or more digits than there are."""
@@ -343,16 +346,22 @@ def small_runs(
     orders = [torch.cat([torch.randperm(digits, generator=g) for _ in passes]) for g in generators]
     order = torch.stack(orders)[:, :looks]
 
-    def losses(images: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def losses(
+        images: torch.Tensor, target: torch.Tensor, drop: _Change | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         "The loss of each run, and which digits it reads."
-        logits = torch.baddbmm(b2, torch.baddbmm(b1, images, w1).relu(), w2)
+        numbers = torch.baddbmm(b1, images, w1).relu()
+        logits = torch.baddbmm(b2, drop(numbers) if drop else numbers, w2)
         loss = F.cross_entropy(logits.transpose(1, 2), target, reduction="none").mean(dim=1)
         return loss, logits.argmax(dim=2) == target
 
     learned, tested, right = [], [], []
     for step in range(_STEPS * rounds):
         chosen = order[:, _BATCH * step : _BATCH * (step + 1)]
-        loss, _ = losses(x[chosen], y[chosen])
+        seen = x[chosen]
+        if change:
+            seen = change(seen.unflatten(2, (14, 14))).flatten(2)
+        loss, _ = losses(seen, y[chosen], drop)
         optimizer.zero_grad()
         loss.sum().backward()
         optimizer.step()

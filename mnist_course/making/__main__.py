@@ -85,7 +85,17 @@ def _colab(parser: argparse.ArgumentParser) -> None:
 def _record(parser: argparse.ArgumentParser) -> None:
     """Make the files that ship: sample, reference run, weights, what is familiar to them, their
     card, or the runs of lessons 02 and 13."""
-    kinds = ["sample", "run", "weights", "familiar", "card", "shifts", "ablations", "networks"]
+    kinds = [
+        "sample",
+        "run",
+        "weights",
+        "familiar",
+        "card",
+        "shifts",
+        "ablations",
+        "rates",
+        "networks",
+    ]
     parser.add_argument("what", choices=kinds)
     parser.add_argument("name", nargs="?", help="for networks: which one")
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
@@ -112,6 +122,8 @@ def _record(parser: argparse.ArgumentParser) -> None:
             recorded.record_shifts(args.seed, args.data)
         elif args.what == "ablations":
             recorded.record_ablations(args.seed, args.data)
+        elif args.what == "rates":
+            recorded.record_rates(args.seed, args.data)
         elif args.what == "networks":
             recorded.record_networks(
                 args.name or "", args.seed, args.validate, args.data, args.precision

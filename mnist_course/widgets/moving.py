@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['sliding_kernel', 'sliding_score', 'turning_right', 'blame_wave', 'show_graph', 'growing_clouds', 'two_balls',
            'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'prepared',
-           'growing_curves', 'sliding_cover', 'coarser_weights']
+           'growing_curves', 'sliding_cover', 'turning_digit', 'coarser_weights']
 
 # %% ../../nbs/workshop/moving.ipynb #30aa0003
 import math
@@ -1183,6 +1183,72 @@ def sliding_cover(
         f"and bars follow. In the end it lies at row {row}, column {column}, where the network says: "
         f"{ends}."
     )
+
+# %% ../../nbs/workshop/moving.ipynb #c13d0002
+def turning_digit(
+    image: torch.Tensor,  # (H, W), 0 (black) to 1 (white)
+    degrees: Sequence[float],  # the angles, clockwise, at equal distances in time
+    shares: torch.Tensor,  # (angles, C): the probabilities at each of them
+    classes: Sequence[int],  # those that get a bar
+    seconds: float = 12,  # from the first angle to the last
+    title: str = "A digit turns, and the answer changes",
+) -> Diagram:
+    """A digit turns, and bars say what a network makes of it at each angle. Raises ValueError for
+    fewer than two angles, and for shapes or classes that do not fit."""
+    fits = shares.ndim == 2 and len(shares) == len(degrees) > 1 and len(classes) > 0
+    if not fits or not all(0 <= k < shares.shape[1] for k in classes):
+        raise ValueError(
+            f"shares (angles, C) are needed, for at least two angles, and classes below C; got "
+            f"{tuple(shares.shape)}, {len(degrees)} angles and {list(classes)}"
+        )
+    side, top, high, wide = 252, 34, 200, 54
+    left, base = 16 + side + 90, top + 20 + high
+    sheet = Diagram(title, left + (wide + 24) * len(classes) + 20, top + side + 20)
+    name, rules = f"mc{next(_NUMBERS)}", []
+    sheet.text(16, 22, f"turned by up to {degrees[-1]:g} degrees", "quiet", 13)
+    sheet.text(left - 40, 22, "what the network says", "quiet", 13)
+
+    def moves(part: str, states: list[str], origin: str) -> str:
+        rules.append(_keyframes(name + part, states))
+        rules.append(
+            f".{name}{part}{{transform-origin:{origin};transform:{states[-1]};"
+            f"animation:{name}{part} {seconds:g}s linear both}}"
+        )
+        return f'<g class="{name}{part}">'
+
+    sheet.parts.append(
+        f'<clipPath id="{name}"><rect x="16" y="{top}" width="{side}" height="{side}"/></clipPath>'
+        f'<rect x="16" y="{top}" width="{side}" height="{side}" fill="#000000"/>'
+        f'<g clip-path="url(#{name})">'
+    )
+    middle = f"{16 + side / 2:g}px {top + side / 2:g}px"
+    sheet.parts.append(moves("d", [f"rotate({angle:g}deg)" for angle in degrees], middle))
+    sheet.picture(16, top, side, image.numpy())
+    sheet.parts.append("</g></g>")
+    for share, words in ((0, "0%"), (0.5, "50%"), (1, "100%")):
+        y = base - high * share
+        sheet.line([(left - 6, y), (left + (wide + 24) * len(classes), y)], "rule", 0.7)
+        sheet.text(left - 12, y + 4, words, "quiet", 12, "end")
+    for i, digit in enumerate(classes):
+        x = left + (wide + 24) * i + 12
+        sheet.parts.append(
+            moves(
+                f"b{i}",
+                [f"scaleY({share:.3f})" for share in shares[:, digit].tolist()],
+                f"{x}px {base}px",
+            )
+            + f'<rect x="{x}" y="{base - high}" width="{wide}" height="{high}" '
+            f'fill="{(BLUE, ORANGE, GREEN, AMBER)[i % 4]}"/></g>'
+        )
+        sheet.text(x + wide / 2, base + 20, str(digit), "ink", 15, "middle", True)
+    calm = ",".join(rule.split("{")[0] for rule in rules if rule.startswith("."))
+    quiet = f"@media print,(prefers-reduced-motion:reduce){{{calm}{{animation:none}}}}"
+    sheet.parts.append(f"<style>{''.join(rules)}{quiet}</style>")
+    told = "; ".join(
+        f"{angle:g} degrees, {int(row.argmax())} with {100 * float(row.max()):.0f}%"
+        for angle, row in zip(degrees, shares, strict=True)
+    )
+    return sheet.describe(f"A digit turns, and bars follow. The network says: {told}.")
 
 # %% ../../nbs/workshop/moving.ipynb #15c0a0a1
 def coarser_weights(

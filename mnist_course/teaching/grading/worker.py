@@ -8,7 +8,6 @@ __all__ = ['let_in', 'host']
 # %% ../../../nbs/workshop/grading_worker.ipynb #a2ae45ce
 import builtins
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -360,17 +359,14 @@ def host() -> None:
 
 def _load() -> None:
     "Load what notebooks will ask for, once for all of them."
+    import ipykernel.inprocess.ipkernel  # noqa: F401
+    import ipywidgets  # type: ignore[import-untyped]  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
+    import torch._dynamo  # noqa: F401  (the first optimizer of a process asks for it)
+
     import mnist_course.export
     import mnist_course.fast
     import mnist_course.widgets.bundle
     import mnist_course.zoo  # noqa: F401
 
-    # the first optimizer of a process asks for torch's compiler
-    for name in (
-        "ipykernel.inprocess.ipkernel",
-        "ipywidgets",
-        "matplotlib.pyplot",
-        "torch._dynamo",
-    ):
-        importlib.import_module(name)
     list(exercises())
