@@ -58,16 +58,16 @@ export class ConvPool {
             let w1 = -1
             let w2 = -1
             let w3 = -1
-            if (plain && plain[n * area + y * pooled + column]) {
+            if (plain?.[n * area + y * pooled + column]) {
               const place = n * inSize + 2 * y * side + 2 * column
               m0 = b0 + sums[c] * x[place]
               m1 = b1 + sums[c + 1] * x[place]
               m2 = b2 + sums[c + 2] * x[place]
               m3 = b3 + sums[c + 3] * x[place]
-              out[to] = m0 > 0 ? m0 : 0
-              out[to + area] = m1 > 0 ? m1 : 0
-              out[to + 2 * area] = m2 > 0 ? m2 : 0
-              out[to + 3 * area] = m3 > 0 ? m3 : 0
+              out[to] = Math.max(m0, 0)
+              out[to + area] = Math.max(m1, 0)
+              out[to + 2 * area] = Math.max(m2, 0)
+              out[to + 3 * area] = Math.max(m3, 0)
               winner[to] = m0 > 0 ? place : -1
               winner[to + area] = m1 > 0 ? place : -1
               winner[to + 2 * area] = m2 > 0 ? place : -1
@@ -160,7 +160,7 @@ export class ConvPool {
           const g = slope[j]
           if (winner[j] < 0 || g === 0) continue
           sum += g
-          if (plain && plain[n * area + j - first]) {
+          if (plain?.[n * area + j - first]) {
             even += g * x[winner[j]]
             continue
           }

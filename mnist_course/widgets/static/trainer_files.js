@@ -31,8 +31,7 @@ export function fromFragment(fragment) {
 /** The epochs that were trained and looked at, as mnist_course's History reads them. */
 export function toHistory(settings, marks) {
   const ends = marks.filter((mark) => mark.ends && mark.test)
-  const column = (value) =>
-    ends.map((mark) => (Number.isFinite(value(mark)) ? value(mark) : null))
+  const column = (value) => ends.map((mark) => (Number.isFinite(value(mark)) ? value(mark) : null))
   return {
     train_loss: column((mark) => mark.whole.loss),
     train_acc: column((mark) => mark.whole.acc),

@@ -2,26 +2,7 @@
 // them. Like the engine, nothing in here knows a page, and each part stands on its own feet.
 
 import {Network, randomNumbers, scheduledRate} from "./trainer_engine.js"
-
-/** What can be set, with what is allowed. The first of a list, or `start`, is what a run has. */
-export function allowedSettings() {
-  const number = (start, least, most, whole = false) => ({start, least, most, whole})
-  return {
-    lr: number(0.02, 0.00001, 10),
-    momentum: number(0.9, 0, 0.99),
-    decay: number(0, 0, 0.1),
-    batch: number(32, 1, 1000, true),
-    schedule: {start: "StepLR", names: ["constant", "StepLR", "ExponentialLR", "CosineAnnealingLR"]},
-    epochs: number(10, 1, 50, true),
-    size: {start: "8 + 16", names: ["4 + 8", "8 + 16", "16 + 32"]},
-    digits: number(6000, 10, 6000, true),
-    seed: number(0, 0, 999999, true),
-    bugs: {
-      start: [],
-      names: ["no zero_grad", "shuffled labels", "lr x 100", "sorted digits", "mean of means"],
-    },
-  }
-}
+import {RULES} from "./trainer_settings.js"
 
 /**
  * Settings of a run from whatever somebody sent: each value that is not allowed is replaced by the
@@ -30,7 +11,7 @@ export function allowedSettings() {
 export function readSettings(given) {
   const settings = {}
   const refused = []
-  for (const [name, rule] of Object.entries(allowedSettings())) {
+  for (const [name, rule] of Object.entries(RULES)) {
     const value = Object.hasOwn(given ?? {}, name) ? given[name] : undefined
     const isList = Array.isArray(rule.start)
     const right = isList

@@ -168,6 +168,5 @@ export function startWorker(which) {
   const text = `"use strict"\n${parts.join("\n")}\n${serve.name}(self)\n`
   const address = URL.createObjectURL(new Blob([text], {type: "text/javascript"}))
   const worker = new Worker(address)
-  URL.revokeObjectURL(address)
   return worker
 }
