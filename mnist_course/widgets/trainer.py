@@ -172,7 +172,7 @@ def write_trainer_page(
         "trainer_digits.js": f'globalThis.mnistCourseDigits = "{digits}"\n'.encode(),
         **{
             name: asset("widgets", "static", name).read_bytes()
-            for name in ("widgets.css", "trainer.css")
+            for name in ("widgets.css", "trainer.css", "scheme.js")
         },
     }
     for name, content in contents.items():

@@ -1,5 +1,5 @@
-// A network that trains before your eyes: knobs, the museum's bugs, the grid of curves, the kernels,
-// twenty test digits, and runs to compare. Two workers do all the arithmetic.
+// A network that trains before your eyes: knobs, the museum's bugs, the grid of curves, the
+// kernels, twenty test digits, and runs to compare. Two workers do all the arithmetic.
 
 import {h, liveRegion, percent, uniqueId} from "./common.js"
 import {Network} from "./trainer_engine.js"
@@ -36,32 +36,32 @@ const BUGS = {
   "no zero_grad": {
     words: "Forget zero_grad",
     watch:
-      "Each step uses the sum of all gradients so far. Watch the first epoch: the loss shoots up " +
-      "or swings, and gradients only grow.",
+      "Each step uses the sum of all gradients so far. Watch the losses: within the first epoch " +
+      "they shoot off the chart, and the accuracy falls back to guessing.",
   },
   "shuffled labels": {
     words: "Shuffle the labels",
     watch:
-      "Every digit gets the label of another. Watch the test accuracy: it stays near guessing, " +
-      "however many epochs you give it.",
+      "Every training digit gets the label of another. Watch the test accuracy: it stays near " +
+      "guessing, and the training loss near 2.3, since there's nothing to find.",
   },
   "lr x 100": {
     words: "Learning rate times 100",
     watch:
-      "A comma in the wrong place. Watch the training loss: it jumps off the chart, then sticks " +
-      "near 2.3, which is guessing, or stops being a number.",
+      "A decimal point in the wrong place. Watch the training loss: it jumps, then sticks at " +
+      "2.3 or above, no better than guessing.",
   },
   "sorted digits": {
-    words: "No shuffling, digits sorted",
+    words: "Don't shuffle: all zeros first",
     watch:
-      "First all zeros, then all ones. Watch both losses: training looks perfect inside each digit, " +
-      "while the test sees a network that says 9 to everything.",
+      "Then all ones, and so on. Watch the twenty digits: each lesson wipes out the one before, " +
+      "and at the end of an epoch it gives one answer to everything.",
   },
   "mean of means": {
     words: "Average the batches' averages",
     watch:
-      "Only the report is wrong: it's the same network. Take a batch of 333, so that one test " +
-      "digit is left over, and watch the test accuracy: that one digit counts as much as 333.",
+      "Only the report is wrong: the network is the same. Take a batch of 333, which leaves one " +
+      "test digit over, and watch the test accuracy jump: that digit counts as much as 333.",
   },
 }
 
@@ -77,7 +77,7 @@ function difference(settings) {
       parts.push(name === "schedule" ? settings[name] : `${SHORT[name]} ${settings[name]}`)
   if (settings.seed !== usual.seed) parts.push(`seed ${settings.seed}`)
   parts.push(...settings.bugs)
-  return parts.join(", ") || "as it comes"
+  return parts.join(", ") || "the usual settings"
 }
 const SHORT = {
   ...{lr: "lr", momentum: "momentum", batch: "batch", epochs: "epochs", size: "maps"},
@@ -286,9 +286,9 @@ export function render({model, el}) {
   }
 
   const buttons = () => {
-    play.textContent = run?.going ? "Pause" : !run || run.finished ? "Train" : "Go on"
+    play.textContent = run?.going ? "Pause" : !run?.step || run.finished ? "Train" : "Go on"
     one.disabled = Boolean(run?.finished)
-    fresh.hidden = !run
+    fresh.hidden = !run?.step
     backTo.disabled = !run || run.going || run.kept.length < 2
   }
 
@@ -311,13 +311,12 @@ export function render({model, el}) {
     const inEpoch = step - (epoch - 1) * stepsPerEpoch
     progress.max = stepsPerEpoch * of.epochs
     progress.value = step
-    const speed = run.rate > 0 ? ` · ${grouped(run.rate)} digits a second` : ""
-    const loss = step ? ` · loss of this batch ${short(run.batchLoss)}` : ""
-    const last = step && !run.going ? ` of ${count}` : ""
-    pace.textContent =
-      `Epoch ${epoch} of ${of.epochs} · batch ${inEpoch}${last} · `.replace(/ of \d+ · $/, " · ") +
-      `of ${stepsPerEpoch} · learning rate ${short(run.lr)}${loss}${speed}`
-    pace.textContent = pace.textContent.replace(" · of ", " of ")
+    const parts = [`Epoch ${epoch} of ${of.epochs}`, `batch ${inEpoch} of ${stepsPerEpoch}`]
+    parts.push(`learning rate ${short(run.lr)}`)
+    if (step) parts.push(`loss of this batch ${short(run.batchLoss)}`)
+    if (step && !run.going && count < of.batch) parts.push(`a short one, of ${count}`)
+    if (run.rate > 0) parts.push(`${grouped(run.rate)} digits a second`)
+    pace.textContent = parts.join(" · ")
     backTo.max = run.kept.length - 1
     const at = run.kept.findLastIndex((kept) => kept <= step)
     backTo.value = at
@@ -357,6 +356,9 @@ export function render({model, el}) {
   const redrawSoon = () => {
     waiting ??= setTimeout(redraw, Math.max(0, drawn + 150 - performance.now()))
   }
+
+  const watcher = new ResizeObserver(redrawSoon)
+  watcher.observe(grid.element)
 
   const epochRows = () => {
     const ends = (run?.marks ?? []).filter((mark) => mark.ends && mark.step <= run.step)
@@ -563,7 +565,7 @@ export function render({model, el}) {
     {class: "mc mc-trainer"},
     h(
       "div",
-      {class: "mc-stage"},
+      {class: "mc-deck"},
       h(
         "div",
         {class: "mc-controls", role: "group", "aria-label": "The run"},
@@ -651,11 +653,10 @@ export function render({model, el}) {
   el.append(main)
   showKnobs()
   const quiet = new Network(settings.size.split(" + ").map(Number), 1)
-  layers = quiet.layers
   make()
   redraw()
   const taught = model.get("words")
-  say(taught || "Press Train: 5,000 random numbers are about to learn to read.")
+  say(taught || `Press Train: ${grouped(quiet.count)} random numbers are about to learn to read.`)
   model.on("change:settings", () => {
     const read = readSettings(model.get("settings") ?? {}).settings
     if (toFragment(read) === toFragment(settings)) return
@@ -666,6 +667,7 @@ export function render({model, el}) {
   return () => {
     trainer.terminate()
     looker.terminate()
+    watcher.disconnect()
     clearTimeout(waiting)
   }
 }

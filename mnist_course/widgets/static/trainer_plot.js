@@ -6,8 +6,7 @@ const PANELS = [
   {part: "train", value: "acc", title: "Training accuracy"},
   {part: "test", value: "acc", title: "Test accuracy"},
 ]
-const [WIDTH, HEIGHT] = [320, 190]
-const BOX = {left: 40, right: 30, top: 26, bottom: 26}
+const BOX = {left: 38, right: 22, top: 26, bottom: 26}
 const DASHES = ["", "7 3", "2 3", "9 3 2 3", "12 4", "4 2"]
 
 /** An element of a drawing. */
@@ -39,21 +38,22 @@ function lossTop(runs) {
 /** A grid of four panels: the element, and a function that draws runs into it. */
 export function lossGrid() {
   const element = svg("svg", {
-    viewBox: `0 0 ${2 * WIDTH} ${2 * HEIGHT}`,
     class: "mc-curves",
     role: "img",
   })
   let epochs = 10
+  let width = 320 // of a panel, in the page's pixels: letters stay legible on a phone
+  let height = 190
 
   const panel = (spec, number, runs, top) => {
     const isLoss = spec.value === "loss"
     const high = isLoss ? top : 1
-    const right = WIDTH - BOX.right
-    const bottom = HEIGHT - BOX.bottom
+    const right = width - BOX.right
+    const bottom = height - BOX.bottom
     const x = (epoch) => BOX.left + ((right - BOX.left) * epoch) / epochs
     const y = (value) => bottom - ((bottom - BOX.top) * Math.min(value, high)) / high
     const group = svg("g", {
-      transform: `translate(${(number % 2) * WIDTH} ${number > 1 ? HEIGHT : 0})`,
+      transform: `translate(${(number % 2) * width} ${number > 1 ? height : 0})`,
     })
     const title = svg("text", {x: BOX.left, y: 15, class: "mc-title"})
     title.textContent = spec.title
@@ -67,10 +67,10 @@ export function lossGrid() {
       label.textContent = isLoss ? `${value}` : `${100 * value}%`
       group.append(label)
     }
-    const every = Math.ceil(epochs / 5)
+    const every = Math.ceil(epochs / (width > 250 ? 5 : 2))
     for (let epoch = 0; epoch <= epochs; epoch += every) {
       const label = svg("text", {x: x(epoch), y: bottom + 15, class: "mc-tick mc-middle"})
-      label.textContent = epoch === epochs || epoch + every > epochs ? `epoch ${epoch}` : `${epoch}`
+      label.textContent = epoch + every > epochs ? `epoch ${epoch}` : `${epoch}`
       group.append(label)
     }
     if (!isLoss) {
@@ -113,6 +113,9 @@ export function lossGrid() {
   const draw = (runs, words) => {
     epochs = Math.max(1, ...runs.map((run) => run.epochs))
     const top = lossTop(runs)
+    width = Math.max(140, (element.clientWidth || 640) / 2)
+    height = Math.min(230, Math.max(140, 0.62 * width))
+    element.setAttribute("viewBox", `0 0 ${2 * width} ${2 * height}`)
     element.replaceChildren(...PANELS.map((spec, number) => panel(spec, number, runs, top)))
     element.setAttribute("aria-label", words)
   }

@@ -9,13 +9,14 @@ const SHOWN = {
 }
 const NAMES = {weight: ["to map", "from map", "row", "column"], bias: ["of map"]}
 
-/** "0.0123": as many digits as it takes to see three, and a true minus. */
+/** "0.0123": three digits that count, and a true minus. */
 export function short(value) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : "infinite"
-  if (value === 0) return "0"
   const size = Math.abs(value)
   const text =
-    size >= 1000 || size < 1e-4 ? value.toExponential(2) : value.toFixed(size < 0.1 ? 5 : 3)
+    size !== 0 && (size >= 10000 || size < 1e-4)
+      ? value.toExponential(2)
+      : `${Number(value.toPrecision(3))}`
   return text.replace("-", "−")
 }
 
