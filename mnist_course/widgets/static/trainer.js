@@ -68,7 +68,7 @@ const BUGS = {
 /** "1,234": a whole number with commas. */
 const grouped = (value) => Math.round(value).toLocaleString("en-US")
 
-/** What makes settings differ from how every run begins, in words; "the usual settings" if nothing. */
+/** What makes settings differ from how every run begins, in words. */
 function difference(settings) {
   const usual = readSettings({}).settings
   const parts = []
@@ -82,6 +82,17 @@ function difference(settings) {
 const SHORT = {
   ...{lr: "lr", momentum: "momentum", batch: "batch", epochs: "epochs", size: "maps"},
   ...{digits: "digits", decay: "decay"},
+}
+
+/** What is wrong with a network that learns nothing, in words; "" for one that does. */
+function trouble(loss, predicted) {
+  const same = predicted.every((one) => one === predicted[0])
+  const says = same ? `It says ${predicted[0]} to every test digit` : ""
+  if (loss > Math.log(10) + 0.01) {
+    const worse = `a test loss of ${short(loss)}, where guessing gives 2.30`
+    return `${same ? `${says}, with` : "It has"} ${worse}: it's sure of itself, and wrong.`
+  }
+  return same ? `${says}.` : ""
 }
 
 /** Let the browser save a file. */
@@ -179,7 +190,7 @@ export function render({model, el}) {
       if (step !== undefined) trainer.postMessage({task: "back", step})
     },
   })
-  const backWords = h("output", {class: "mc-back-words"}, "the beginning")
+  const backWords = h("span", {class: "mc-back-words", "aria-hidden": "true"}, "the beginning")
   const strip = digitStrip(digits.test)
   const grid = lossGrid()
   const weights = weightView({onnudge: (index) => trainer.postMessage({task: "nudge", index})})
@@ -241,7 +252,7 @@ export function render({model, el}) {
     const waits = run && toFragment(run.settings) !== toFragment(settings)
     pending.hidden = !waits
     pending.textContent = waits
-      ? `For the next run: ${difference(settings)}. Press "New run" to start it; this one stays on the chart.`
+      ? `For the next run: ${difference(settings)}. Press "New run"; this one stays on the chart.`
       : ""
     fresh.classList.toggle("mc-primary", Boolean(waits))
     model.set("settings", settings)
@@ -440,7 +451,7 @@ export function render({model, el}) {
       say("The gradient was checked: see below the kernels.")
       return
     }
-    const before = {going: run.going, epoch: Math.floor(run.step / run.stepsPerEpoch)}
+    const before = {going: run.going, finished: run.finished}
     const steppedBack = data.step < run.step
     const {step, stepsPerEpoch, count, batchLoss, finished, diverged, kept, rate, lr} = data
     Object.assign(run, {step, stepsPerEpoch, count, batchLoss, finished, diverged, kept, lr})
@@ -473,9 +484,9 @@ export function render({model, el}) {
     if (diverged) {
       const wish = run.settings.lr * (run.settings.bugs.includes("lr x 100") ? 100 : 1)
       say(
-        `It diverged at batch ${grouped(step)}: a weight is no number any more, and nothing that's ` +
-          "computed from it can be one again. Each step jumped over the valley and landed higher " +
-          `than before. ${
+        `It diverged at batch ${grouped(step)}: a weight is no number any more, and nothing ` +
+          "that's computed from it can be one again. Each step jumped over the valley and landed " +
+          `higher than before. ${
             run.settings.bugs.length
               ? "Switch the bug off and start a new run"
               : `The learning rate was ${short(wish)}: try a tenth of it`
@@ -489,8 +500,8 @@ export function render({model, el}) {
       say(`Batch ${grouped(step)}: loss ${short(batchLoss)}.`)
     else if (data.going && performance.now() - spoke > CALM && last)
       say(
-        `Epoch ${Math.min(epochs, data.epoch + 1)} of ${epochs}, ${grouped(run.rate)} digits a second. ` +
-          `It reads ${percent(last.test.acc)} of the test digits.`,
+        `Epoch ${Math.min(epochs, data.epoch + 1)} of ${epochs}, ${grouped(run.rate)} digits a ` +
+          `second. It reads ${percent(last.test.acc)} of the test digits. ${run.trouble ?? ""}`,
       )
   }
 
@@ -499,7 +510,10 @@ export function render({model, el}) {
     if (run && data.id === run.number) {
       const mark = run.marks.find((one) => one.step === data.step)
       const {loss, acc} = data
-      if (mark) mark.test = {loss, acc}
+      if (mark) {
+        mark.test = {loss, acc}
+        run.trouble = trouble(loss, data.predicted)
+      }
       strip.show(data.predicted)
       redrawSoon()
       if (mark?.ends) {
@@ -510,8 +524,9 @@ export function render({model, el}) {
       if (run.closing && mark && data.step === run.step) {
         run.closing = false
         say(
-          `Done: after ${run.settings.epochs} epochs it reads ${percent(acc)} of ${grouped(digits.test.labels.length)} ` +
-            "test digits. Change something and start a new run: both stay on the chart.",
+          `Done: after ${run.settings.epochs} epochs it reads ${percent(acc)} of ` +
+            `${grouped(digits.test.labels.length)} test digits. ` +
+            (run.trouble || "Change something and start a new run: both stay on the chart."),
         )
       }
     }

@@ -204,7 +204,7 @@ export class Run {
     }
   }
 
-  /** Mean loss and accuracy out of sums; with the museum's bug, the mean over the batches' means. */
+  /** Mean loss and accuracy out of sums; with the museum's bug, over the batches' means. */
   means(sums) {
     return this.has("mean of means")
       ? {loss: sums.lossMeans / sums.batches, acc: sums.accMeans / sums.batches}

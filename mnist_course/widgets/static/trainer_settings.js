@@ -1,6 +1,7 @@
 // What can be set in the trainer, for Python and for JavaScript: what comes after the = is plain
 // JSON, and Python reads it too.
-// start: what a run has if nobody says otherwise; least, most, whole: of numbers; names: of choices.
+// start: what a run has if nobody says otherwise; least, most, whole: of numbers;
+// names: of choices.
 export const RULES = {
   "lr": {"start": 0.02, "least": 0.00001, "most": 10},
   "momentum": {"start": 0.9, "least": 0, "most": 0.99},

@@ -167,9 +167,8 @@ export function weightView({onnudge}) {
       spot.style.left = `${20 * place[3]}%`
       spot.style.top = `${20 * place[2]}%`
     })
-    legend.textContent = `Blue is below zero, orange above, white is zero; the deepest color is ${short(
-      most,
-    )}.`
+    const deepest = short(most)
+    legend.textContent = `Blue is below zero, orange above; the deepest color is ${deepest}.`
     const at = index()
     const {name} = state.layers[layer]
     const [weight, grad, velocity] = [state.weights[at], state.grads[at], state.velocity[at]]
@@ -191,11 +190,10 @@ export function weightView({onnudge}) {
       const sum = state.bugs.includes("no zero_grad")
         ? "it holds the sum of all batches so far. That's the bug you switched on"
         : "a corner of ReLU or of a pool lies in between"
-      verdict.textContent =
-        `Moved up by ${told.by}, the batch's loss is ${told.high.toFixed(7)}; moved ` +
-        `down, ${told.low.toFixed(7)}. That's a slope of ${short(told.slope)}. The gradient says ${short(
-          grad,
-        )}: ${near ? "they agree" : sum}.`
+      const up = `Moved up by ${told.by}, the batch's loss is ${told.high.toFixed(7)};`
+      const down = `moved down, ${told.low.toFixed(7)}. That's a slope of ${short(told.slope)}.`
+      const says = `The gradient says ${short(grad)}: ${near ? "they agree" : sum}.`
+      verdict.textContent = `${up} ${down} ${says}`
     } else
       verdict.textContent = !state.step
         ? "Train a batch, and every weight gets a gradient."
