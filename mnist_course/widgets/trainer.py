@@ -132,7 +132,8 @@ class Trainer(anywidget.AnyWidget):
 
     _esm = bundle("trainer")
     _css = "\n".join(
-        asset("widgets", "static", name).read_text("utf-8") for name in ("widgets.css", "trainer.css")
+        asset("widgets", "static", name).read_text("utf-8")
+        for name in ("widgets.css", "trainer.css")
     )
     digits = synced_bytes()
     settings = _SettingsTrait().tag(sync=True)
@@ -167,7 +168,9 @@ def write_trainer_page(
     script = re.sub(r"\nexport default .*", "", bundle("trainer_page"))
     digits = base64.b64encode(zlib.compress(_digit_bytes(), 9)).decode()
     contents = {
-        "index.html": page.substitute({name: html.escape(one) for name, one in text.items()}).encode(),
+        "index.html": page.substitute(
+            {name: html.escape(one) for name, one in text.items()}
+        ).encode(),
         "trainer_page.js": f'"use strict"\n{{\n{script}\n}}\n'.encode(),
         "trainer_digits.js": f'globalThis.mnistCourseDigits = "{digits}"\n'.encode(),
         **{

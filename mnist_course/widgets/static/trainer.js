@@ -575,6 +575,23 @@ export function render({model, el}) {
   // ---- all of it
   const heading = (words) => h("h2", {}, words)
   const column = (words) => h("th", {scope: "col"}, words)
+  const comparison = h(
+    "section",
+    {class: "mc-runs"},
+    heading("Compare your runs"),
+    h(
+      "div",
+      {class: "mc-scroll", tabindex: 0, role: "region", "aria-label": "Your runs"},
+      h(
+        "table",
+        {class: "mc-log"},
+        h("thead", {}, h("tr", {}, ...["shown", "run", "test accuracy", "settings"].map(column))),
+        table,
+      ),
+    ),
+    h("div", {class: "mc-controls"}, link, asHistory, asWeights),
+    shown,
+  )
   const main = h(
     "div",
     {class: "mc mc-trainer"},
@@ -598,34 +615,39 @@ export function render({model, el}) {
       "div",
       {class: "mc-bench"},
       h(
-        "section",
-        {class: "mc-grid-box", "aria-label": "The curves"},
-        grid.element,
+        "div",
+        {class: "mc-left-column"},
         h(
-          "details",
-          {},
-          h("summary", {}, "The numbers, epoch by epoch"),
+          "section",
+          {class: "mc-grid-box", "aria-label": "The curves"},
+          grid.element,
           h(
-            "div",
-            {class: "mc-scroll", tabindex: 0, role: "region", "aria-label": "The numbers"},
+            "details",
+            {},
+            h("summary", {}, "The numbers, epoch by epoch"),
             h(
-              "table",
-              {class: "mc-log"},
+              "div",
+              {class: "mc-scroll", tabindex: 0, role: "region", "aria-label": "The numbers"},
               h(
-                "thead",
-                {},
+                "table",
+                {class: "mc-log"},
                 h(
-                  "tr",
+                  "thead",
                   {},
-                  ...["epoch", "train loss", "train acc", "test loss", "test acc", "lr"].map(
-                    column,
+                  h(
+                    "tr",
+                    {},
+                    ...["epoch", "train loss", "train acc", "test loss", "test acc", "lr"].map(
+                      column,
+                    ),
                   ),
                 ),
+                log,
               ),
-              log,
             ),
           ),
         ),
+        comparison,
       ),
       weights.element,
     ),
@@ -646,23 +668,6 @@ export function render({model, el}) {
       {class: "mc-museum"},
       heading("Break it on purpose"),
       h("ul", {}, ...switches.map(({item}) => item)),
-    ),
-    h(
-      "section",
-      {class: "mc-runs"},
-      heading("Compare your runs"),
-      h(
-        "div",
-        {class: "mc-scroll", tabindex: 0, role: "region", "aria-label": "Your runs"},
-        h(
-          "table",
-          {class: "mc-log"},
-          h("thead", {}, h("tr", {}, ...["shown", "run", "test accuracy", "settings"].map(column))),
-          table,
-        ),
-      ),
-      h("div", {class: "mc-controls"}, link, asHistory, asWeights),
-      shown,
     ),
   )
   el.append(main)

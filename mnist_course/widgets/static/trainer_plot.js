@@ -114,7 +114,7 @@ export function lossGrid() {
     epochs = Math.max(1, ...runs.map((run) => run.epochs))
     const top = lossTop(runs)
     width = Math.max(140, (element.clientWidth || 640) / 2)
-    height = Math.min(230, Math.max(140, 0.62 * width))
+    height = Math.min(260, Math.max(140, 0.66 * width))
     element.setAttribute("viewBox", `0 0 ${2 * width} ${2 * height}`)
     element.replaceChildren(...PANELS.map((spec, number) => panel(spec, number, runs, top)))
     element.setAttribute("aria-label", words)
