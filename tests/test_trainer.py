@@ -15,9 +15,9 @@ from mnist_course.base import asset
 from mnist_course.plotting import plot_history
 from mnist_course.training import History, load_weights
 from mnist_course.widgets.trainer import (
-    SmallNet,
+    TrainerNet,
     _digit_bytes,
-    small_digits,
+    _small_digits,
     trainer,
     write_trainer_page,
 )
@@ -76,7 +76,7 @@ def case(name: str) -> dict:
     "Weights and 50 batches, of which each tenth is short."
     maps, batch, momentum, decay, schedule = CASES[name]
     torch.manual_seed(len(name))
-    weights = torch.cat([p.detach().flatten() for p in SmallNet(*maps).parameters()])
+    weights = torch.cat([p.detach().flatten() for p in TrainerNet(*maps).parameters()])
     order = torch.randperm(6000).repeat(2)
     sizes = [batch if i % 10 < 9 else max(1, batch // 3) for i in range(50)]
     return {
@@ -93,8 +93,8 @@ def case(name: str) -> dict:
 
 def by_torch(one: dict, dtype: torch.dtype) -> dict:
     "What torch makes of a case."
-    images, labels = small_digits()[:2]
-    model = SmallNet(*one["maps"]).to(dtype)
+    images, labels = _small_digits()[:2]
+    model = TrainerNet(*one["maps"]).to(dtype)
     torch.nn.utils.vector_to_parameters(
         torch.tensor(one["weights"], dtype=dtype), model.parameters()
     )
@@ -243,7 +243,7 @@ def test_digits_arrive_as_they_left(node):
         tell({x: [...x], labels: [...digits.train.labels, ...digits.test.labels], n: digits.train.pixels.length})
         """
     )
-    images, labels, test_images, test_labels = small_digits()
+    images, labels, test_images, test_labels = _small_digits()
     assert found["n"] == images.numel()
     assert found["labels"] == [*labels.tolist(), *test_labels.tolist()]
     assert torch.allclose(torch.tensor(found["x"]), test_images[41].flatten(), atol=1e-6)
@@ -351,7 +351,7 @@ def test_mean_of_means_gives_a_leftover_digit_a_batchs_weight(node):
         tell({honest, wrong: examiner.look(weights, 333).acc, predicted: [...predicted]})
         """
     )
-    right = torch.tensor(found["predicted"]) == small_digits()[3]
+    right = torch.tensor(found["predicted"]) == _small_digits()[3]
     assert found["honest"]["acc"] == pytest.approx(right.double().mean().item())
     means = [part.double().mean().item() for part in right.split(333)]
     assert len(means) == 4 and means[3] in (0.0, 1.0)
@@ -467,12 +467,12 @@ def test_curves_and_weights_are_read_by_the_course(node, tmp_path):
     history = History.load(tmp_path / "history.json")
     assert len(history) == 3 and math.isnan(history.train_loss[2])
     assert history.test_acc[1] > history.test_acc[0] > 0.2
-    assert history.settings["seed"] == 3 and history.settings["model"].endswith("SmallNet(8, 16)")
+    assert history.settings["seed"] == 3 and history.settings["model"].endswith("TrainerNet(8, 16)")
     assert plot_history(history).axes
     (tmp_path / "model.safetensors").write_bytes(bytes(found["weights"]))
-    model = SmallNet()
+    model = TrainerNet()
     load_weights(tmp_path / "model.safetensors", model)
-    images, labels = small_digits()[2:]
+    images, labels = _small_digits()[2:]
     with torch.no_grad():
         scores = model(images)
     assert scores.argmax(1).tolist() == found["predicted"]
@@ -713,9 +713,9 @@ def test_files_that_the_page_saves_are_read_by_the_course(visit, tmp_path):
         waiting.value.save_as(tmp_path / name)
     history = History.load(tmp_path / "history.json")
     assert len(history) == 3 and all(second > 0 for second in history.seconds)
-    model = SmallNet()
+    model = TrainerNet()
     load_weights(tmp_path / "model.safetensors", model)
-    images, labels = small_digits()[2:]
+    images, labels = _small_digits()[2:]
     with torch.no_grad():
         right = (model(images).argmax(1) == labels).double().mean().item()
     assert right == pytest.approx(history.test_acc[-1], abs=0.0015)  # float32 may tip one digit

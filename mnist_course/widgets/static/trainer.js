@@ -569,7 +569,7 @@ export function render({model, el}) {
       toSafetensors(layers, run.weights, run.settings),
       "application/octet-stream",
     )
-    say("model.safetensors is for SmallNet in mnist_course.widgets.trainer.")
+    say("model.safetensors is for TrainerNet in mnist_course.widgets.trainer.")
   })
 
   // ---- all of it

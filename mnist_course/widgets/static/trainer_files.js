@@ -41,18 +41,18 @@ export function toHistory(settings, marks) {
     seconds: column((mark) => mark.seconds),
     settings: {
       dataset: "MNIST, a sample in 16 grays",
-      model: `mnist_course.widgets.trainer.SmallNet(${settings.size.replace(" + ", ", ")})`,
+      model: `mnist_course.widgets.trainer.TrainerNet(${settings.size.replace(" + ", ", ")})`,
       ...settings,
     },
   }
 }
 
-/** Weights as a safetensors file: its layers' names and shapes are those of SmallNet in Python. */
+/** Weights as a safetensors file: its layers' names and shapes are those of TrainerNet in Python. */
 export function toSafetensors(layers, weights, settings) {
   const header = {
     __metadata__: {
       format: "pt",
-      model: `mnist_course.widgets.trainer.SmallNet(${settings.size.replace(" + ", ", ")})`,
+      model: `mnist_course.widgets.trainer.TrainerNet(${settings.size.replace(" + ", ", ")})`,
       settings: JSON.stringify(settings),
     },
   }
