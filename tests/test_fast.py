@@ -285,9 +285,8 @@ def test_fair_seconds_takes_turns_and_does_not_count_the_first():
 
 
 def test_medians_of_a_clock_that_jumps(monkeypatch):
-    times = iter(
-        [0, 0, 1, 0, 99, 0, 2]
-    )  # of the first call, which is not counted, the start; then start and end
+    # the first call isn't counted; then start and end of each
+    times = iter([0, 50, 0, 1, 0, 99, 0, 2])
     monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=lambda: next(times)))
     assert fair_seconds({"a": lambda: None}, rounds=3) == {"a": 2}
 
