@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import mnist_course.engine.fast
-import mnist_course.fast as fast
 import mnist_course.making.benchmark as benchmark
 from mnist_course.base import asset
 from mnist_course.data import DigitDataset
@@ -34,7 +33,7 @@ def tiny(small, monkeypatch):
         DigitDataset(d.images[:n], d.labels[:n]) for d, n in zip(small, (640, 64), strict=True)
     )
     monkeypatch.setattr(benchmark, "load_mnist", lambda data_folder=None: data)
-    for room in (benchmark, fast):
+    for room in (benchmark, mnist_course.engine.fast):
         monkeypatch.setattr(room, "faster_precision", lambda device="cpu": "float32")
     return data
 

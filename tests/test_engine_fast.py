@@ -133,3 +133,34 @@ def test_ahead_gives_the_same_batches(small):
     for (x, y), (u, v) in zip(loader, ahead(loader, "cpu"), strict=True):
         assert torch.equal(x, u) and torch.equal(y, v)
     assert list(ahead([], "cpu")) == []
+
+
+def test_calls_are_counted_and_views_are_not():
+    x = torch.zeros(3, 4)
+    assert fast.count_calls(lambda: (x.view(4, 3).t() + 1).relu()) == 2
+    layer = torch.nn.Linear(4, 2)
+    layer(x).sum().backward()
+    counts = []
+    for way in ({"foreach": False}, {"foreach": True}, {"fused": True}):
+        sgd = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, **way)
+        sgd.step()
+        counts.append(fast.count_calls(sgd.step))
+    assert counts == [6, 3, 1]  # two tensors with three operations each; each for all; one
+
+
+def test_a_goal_that_was_missed_stays_in_the_list():
+    throughput = {"float32": {"share": {"28": 0.9, "20": 0.8}}, "rounds": 5}
+    throughput["bfloat16"] = {"share": {"28": 0.9, "20": 0.55}}
+    median = {"accuracy": 0.99, "fast": 30.0}
+    race = {"median": median, "goal": 0.99, "ratio": 19.0, "fast_accuracy": [0.99]}
+    bench = {"training": race, "memory": {"over": 9e8}, "throughput": throughput}
+    found = fast.goals(bench)
+    assert list(found.values()) == [True, False, False, True, True, False]
+    assert [goal for goal in found if "55%" in goal] == [list(found)[-1]]
+
+
+def test_directions_are_drawn_against_the_longest():
+    thin = torch.diag(torch.tensor([4.0, 2.0, 1.0]))
+    told = fast.plot_directions({"thin": thin, "even": torch.eye(3)}).description
+    assert "thin: the middle one 0.50, the last 0.250" in told
+    assert "even: the middle one 1.00, the last 1.000" in told

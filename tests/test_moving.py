@@ -25,6 +25,7 @@ from mnist_course.widgets.moving import (
     growing_digit,
     prepared,
     show_graph,
+    shrinking_bars,
     sliding_cover,
     sliding_score,
     stepping_kernel,
@@ -551,3 +552,32 @@ def test_a_digit_turns_and_bars_follow():
 def test_a_turning_digit_needs_an_answer_at_each_angle(degrees, shape, classes):
     with pytest.raises(ValueError, match="shares"):
         turning_digit(torch.rand(9, 9), degrees, torch.rand(shape), classes)
+
+
+ROAD = {"all of it": 1, "fewer digits": 0.25, "less work": 0.1}
+
+
+def test_a_bar_shrinks_from_what_was_there_to_what_is_left():
+    diagram = shrinking_bars(ROAD)
+    svg = diagram.svg()
+    ElementTree.fromstring(svg)
+    starts = re.findall(r"from\{transform:scaleX\(([\d.]+)\)\}to\{transform:scaleX\(1\)", svg)
+    assert [float(one) for one in starts] == [4, 2.5]
+    filled = [float(one) for one in re.findall(r'width="([\d.]+)" height="30" fill="#', svg)]
+    assert filled == [560, 140, 56]
+    outlines = re.findall(r'width="([\d.]+)" height="30" fill="none"', svg)
+    assert [float(one) for one in outlines] == [560, 140]  # each as long as the bar before
+    assert "4.0 times as fast" in svg and "10.0 times as fast" in diagram.description
+
+
+def test_a_shrinking_bar_stands_still_where_somebody_prefers_that():
+    svg = shrinking_bars(ROAD).svg()
+    moving = set(re.findall(r"@keyframes (mc\d+\w+)", svg))
+    (calm,) = re.findall(r"@media print,\(prefers-reduced-motion:reduce\)\{(.*?)\{", svg)
+    assert moving == {name.strip(".") for name in calm.split(",")} and len(moving) == 3
+
+
+@pytest.mark.parametrize("shares", [{"one": 1}, {"a": 1, "b": 0}, {"a": 1, "b": 1.5}])
+def test_shares_that_cannot_be(shares):
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        shrinking_bars(shares)

@@ -149,8 +149,7 @@ def test_the_form_of_a_lesson(path):
     assert len(exercises) >= 3
     assert 30 <= len(prose) + len(code) - 3 * len(exercises) <= 75  # a card has three cells
     shown = [source for source in code if not source.startswith("#| hide")]
-    most = 36 if path.stem == "14_faster" else 30  # not told anew: 80 columns now
-    assert max(len(source.splitlines()) for source in shown if "import " not in source) <= most
+    assert max(len(source.splitlines()) for source in shown if "import " not in source) <= 30
 
 
 @by_lesson

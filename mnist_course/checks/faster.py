@@ -9,14 +9,254 @@ __all__ = []
 import math
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import torch
 
 from mnist_course.checks.compare import quote
 from mnist_course.checks.engine import Case, Wrong, exercise, mistake, mistakes, variant
+from mnist_course.data import normalize
 
 _Jobs = dict[str, Callable[[], None]]
 _Clock = Callable[[], float]
+
+# %% ../../nbs/answers/14_faster.ipynb #14fc0002
+_Batches = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def _digits(rng: random.Random) -> list[Case]:
+    made: list[Case] = []
+    for n, size in ((2, 1), (3, 2), (4, 2), (5, 5), (3, 7), (rng.randrange(9, 14), 4)):
+        made.append((torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8), torch.arange(n), size))
+    return made
+
+
+def _run_batches(
+    answer: Callable[..., Any], images: torch.Tensor, labels: torch.Tensor, size: int
+) -> object:
+    "What an answer makes, with each part by its name."
+    made = answer(images, labels, size)
+    if made is ...:
+        return made
+    if isinstance(made, Iterator):
+        made = list(made)
+    if not isinstance(made, list | tuple):
+        raise Wrong(f"A list of (x, y) is asked for; this is {quote(made)}.")
+    for one in made:
+        if not isinstance(one, list | tuple) or len(one) != 2:
+            raise Wrong(f"Each batch should be a pair (x, y); this one is {quote(one)}.")
+    return {
+        f"{what} of batch {k}": part
+        for k, one in enumerate(made)
+        for what, part in zip("xy", one, strict=True)
+    }
+
+
+@exercise(
+    "14.batches",
+    "Batches with one slice each",
+    2,
+    6,
+    "build",
+    exact="The rest of the page trains with it, so float tensors and the labels as they are.",
+    cases=_digits,
+    run=_run_batches,
+    edges={
+        "a short last batch": lambda images, labels, size: len(images) % size != 0,
+        "one batch": lambda images, labels, size: len(images) <= size,
+        "batches of one": lambda images, labels, size: size == 1,
+    },
+    hint="Where does each batch begin? From there, it takes one slice of the images and one of the labels.",
+    after="One slice for each batch, and one call of normalize.",
+)
+def batches(images: torch.Tensor, labels: torch.Tensor, size: int) -> _Batches:
+    starts = range(0, len(images), size)
+    return [(normalize(images[i : i + size]), labels[i : i + size]) for i in starts]
+
+
+@mistake(
+    "14.batches",
+    "The last digits are missing. If they don't fill a batch, they make a shorter one.",
+)
+def drops_the_last(images: torch.Tensor, labels: torch.Tensor, size: int) -> _Batches:
+    return batches(images, labels, size)[: len(images) // size]
+
+
+@mistake("14.batches", "Your images are still bytes. What does `normalize` do with them?")
+def not_normalized(images: torch.Tensor, labels: torch.Tensor, size: int) -> _Batches:
+    starts = range(0, len(images), size)
+    return [(images[i : i + size], labels[i : i + size]) for i in starts]
+
+
+@mistake(
+    "14.batches",
+    "Your batches overlap: the next one begins one digit later. How far should it jump?",
+)
+def overlapping(images: torch.Tensor, labels: torch.Tensor, size: int) -> _Batches:
+    starts = range(len(images))
+    return [(normalize(images[i : i + size]), labels[i : i + size]) for i in starts]
+
+
+@mistake("14.batches", "Each batch has all the labels. Slice them the way you slice the images.")
+def all_the_labels(images: torch.Tensor, labels: torch.Tensor, size: int) -> _Batches:
+    return [(x, labels) for x, _ in batches(images, labels, size)]
+
+
+@mistake(
+    "14.batches",
+    "You made `size` batches. `size` is how many digits go into one batch.",
+)
+def size_many_batches(images: torch.Tensor, labels: torch.Tensor, size: int) -> _Batches:
+    return batches(images, labels, max(1, -(-len(images) // size)))
+
+# %% ../../nbs/answers/14_faster.ipynb #14fc0004
+def _squares(rng: random.Random) -> list[Case]:
+    cases = [((1, 4, 4), 2), ((2, 1, 6, 6), 4), ((5, 5), 3), ((3, 4, 4), 4), ((2, 1, 6, 6), 0)]
+    cases += [((rng.randrange(2, 4), 1, 28, 28), 20)]
+    return [(torch.arange(math.prod(s)).reshape(s).float(), side) for s, side in cases]
+
+
+@exercise(
+    "14.center_crop",
+    "The middle of an image",
+    1,
+    4,
+    "build",
+    exact="The rest of the page computes with it, so a tensor of the same kind is asked for.",
+    cases=_squares,
+    edges={
+        "nothing is cut": lambda x, side: x.shape[-1] == side,
+        "nothing is left": lambda x, side: side == 0,
+        "many images": lambda x, side: x.ndim == 4,
+        "a single image": lambda x, side: x.ndim == 2,
+        "an odd side": lambda x, side: x.shape[-1] % 2 == 1,
+    },
+    hint="How many pixels are left over? Half of them are on the left.",
+    after="The middle, and nothing else.",
+)
+def center_crop(x: torch.Tensor, side: int) -> torch.Tensor:
+    edge = (x.shape[-1] - side) // 2
+    return x[..., edge : edge + side, edge : edge + side]
+
+
+@mistake(
+    "14.center_crop",
+    "That's the upper left corner. How much is left over on each side of the middle?",
+)
+def from_the_corner(x: torch.Tensor, side: int) -> torch.Tensor:
+    return x[..., :side, :side]
+
+
+@mistake("14.center_crop", "You cut the columns, but not the rows.")
+def only_columns(x: torch.Tensor, side: int) -> torch.Tensor:
+    edge = (x.shape[-1] - side) // 2
+    return x[..., edge : edge + side]
+
+
+@mistake(
+    "14.center_crop",
+    "When there's nothing to cut, your slice ends at -0, which is 0, and nothing is left.",
+)
+def ends_at_minus_edge(x: torch.Tensor, side: int) -> torch.Tensor:
+    edge = (x.shape[-1] - side) // 2
+    return x[..., edge:-edge, edge:-edge]
+
+
+@mistake(
+    "14.center_crop",
+    "You cut off all that's left over on the upper left. Half of it should go on each side.",
+)
+def lower_right(x: torch.Tensor, side: int) -> torch.Tensor:
+    edge = x.shape[-1] - side
+    return x[..., edge:, edge:]
+
+
+@mistake(
+    "14.center_crop",
+    "The second number of a slice is where it ends. From `edge` to `side`, that's too few pixels.",
+)
+def ends_at_side(x: torch.Tensor, side: int) -> torch.Tensor:
+    edge = (x.shape[-1] - side) // 2
+    return x[..., edge:side, edge:side]
+
+# %% ../../nbs/answers/14_faster.ipynb #14fc0006
+def _orders(rng: random.Random) -> list[Case]:
+    cases: list[Case] = [([], 2), ([3], 2), ([1, 1, 1], 4), ([5, 5], 1), ([1, 6, 1, 1], 2)]
+    cases += [([6, 1, 1, 1, 1, 1], 2), ([2, 3], 0)]
+    return [*cases, ([rng.randrange(1, 9) for _ in range(6)], rng.randrange(2, 6))]
+
+
+@exercise(
+    "14.finish",
+    "A queue of orders",
+    3,
+    10,
+    "build",
+    exact="The page calls it with numbers, and wants one back.",
+    cases=_orders,
+    edges={
+        "no operation": lambda work, order: not work,
+        "the GPU waits": lambda work, order: bool(work) and max(work) < order,
+        "Python is ahead": lambda work, order: bool(work) and min(work) > order > 0,
+        "orders take no time": lambda work, order: order == 0,
+    },
+    hint="Draw two rows on squared paper: when each order is placed, and when the GPU works on it.",
+    after="Two clocks, and a maximum: that's a queue.",
+)
+def finish(work: list[float], order: float) -> float:
+    ordered: float = 0
+    done: float = 0
+    for time in work:
+        ordered += order
+        done = max(ordered, done) + time
+    return done
+
+
+@mistake(
+    "14.finish",
+    "You let them take turns. While the GPU works on one operation, Python is already ordering the next.",
+)
+def in_turns(work: list[float], order: float) -> float:
+    return sum(work) + order * len(work)
+
+
+@mistake("14.finish", "You count the GPU's time only. It can't start on what nobody has ordered.")
+def only_the_work(work: list[float], order: float) -> float:
+    return sum(work)
+
+
+@mistake("14.finish", "That's when the last order is placed. The GPU still has to do it.")
+def only_the_orders(work: list[float], order: float) -> float:
+    return order * len(work)
+
+
+@mistake(
+    "14.finish",
+    "Your GPU starts as soon as something is ordered, even if it's still busy with the one before.",
+)
+def starts_while_busy(work: list[float], order: float) -> float:
+    return max((order * (k + 1) + time for k, time in enumerate(work)), default=0)
+
+
+@mistake(
+    "14.finish",
+    "Your first operation needs no order. How long does Python take before the GPU can start on it?",
+)
+def first_is_free(work: list[float], order: float) -> float:
+    done: float = 0
+    for k, time in enumerate(work):
+        done = max(order * k, done) + time
+    return done
+
+
+@mistake(
+    "14.finish",
+    "The larger of the two sums is close, but somebody always waits: the GPU for the first order, "
+    "and you for the last operation.",
+)
+def larger_sum(work: list[float], order: float) -> float:
+    return max(sum(work), order * len(work))
 
 # %% ../../nbs/answers/14_faster.ipynb #5f21b8ea
 exercise(
@@ -28,8 +268,8 @@ exercise(
     answer=[100 / 60, 100 / 70, 2.5],
     rtol=0.006,
     parts=("first gain", "second gain", "third gain"),
-    hint="Write down the three times of the new step, before and after. How long is the whole step then?",
-    after="60, 70 and 40 ms: what is not made faster decides what is left.",
+    hint="Write down the three times of the new step and add them up.",
+    after="The new steps take 60, 70 and 40 ms.",
 )
 mistakes(
     "14.amdahl",
@@ -37,37 +277,37 @@ mistakes(
         "only_the_part": (
             [3, math.inf, math.inf],
             (
-                "That is the gain of the part alone. The learner of your network waits for the "
+                "That's the gain of the part alone. Whoever waits for your training waits for the "
                 "whole step."
             ),
         ),
         "percent_saved": (
             [0.4, 0.3, 0.6],
             (
-                "These are the shares of the time that are saved. How many times as fast is a "
-                "step that takes 60 ms in place of 100?"
+                "Those are the shares of the time that you save. How many times as fast is a "
+                "step that takes 60 ms instead of 100?"
             ),
         ),
         "time_left": (
             [0.6, 0.7, 0.4],
-            "These are the shares of the time that are left. How many times as fast is that?",
+            "Those are the shares of the time that are left. How many times as fast is that?",
         ),
         "saved_added": (
             [1.4, 1.3, 1.6],
             (
-                "You added what is saved to 1. A step of 60 ms in place of 100 saves 40%, but how many "
+                "You added what you save to 1. A step of 60 ms instead of 100 saves 40%, but how many "
                 "such steps fit into 100 ms?"
             ),
         ),
         "average_of_gains": (
             [0.6 * 3 + 0.4, 100 / 70, 2.5],
-            "The gains were averaged, by their shares. Times can be added, and gains cannot.",
+            "You averaged the gains. You can add up times, but you can't average speeds.",
         ),
         "milliseconds": (
             [60, 70, 40],
             (
-                "These are the milliseconds of the new step, and right. The question is how "
-                "many times as fast it is."
+                "Those are the milliseconds of the new step, and they're right. How many times as "
+                "fast is it?"
             ),
         ),
     },
@@ -148,7 +388,7 @@ def _run_fair_medians(
         "a machine that gets slower": lambda costs, busy, drift, rounds: drift > 0,
         "a disturbed call": lambda costs, busy, drift, rounds: bool(busy),
     },
-    after="Warm, in turn, and the median: now a ratio of two of these numbers means something.",
+    after="Now a ratio of two of these numbers means something.",
 )
 def fair_medians(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
@@ -192,12 +432,12 @@ def _measured(
 
 # %% ../../nbs/answers/14_faster.ipynb #19c3ad58
 _COLD = (
-    "The first call of each job is in your medians. It does things that later calls do not "
-    "need: how can it be left out?"
+    "The first call of each job is in your medians. It does things that later calls don't have "
+    "to. How can you leave it out?"
 )
 _ROW = (
-    "All rounds of one job run before the next one begins, and this machine gets slower "
-    "meanwhile. In which order does a slow hour meet both?"
+    "All rounds of one job run before the next job begins, and this computer gets slower all the "
+    "time. In which order would that be fair to both?"
 )
 _UPPER = (
     "Of an even number of times, the one at `len // 2` is the upper of the two in the middle. What's "
@@ -241,13 +481,13 @@ def all_calls_count(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]
 
 mistake(
     "14.fair_medians",
-    "One disturbed call pulls your number up. Which kind of middle does not care how far "
-    "off the farthest one is?",
+    "One disturbed call pulls your number up. Which kind of middle doesn't care how far off "
+    "the worst one is?",
     "mean",
 )(_measured(middle=statistics.mean))
 mistake(
     "14.fair_medians",
-    "That is the best call of each job, and not the usual one. The median was asked for.",
+    "That's the best call of each job, not the usual one. Take the median.",
     "best_of_all",
 )(_measured(middle=min))
 mistake(
@@ -260,8 +500,8 @@ mistake(
 
 @mistake(
     "14.fair_medians",
-    "The first call of each job warms up and is not one of the rounds: of `rounds` counted "
-    "calls, yours have one less.",
+    "The first call of each job only warms up, and isn't one of the rounds. You count one call "
+    "too few.",
 )
 def warm_up_counts_as_a_round(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
     return fair_medians(jobs, max(rounds - 1, 1), clock)
@@ -269,7 +509,7 @@ def warm_up_counts_as_a_round(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[s
 
 @mistake(
     "14.fair_medians",
-    "The first call is left out and nothing comes in its place: each job should be called "
+    "You leave out the first call, and nothing takes its place. Each job should be called "
     "`rounds + 1` times.",
 )
 def one_call_too_few(jobs: _Jobs, rounds: int, clock: _Clock) -> dict[str, float]:
@@ -305,33 +545,33 @@ _SWAP_MISTAKES = {
     "pooling_is_pooling": (
         "ABCE",
         (
-            "You let every pooling change places with ReLU. For the mean it matters who is cut "
-            "off before."
+            "You let every kind of pooling change places with ReLU. For a mean, it matters which "
+            "numbers were cut off before."
         ),
     ),
     "all_of_max": (
         "ACDE",
         (
-            "Max pooling may change places with what keeps the order of numbers. Does every "
-            "factor keep it?"
+            "Max pooling can change places with anything that keeps numbers in order. Does every "
+            "factor do that?"
         ),
     ),
     "only_the_lesson": (
         "A",
         (
-            "The pair of the lesson is right, and there are more: ask of each whether the "
-            "largest, or the mean, stays where it was."
+            "That's one of them, and there are more. For each pair, ask whether the largest "
+            "number, or the mean, is still the same one."
         ),
     ),
     "order_only": (
         "AC",
-        "You asked whether the order of the numbers stays. A mean needs something else to stay.",
+        "You asked whether the numbers stay in order. A mean needs something else.",
     ),
     "bias_is_harmless": (
         "ACEF",
         (
-            "You let a bias change places with everything. What does ReLU do with a number "
-            "that the bias would have saved?"
+            "You let a bias change places with everything. What does ReLU do to a number that the "
+            "bias would have saved?"
         ),
     ),
 }
@@ -358,8 +598,8 @@ exercise(
     answer=_MAY_SWAP,
     judge=_judge_may_swap,
     after=(
-        "What keeps the order may change places with a maximum, what is linear with a mean. "
-        "The factor of D would do, if it were positive."
+        "A maximum only needs the numbers to stay in order. A mean needs sums to stay sums. (With a "
+        "positive factor, D would work, too.)"
     ),
 )
 mistakes("14.may_swap", _SWAP_MISTAKES)
@@ -398,7 +638,7 @@ def _cycles(rng: random.Random) -> list[Case]:
         "the last step": lambda step, low, high, top, last: step == last,
     },
     atol=1e-7,
-    after="This is OneCycleLR, but for its last step, which torch leaves a little above 0.",
+    after="That's OneCycleLR, except that torch ends a little above 0.",
 )
 def one_cycle(step: int, low: float, high: float, top: int, last: int) -> float:
     if step <= top:
@@ -408,8 +648,8 @@ def one_cycle(step: int, low: float, high: float, top: int, last: int) -> float:
 # %% ../../nbs/answers/14_faster.ipynb #c42e07b6
 @mistake(
     "14.one_cycle",
-    "You go up and down in straight lines. Half a cosine meets them at both ends and in "
-    "the middle, and nowhere else.",
+    "You go up and down in straight lines. Half a cosine only agrees with them at both ends and in "
+    "the middle.",
 )
 def straight_lines(step: int, low: float, high: float, top: int, last: int) -> float:
     return low + (high - low) * step / top if step <= top else high * (last - step) / (last - top)
@@ -417,8 +657,7 @@ def straight_lines(step: int, low: float, high: float, top: int, last: int) -> f
 
 @mistake(
     "14.one_cycle",
-    "Your rate comes back to where it began. It should end at 0, so that the last steps "
-    "are very small ones.",
+    "Your rate goes back to where it began. It should end at 0, so that the last steps are tiny.",
 )
 def back_to_the_start(step: int, low: float, high: float, top: int, last: int) -> float:
     return (
@@ -442,7 +681,7 @@ def starts_at_nothing(step: int, low: float, high: float, top: int, last: int) -
 
 @mistake(
     "14.one_cycle",
-    "The way down is measured from step 0. How much of it is behind you at step `top`?",
+    "You measure the way down from step 0. How much of it have you done at step `top`?",
 )
 def counts_from_zero(step: int, low: float, high: float, top: int, last: int) -> float:
     return _between(low, high, step / top) if step <= top else _between(high, 0, step / last)
@@ -529,8 +768,8 @@ exercise(
         "input. Cross out what nobody asks for, and add up what is left."
     ),
     after=(
-        "112, 83 and 102: rest at the beginning of a network saves twice, since nobody is left "
-        "who asks for slopes."
+        "Freezing the first layers saves twice: they need no slopes for their weights, and none have "
+        "to reach them."
     ),
 )
 mistakes(
@@ -539,47 +778,44 @@ mistakes(
         "three_times_all": (
             [114, 83, 102],
             (
-                "Three times the forward pass is a rule of thumb. Who would want the slope of "
-                "the pixels, in the first case?"
+                "Three times the forward pass is a rule of thumb. In the first case, who needs the "
+                "slopes of the pixels?"
             ),
         ),
         "only_the_pixels": (
             [112, 83, 85],
             (
-                "In the third case you added the slope of the pixels, at the first layer. On its way "
-                "there the slope passes another layer at rest: what does that one have to compute?"
+                "In the third case, you added the slopes of the pixels, at the first layer. On the "
+                "way there, they pass another frozen layer. What does that one have to compute?"
             ),
         ),
         "resting_is_free": (
             [112, 71, 102],
-            "A layer at rest is still computed forward. Only its backward work is saved.",
+            "A frozen layer still has to go forward. You only save its way back.",
         ),
         "weights_only": (
             [112, 90, 102],
             (
-                "In the second case you ask the third layer for the slope of its input. Who "
-                "would use it?"
+                "In the second case, you ask the third layer for the slopes of its input. Who would "
+                "use them?"
             ),
         ),
         "no_way_through": (
             [112, 83, 83],
-            (
-                "In the third case something before the resting layers still learns. How do "
-                "slopes get there?"
-            ),
+            ("In the third case, you want slopes before the frozen layers. How do they get there?"),
         ),
         "all_the_way_back": (
             [112, 102, 102],
             (
-                "In the second case you send slopes through the layers at rest. Is there "
-                "anybody behind them who waits for them?"
+                "In the second case, you send slopes through the frozen layers. Does anybody before "
+                "them need any?"
             ),
         ),
         "twice_forward": (
             [76, 64, 64],
             (
-                "Backward, a layer has two things to compute: the slope of its weights and the "
-                "slope of its input."
+                "On the way back, a layer has two things to compute: the slopes of its weights and the "
+                "slopes of its input."
             ),
         ),
     },

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['sliding_kernel', 'sliding_score', 'turning_right', 'blame_wave', 'show_graph', 'growing_clouds', 'two_balls',
            'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'prepared',
-           'growing_curves', 'sliding_cover', 'turning_digit', 'coarser_weights']
+           'growing_curves', 'sliding_cover', 'shrinking_bars', 'turning_digit', 'coarser_weights']
 
 # %% ../../nbs/workshop/moving.ipynb #30aa0003
 import math
@@ -1182,6 +1182,68 @@ def sliding_cover(
         f"A black square of {size} x {size} pixels walks over the digit, {rows * columns} places, "
         f"and bars follow. In the end it lies at row {row}, column {column}, where the network says: "
         f"{ends}."
+    )
+
+# %% ../../nbs/workshop/moving.ipynb #14faba02
+def shrinking_bars(
+    shares: Mapping[str, float],  # what was changed -> the time that is left, 1 for all of it
+    seconds: float = 9,
+    title: str = "Where the time went",
+) -> Diagram:
+    """A bar for the whole time, and below it one for each change, which shrinks to what is left.
+    Raises ValueError for fewer than two shares, and for shares that are not above 0 and at most
+    1."""
+    left = list(shares.values())
+    if len(left) < 2 or not all(0 < share <= 1 for share in left):
+        raise ValueError(f"two shares or more, above 0 and at most 1, are needed, got {left}")
+    wide, high, row, x = 560, 30, 74, 16
+    sheet = Diagram(title, x + wide + 150, row * len(left) + 16)
+    name = f"mc{next(_NUMBERS)}"
+    turn = seconds / (len(left) - 1)
+    rules = [
+        f"@keyframes {name}f{{from{{opacity:0}}to{{opacity:1}}}}",
+        f".{name}f{{animation:{name}f 0.4s both}}",
+    ]
+
+    def fading(delay: float) -> str:
+        return f'<g class="{name}f" style="animation-delay:{delay:.3g}s">'
+
+    told = []
+    for k, ((words, share), before) in enumerate(zip(shares.items(), [1.0, *left], strict=False)):
+        y, start = row * k + 12, turn * (k - 1)
+        sheet.parts.append(fading(start) if k else "<g>")
+        sheet.text(x, y + 12, words, "ink", 15, bold=True)
+        if k:
+            rules.append(
+                f"@keyframes {name}s{k}{{from{{transform:scaleX({before / share:.4f})}}"
+                f"to{{transform:scaleX(1)}}}}"
+                f".{name}s{k}{{transform-origin:{x}px 0;"
+                f"animation:{name}s{k} {0.5 * turn:.3g}s ease-in-out {start + 0.3 * turn:.3g}s both}}"
+            )
+            sheet.parts.append(
+                f'<rect {_paint("line", "quiet")} x="{x}" y="{y + 20}" width="{wide * before:.1f}" '
+                f'height="{high}" fill="none" stroke-dasharray="4 4"/>'
+            )
+        colour = ORANGE if k == len(left) - 1 else BLUE
+        sheet.parts.append(
+            f'<g class="{name}s{k}"><rect x="{x}" y="{y + 20}" width="{wide * share:.1f}" '
+            f'height="{high}" fill="{colour}"/></g>'
+        )
+        if k:
+            gain = f"{before / share:.1f} times as fast"
+            told.append(f"{words}: {gain}, {share:.1%} of the time is left")
+            sheet.parts.append(fading(start + 0.8 * turn))
+            sheet.text(x + wide * before + 12, y + 20 + high / 2 + 5, gain, "ink", 15)
+            sheet.parts.append("</g>")
+        sheet.parts.append("</g>")
+    still = ",".join([f".{name}f", *(f".{name}s{k}" for k in range(1, len(left)))])
+    rules.append(
+        f"@media print,(prefers-reduced-motion:reduce){{{still}{{animation:none!important}}}}"
+    )
+    sheet.parts.append(f"<style>{''.join(rules)}</style>")
+    return sheet.describe(
+        f"A bar shrinks, change by change. {'; '.join(told)}. In all, {1 / left[-1]:.1f} times as "
+        f"fast."
     )
 
 # %% ../../nbs/workshop/moving.ipynb #c13d0002
