@@ -85,7 +85,7 @@ def _colab(parser: argparse.ArgumentParser) -> None:
 def _record(parser: argparse.ArgumentParser) -> None:
     """Make the files that ship: sample, reference run, weights, what is familiar to them, their
     card, or the runs of lessons 02 and 13."""
-    kinds = ["sample", "run", "weights", "familiar", "card", "shifts", "ablations", "networks"]
+    kinds = ["sample", "run", "weights", "stops", "familiar", "card", "shifts", "ablations", "networks"]
     parser.add_argument("what", choices=kinds)
     parser.add_argument("name", nargs="?", help="for networks: which one")
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
@@ -108,6 +108,8 @@ def _record(parser: argparse.ArgumentParser) -> None:
             recorded.record_card(data=args.data, times=args.times)
         elif args.what == "familiar":
             recorded.record_familiar(args.seed)
+        elif args.what == "stops":
+            recorded.record_stops(data=args.data)
         elif args.what == "shifts":
             recorded.record_shifts(args.seed, args.data)
         elif args.what == "ablations":
