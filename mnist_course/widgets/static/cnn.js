@@ -44,7 +44,10 @@ const OUTPUTS = LAYERS.reduce((sum, [, out]) => sum + out, 0)
 export function readWeights(buffer) {
   const packed = COUNT - OUTPUTS + 8 * OUTPUTS
   if (buffer.byteLength !== 2 * COUNT && buffer.byteLength !== packed)
-    throw new Error(`expected ${2 * COUNT} bytes of weights, got ${buffer.byteLength}`)
+    throw new Error(
+      `The file of the weights is cut short or another network's: expected ${2 * COUNT} bytes of ` +
+        `weights, got ${buffer.byteLength}.`,
+    )
   const read = buffer.byteLength === packed ? readPacked(buffer) : readHalves(buffer)
   return Object.fromEntries(
     LAYERS.map(([name, out, into, k]) => [

@@ -410,7 +410,7 @@ function sumView(made, actions, all, redraw) {
     weights: size(sorted.map((one) => one.weights)),
     products: size(sorted.map((one) => one.products)),
   }
-  const what = single ? "products" : "products, slice by slice,"
+  const what = single || terms.length === 1 ? "products" : "products, slice by slice,"
   const number = terms.length * terms[0].values.length
   let end = ""
   if (silent) end = " You silenced it: 0."
@@ -531,8 +531,8 @@ function answerView(made, latest, actions) {
         actions.choose({layer: "fc1", map: one.number, row: 0, column: 0}),
       ),
       balance(one.product, most),
-      h("b", {}, signed(one.product, 2)),
       h("small", {}, `${decimals(one.value, 2)} × ${decimals(one.weight, 2)}`),
+      h("b", {}, signed(one.product, 2)),
     )
   const list = (name, rows, rest) => [
     h("h4", {}, name),

@@ -40,13 +40,14 @@ function bars(why) {
   )
   const show = (answer) =>
     rows.forEach(({fill, was, share, row}, digit) => {
-      const probability = answer?.probabilities?.[digit]
+      // of empty paper a network has probabilities too, and they say nothing
+      const probability = answer?.reason === "blank" ? undefined : answer?.probabilities?.[digit]
       const before = answer?.before?.[digit] // without the changes that somebody tries
       fill.style.width = `${100 * (probability ?? 0)}%`
       was.hidden = before === undefined
       was.style.left = `${100 * (before ?? 0)}%`
       share.textContent = probability === undefined ? "" : percent(probability)
-      if (before !== undefined)
+      if (before !== undefined && percent(before) !== percent(probability))
         share.prepend(h("span", {class: "mc-before"}, `${percent(before)} → `))
       row.classList.toggle("mc-best", probability !== undefined && answer.label === digit)
     })

@@ -51,7 +51,7 @@ export class Reader {
       return {probabilities: answer.probabilities, oodScore: oodScoreOf(answer, known)}
     }
     const told = known && areDigits(halves, read) ? "two digits" : remark
-    const answer = blank ? {} : judge(seen.probabilities, page, oodScoreOf(seen, known), told)
+    const answer = judge(seen.probabilities, page, oodScoreOf(seen, known), told)
     if (this.edits.length && !blank) answer.before = this.base.look(page).probabilities
     return {
       answer,

@@ -204,13 +204,13 @@ function training(stops, use) {
     "section",
     {class: "mc-training", "aria-label": "The network while it learned"},
     h("h3", {}, "How did it learn that?"),
-    h("p", {}, "Slide back: your drawing, read by this network when it knew less."),
+    h("p", {}, "Slide back, and this network reads your drawing as it did when it knew less."),
     slider,
-    words,
     strip,
+    words,
   )
   const reads = (one) =>
-    `${one.label}${one.accuracy === undefined ? "" : `: reads ${percent(one.accuracy)} of the test digits`}`
+    `${one.label}${one.accuracy === undefined ? "" : `: reads ${percent(one.accuracy, 2)} of the test digits`}`
   const show = (index, said = {}) => {
     slider.value = index
     words.textContent = reads(stops[index])
@@ -300,7 +300,8 @@ export function render({model, el}) {
   const hint = h(
     "p",
     {class: "mc-hint"},
-    "Press any number, in any map: it comes apart. Or press a digit at a bar: what speaks for it?",
+    "Press any number, in any map, and it comes apart here. Or press a digit beside its bar: what " +
+      "speaks for it?",
   )
   const layers = Object.keys(COLUMNS).map((name) => ({
     name,
@@ -313,7 +314,7 @@ export function render({model, el}) {
     "figure",
     {class: "mc-layer mc-input"},
     page,
-    h("figcaption", {}, h("strong", {}, "pixels"), " 28 × 28: what the network gets", hint),
+    h("figcaption", {}, h("strong", {}, "pixels"), " 28 × 28: what the network gets"),
   )
   network.append(input, ...layers.map((one) => one.element))
   network.hidden = true
@@ -337,8 +338,7 @@ export function render({model, el}) {
   const moment = stops.length ? training(stops, (index) => useStop(index)) : null
   if (moment) {
     moment.show(stop)
-    moment.element.hidden = true
-    drawing.append(h("div", {class: "mc"}, moment.element))
+    input.append(moment.element)
   }
 
   const panel = inspect({
@@ -427,6 +427,7 @@ export function render({model, el}) {
     showField()
     asked += 1
     const number = asked
+    hint.hidden = !latest || latest.blank || Boolean(chosen)
     if (!chosen || !latest || latest.blank) {
       panel.hide()
       return
@@ -443,6 +444,9 @@ export function render({model, el}) {
   /** Beside the maps where there's room, else right below the layer that was pressed. */
   const place = () => {
     const width = root.getBoundingClientRect().width
+    if (hint.parentElement !== (width >= WIDE ? column : input))
+      if (width >= WIDE) column.prepend(hint)
+      else input.append(hint)
     if (width >= WIDE) {
       if (panel.element.parentElement !== column) column.append(panel.element)
       return
@@ -458,7 +462,7 @@ export function render({model, el}) {
   const showMaps = () => {
     network.hidden = latest.blank
     invitation.hidden = !latest.blank
-    if (moment) moment.element.hidden = latest.blank
+    hint.hidden = latest.blank || Boolean(chosen)
     if (latest.blank) return
     paint(sheet, latest.page, 28, 28, 0, 255)
     for (const layer of layers) layer.show(latest.activations[layer.name], narrow)
@@ -476,6 +480,7 @@ export function render({model, el}) {
       ? new Uint8Array(image.buffer, image.byteOffset, image.byteLength)
       : new Uint8Array(side * side)
     latest = await ask("look", {image: what === "image" ? bytes : null, side})
+    if (!image?.byteLength) latest.answer = {} // nobody has drawn yet
     looking = false
     model.set("milliseconds", latest.milliseconds)
     model.set("answer", latest.answer)
@@ -608,7 +613,7 @@ export function render({model, el}) {
       if (latest) showMaps()
     }
     for (const layer of layers) layer.draw()
-    if (chosen) place()
+    place()
   })
   resized.observe(root)
 
@@ -629,6 +634,7 @@ export function render({model, el}) {
   finish.ready = ready // rejected where the weights aren't a network's
   ready.catch((error) => {
     root.replaceChildren(h("p", {class: "mc", role: "alert"}, error.message))
+    finish()
   })
   return finish
 }
