@@ -148,7 +148,7 @@ export function inspect(actions) {
 function picker(choose) {
   const layer = h(
     "select",
-    {},
+    {"aria-label": "layer"},
     ...Object.entries(LAYERS).map(([name, words]) => h("option", {value: name}, words)),
   )
   const fields = ["map", "row", "column"].map((name) =>

@@ -25,8 +25,12 @@ function bars(why) {
       name.replaceChildren(
         h(
           "button",
-          {type: "button", title: `Why ${digit}?`, onclick: () => why(digit)},
-          h("span", {class: "mc-unseen"}, "What speaks for "),
+          {
+            type: "button",
+            title: `What speaks for ${digit}?`,
+            "aria-label": `What speaks for ${digit}`,
+            onclick: () => why(digit),
+          },
           `${digit}`,
         ),
       )

@@ -65,13 +65,17 @@ function mosaic(activation, plan) {
   return {values, most}
 }
 
-/** Which map holds the largest sum; -1 where all are silent. */
+/**
+ * Which map answers the ink most: the sum of all that's more than at its corner, where there is
+ * paper; -1 where all are silent.
+ */
 export function strongest({shape, data}) {
   const area = data.length / shape[0]
   let [best, most] = [-1, 0]
   for (let c = 0; c < shape[0]; c++) {
+    const paper = area > 1 ? data[c * area] : 0
     let sum = 0
-    for (let i = c * area; i < (c + 1) * area; i++) sum += data[i]
+    for (let i = c * area; i < (c + 1) * area; i++) sum += Math.max(0, data[i] - paper)
     if (sum > most) [best, most] = [c, sum]
   }
   return best
@@ -138,13 +142,13 @@ function layerView(name, choose) {
     const [count, rows] = activation.shape
     const best = strongest(activation)
     const one = rows ? "map" : "number"
-    const loud = best < 0 ? "all of them silent" : `${one} ${best} is the strongest`
-    words.textContent = `${count} ${rows ? `maps of ${rows} × ${rows}` : "numbers"}: ${ABOUT[name]}`
+    const loud = best < 0 ? "all of them silent" : `${one} ${best} answers your ink most`
+    const size = rows ? `maps of ${rows} × ${rows}` : "numbers"
+    words.textContent = `${count} ${size}: ${ABOUT[name]}; ${loud}`
     sheet.setAttribute(
       "aria-label",
       `${name}, ${count} ${one}s, ${loud}. Arrow keys choose one, Enter takes it apart.`,
     )
-    title.title = loud
     draw()
   }
   const show_outline = (box) => {
