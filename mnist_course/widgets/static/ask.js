@@ -47,7 +47,7 @@ export function startReader() {
       count += 1
       const message = {...data, number: count, kind}
       waiting.set(count, {message, resolve, reject})
-      if (kind !== "takeApart" && kind !== "speakers" && kind !== "compare") {
+      if (["load", "addStop", "use", "look"].includes(kind)) {
         const old = told.findIndex((one) => one.kind === kind && kind !== "addStop")
         if (old >= 0) told.splice(old, 1)
         told.push(message)
@@ -56,5 +56,5 @@ export function startReader() {
       else worker.postMessage(message)
     })
   const end = () => worker?.terminate()
-  return {ask, end}
+  return {ask, end, apart: () => worker !== null}
 }

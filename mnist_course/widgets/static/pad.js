@@ -104,7 +104,11 @@ export function pad({model, el, why = null}) {
   }
   const tell = () => {
     const message = model.get("answer")?.message ?? ""
-    say(down ? penWords : [penWords, message].filter(Boolean).join(" "))
+    const text = down ? message || penWords : [penWords, message].filter(Boolean).join(" ")
+    clearTimeout(speaking)
+    // while the keyboard draws, not at every step: when it rests
+    if (down) speaking = setTimeout(() => say(text), PATIENCE)
+    else say(text)
   }
 
   const clear = () => {
@@ -233,7 +237,7 @@ export function pad({model, el, why = null}) {
         penWords = "Pen down."
         remember()
         line(at, at)
-        tell()
+        say(penWords)
       }
     } else if (event.key in MOVES) {
       const [dx, dy] = MOVES[event.key]

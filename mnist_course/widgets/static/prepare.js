@@ -19,15 +19,15 @@ const THIN = 0.1
 const WIDE = 1.05
 const CLEARLY = 0.6
 
-/** The four edges of a picture, each as a list. */
-function edgesOf(values, height, width) {
-  const column = (x) => Float32Array.from({length: height}, (_, y) => values[y * width + x])
-  return [
-    values.subarray(0, width),
-    values.subarray((height - 1) * width),
-    column(0),
-    column(width - 1),
-  ]
+/** The four edges of a picture, each as a list; or of what's so many pixels inside. */
+function edgesOf(values, height, width, depth = 0) {
+  const column = (x) => {
+    const list = new Float32Array(height - 2 * depth)
+    for (let i = 0, at = depth * width + x; i < list.length; i++, at += width) list[i] = values[at]
+    return list
+  }
+  const row = (y) => values.subarray(y * width + depth, (y + 1) * width - depth)
+  return [row(depth), row(height - 1 - depth), column(depth), column(width - 1 - depth)]
 }
 
 /** Four parts of a list; the first ones are longer by one where it does not divide. */
@@ -174,13 +174,6 @@ function part({data, width, top: above = 0, left: before = 0}, top, bottom, left
   return out
 }
 
-/** The pixels along the edges of a picture, from so many pixels inside. */
-function ring(picture, depth) {
-  const {height, width} = picture
-  const inner = depth ? part(picture, depth, height - depth, depth, width - depth) : picture
-  return edgesOf(inner.data, inner.height, inner.width)
-}
-
 /** Cut off a line of one color along all four edges, up to a tenth of the picture. */
 function withoutFrame(whole) {
   let [low, high] = [Infinity, -Infinity]
@@ -196,15 +189,17 @@ function withoutFrame(whole) {
     const short = Math.min(picture.height, picture.width)
     const depth = Math.floor(short / 10)
     const colors = Array.from({length: Math.min(depth + 3, (short + 1) >> 1)}, (_, i) =>
-      median(ring(picture, i).flatMap((edge) => [...edge])),
+      median(edgesOf(picture.data, picture.height, picture.width, i).flatMap((edge) => [...edge])),
     )
     const thick = colors.findIndex((color) => Math.abs(color - colors[0]) > 0.4 * contrast)
     if (contrast < CONTRAST || thick < 1) return picture
-    const plain = ring(picture, 0).every((edge) => like(edge, colors[0]) > 0.9)
+    const plain = edgesOf(picture.data, picture.height, picture.width).every(
+      (edge) => like(edge, colors[0]) > 0.9,
+    )
     if (thick > depth || !plain || 2 * thick + 5 > short) return picture
     const cut = thick + 1
     picture = part(picture, cut, picture.height - cut, cut, picture.width - cut)
-    const paper = ring(picture, 0).flatMap((edge) => [...edge])
+    const paper = edgesOf(picture.data, picture.height, picture.width).flatMap((edge) => [...edge])
     if (like(paper, median(paper)) < 0.7) return whole
   }
   return picture

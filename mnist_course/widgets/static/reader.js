@@ -35,6 +35,17 @@ export class Reader {
     return {}
   }
 
+  /**
+   * Look at a stroke that nobody drew, so that the browser has these loops at its fingertips when
+   * the first real one comes.
+   */
+  warm() {
+    const drawing = new Uint8Array(280 * 280)
+    for (let y = 60; y < 220; y++) drawing.fill(255, 280 * y + 130, 280 * y + 150)
+    this.trained.look(examine(drawing, 280, 280).page)
+    return {}
+  }
+
   /** Look at a drawing: the answer, and every number on the way to it. */
   look({image, side}) {
     const start = performance.now()

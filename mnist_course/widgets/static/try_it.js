@@ -1,6 +1,7 @@
 // The page that anyone can open: the viewer, with the network's weights beside it, or inside the
 // page itself, and nobody behind it.
 
+import {startReader} from "./ask.js"
 import {h} from "./common.js"
 import {PageModel} from "./page_model.js"
 import {render} from "./viewer.js"
@@ -53,6 +54,7 @@ export async function start(el) {
     el.replaceChildren(
       h("p", {class: "mc", role: "alert"}, `The network could not be loaded. ${error.message}`),
     )
+  const reader = startReader() // it starts while the weights are on their way
   try {
     const [weights, reference, samples, stops] = await Promise.all([
       ...["net.f16", "reference.f32", "samples.bin"].map(bytes),
@@ -66,10 +68,11 @@ export async function start(el) {
       samples: view(samples),
     })
     el.replaceChildren()
-    const stop = render({model, el})
+    const stop = render({model, el, reader})
     await stop.ready
     return model
   } catch (error) {
+    reader.end()
     fault(error)
     throw error
   }

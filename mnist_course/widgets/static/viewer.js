@@ -244,7 +244,8 @@ function editWords({kind, layer, map, kernel}) {
     : `kernel ${map} of ${layer} swapped for ${kernel}`
 }
 
-export function render({model, el}) {
+/** reader: one that was started before, while the weights were on their way. */
+export function render({model, el, reader = startReader()}) {
   const buffer = (name) => {
     const view = model.get(name)
     return view?.byteLength
@@ -253,7 +254,7 @@ export function render({model, el}) {
   }
   const side = model.get("side")
   const stops = model.get("stops") ?? []
-  const {ask, end} = startReader()
+  const {ask, end, apart} = reader
   const loaded = new Set([""])
   let latest = null // what the network saw last
   let chosen = null // the number or the answer that is taken apart
@@ -484,7 +485,6 @@ export function render({model, el}) {
       ? new Uint8Array(image.buffer, image.byteOffset, image.byteLength)
       : new Uint8Array(side * side)
     latest = await ask("look", {image: what === "image" ? bytes : null, side})
-    if (!image?.byteLength) latest.answer = {} // nobody has drawn yet
     looking = false
     model.set("milliseconds", latest.milliseconds)
     model.set("answer", latest.answer)
@@ -621,17 +621,30 @@ export function render({model, el}) {
   })
   resized.observe(root)
 
+  let warming = null
+  let warmed = 0
+  const warm = async () => {
+    if (latest || looking || !apart() || warmed >= 8) return
+    warmed += 1
+    await ask("warm")
+    warming = setTimeout(warm, 30)
+  }
+
   model.on("change:image", onImage)
   const ready = ask("load", {weights: buffer("weights"), reference: buffer("reference")}).then(
     () => {
       kernelsOf()
-      return look("image")
+      if (model.get("image")?.byteLength) return look("image")
+      // Nobody has drawn yet. When the browser has nothing else to do, a look at a stroke that
+      // isn't there makes the first real one quicker.
+      warming = setTimeout(warm, 0)
     },
   )
   const finish = () => {
     board.stop()
     end()
     clearTimeout(comparing)
+    clearTimeout(warming)
     resized.disconnect()
     model.off("change:image", onImage)
   }
