@@ -429,16 +429,16 @@ def pick(page, layer: str, *place: int) -> None:
 
 def open_panel(page) -> None:
     page.locator("[data-layer=conv1] .mc-maps").click()
-    page.locator(".mc-inspector h3").wait_for()
+    page.locator(".mc-inspector h2").wait_for()
 
 
 def shown_number(page, start: str) -> float:
     "The number in the heading, once it's about this one."
     page.wait_for_function(
-        "(start) => document.querySelector('.mc-inspector h3').textContent.startsWith(start)",
+        "(start) => document.querySelector('.mc-inspector h2').textContent.startsWith(start)",
         arg=start,
     )
-    return float(page.locator(".mc-inspector h3").inner_text().rsplit(" ", 1)[1])
+    return float(page.locator(".mc-inspector h2").inner_text().rsplit(" ", 1)[1])
 
 
 def seen_page(page) -> torch.Tensor:
@@ -481,7 +481,7 @@ def test_a_pressed_number_comes_apart_and_what_it_sees_lights_up(open_page, widt
         position = {"x": place[0] * box["width"], "y": place[1] * box["height"]}
         maps.click(position=position)
         value = shown_number(page, f"{layer}[")
-        index = page.locator(".mc-inspector h3").inner_text().split("[")[1].split("]")[0]
+        index = page.locator(".mc-inspector h2").inner_text().split("[")[1].split("]")[0]
         spot = tuple(int(part) for part in index.split(", "))
         ours = numbers_of(as_travelled(load_pretrained()), seen_page(page))[layer]
         assert value == pytest.approx(ours[spot].item(), abs=6e-4), name
@@ -517,8 +517,8 @@ def test_a_visitor_finds_a_number_by_its_name_and_follows_it_down_to_the_pixels(
     page = open_page()
     begin(page)
     page.locator("[data-layer=conv1] .mc-maps").press("Enter")
-    page.locator(".mc-inspector h3").wait_for()
-    assert page.evaluate("document.activeElement.tagName") == "H3"
+    page.locator(".mc-inspector h2").wait_for()
+    assert page.evaluate("document.activeElement.tagName") == "H2"
     pick(page, "conv2", 12, 3, 5)
     value = shown_number(page, "conv2[12, 3, 5]")
     ours = numbers_of(as_travelled(load_pretrained()), seen_page(page))
@@ -529,7 +529,7 @@ def test_a_visitor_finds_a_number_by_its_name_and_follows_it_down_to_the_pixels(
     shown_number(page, "conv1[")
     page.locator(".mc-parthead button").first.press("Enter")
     pixel = shown_number(page, "pixel[")
-    index = page.locator(".mc-inspector h3").inner_text().split("[")[1].split("]")[0]
+    index = page.locator(".mc-inspector h2").inner_text().split("[")[1].split("]")[0]
     row, column = map(int, index.split(", "))
     assert pixel == pytest.approx(ours["input"][0, row, column].item(), abs=6e-4)
     page.locator(".mc-big").press("ArrowRight")
@@ -561,13 +561,13 @@ def test_an_answer_says_what_spoke_for_it_and_against(open_page):
     rival = score.argsort(descending=True)[1].item()
     page.get_by_label("Compared with").select_option(str(rival))
     page.wait_for_function(
-        f"document.querySelector('.mc-inspector h3').textContent === 'Why 7 and not {rival}?'"
+        f"document.querySelector('.mc-inspector h2').textContent === 'Why 7 and not {rival}?'"
     )
     lead = score[7].item() - score[rival].item()
     assert f"7 is ahead of {rival} by {lead:.3f}" in page.locator(".mc-total").inner_text()
     page.locator(".mc-rows button").first.click()
     page.wait_for_function(
-        "document.querySelector('.mc-inspector h3').textContent.startsWith('fc1[')"
+        "document.querySelector('.mc-inspector h2').textContent.startsWith('fc1[')"
     )
     assert "4,096 products" in page.locator(".mc-total").inner_text()
 
@@ -760,7 +760,7 @@ def test_what_a_screen_reader_is_told(open_page):
         'region "What each layer makes of it"',
         'slider "How long the network has learned"',
         'region "Taken apart"',
-        'heading "What speaks for 7?" [level=3]',
+        'heading "What speaks for 7?" [level=2]',
         'combobox "Compared with"',
         "status: 7",
     ):

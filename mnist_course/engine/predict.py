@@ -1209,11 +1209,16 @@ def judge(
         message = f"too pale to be sure: perhaps {label} ({percent(best, 0)}); draw it darker"
     elif seen == "frame":
         reason = "frame"
-        message = f"is there a frame around it? Cut it off; with it, perhaps {label} ({percent(best, 0)})"
+        message = (
+            f"is there a frame around it? Cut it off; with it, perhaps {label} ({percent(best, 0)})"
+        )
     elif seen == "two digits":
         reason, message = "two digits", "two digits side by side? Give them one at a time"
     elif ink > MOST_INK:
-        reason, message = "too much ink", f"too much ink for a digit: {percent(ink, 0)} of the picture"
+        reason, message = (
+            "too much ink",
+            f"too much ink for a digit: {percent(ink, 0)} of the picture",
+        )
     elif ood_score is not None and ood_score > 1:
         reason = "out of distribution"
         message = f"unlike the digits it learned from; the nearest is {label}"

@@ -85,7 +85,17 @@ def _colab(parser: argparse.ArgumentParser) -> None:
 def _record(parser: argparse.ArgumentParser) -> None:
     """Make the files that ship: sample, reference run, weights, what is familiar to them, their
     card, or the runs of lessons 02 and 13."""
-    kinds = ["sample", "run", "weights", "stops", "familiar", "card", "shifts", "ablations", "networks"]
+    kinds = [
+        "sample",
+        "run",
+        "weights",
+        "stops",
+        "familiar",
+        "card",
+        "shifts",
+        "ablations",
+        "networks",
+    ]
     parser.add_argument("what", choices=kinds)
     parser.add_argument("name", nargs="?", help="for networks: which one")
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")

@@ -280,19 +280,23 @@ def _write_stops(
 def _unpacked(packed: bytes) -> Net:
     "The network that the browser makes of packed_weights."
     model = Net()
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    state = {}
     at = 0
+
+    def take(count: int, dtype: torch.dtype) -> torch.Tensor:
+        nonlocal at
+        size = count * dtype.itemsize
+        at += size
+        return torch.frombuffer(bytearray(packed[at - size : at]), dtype=dtype)
+
     for name in ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2"):
-        layer = model.get_submodule(name)
-        weight = layer.weight
-        out = len(weight)
-        scales = torch.frombuffer(bytearray(packed[at : at + 4 * out]), dtype=torch.float32)
-        at += 4 * out
-        bias = torch.frombuffer(bytearray(packed[at : at + 4 * out]), dtype=torch.float32)
-        at += 4 * out
-        whole = torch.frombuffer(bytearray(packed[at : at + weight.numel()]), dtype=torch.int8)
-        at += weight.numel()
-        layer.weight.data = (whole.reshape(out, -1) * scales[:, None]).reshape(weight.shape)
-        layer.bias.data = bias
+        shape = shapes[f"{name}.weight"]
+        scales = take(shape[0], torch.float32)
+        state[f"{name}.bias"] = take(shape[0], torch.float32)
+        rows = take(shape.numel(), torch.int8).reshape(shape[0], -1)
+        state[f"{name}.weight"] = (rows * scales[:, None]).reshape(shape)
+    model.load_state_dict(state)
     return model
 
 # %% ../../nbs/workshop/recorded.ipynb #6760b824

@@ -97,8 +97,7 @@ class ActivationViewer(DrawingPad):
 _WORDS = {
     "title": "Draw a digit, and take the network apart",
     "about": (
-        "A network of 593,200 parameters reads it, here in your browser. "
-        "Nothing leaves this page."
+        "A network of 593,200 parameters reads it, here in your browser. Nothing leaves this page."
     ),
     "id": "try-it",
 }

@@ -95,7 +95,7 @@ export function inspect(actions) {
     "aria-label": "Taken apart",
     hidden: true,
   })
-  const heading = h("h3", {tabindex: -1})
+  const heading = h("h2", {tabindex: -1})
   const back = button("Back", actions.back)
   const close = button("Close", actions.close)
   const body = h("div", {class: "mc-body"})
@@ -319,7 +319,7 @@ function whatIf({layer, map, silent}, actions) {
       ),
     )
   }
-  return [h("h4", {}, "What if?"), row]
+  return [h("h3", {}, "What if?"), row]
 }
 
 /** Everything below the heading, for one number. */
@@ -457,7 +457,7 @@ function sumView(made, actions, all, redraw) {
         `${signed(bias)}, that's ${decimals(before)}.${end}`,
     ),
     h(
-      "h4",
+      "h3",
       {},
       single
         ? `The ${terms.length} products, largest first`
@@ -535,7 +535,7 @@ function answerView(made, latest, actions) {
       h("b", {}, signed(one.product, 2)),
     )
   const list = (name, rows, rest) => [
-    h("h4", {}, name),
+    h("h3", {}, name),
     h("ul", {class: "mc-rows"}, ...rows),
     ...(rest.length
       ? [
@@ -561,7 +561,7 @@ function answerView(made, latest, actions) {
     h("div", {class: "mc-tools"}, h("label", {}, "Look at ", instead)),
     ...list("For it", pro.slice(0, 6).map(row), pro.slice(6)),
     ...list("Against it", contra.slice(0, 4).map(row), contra.slice(4)),
-    h("h4", {}, "And which maps fed them?"),
+    h("h3", {}, "And which maps fed them?"),
     h(
       "div",
       {class: "mc-thumbs mc-fed"},

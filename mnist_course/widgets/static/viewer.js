@@ -207,7 +207,7 @@ function training(stops, use) {
   const element = h(
     "section",
     {class: "mc-training", "aria-label": "The network while it learned"},
-    h("h3", {}, "How did it learn that?"),
+    h("h2", {}, "How did it learn that?"),
     h("p", {}, "Slide back, and this network reads your drawing as it did when it knew less."),
     slider,
     strip,
