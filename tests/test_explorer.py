@@ -614,6 +614,7 @@ def test_what_if_changes_the_answer_in_words_and_bars_and_can_be_undone(open_pag
 def test_the_slider_goes_back_to_before_the_network_had_learned(open_page):
     page = open_page()
     begin(page)
+    page.wait_for_function("document.querySelectorAll('.mc-strip b')[5].textContent === '7'")
     asked = "performance.getEntriesByType('resource').filter((r) => r.name.endsWith('.i8')).length"
     assert page.evaluate(asked) == 0
     slider = page.get_by_role("slider", name="How long the network has learned")

@@ -473,7 +473,11 @@ function sumView(made, actions, all, redraw) {
           h(
             "div",
             {class: "mc-rest"},
-            h("span", {}, `the other ${rest.length} together`),
+            h(
+              "span",
+              {},
+              rest.length === 1 ? "the other one" : `the other ${rest.length} together`,
+            ),
             h("b", {}, signed(others)),
             button(`Show all ${terms.length}`, redraw),
           ),
@@ -542,7 +546,11 @@ function answerView(made, latest, actions) {
           h(
             "div",
             {class: "mc-rest"},
-            h("span", {}, `the other ${rest.length} together`),
+            h(
+              "span",
+              {},
+              rest.length === 1 ? "the other one" : `the other ${rest.length} together`,
+            ),
             h("b", {}, signed(add(rest), 2)),
           ),
         ]

@@ -500,10 +500,14 @@ export function render({model, el, reader = startReader()}) {
   }
   let comparing = null
   const compare = () => {
-    if (!moment || loaded.size < 2) return
+    if (!moment) return
     clearTimeout(comparing)
     // when the stroke rests: this is one look for each moment
-    comparing = setTimeout(async () => moment.show(stop, (await ask("compare")).said), 150)
+    comparing = setTimeout(async () => {
+      const {said} = await ask("compare")
+      said[stops.at(-1).name] = said[""] // the network itself
+      moment.show(stop, said)
+    }, 150)
   }
   const onImage = () => look("image")
 
