@@ -493,6 +493,8 @@ function sumView(made, actions, all, redraw) {
   ]
 }
 
+const rounded = (value) => Number(value.toPrecision(2)).toLocaleString("en-US")
+
 /** What speaks for an answer: the numbers, and the maps that fed them. */
 function answerView(made, latest, actions) {
   const {digit, other, numbers, bias, score, maps, fixed} = made
@@ -523,8 +525,8 @@ function answerView(made, latest, actions) {
       ? ""
       : ` So it's ${
           score >= 0
-            ? `${Number(Math.exp(score).toPrecision(2)).toLocaleString("en-US")} times as probable`
-            : `${Number(Math.exp(-score).toPrecision(2)).toLocaleString("en-US")} times less probable`
+            ? `${rounded(Math.exp(score))} times as probable`
+            : `${rounded(Math.exp(-score))} times less probable`
         }.`
   const most = size(numbers.map((one) => one.product))
   const row = (one) =>

@@ -290,7 +290,7 @@ export function resize(box, size = 20) {
   return {data: small.map((value) => roundEven(value * (255 / most))), height, width}
 }
 
-/** Where a digit stands on empty paper: its center of mass on the middle pixel, as far as it fits. */
+/** Where a digit goes on empty paper: its center of mass on the middle pixel, as far as it fits. */
 function placeOf({data, height, width}, size) {
   let [mass, y, x] = [0, 0, 0]
   data.forEach((value, i) => {

@@ -213,8 +213,7 @@ function training(stops, use) {
     strip,
     words,
   )
-  const reads = (one) =>
-    `${one.label}${one.accuracy === undefined ? "" : `: reads ${percent(one.accuracy, 2)} of the test digits`}`
+  const reads = ({label, accuracy}) => `${label}: reads ${percent(accuracy, 2)} of the test digits`
   const show = (index, said = {}) => {
     slider.value = index
     words.textContent = reads(stops[index])
@@ -268,7 +267,8 @@ export function render({model, el, reader = startReader()}) {
   // ---- the page
 
   const drawing = h("div", {class: "mc-drawing"})
-  const network = h("section", {class: "mc mc-layers", "aria-label": "What each layer makes of it"})
+  const named = {class: "mc mc-layers", "aria-label": "What each layer makes of it"}
+  const network = h("section", named)
   const column = h("div", {class: "mc mc-side"})
   const stage = h("div", {class: "mc-stage"}, drawing, network, column)
   const root = h("div", {class: "mc-explorer"}, stage)
@@ -305,8 +305,8 @@ export function render({model, el, reader = startReader()}) {
   const hint = h(
     "p",
     {class: "mc-hint"},
-    "Press any number, in any map, and it comes apart here. Or press a digit beside its bar: what " +
-      "speaks for it?",
+    "Press any number, in any map, and it comes apart here. Or press a digit beside its bar: " +
+      "what speaks for it?",
   )
   const layers = Object.keys(COLUMNS).map((name) => ({
     name,
