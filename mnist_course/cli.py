@@ -320,6 +320,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="weights of your own: runs/.../model.safetensors")
 
     def run(args: argparse.Namespace) -> int:
+        from mnist_course.engine.predict import percent
         from mnist_course.model import load_pretrained
         from mnist_course.predict import predict, to_gray
 
@@ -336,7 +337,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
                 continue
             guess = predict(model, gray)
             doubt = "" if guess.is_digit else f"  ({guess.message})"
-            _answer(f"{_shown(image)}: {guess.label}  {guess.probability:.1%}{doubt}")
+            _answer(f"{_shown(image)}: {guess.label}  {percent(guess.probability)}{doubt}")
         return 1 if failed else 0
 
     parser.set_defaults(run=run)

@@ -8,7 +8,7 @@ __all__ = ['CONTRAST', 'ImageLike', 'FINE', 'PICTURES', 'SURE', 'MOST_INK', 'Rea
            'halves_of', 'are_digits', 'shrink', 'resize', 'in_middle', 'cut_out', 'look', 'log_probabilities',
            'reliability', 'expected_calibration_error', 'fit_temperature', 'at_limit', 'plot_reliability',
            'class_statistics', 'class_distance', 'ReferenceStatistics', 'load_reference', 'reference_for', 'Prediction',
-           'judge', 'answer_of', 'show_reading', 'plot_doubt']
+           'percent', 'judge', 'answer_of', 'show_reading', 'plot_doubt']
 
 # %% ../../nbs/engine/11_your_digits.ipynb #f6bb0f86
 import base64
@@ -1176,6 +1176,19 @@ class Prediction:
     ood_score: float | None = None  # above 1: out of distribution; None: unknown for this model
 
 # %% ../../nbs/engine/11_your_digits.ipynb #4f41dacc
+def percent(
+    share: float,  # 0 to 1
+    decimals: int = 1,
+) -> str:
+    """A share in words, and never a certainty that isn't one: "100.0%" is exactly 1, and "0.0%"
+    exactly 0. The browser's widgets have the same function."""
+    text = f"{share:.{decimals}%}"
+    least = 10**-decimals
+    if share < 1 and float(text[:-1]) == 100:
+        return f"> {100 - least:.{decimals}f}%"
+    return f"< {least:.{decimals}f}%" if share > 0 and float(text[:-1]) == 0 else text
+
+
 def judge(
     probabilities: list[float],  # ten
     ink: float,  # the fraction of the 28 x 28 pixels that is ink
@@ -1186,27 +1199,32 @@ def judge(
     second, label = sorted(range(10), key=probabilities.__getitem__)[-2:]
     best = probabilities[label]
     reason: Reason = ""
-    message = f"{label} ({best:.1%})"
+    message = f"{label} ({percent(best)})"
     if ink == 0:
         reason, message = "blank", "blank: there is no ink on this paper"
     elif seen == "pale" and ood_score is not None and ood_score > 1:
         reason, message = "pale", "blank, or too pale to read"
     elif seen == "pale":
         reason = "pale"
-        message = f"too pale to be sure: perhaps {label} ({best:.0%}); draw it darker"
+        message = f"too pale to be sure: perhaps {label} ({percent(best, 0)}); draw it darker"
     elif seen == "frame":
         reason = "frame"
-        message = f"is there a frame around it? Cut it off; with it, perhaps {label} ({best:.0%})"
+        message = (
+            f"is there a frame around it? Cut it off; with it, perhaps {label} ({percent(best, 0)})"
+        )
     elif seen == "two digits":
         reason, message = "two digits", "two digits side by side? Give them one at a time"
     elif ink > MOST_INK:
-        reason, message = "too much ink", f"too much ink for a digit: {ink:.0%} of the picture"
+        reason, message = (
+            "too much ink",
+            f"too much ink for a digit: {percent(ink, 0)} of the picture",
+        )
     elif ood_score is not None and ood_score > 1:
         reason = "out of distribution"
         message = f"unlike the digits it learned from; the nearest is {label}"
     elif best < SURE:
-        other = f"{second} ({probabilities[second]:.0%})"
-        reason, message = "unsure", f"not sure: perhaps {label} ({best:.0%}), or {other}"
+        other = f"{second} ({percent(probabilities[second], 0)})"
+        reason, message = "unsure", f"not sure: perhaps {label} ({percent(best, 0)}), or {other}"
     return Prediction(
         label, best, tuple(probabilities), not reason, reason, message, ood_score=ood_score
     )

@@ -89,6 +89,7 @@ def _record(parser: argparse.ArgumentParser) -> None:
         "sample",
         "run",
         "weights",
+        "stops",
         "familiar",
         "card",
         "shifts",
@@ -118,6 +119,8 @@ def _record(parser: argparse.ArgumentParser) -> None:
             recorded.record_card(data=args.data, times=args.times)
         elif args.what == "familiar":
             recorded.record_familiar(args.seed)
+        elif args.what == "stops":
+            recorded.record_stops(data=args.data)
         elif args.what == "shifts":
             recorded.record_shifts(args.seed, args.data)
         elif args.what == "ablations":

@@ -30,10 +30,15 @@ export function uniqueId(name) {
   return `mc-${name}-${widgets}`
 }
 
-/** "98.2 %", and never "100.0 %" for something less. */
-export function percent(share) {
-  const text = (100 * share).toFixed(1)
-  return `${text === "100.0" && share < 1 ? "> 99.9" : text} %`
+/**
+ * "98.2%", and never a certainty that isn't one: "100.0%" is exactly 1, "0.0%" exactly 0. The same
+ * as mnist_course.engine.predict.percent.
+ */
+export function percent(share, decimals = 1) {
+  const least = 10 ** -decimals
+  const text = (100 * share).toFixed(decimals)
+  if (Number(text) === 100 && share < 1) return `> ${(100 - least).toFixed(decimals)}%`
+  return Number(text) === 0 && share > 0 ? `< ${least.toFixed(decimals)}%` : `${text}%`
 }
 
 /**

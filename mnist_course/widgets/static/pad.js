@@ -5,26 +5,37 @@ import {h, liveRegion, percent, uniqueId} from "./common.js"
 
 const PENS = {thin: 12, medium: 20, thick: 30} // pixels of a pad that is 280 wide
 const EVERY = 100 // milliseconds between two messages while a stroke is drawn
-const HOW =
-  "Draw a digit with mouse, finger or pen. With the keyboard: arrow keys move the pen, " +
-  "with Shift by a large step; Space puts it down or lifts it."
+const KEYS =
+  "Arrow keys move the pen, with Shift by a large step; Space puts it down or lifts it. " +
+  "Ctrl+Z takes back the last stroke."
+const INVITATION = "Draw a digit with mouse, finger or pen."
+const PATIENCE = 400 // milliseconds that a lifted pen waits for a new answer before it speaks
 
-/** Ten bars, one a digit, as a list that can be read aloud. */
-function bars() {
+/**
+ * Ten bars, one a digit, as a list that can be read aloud. why: what a press on a digit does, if
+ * anything.
+ */
+function bars(why) {
   const rows = Array.from({length: 10}, (_, digit) => {
     const fill = h("span", {class: "mc-fill"})
+    const was = h("span", {class: "mc-was", hidden: true})
     const share = h("span", {class: "mc-share"}, "")
-    return {
-      fill,
-      share,
-      row: h(
-        "li",
-        {},
-        h("span", {class: "mc-digit"}, `${digit}`),
-        h("span", {class: "mc-bar", "aria-hidden": "true"}, fill),
-        share,
-      ),
-    }
+    const name = h("span", {class: "mc-digit"}, `${digit}`)
+    if (why)
+      name.replaceChildren(
+        h(
+          "button",
+          {
+            type: "button",
+            title: `What speaks for ${digit}?`,
+            "aria-label": `What speaks for ${digit}`,
+            onclick: () => why(digit),
+          },
+          `${digit}`,
+        ),
+      )
+    const bar = h("span", {class: "mc-bar", "aria-hidden": "true"}, fill, was)
+    return {fill, was, share, row: h("li", {}, name, bar, share)}
   })
   const list = h(
     "ul",
@@ -32,16 +43,27 @@ function bars() {
     ...rows.map((row) => row.row),
   )
   const show = (answer) =>
-    rows.forEach(({fill, share, row}, digit) => {
-      const probability = answer?.probabilities?.[digit]
+    rows.forEach(({fill, was, share, row}, digit) => {
+      // of empty paper a network has probabilities too, and they say nothing
+      const probability = answer?.reason === "blank" ? undefined : answer?.probabilities?.[digit]
+      const before = answer?.before?.[digit] // without the changes that somebody tries
       fill.style.width = `${100 * (probability ?? 0)}%`
+      was.hidden = before === undefined
+      was.style.left = `${100 * (before ?? 0)}%`
       share.textContent = probability === undefined ? "" : percent(probability)
+      if (before !== undefined && percent(before) !== percent(probability))
+        share.prepend(h("span", {class: "mc-before"}, `${percent(before)} → `))
       row.classList.toggle("mc-best", probability !== undefined && answer.label === digit)
     })
   return {list, show}
 }
 
-export function render({model, el}) {
+/**
+ * The pad. why: what a press on one of the ten digits does. Gives the elements that others put
+ * something beside, and `say`, the only way to have something read aloud: the answer and the
+ * pen speak through it too.
+ */
+export function pad({model, el, why = null}) {
   const side = model.get("side")
   const canvas = h("canvas", {
     width: side,
@@ -51,12 +73,20 @@ export function render({model, el}) {
     role: "application",
     "aria-label": "Pad to draw a digit on",
   })
-  const help = h("p", {class: "mc-help", id: uniqueId("help")}, HOW)
-  canvas.setAttribute("aria-describedby", help.id)
+  const keys = h("span", {id: uniqueId("help")}, KEYS)
+  const help = h(
+    "details",
+    {class: "mc-help", open: !why && !matchMedia("(pointer: coarse)").matches},
+    h("summary", {}, "With the keyboard"),
+    keys,
+  )
+  canvas.setAttribute("aria-describedby", keys.id)
   const cursor = h("span", {class: "mc-cursor", hidden: true, "aria-hidden": "true"})
   const context = canvas.getContext("2d", {willReadFrequently: true})
   const said = liveRegion()
-  const {list, show} = bars()
+  said.classList.add("mc-unseen")
+  const seen = h("p", {class: "mc-answer"}, INVITATION)
+  const {list, show} = bars(why)
   const steps = [] // pictures before each stroke, for undo
   let at = {x: side / 2, y: side / 2} // of the keyboard's pen
   let down = false // is the keyboard's pen on the paper?
@@ -64,6 +94,22 @@ export function render({model, el}) {
   let mine = null // the picture as we sent it last
   let sent = 0
   let waiting = null
+  let penWords = "" // what the keyboard's pen did last
+  let speaking = null
+
+  // The answer and the pen are two facts in one line: whatever changes, the line is made anew.
+  const say = (text) => {
+    clearTimeout(speaking)
+    said.textContent = text
+  }
+  const tell = () => {
+    const message = model.get("answer")?.message ?? ""
+    const text = down ? message || penWords : [penWords, message].filter(Boolean).join(" ")
+    clearTimeout(speaking)
+    // while the keyboard draws, not at every step: when it rests
+    if (down) speaking = setTimeout(() => say(text), PATIENCE)
+    else say(text)
+  }
 
   const clear = () => {
     context.fillStyle = "#000"
@@ -73,33 +119,59 @@ export function render({model, el}) {
   const send = () => {
     clearTimeout(waiting)
     waiting = null
-    sent = performance.now()
+    mine = new DataView(ink().buffer)
+    model.set("image", mine)
+    model.save_changes()
+    sent = performance.now() // from the end: where a look takes long, strokes get their turn
+  }
+
+  const ink = () => {
     const pixels = context.getImageData(0, 0, side, side).data
     const bytes = new Uint8Array(side * side)
     for (let i = 0; i < bytes.length; i++) bytes[i] = pixels[4 * i]
-    mine = new DataView(bytes.buffer)
-    model.set("image", mine)
-    model.save_changes()
+    return bytes
   }
 
   const sendSoon = () => {
     if (waiting === null) waiting = setTimeout(send, Math.max(0, sent + EVERY - performance.now()))
   }
 
+  let before = null // the picture before the stroke that is being drawn
   const remember = () => {
-    steps.push(context.getImageData(0, 0, side, side))
-    if (steps.length > 30) steps.shift()
-    undo.disabled = false
+    before = ink()
+  }
+  /** What was just done, for Undo, if it changed anything. */
+  const settle = () => {
+    const now = before && ink()
+    if (now && !now.every((value, i) => value === before[i])) {
+      steps.push(before)
+      if (steps.length > 30) steps.shift()
+      undo.disabled = false
+    }
+    before = null
+  }
+  const putBack = (bytes) => {
+    const pixels = context.createImageData(side, side)
+    for (let i = 0; i < side * side; i++)
+      pixels.data.set([bytes[i], bytes[i], bytes[i], 255], 4 * i)
+    context.putImageData(pixels, 0, 0)
   }
 
   const line = (from, to) => {
-    context.strokeStyle = "#fff"
+    const width = (PENS[pen.value] * side) / 280
+    context.strokeStyle = context.fillStyle = "#fff"
     context.lineCap = context.lineJoin = "round"
-    context.lineWidth = (PENS[pen.value] * side) / 280
+    context.lineWidth = width
     context.beginPath()
-    context.moveTo(from.x, from.y)
-    context.lineTo(to.x, to.y)
-    context.stroke()
+    if (from.x === to.x && from.y === to.y) {
+      // a line of no length isn't drawn: a dot is a disc
+      context.arc(to.x, to.y, width / 2, 0, 2 * Math.PI)
+      context.fill()
+    } else {
+      context.moveTo(from.x, from.y)
+      context.lineTo(to.x, to.y)
+      context.stroke()
+    }
     sendSoon()
   }
 
@@ -116,6 +188,8 @@ export function render({model, el}) {
     event.preventDefault()
     canvas.focus({preventScroll: true})
     canvas.setPointerCapture?.(event.pointerId)
+    if (down) lift()
+    penWords = ""
     remember()
     stroke = {id: event.pointerId, last: place(event)}
     line(stroke.last, stroke.last)
@@ -133,6 +207,7 @@ export function render({model, el}) {
     canvas.addEventListener(name, (event) => {
       if (stroke?.id !== event.pointerId) return
       stroke = null
+      settle()
       send()
     })
 
@@ -142,16 +217,28 @@ export function render({model, el}) {
     cursor.style.top = `${(100 * at.y) / side}%`
     cursor.classList.toggle("mc-down", down)
   }
+  const lift = () => {
+    down = false
+    settle()
+    showCursor(!cursor.hidden)
+  }
   const MOVES = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}
   canvas.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return
     if (event.key === " " || event.key === "Enter") {
-      down = !down
       if (down) {
+        lift()
+        penWords = "Pen up."
+        send()
+        clearTimeout(speaking) // with the answer, or soon without a new one
+        speaking = setTimeout(tell, PATIENCE)
+      } else {
+        down = true
+        penWords = "Pen down."
         remember()
         line(at, at)
+        say(penWords)
       }
-      said.textContent = down ? "Pen down." : "Pen up."
     } else if (event.key in MOVES) {
       const [dx, dy] = MOVES[event.key]
       const length = (event.shiftKey ? 5 : 1) * (side / 28)
@@ -167,41 +254,47 @@ export function render({model, el}) {
     showCursor(true)
   })
   canvas.addEventListener("blur", () => {
-    down = false
+    if (down) lift()
+    penWords = ""
     showCursor(false)
   })
 
   const button = (words, action) =>
     h("button", {type: "button", class: "mc-button", onclick: action}, words)
-  const undo = button("Undo", () => {
-    const before = steps.pop()
-    if (before) context.putImageData(before, 0, 0)
+  const takeBack = () => {
+    if (down) lift()
+    if (stroke || !steps.length) return
+    putBack(steps.pop())
     undo.disabled = !steps.length
     send()
-  })
+  }
+  const undo = button("Undo", takeBack)
   undo.disabled = true
   const wipe = button("Clear", () => {
     remember()
     clear()
+    settle()
     send()
   })
   let next = 0
-  const sample = button("A sample digit", () => {
+  const putSample = (which) => {
     const samples = model.get("samples")
     const count = samples.byteLength / 784
     const small = h("canvas", {width: 28, height: 28})
     const brush = small.getContext("2d")
     const picture = brush.createImageData(28, 28)
     for (let i = 0; i < 784; i++) {
-      const value = samples.getUint8((next % count) * 784 + i)
+      const value = samples.getUint8((which % count) * 784 + i)
       picture.data.set([value, value, value, 255], 4 * i)
     }
-    next += 1
+    next = which + 1
     brush.putImageData(picture, 0, 0)
     remember()
     context.drawImage(small, 0, 0, side, side)
+    settle()
     send()
-  })
+  }
+  const sample = button("A sample digit", () => putSample(next))
   if (!model.get("samples")?.byteLength) sample.hidden = true
   const pen = h(
     "select",
@@ -242,7 +335,8 @@ export function render({model, el}) {
   const answered = () => {
     const answer = model.get("answer")
     show(answer)
-    said.textContent = answer?.message ?? ""
+    seen.textContent = answer?.message || INVITATION
+    tell()
   }
   model.on("change:answer", answered)
   clear()
@@ -250,35 +344,40 @@ export function render({model, el}) {
     // a picture that Python laid on the pad, or that was drawn in another view of it
     const picture = model.get("image")
     if (picture === mine || picture?.byteLength !== side * side) return
-    const pixels = context.createImageData(side, side)
-    for (let i = 0; i < side * side; i++) {
-      const value = picture.getUint8(i)
-      pixels.data.set([value, value, value, 255], 4 * i)
-    }
-    context.putImageData(pixels, 0, 0)
+    putBack(new Uint8Array(picture.buffer, picture.byteOffset, side * side))
   }
   lay()
   model.on("change:image", lay)
-  const left = h(
-    "div",
-    {class: "mc-left"},
-    h("div", {class: "mc-paper"}, canvas, cursor),
-    tools,
-    keep,
-  )
-  const pad = h(
+  const paper = h("div", {class: "mc-paper"}, canvas, cursor)
+  const right = h("div", {class: "mc-right"}, list)
+  const left = h("div", {class: "mc-left"}, paper, tools, keep)
+  const whole = h(
     "div",
     {class: "mc mc-pad"},
+    h("div", {class: "mc-row"}, seen, left, right),
     help,
-    h("div", {class: "mc-row"}, left, h("div", {class: "mc-right"}, said, list)),
+    said,
   )
-  el.append(pad)
+  whole.addEventListener("keydown", (event) => {
+    const wanted = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey
+    if (!wanted || event.key.toLowerCase() !== "z" || event.target.matches("input")) return
+    event.preventDefault()
+    event.stopPropagation()
+    takeBack()
+  })
+  el.append(whole)
   answered()
-  return () => {
+  const stop = () => {
     clearTimeout(waiting)
+    clearTimeout(speaking)
     model.off("change:answer", answered)
     model.off("change:image", lay)
   }
+  return {stop, say, putSample, paper, right}
+}
+
+export function render({model, el}) {
+  return pad({model, el}).stop
 }
 
 export default {render}

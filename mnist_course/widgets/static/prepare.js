@@ -1,6 +1,8 @@
 // From a drawing to MNIST's 28 x 28: the same steps, with the same rounding, as in
 // mnist_course.predict.
 
+import {percent} from "./common.js"
+
 const CONTRAST = 0.15
 const LEVEL = Math.fround(0.2) // Python compares in float32 as well
 const SURE = 0.8
@@ -17,15 +19,15 @@ const THIN = 0.1
 const WIDE = 1.05
 const CLEARLY = 0.6
 
-/** The four edges of a picture, each as a list. */
-function edgesOf(values, height, width) {
-  const column = (x) => Float32Array.from({length: height}, (_, y) => values[y * width + x])
-  return [
-    values.subarray(0, width),
-    values.subarray((height - 1) * width),
-    column(0),
-    column(width - 1),
-  ]
+/** The four edges of a picture, each as a list; or of what's so many pixels inside. */
+function edgesOf(values, height, width, depth = 0) {
+  const column = (x) => {
+    const list = new Float32Array(height - 2 * depth)
+    for (let i = 0, at = depth * width + x; i < list.length; i++, at += width) list[i] = values[at]
+    return list
+  }
+  const row = (y) => values.subarray(y * width + depth, (y + 1) * width - depth)
+  return [row(depth), row(height - 1 - depth), column(depth), column(width - 1 - depth)]
 }
 
 /** Four parts of a list; the first ones are longer by one where it does not divide. */
@@ -38,6 +40,8 @@ function quarters(list) {
 }
 
 function median(values) {
+  // plain paper, as most edges are, needs no sorting
+  if (values.every((value) => value === values[0])) return values[0]
   const sorted = Float32Array.from(values).sort()
   const half = sorted.length >> 1
   return sorted.length % 2 ? sorted[half] : Math.fround((sorted[half - 1] + sorted[half]) / 2)
@@ -155,21 +159,19 @@ export function toInk(grey, height, width, contrast = CONTRAST) {
   return ink
 }
 
-/** A part of a picture: rows and columns from .. to, ends excluded. */
-function part({data, width}, top, bottom, left, right) {
+/**
+ * A part of a picture: rows and columns from .. to, ends excluded. It remembers where in the whole
+ * picture it was.
+ */
+function part({data, width, top: above = 0, left: before = 0}, top, bottom, left, right) {
   const out = {data: new Float32Array((bottom - top) * (right - left))}
+  out.top = above + top
+  out.left = before + left
   out.height = bottom - top
   out.width = right - left
   for (let y = top; y < bottom; y++)
     out.data.set(data.subarray(y * width + left, y * width + right), (y - top) * out.width)
   return out
-}
-
-/** The pixels along the edges of a picture, from so many pixels inside. */
-function ring(picture, depth) {
-  const {height, width} = picture
-  const inner = depth ? part(picture, depth, height - depth, depth, width - depth) : picture
-  return edgesOf(inner.data, inner.height, inner.width)
 }
 
 /** Cut off a line of one color along all four edges, up to a tenth of the picture. */
@@ -187,22 +189,24 @@ function withoutFrame(whole) {
     const short = Math.min(picture.height, picture.width)
     const depth = Math.floor(short / 10)
     const colors = Array.from({length: Math.min(depth + 3, (short + 1) >> 1)}, (_, i) =>
-      median(ring(picture, i).flatMap((edge) => [...edge])),
+      median(edgesOf(picture.data, picture.height, picture.width, i).flatMap((edge) => [...edge])),
     )
     const thick = colors.findIndex((color) => Math.abs(color - colors[0]) > 0.4 * contrast)
     if (contrast < CONTRAST || thick < 1) return picture
-    const plain = ring(picture, 0).every((edge) => like(edge, colors[0]) > 0.9)
+    const plain = edgesOf(picture.data, picture.height, picture.width).every(
+      (edge) => like(edge, colors[0]) > 0.9,
+    )
     if (thick > depth || !plain || 2 * thick + 5 > short) return picture
     const cut = thick + 1
     picture = part(picture, cut, picture.height - cut, cut, picture.width - cut)
-    const paper = ring(picture, 0).flatMap((edge) => [...edge])
+    const paper = edgesOf(picture.data, picture.height, picture.width).flatMap((edge) => [...edge])
     if (like(paper, median(paper)) < 0.7) return whole
   }
   return picture
 }
 
 /** The smallest box that holds all the ink. */
-export function crop(ink, height, width) {
+export function crop(ink, height, width, above = 0, before = 0) {
   let [top, bottom, left, right] = [height, -1, width, -1]
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++)
@@ -212,8 +216,8 @@ export function crop(ink, height, width) {
         left = Math.min(left, x)
         right = Math.max(right, x)
       }
-  if (bottom < 0) return {data: ink, height, width}
-  return part({data: ink, width}, top, bottom + 1, left, right + 1)
+  if (bottom < 0) return {data: ink, height, width, top: above, left: before}
+  return part({data: ink, width, top: above, left: before}, top, bottom + 1, left, right + 1)
 }
 
 /** Python's round: a half goes to the even neighbour. */
@@ -286,9 +290,8 @@ export function resize(box, size = 20) {
   return {data: small.map((value) => roundEven(value * (255 / most))), height, width}
 }
 
-/** Put the digit on empty paper, its center of mass on the middle pixel, as far as it fits. */
-export function center(small, size = 28) {
-  const {data, height, width} = small
+/** Where a digit goes on empty paper: its center of mass on the middle pixel, as far as it fits. */
+function placeOf({data, height, width}, size) {
   let [mass, y, x] = [0, 0, 0]
   data.forEach((value, i) => {
     mass += value
@@ -298,6 +301,13 @@ export function center(small, size = 28) {
   mass = Math.max(mass, 1)
   const top = Math.min(Math.max(roundEven(size / 2 - y / mass), 0), size - height)
   const left = Math.min(Math.max(roundEven(size / 2 - x / mass), 0), size - width)
+  return {top, left}
+}
+
+/** Put the digit there. */
+export function center(small, size = 28) {
+  const {data, height, width} = small
+  const {top, left} = placeOf(small, size)
   const page = new Uint8Array(size * size)
   for (let row = 0; row < height; row++)
     page.set(data.subarray(row * width, (row + 1) * width), (top + row) * size + left)
@@ -394,7 +404,7 @@ function cutLines(box) {
   const first = (place) => Math.max(0, Math.trunc((place - 1) * scale))
   const last = (place, most) => Math.min(Math.ceil((place + 1) * scale), most)
   const cut = part(box, first(top), last(bottom, box.height), first(left), last(right, box.width))
-  return crop(cut.data, cut.height, cut.width)
+  return crop(cut.data, cut.height, cut.width, cut.top, cut.left)
 }
 
 /** "two digits" for parts side by side, "frame" for a box that touches what is inside, or "". */
@@ -452,7 +462,9 @@ export function areDigits(pages, read) {
 
 /**
  * A drawing, bytes from 0 (paper) to 255 (ink) -> page, 28 x 28 bytes; seen, what stands out before
- * the network has a look; halves, two pages where it may be two digits that touch.
+ * the network has a look; halves, two pages where it may be two digits that touch; and where on the
+ * drawing the page lies: the drawing's pixel at its upper left corner, and how many of them one
+ * pixel of the page is wide.
  */
 export function examine(bytes, height, width) {
   const drawn = new Float32Array(bytes.length)
@@ -462,9 +474,13 @@ export function examine(bytes, height, width) {
   const pale = !ink.some((value) => value > 0)
   if (pale)
     ink = toInk(grey.data, grey.height, grey.width, faintest(grey.data, grey.height, grey.width))
-  const box = cutLines(crop(ink, grey.height, grey.width))
+  const box = cutLines(crop(ink, grey.height, grey.width, grey.top, grey.left))
   const seen = pale ? "pale" : layoutOf(resize(box, FINE))
-  return {page: center(resize(box)), seen, halves: seen ? [] : halvesOf(box)}
+  const small = resize(box)
+  const {top, left} = placeOf(small, 28)
+  const step = Math.max(box.height, box.width) / Math.max(small.height, small.width)
+  const place = {top: box.top - step * top, left: box.left - step * left, step}
+  return {page: center(small), seen, halves: seen ? [] : halvesOf(box), place}
 }
 
 /** A drawing, bytes from 0 (paper) to 255 (ink) -> 28 x 28 bytes. */
@@ -482,9 +498,9 @@ export function judge(probabilities, page, oodScore = null, seen = "") {
     .sort((a, b) => probabilities[b] - probabilities[a])
   const [label, second] = order
   const ink = page.reduce((sum, byte) => sum + byte, 0) / (255 * page.length)
-  const whole = (value) => `${roundEven(100 * value)}%`
+  const whole = (value) => percent(value, 0)
   let reason = ""
-  let message = `${label} (${(100 * probabilities[label]).toFixed(1)}%)`
+  let message = `${label} (${percent(probabilities[label])})`
   if (ink === 0) {
     reason = "blank"
     message = "blank: there is no ink on this paper"
