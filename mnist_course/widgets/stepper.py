@@ -138,7 +138,7 @@ def _kernel_list(
     bias = bias * STD - weight.sum((1, 2, 3)) * MEAN
     groups = {"3 x 3": KERNELS, "5 x 5": LARGE}
     made = [
-        (group, _WORDS.get(name, name), kernel, 0.0)
+        (group, f"{_WORDS.get(name, name)}, {group}", kernel, 0.0)
         for group, kernels in groups.items()
         for name, kernel in kernels.items()
     ]

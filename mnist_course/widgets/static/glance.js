@@ -170,6 +170,7 @@ export function render({model, el}) {
       const seen = reader(drawing, side)
       show(seen)
       inner.set("answer", seen.answer)
+      el.closest("[data-live]")?.setAttribute("data-seen", "") // the first answer has come
     } else {
       const empty = Object.fromEntries(
         Object.entries(shown.activations).map(([name, {shape, data}]) => [

@@ -28,11 +28,10 @@ export function roll({start, steep, lr, momentum, steps}) {
 
 const distance = ([x, y]) => Math.hypot(x, y)
 
-/** A number with four digits that count, never "0" for something more. */
+/** A number with three digits that count, never "0" for something more. */
 function short(value) {
-  if (value >= 10_000) return value.toExponential(1)
-  if (value >= 0.001) return `${Number(value.toPrecision(3))}`
-  return value.toExponential(1)
+  if (value >= 10_000 || (value > 0 && value < 1e-6)) return value.toExponential(1)
+  return value.toLocaleString("en-US", {maximumSignificantDigits: 3, useGrouping: false})
 }
 
 /** What became of the ball, in a sentence. */
