@@ -129,7 +129,7 @@ def test_a_stub_keeps_its_task_and_loses_its_check():
     shown = page_of(ROOT / "nbs" / "03_shapes.ipynb", cells)
     sources = [one.source for one in shown if one.cell_type == "code"]
     assert sources == ['def a(x):\n    "Doc."\n    return ...']
-    assert sum("mc-checked" in one.source for one in shown) == 2
+    assert sum("ml-checked" in one.source for one in shown) == 2
 
 
 def test_a_check_that_shows_something_stays():
@@ -147,7 +147,7 @@ def test_every_question_has_a_card_and_its_answer(path):
     "When it fails: python -m mnist_course.making notebooks NN, which notes what the lesson reveals."
     number = lesson_number(path)
     ids = {id for id in QUESTIONS if id.startswith(f"{number}.")}
-    data = next(one.source for one in page_of(path) if "mc-questions" in one.source)
+    data = next(one.source for one in page_of(path) if "ml-questions" in one.source)
     questions = json.loads(re.search(r">(\{.*\})</script>", data)[1].replace("<\\/", "</"))
     assert {one["id"] for one in questions["cards"]} == ids
     assert not [one["id"] for one in questions["cards"] if "actual" not in one]
@@ -379,7 +379,7 @@ both_shapes = pytest.mark.parametrize("shape", ["smalldocs", "quarto"])
 
 
 def card(page, id: str):
-    return page.locator(f'[data-guess="{id}"] .mc-guess')
+    return page.locator(f'[data-guess="{id}"] .ml-guess')
 
 
 def is_seen(page, text: str) -> bool:
@@ -402,7 +402,7 @@ def test_a_guess_by_keyboard_alone(visit, shape):
     assert card(page, "03.places").locator("output").inner_text() == "60%"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    verdict = card(page, "03.places").locator(".mc-verdict")
+    verdict = card(page, "03.places").locator(".ml-verdict")
     assert verdict.inner_text() == "Not this time. You said 28, and you were 60% sure. It’s 24."
     assert verdict.evaluate("(one) => one === document.activeElement")
     assert is_seen(page, "24 places") and is_seen(page, "So there are 24.")
@@ -410,7 +410,7 @@ def test_a_guess_by_keyboard_alone(visit, shape):
     page.get_by_role("radio", name="(a) worse").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    told = card(page, "01.scrambled").locator(".mc-verdict").inner_text()
+    told = card(page, "01.scrambled").locator(".ml-verdict").inner_text()
     assert told == "Right. You said (b) just as good, and you were 50% sure."
     # kept: it's all there when one comes back
     page.reload()
@@ -418,7 +418,7 @@ def test_a_guess_by_keyboard_alone(visit, shape):
         page, "24 places"
     )
     assert not is_seen(page, "[0, 830]")
-    back = page.locator(".mc-back")
+    back = page.locator(".ml-back")
     assert (
         "2 of 4 guesses: you were 55% sure on average, and 50% of them were right. That is well judged."
         in back.inner_text()
@@ -442,15 +442,15 @@ def test_what_is_no_guess_is_asked_for_again(visit):
     ]:
         card(page, id).get_by_role("textbox").fill(text)
         card(page, id).get_by_role("button", name="That’s my guess").click()
-        assert card(page, id).locator(".mc-problem").inner_text() == problem
+        assert card(page, id).locator(".ml-problem").inner_text() == problem
         assert card(page, id).locator("[aria-invalid=true]").count() == 1
     card(page, "01.scrambled").get_by_role("button", name="That’s my guess").click()
-    assert card(page, "01.scrambled").locator(".mc-problem").inner_text() == "Choose one of them."
+    assert card(page, "01.scrambled").locator(".ml-problem").inner_text() == "Choose one of them."
     card(page, "04.registered").get_by_role("textbox").fill("0 and 830")
     card(page, "04.registered").get_by_role("textbox").press("Enter")
     assert (
         card(page, "04.registered")
-        .locator(".mc-verdict")
+        .locator(".ml-verdict")
         .inner_text()
         .startswith("Right. You said [0, 830]")
     )
@@ -463,12 +463,12 @@ def test_a_word_beside_the_field(visit):
     one.get_by_role("textbox").fill("10.001")  # the last word counts
     assert not one.get_by_role("radio").is_checked()
     one.get_by_role("button", name="That’s my guess").click()
-    assert one.locator(".mc-verdict").inner_text().startswith("Right. You said 10")
+    assert one.locator(".ml-verdict").inner_text().startswith("Right. You said 10")
     one.get_by_role("button", name="Forget this guess").click()
     one.get_by_role("radio", name="never").check(force=True)
     one.get_by_role("button", name="That’s my guess").click()
     assert (
-        one.locator(".mc-verdict").inner_text()
+        one.locator(".ml-verdict").inner_text()
         == "Not this time. You said never, and you were 50% sure. It’s about 10."
     )
 
@@ -512,8 +512,8 @@ def test_where_nothing_may_be_kept_it_lasts_as_long_as_the_page(visit, site, bro
     page.goto(site + "smalldocs.html")
     card(page, "03.places").get_by_role("textbox").fill("24")
     card(page, "03.places").get_by_role("textbox").press("Enter")
-    assert card(page, "03.places").locator(".mc-verdict").inner_text().startswith("Right.")
-    assert "1 of 4 guesses" in page.locator(".mc-back").inner_text()
+    assert card(page, "03.places").locator(".ml-verdict").inner_text().startswith("Right.")
+    assert "1 of 4 guesses" in page.locator(".ml-back").inner_text()
 
 
 @pytest.mark.parametrize(
@@ -545,7 +545,7 @@ def test_what_others_have_put_there_does_no_harm(visit, site, kept):
     page.evaluate("(kept) => localStorage.setItem('mnist_course guesses 1 /', kept)", kept)
     page.reload()
     card(page, "03.places").get_by_role("button", name="That’s my guess").wait_for()
-    assert "None yet" in page.locator(".mc-back").inner_text()
+    assert "None yet" in page.locator(".ml-back").inner_text()
 
 
 def test_two_windows_agree(visit):
@@ -554,16 +554,16 @@ def test_two_windows_agree(visit):
     other.goto(one.url.replace("smalldocs", "quarto"))
     card(one, "03.places").get_by_role("textbox").fill("24")
     card(one, "03.places").get_by_role("textbox").press("Enter")
-    other.wait_for_function("document.querySelector('.mc-verdict')?.innerText.startsWith('Right.')")
-    assert card(other, "03.places").locator(".mc-verdict").is_visible()
+    other.wait_for_function("document.querySelector('.ml-verdict')?.innerText.startsWith('Right.')")
+    assert card(other, "03.places").locator(".ml-verdict").is_visible()
 
 
 def test_a_link_into_an_answer_opens_it(visit, site):
     page = visit("smalldocs.html")
     card(page, "03.places").wait_for()
-    page.evaluate("document.querySelector('.mc-answer p').id = 'inside'")
+    page.evaluate("document.querySelector('.ml-answer p').id = 'inside'")
     page.evaluate("location.hash = 'inside'")
-    page.wait_for_function("!document.querySelector('.mc-answer').hasAttribute('hidden')")
+    page.wait_for_function("!document.querySelector('.ml-answer').hasAttribute('hidden')")
     assert is_seen(page, "So there are 24.")
 
 
@@ -683,11 +683,11 @@ def test_the_network_wakes_up_under_the_first_stroke(visit, site):
     page = visit("about:blank")
     page.on("request", lambda one: asked.append(one.url))
     page.goto(site + "index.html")
-    page.wait_for_selector(".mc-glance .mc-eye")
+    page.wait_for_selector(".ml-glance .ml-eye")
     page.wait_for_timeout(300)
     assert not [url for url in asked if "net.f16" in url], "593,200 numbers wait for a touch"
-    before = pixels(page, ".mc-eye")
-    assert page.locator(".mc-said").inner_text() == "7"
+    before = pixels(page, ".ml-eye")
+    assert page.locator(".ml-said").inner_text() == "7"
     box = page.locator(".mc-canvas").bounding_box()
     x, y, side = box["x"], box["y"], box["width"]
     page.mouse.move(x + 0.5 * side, y + 0.15 * side)
@@ -695,27 +695,27 @@ def test_the_network_wakes_up_under_the_first_stroke(visit, site):
     page.mouse.move(x + 0.5 * side, y + 0.85 * side, steps=12)
     page.mouse.up()
     page.wait_for_selector("[data-seen]")
-    page.wait_for_function("document.querySelector('.mc-said').innerText.startsWith('1')")
+    page.wait_for_function("document.querySelector('.ml-said').innerText.startsWith('1')")
     assert [url for url in asked if "net.f16" in url]
-    after = pixels(page, ".mc-eye")
+    after = pixels(page, ".ml-eye")
     assert len(after) == 5 and not set(before) & set(after), "every layer saw something else"
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_function("document.querySelector('.mc-said').innerText === '–'")
-    assert pixels(page, ".mc-eye")[0] != after[0]
+    page.wait_for_function("document.querySelector('.ml-said').innerText === '–'")
+    assert pixels(page, ".ml-eye")[0] != after[0]
 
 
 def test_the_first_answer_is_what_the_network_says(visit, site):
     "What is shown before a touch was computed when the page was made: the browser comes to the same."
     page = visit("index.html")
-    page.wait_for_selector(".mc-glance .mc-eye")
-    first = page.locator(".mc-eye").evaluate_all(
+    page.wait_for_selector(".ml-glance .ml-eye")
+    first = page.locator(".ml-eye").evaluate_all(
         "(all) => all.map((one) => one.getAttribute('aria-label'))"
     )
     for _ in range(8):  # the sample digits come in order, and the eighth is the 7 of the beginning
         page.get_by_role("button", name="A sample digit").click()
     page.wait_for_selector("[data-seen]")
-    page.wait_for_function("document.querySelector('.mc-said').innerText === '7'")
-    then = page.locator(".mc-eye").evaluate_all(
+    page.wait_for_function("document.querySelector('.ml-said').innerText === '7'")
+    then = page.locator(".ml-eye").evaluate_all(
         "(all) => all.map((one) => one.getAttribute('aria-label'))"
     )
     shares = [[int(re.search(r"(\d+)%", one)[1]) for one in labels[1:]] for labels in (first, then)]
@@ -724,8 +724,8 @@ def test_the_first_answer_is_what_the_network_says(visit, site):
 
 def test_what_a_screen_reader_hears_of_the_instrument(visit):
     page = visit("index.html")
-    page.wait_for_selector(".mc-glance .mc-eye")
-    tree = page.locator(".mc-glance").aria_snapshot()
+    page.wait_for_selector(".ml-glance .ml-eye")
+    tree = page.locator(".ml-glance").aria_snapshot()
     for part in (
         'application "Pad to draw a digit on"',
         'group "The network, layer by layer"',
@@ -749,11 +749,11 @@ def test_it_works_from_a_file(chromium, tmp_path):
     page.goto((tmp_path / "smalldocs.html").as_uri())
     card(page, "03.places").get_by_role("textbox").fill("24")
     card(page, "03.places").get_by_role("textbox").press("Enter")
-    assert card(page, "03.places").locator(".mc-verdict").inner_text().startswith("Right.")
+    assert card(page, "03.places").locator(".ml-verdict").inner_text().startswith("Right.")
     page.goto((tmp_path / "index.html").as_uri())
     page.get_by_role("button", name="A sample digit").click()
     page.wait_for_selector("[data-seen]")
-    page.wait_for_function("document.querySelector('.mc-said').innerText === '0'")
+    page.wait_for_function("document.querySelector('.ml-said').innerText === '0'")
     page.close()
     assert not faults
 

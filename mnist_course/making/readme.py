@@ -130,7 +130,7 @@ def photograph_page() -> bytes:  # PNG
         page = browser.new_page(viewport={"width": 760, "height": 900}, color_scheme="light")
         page.goto(f"{address}index.html")
         said = _draw_seven(page)
-        png = page.locator(".mc-glance").screenshot()
+        png = page.locator(".ml-glance").screenshot()
         browser.close()
         server.shutdown()
     return _with_words(

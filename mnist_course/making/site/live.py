@@ -77,7 +77,7 @@ _WIDGETS: dict[
     ],
     "08": [
         (
-            "trainer",
+            "trainer_page",
             r'^fit = yours\("08.fit"',
             False,
             "The same loop, here in your browser: press the button and watch a network learn.",
@@ -96,7 +96,7 @@ _WIDGETS: dict[
 }
 _OWN_PAGES = {  # of a widget: its address, and how one speaks of it
     "glance": ("try/index.html", "Take every number of it apart"),
-    "trainer": ("train/index.html", "All knobs and switches"),
+    "trainer_page": ("train/index.html", "All knobs and switches"),
     "stepper": ("toys/stepper.html", "On a page of its own"),
     "shapes": ("toys/shapes.html", "On a page of its own"),
     "momentum": ("toys/momentum.html", "On a page of its own"),
@@ -119,14 +119,14 @@ def _place(
     **settings: Any,
 ) -> str:  # HTML
     "Where a widget will be."
+    address, link = _OWN_PAGES[module]
     state = f' data-state="{_STATES[module]}"' if module in _STATES else ""
     given = f' data-settings="{html.escape(json.dumps(settings))}"' if settings else ""
-    address, link = _OWN_PAGES[module]
     more = f'<a href="{up}{address}">{link}</a>' if page else ""
     said = " ".join(part for part in (html.escape(words), more) if part)
     return (
-        f'<figure class="instrument mc-place mc-place-{module}" data-live="{module}"{state}{given}>'
-        '<div class="mc-wait" hidden>Loading ...</div>'
+        f'<figure class="instrument ml-place ml-place-{module}" data-live="{module}" data-own="{address}"{state}{given}>'
+        '<div class="ml-wait" hidden>Loading ...</div>'
         "<noscript><p>Here you could try it yourself: that needs JavaScript.</p></noscript>"
         + (f"<figcaption>{said}</figcaption>" if said else "")
         + "</figure>"
@@ -310,7 +310,7 @@ class LivePage:
     def page(self, cells: list) -> Iterator[Any]:
         "The cells of a lesson's page: the styles first, what wakes the page up last."
         yield cells.pop(0)
-        yield _cell("mc-head", _raw(_head("")))
+        yield _cell("ml-head", _raw(_head("")))
         while cells:
             cell = cells.pop(0)
             source = "".join(cell.source)
@@ -321,7 +321,7 @@ class LivePage:
             elif id := _first(source, "guess") if source.startswith("guess(") else "":
                 yield self.card(cell, id)
             elif source.startswith("calibration("):
-                yield _cell(cell.id, _raw('<div class="mc-guess-place" data-look-back></div>'))
+                yield _cell(cell.id, _raw('<div class="ml-guess-place" data-look-back></div>'))
             elif id := _first(source, "reveal") if "#| export" not in source else "":
                 yield from self.answer(cell, id, cells)
             else:
@@ -331,7 +331,7 @@ class LivePage:
     def card(self, cell: Any, id: str) -> Any:
         self.cards.append(_question(id, self.prose, self.answers))
         text = "Make up your mind before you read on."
-        place = f'<div class="mc-guess-place" data-guess="{id}"><p>{text}</p></div>'
+        place = f'<div class="ml-guess-place" data-guess="{id}"><p>{text}</p></div>'
         return _cell(cell.id, _raw(place))
 
     def answer(self, cell: Any, id: str, cells: list) -> Iterator[Any]:
@@ -383,7 +383,7 @@ class LivePage:
             yield cell
         if stub:
             words = 'In <a href="index.html#begin">the notebook</a>, a check answers back.'
-            yield _cell(f"{cell.id}-checked", _raw(f'<p class="mc-checked">{words}</p>'))
+            yield _cell(f"{cell.id}-checked", _raw(f'<p class="ml-checked">{words}</p>'))
 
     def questions(self) -> str:  # HTML
         "What the cards of the page ask, and what came out."
@@ -394,7 +394,7 @@ class LivePage:
             "cards": self.cards,
         }
         text = json.dumps(questions, ensure_ascii=False).replace("</", "<\\/")
-        return f'<script type="application/json" id="mc-questions">{text}</script>'
+        return f'<script type="application/json" id="ml-questions">{text}</script>'
 
 
 def _kept(cell: Any) -> list:
@@ -445,7 +445,7 @@ def _text(x: float, y: float, words: str, anchor: str = "start", kind: str = "")
 
 def _svg(title: str, said: str, parts: list[str]) -> str:
     return (
-        '<svg class="mc-chart" viewBox="0 0 360 230" role="img">'
+        '<svg class="ml-chart" viewBox="0 0 360 230" role="img">'
         f"<title>{html.escape(title)}</title><desc>{html.escape(said)}</desc>{''.join(parts)}</svg>"
     )
 
@@ -466,11 +466,11 @@ def _band() -> str:  # SVG
     parts = []
     for value in (98.5, 99.0, 99.5):
         y = float(at(0, value).split(",")[1])
-        parts.append(f'<line class="mc-grid" x1="46" x2="342" y1="{y}" y2="{y}"/>')
+        parts.append(f'<line class="ml-grid" x1="46" x2="342" y1="{y}" y2="{y}"/>')
         parts.append(_text(40, y + 4, f"{value:.1f}%", "end"))
-    parts.append(f'<polygon class="mc-band" points="{" ".join(area)}"/>')
+    parts.append(f'<polygon class="ml-band" points="{" ".join(area)}"/>')
     line = " ".join(at(i, value) for i, value in enumerate(middle))
-    parts.append(f'<polyline class="mc-line" points="{line}"/>')
+    parts.append(f'<polyline class="ml-line" points="{line}"/>')
     for i in range(0, epochs, 5):
         parts.append(_text(46 + 296 * i / (epochs - 1), 205, f"{i + 1}", "middle"))
     parts.append(_text(342, 205, f"{epochs}", "middle"))
@@ -494,7 +494,7 @@ def _frontier() -> str:  # SVG
     parts = []
     for wrong in (0.3, 1, 3, 10):
         y = at(1000, 1 - wrong / 100)[1]
-        parts.append(f'<line class="mc-grid" x1="46" x2="342" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<line class="ml-grid" x1="46" x2="342" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(_text(40, y + 4, f"{wrong:g}%", "end"))
     best, front = 0.0, []
     for name, (_, accuracy) in points.items():
@@ -502,12 +502,12 @@ def _frontier() -> str:  # SVG
             best = accuracy
             front.append(name)
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*points[name]) for name in front))
-    parts.append(f'<polyline class="mc-line mc-dashed" points="{line}"/>')
+    parts.append(f'<polyline class="ml-line ml-dashed" points="{line}"/>')
     said = []
     for name, (parameters, accuracy) in points.items():
         x, y = at(parameters, accuracy)
         said.append(f"{name}: {parameters:,} parameters, {100 * (1 - accuracy):.2f}% wrong")
-        parts.append(f'<circle class="mc-point" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
+        parts.append(f'<circle class="ml-point" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
     for name in ("tiny", "small", "linear"):
         x, y = at(*points[name])
         parts.append(_text(x + 9, y + 4, name))
@@ -534,7 +534,7 @@ def _wrong_answers() -> str:  # HTML
     question = (
         "How many numbers does <code>nn.Conv2d(64, 128, kernel_size=5, groups=4)</code> learn?"
     )
-    return f'<p>{question}</p><div class="mc-answers">{"".join(said)}</div>'
+    return f'<p>{question}</p><div class="ml-answers">{"".join(said)}</div>'
 
 
 def _hero() -> str:  # HTML
@@ -559,7 +559,7 @@ def _hero() -> str:  # HTML
         ),
     )
     ways = "".join(
-        f'<a class="mc-door" href="{address}"><strong>{words}</strong><span>{more}</span></a>'
+        f'<a class="ml-door" href="{address}"><strong>{words}</strong><span>{more}</span></a>'
         for address, words, more in doors
     )
     chips = (
@@ -571,8 +571,8 @@ def _hero() -> str:  # HTML
     row = "".join(f'<li class="chip">{one}</li>' for one in chips)
     caption = f"All {number['parameters']:,} parameters run here, in your browser. Nothing that you draw leaves it."
     return (
-        f'{_head("")}<div class="mc-front mc-hero instrument">{_place("glance", caption, "")}'
-        f'<nav class="mc-doors" aria-label="Ways in">{ways}<ul class="chips">{row}</ul></nav></div>'
+        f'{_head("")}<div class="ml-front ml-hero instrument">{_place("glance", caption, "")}'
+        f'<nav class="ml-doors" aria-label="Ways in">{ways}<ul class="chips">{row}</ul></nav></div>'
     )
 
 
@@ -603,9 +603,9 @@ def _proof() -> str:  # HTML
         ),
     )
     return (
-        '<div class="mc-front mc-proof instrument">'
+        '<div class="ml-front ml-proof instrument">'
         + "".join(
-            f'<section class="mc-exhibit"><h3>{title}</h3>{figure}<p>{words}</p></section>'
+            f'<section class="ml-exhibit"><h3>{title}</h3>{figure}<p>{words}</p></section>'
             for title, figure, words in cards
         )
         + "</div>"
@@ -747,7 +747,9 @@ def write_live(
     files = {f"{name}.js": _values(name, make()) for name, make in states.items()}
     files["live_start.js"] = asset("widgets", "static", "live_start.js").read_text("utf-8")
     files["live.css"] = "".join(
-        asset("widgets", "static", name).read_text("utf-8") for name in ("widgets.css", "live.css")
+        asset("widgets", "static", name).read_text("utf-8")
+        for name in ("widgets.css", "trainer.css", "live.css")
+        if asset("widgets", "static", name).exists()
     )
     for module in modules:
         files[f"file/{module}.js"] = _script(module)

@@ -86,25 +86,25 @@ export function render({model, el}) {
 
   // ---- the strip under the pad
   const stages = STAGES.map(({name, layer, of}) => {
-    const canvas = h("canvas", {class: "mc-eye", role: "img"})
+    const canvas = h("canvas", {class: "ml-eye", role: "img"})
     const count = layer ? `${channels[layer].length} of ${first.maps[layer].count}` : of
     const label = links[name] ? h("a", {href: led(name)}, name) : h("span", {}, name)
     const figure = h(
       "figure",
-      {class: `mc-stage mc-stage-${name}`},
+      {class: `ml-stage ml-stage-${name}`},
       canvas,
       h("figcaption", {}, label, h("small", {}, count)),
     )
     return {name, layer, canvas, figure}
   })
-  const best = h("span", {class: "mc-said"})
+  const best = h("span", {class: "ml-said"})
   const rest = h("small", {})
   const answerLabel = links.answer ? h("a", {href: led("answer")}, "answer") : "answer"
   const strip = h(
     "div",
-    {class: "mc-strip", role: "group", "aria-label": "The network, layer by layer"},
+    {class: "ml-strip", role: "group", "aria-label": "The network, layer by layer"},
     ...stages.map(({figure}) => figure),
-    h("figure", {class: "mc-stage mc-stage-answer"}, best, h("figcaption", {}, answerLabel, rest)),
+    h("figure", {class: "ml-stage ml-stage-answer"}, best, h("figcaption", {}, answerLabel, rest)),
   )
 
   const paint = (canvas, {values, width, height, most}, isPixels) => {
@@ -201,7 +201,7 @@ export function render({model, el}) {
     )
   }
 
-  const glance = h("div", {class: "mc mc-glance"})
+  const glance = h("div", {class: "mc ml-glance"})
   let fresh = true // does the digit of the beginning still stand there?
   const begin = (event) => {
     if (!fresh || event.target.tagName !== "CANVAS" || !event.target.matches(".mc-canvas")) return

@@ -23,7 +23,7 @@ function answerOf(id) {
   const nodes = []
   for (let node = from.nextSibling; node && node !== to; node = node.nextSibling) nodes.push(node)
   if (!nodes.some((node) => node.nodeType === Node.ELEMENT_NODE)) return null
-  const answer = h("div", {class: "mc-answer"})
+  const answer = h("div", {class: "ml-answer"})
   from.after(answer)
   answer.append(...nodes)
   return answer
@@ -44,11 +44,11 @@ function card(place, question, store, changed) {
   })
 
   // ---- what one answers with: buttons, or a field
-  const problem = h("p", {class: "mc-problem", role: "alert"})
+  const problem = h("p", {class: "ml-problem", role: "alert"})
   const choices = words.map((word, i) =>
     h(
       "label",
-      {class: "mc-choice"},
+      {class: "ml-choice"},
       h("input", {type: "radio", name, value: word}),
       h("span", {}, labels[i]),
     ),
@@ -77,10 +77,10 @@ function card(place, question, store, changed) {
   const given = () =>
     choices.find((choice) => choice.firstChild.checked)?.firstChild.value ?? field?.value ?? ""
 
-  const commit = h("button", {type: "submit", class: "mc-commit"}, "That’s my guess")
+  const commit = h("button", {type: "submit", class: "ml-commit"}, "That’s my guess")
   const skip = h(
     "button",
-    {type: "button", class: "mc-quiet", onclick: () => show(true)},
+    {type: "button", class: "ml-quiet", onclick: () => show(true)},
     "Show me without a guess",
   )
   skip.hidden = !answer
@@ -93,16 +93,16 @@ function card(place, question, store, changed) {
       h("legend", {}, "Your guess"),
       ...(takes === "word" ? [field] : [...(field ? [field] : []), ...choices]),
     ),
-    h("label", {class: "mc-sure"}, h("span", {}, "How sure are you?"), sure, sureWords),
-    h("div", {class: "mc-acts"}, commit, skip),
+    h("label", {class: "ml-sure"}, h("span", {}, "How sure are you?"), sure, sureWords),
+    h("div", {class: "ml-acts"}, commit, skip),
     problem,
   )
-  const verdict = h("p", {class: "mc-verdict", tabindex: -1})
+  const verdict = h("p", {class: "ml-verdict", tabindex: -1})
   const forget = h(
     "button",
     {
       type: "button",
-      class: "mc-quiet",
+      class: "ml-quiet",
       onclick: () => {
         store.forget(id)
         shown = false
@@ -112,8 +112,8 @@ function card(place, question, store, changed) {
     },
     "Forget this guess",
   )
-  const after = h("div", {class: "mc-after"}, verdict, forget)
-  const box = h("div", {class: "mc-guess", role: "group", "aria-label": `Guess ${id}`}, form, after)
+  const after = h("div", {class: "ml-after"}, verdict, forget)
+  const box = h("div", {class: "ml-guess", role: "group", "aria-label": `Guess ${id}`}, form, after)
 
   let shown = false // has somebody asked for the answer without a guess?
   const show = (now) => {
@@ -150,8 +150,8 @@ function card(place, question, store, changed) {
     if (!guess) return
     const judged = "actual" in question
     const right = judged && isRight(guess.value, question.actual, question.within)
-    box.classList.toggle("mc-right", right)
-    box.classList.toggle("mc-wrong", judged && !right)
+    box.classList.toggle("ml-right", right)
+    box.classList.toggle("ml-wrong", judged && !right)
     const about = question.within && !Number.isInteger(question.actual) ? "about " : ""
     const shape = words.includes(`${guess.value}`.replaceAll(" ", "_"))
       ? labels[words.indexOf(`${guess.value}`.replaceAll(" ", "_"))]
@@ -186,15 +186,15 @@ function card(place, question, store, changed) {
 /** The look back: how many were right, in this lesson and in all, and a way to forget it all. */
 function lookBack(place, {lesson, ids, total}, store, changed) {
   const words = h("p", {role: "status"})
-  const all = h("p", {class: "mc-all"})
-  const dots = h("div", {class: "mc-dots", role: "img"})
+  const all = h("p", {class: "ml-all"})
+  const dots = h("div", {class: "ml-dots", role: "img"})
   const open = h("input", {type: "checkbox"})
   open.addEventListener("change", () => {
     store.setOpen(open.checked)
     changed()
   })
   let asks = false
-  const clear = h("button", {type: "button", class: "mc-quiet"}, "Forget all my guesses")
+  const clear = h("button", {type: "button", class: "ml-quiet"}, "Forget all my guesses")
   clear.addEventListener("click", () => {
     if (asks) {
       store.clear()
@@ -209,18 +209,18 @@ function lookBack(place, {lesson, ids, total}, store, changed) {
   })
   const box = h(
     "div",
-    {class: "mc-guess mc-back", role: "group", "aria-label": "Your guesses"},
-    h("p", {class: "mc-title"}, `Your guesses in lesson ${lesson}`),
+    {class: "ml-guess ml-back", role: "group", "aria-label": "Your guesses"},
+    h("p", {class: "ml-title"}, `Your guesses in lesson ${lesson}`),
     words,
     dots,
     all,
     h(
       "div",
-      {class: "mc-acts"},
-      h("label", {class: "mc-check"}, open, " show answers without a guess"),
+      {class: "ml-acts"},
+      h("label", {class: "ml-check"}, open, " show answers without a guess"),
       clear,
     ),
-    h("p", {class: "mc-small"}, "They are kept in this browser and go nowhere else."),
+    h("p", {class: "ml-small"}, "They are kept in this browser and go nowhere else."),
   )
   const judged = (found) => found.filter((guess) => typeof guess.right === "boolean")
   const update = () => {
@@ -240,7 +240,7 @@ function lookBack(place, {lesson, ids, total}, store, changed) {
     )
     dots.replaceChildren(
       ...here.map((guess) => {
-        const dot = h("span", {class: guess.right ? "mc-hit" : "mc-miss"})
+        const dot = h("span", {class: guess.right ? "ml-hit" : "ml-miss"})
         dot.style.left = `${100 * guess.sure}%`
         return dot
       }),

@@ -43,31 +43,32 @@ const load = (name, here) =>
 
 /** Put a widget into its place. */
 async function wake(place, here) {
-  const {live: name, state} = place.dataset
+  const {live: name, own, state} = place.dataset
   const settings = JSON.parse(place.dataset.settings ?? "{}")
-  const wait = place.querySelector(".mc-wait")
+  const wait = place.querySelector(".ml-wait")
   try {
     const widget = await load(name, here)
     const values = state ? await script(`${here}${state}.js`, state) : {}
     const all = {here, ...unpack(values), ...settings}
-    const el = h("div", {class: "mc-here"})
+    const el = h("div", {class: "ml-here"})
     wait?.before(el) // a widget reads its colours from the page that it stands on
-    if (widget.attach) await widget.attach(el, all)
+    const files = new URL(`../${own}`, here).href // beside the widget's own page
+    if (widget.attach) await widget.attach(el, settings, files)
     else widget.render({model: new PageModel(all), el})
     wait?.remove()
   } catch (error) {
-    place.querySelector(".mc-here")?.remove()
+    place.querySelector(".ml-here")?.remove()
     if (wait) wait.textContent = `This could not be loaded: ${error.message}.`
     throw error
   }
 }
 
 export function start(here) {
-  const data = document.getElementById("mc-questions")
+  const data = document.getElementById("ml-questions")
   const site = new URL("..", here).pathname
   if (data) attachGuesses(JSON.parse(data.textContent), (changed) => makeStore(site, changed))
   const places = document.querySelectorAll("[data-live]")
-  for (const place of places) place.querySelector(".mc-wait")?.removeAttribute("hidden")
+  for (const place of places) place.querySelector(".ml-wait")?.removeAttribute("hidden")
   if (!("IntersectionObserver" in window)) {
     for (const place of places) wake(place, here)
     return

@@ -66,21 +66,21 @@ export function render({model, el}) {
   }
 
   // ---- the valley, from above
-  const rings = s("g", {class: "mc-rings"})
-  const path = s("polyline", {class: "mc-path"})
-  const dots = s("g", {class: "mc-path-dots"})
+  const rings = s("g", {class: "ml-rings"})
+  const path = s("polyline", {class: "ml-path"})
+  const dots = s("g", {class: "ml-path-dots"})
   const star = s("path", {
-    class: "mc-star",
+    class: "ml-star",
     d: "M0-9 2.6-3 9-2.7 4 1.2 5.8 7.5 0 3.8-5.8 7.5-4 1.2-9-2.7-2.6-3Z",
   })
-  const ball = s("circle", {class: "mc-ball", r: 7})
-  const begin = s("circle", {class: "mc-begin", r: 9})
+  const ball = s("circle", {class: "ml-ball", r: 7})
+  const begin = s("circle", {class: "ml-begin", r: 9})
   const [half, high] = [190, 190]
   const at = ([x, y]) => [(half * x) / WIDE, (-high * y) / TALL]
   const valley = s(
     "svg",
     {
-      class: "mc-valley",
+      class: "ml-valley",
       viewBox: `${-half} ${-high} ${2 * half} ${2 * high}`,
       tabindex: 0,
       role: "application",
@@ -130,12 +130,12 @@ export function render({model, el}) {
   })
 
   // ---- the distance from the star, step by step
-  const curve = s("polyline", {class: "mc-path"})
-  const level = s("line", {class: "mc-level"})
-  const scale = s("g", {class: "mc-ticks"})
+  const curve = s("polyline", {class: "ml-path"})
+  const level = s("line", {class: "ml-level"})
+  const scale = s("g", {class: "ml-ticks"})
   const far = s(
     "svg",
-    {class: "mc-far", viewBox: "0 0 380 190", role: "img", "aria-label": ""},
+    {class: "ml-far", viewBox: "0 0 380 190", role: "img", "aria-label": ""},
     level,
     scale,
     curve,
@@ -160,7 +160,7 @@ export function render({model, el}) {
       field.value = value
       output.textContent = `${value}`
     }
-    return {element: h("label", {class: "mc-slide"}, h("span", {}, words), field, output), update}
+    return {element: h("label", {class: "ml-slide"}, h("span", {}, words), field, output), update}
   }
   const rate = slider("learning rate", "lr", {min: 0.005, max: 0.1, step: 0.005})
   const memory = slider("momentum", "momentum", {min: 0, max: 0.95, step: 0.05})
@@ -177,11 +177,11 @@ export function render({model, el}) {
   const said = liveRegion()
   const tools = h(
     "div",
-    {class: "mc-sliders", role: "group", "aria-label": "Settings"},
+    {class: "ml-sliders", role: "group", "aria-label": "Settings"},
     rate.element,
     memory.element,
     steps.element,
-    h("label", {class: "mc-slide"}, h("span", {}, "valley"), shape),
+    h("label", {class: "ml-slide"}, h("span", {}, "valley"), shape),
   )
 
   const draw = () => {
@@ -246,19 +246,19 @@ export function render({model, el}) {
   )
   const box = h(
     "div",
-    {class: "mc mc-momentum"},
+    {class: "mc ml-momentum"},
     help,
     h(
       "div",
-      {class: "mc-rolls"},
+      {class: "ml-rolls"},
       valley,
       h(
         "div",
-        {class: "mc-knobs"},
+        {class: "ml-knobs"},
         tools,
         go,
         said,
-        h("p", {class: "mc-axis"}, "distance from the star, step by step"),
+        h("p", {class: "ml-axis"}, "distance from the star, step by step"),
         far,
       ),
     ),
