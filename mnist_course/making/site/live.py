@@ -714,7 +714,10 @@ def glance_state() -> dict[str, Any]:
         "probability": said.probability,
         "probabilities": list(said.probabilities),
         "is_digit": said.is_digit,
-        "message": said.message,
+        # 100.0% is said of nothing less
+        "message": said.message
+        if said.probability == 1
+        else said.message.replace("100.0%", "> 99.9%"),
     }
     return {
         "first": {"page": page.numpy().tobytes(), "maps": maps, "answer": answer},

@@ -2,7 +2,7 @@
 // answer, while one draws.
 
 import {Network, oodScoreOf, readReference} from "./cnn.js"
-import {h} from "./common.js"
+import {h, percent} from "./common.js"
 import {render as renderPad} from "./pad.js"
 import {PageModel} from "./page_model.js"
 import {areDigits, examine, judge} from "./prepare.js"
@@ -146,12 +146,7 @@ export function render({model, el}) {
     }
     const {label, probability, is_digit: sure} = seen.answer ?? {}
     best.textContent = label === undefined ? "–" : sure ? `${label}` : `${label}?`
-    rest.textContent =
-      label === undefined
-        ? "nothing yet"
-        : probability > 0.999
-          ? "over 99.9%"
-          : `${(100 * probability).toFixed(1)}%`
+    rest.textContent = label === undefined ? "nothing yet" : percent(probability)
   }
 
   // ---- the network, fetched when somebody comes near the pad
@@ -214,6 +209,7 @@ export function render({model, el}) {
   // before the pad's own listeners: the first stroke begins on empty paper
   for (const name of ["pointerdown", "keydown"]) glance.addEventListener(name, begin, true)
   const stop = renderPad({model: inner, el: glance})
+  glance.querySelector("details.mc-help")?.removeAttribute("open")
   glance.append(strip)
   el.append(glance)
   for (const name of ["pointerenter", "pointerdown", "focusin"])
