@@ -508,9 +508,9 @@ def _frontier() -> str:  # SVG
         x, y = at(parameters, accuracy)
         said.append(f"{name}: {parameters:,} parameters, {100 * (1 - accuracy):.2f}% wrong")
         parts.append(f'<circle class="ml-point" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
-    for name in ("tiny", "small", "linear"):
+    for name, right, below in (("tiny", 9, -5), ("small", -6, 19), ("linear", 9, 4)):
         x, y = at(*points[name])
-        parts.append(_text(x + 9, y + 4, name))
+        parts.append(_text(x + right, y + below, name))
     x, y = at(*points["the original script"])
     parts.append(_text(x - 9, y - 8, "the original script", "end"))
     for power, words in ((3, "1,000"), (4, "10,000"), (5, "100,000")):
@@ -534,7 +534,7 @@ def _wrong_answers() -> str:  # HTML
     question = (
         "How many numbers does <code>nn.Conv2d(64, 128, kernel_size=5, groups=4)</code> learn?"
     )
-    return f'<p>{question}</p><div class="ml-answers">{"".join(said)}</div>'
+    return f'<p>{question} Three wrong answers, and what the check says to each:</p><div class="ml-answers">{"".join(said)}</div>'
 
 
 def _hero() -> str:  # HTML

@@ -197,11 +197,13 @@ export function render({model, el}) {
   }
 
   const glance = h("div", {class: "mc ml-glance"})
+  const hint = h("span", {class: "ml-hint", "aria-hidden": "true"}, "draw your own here")
   let fresh = true // does the digit of the beginning still stand there?
   const begin = (event) => {
     if (!fresh || event.target.tagName !== "CANVAS" || !event.target.matches(".mc-canvas")) return
     if (event.type === "keydown" && ![" ", "Enter"].includes(event.key)) return
     fresh = false
+    hint.remove()
     const context = event.target.getContext("2d")
     context.fillStyle = "#000"
     context.fillRect(0, 0, event.target.width, event.target.height)
@@ -209,6 +211,7 @@ export function render({model, el}) {
   // before the pad's own listeners: the first stroke begins on empty paper
   for (const name of ["pointerdown", "keydown"]) glance.addEventListener(name, begin, true)
   const stop = renderPad({model: inner, el: glance})
+  glance.querySelector(".mc-canvas").after(hint)
   glance.querySelector("details.mc-help")?.removeAttribute("open")
   glance.append(strip)
   el.append(glance)
@@ -216,6 +219,7 @@ export function render({model, el}) {
     glance.addEventListener(name, come, {once: true})
   inner.on("change:image", () => {
     fresh = false
+    hint.remove()
     come()
     if (!reader && !inner.get("answer")?.label)
       inner.set("answer", {message: "Fetching the network ..."})

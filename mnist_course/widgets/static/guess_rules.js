@@ -77,7 +77,8 @@ export function asAsked(takes, given) {
   if (takes === "word")
     return ways.length || !given.trim() ? null : given.trim().replace(/^['"]+|['"]+$/g, "")
   const text = letters(given)
-  const option = words.find((word) => text.replaceAll("_", "") === word.replaceAll("_", ""))
+  const bare = (word) => word.replaceAll("_", "").toLowerCase()
+  const option = words.find((word) => bare(text) === bare(word))
   return option === undefined ? null : option.replaceAll("_", " ")
 }
 
