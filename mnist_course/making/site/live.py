@@ -119,13 +119,16 @@ def _place(
     **settings: Any,
 ) -> str:  # HTML
     "Where a widget will be."
+    wide = (
+        "instrument " if module in ("shapes", "trainer_page") else ""
+    )  # they fill the margin, too
     address, link = _OWN_PAGES[module]
     state = f' data-state="{_STATES[module]}"' if module in _STATES else ""
     given = f' data-settings="{html.escape(json.dumps(settings))}"' if settings else ""
     more = f'<a href="{up}{address}">{link}</a>' if page else ""
     said = " ".join(part for part in (html.escape(words), more) if part)
     return (
-        f'<figure class="instrument ml-place ml-place-{module}" data-live="{module}" data-own="{address}"{state}{given}>'
+        f'<figure class="{wide}ml-place ml-place-{module}" data-live="{module}" data-own="{address}"{state}{given}>'
         '<div class="ml-wait" hidden>Loading ...</div>'
         "<noscript><p>Here you could try it yourself: that needs JavaScript.</p></noscript>"
         + (f"<figcaption>{said}</figcaption>" if said else "")
