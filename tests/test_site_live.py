@@ -210,6 +210,34 @@ def test_an_answer_stands_between_its_marks_with_all_of_its_pictures():
     assert shown[marks[1] - 1] == "So it's 24." and shown[marks[1] + 1] == "## What now?"
 
 
+def test_a_question_after_a_question_waits_for_it():
+    cells = [
+        prose("# T"),
+        prose("**Predict.** How many?"),
+        code('guess("03.places", ..., sure=...)', id="g"),
+        code('reveal("03.places", 24)\na', id="r"),
+        prose("So it's 24.\n\n**Predict.** And now?", id="p"),
+        code('guess("03.dense", ..., sure=...)', id="g2"),
+        code("b", id="b"),
+        code('reveal("03.dense", 1)\nc', id="r2"),
+        prose("So.\n\n## What now?", id="p2"),
+    ]
+    shown = "\n".join(one.source for one in page_of(ROOT / "nbs" / "03_shapes.ipynb", cells))
+    order = [
+        'from="03.places"',
+        "24.",
+        "And now",
+        'guess="03.dense"',
+        "b",
+        'from="03.dense"',
+        "So.",
+    ]
+    order += ['to="03.dense"', 'to="03.places"', "## What now"]
+    at = 0
+    for part in order:
+        at = shown.index(part, at)
+
+
 # ---- widgets in their places
 
 

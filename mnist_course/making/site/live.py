@@ -352,10 +352,21 @@ class LivePage:
             told, rest = split_at_next_step(self.prose)
             if told:
                 yield _cell(after.id, told)
+        following = _first("".join(cells[0].source), "guess") if rest and cells else ""
+        if rest.startswith("**Predict.**") and following:  # the next question waits for this one
+            yield _cell(f"{cell.id}-rest", rest)
+            rest = ""
+            yield self.card(cells.pop(0), following)
+            while cells and cells[0].cell_type == "code":
+                inner = cells.pop(0)
+                if _first("".join(inner.source), "reveal") == following:
+                    yield from self.answer(inner, following, cells)
+                    break
+                yield from self.code(inner, cells)
         if asked:
             yield _cell(f"{cell.id}-to", _raw(f'<div data-answer-to="{id}" hidden></div>'))
-        if rest:
-            yield _cell(f"{cell.id}-rest", rest)
+        if rest:  # it is the next one
+            cells.insert(0, _cell(f"{cell.id}-rest", rest))
 
     def code(self, cell: Any, cells: list) -> Iterator[Any]:
         "A code cell as a page shows it, with the widget that belongs to it."
