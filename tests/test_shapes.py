@@ -484,7 +484,7 @@ def test_a_number_that_is_none_is_not_taken(open_page):
     )
 
 
-@pytest.mark.parametrize("typed", ["99999", "4096", "1e9"])
+@pytest.mark.parametrize("typed", ["99999", "4096", "70000"])
 def test_what_is_on_the_way_to_a_number_is_no_value(open_page, typed):
     page = open_page()
     page.evaluate(
@@ -520,11 +520,11 @@ def test_layers_are_added_moved_and_removed(open_page):
     page = open_page()
     page.get_by_role("button", name="Remove flatten1").click()
     assert "fc1 cannot run" in live(page) and "(1024x4 and 4096x50)" in live(page)
-    page.get_by_label("in_features of fc1").fill("")
+    enter(page.get_by_label("in_features of fc1"), "")
     assert (
         "a Flatten before it" in page.locator(".mc-said:not([hidden])").first.inner_text()
     )  # fc1 and, behind it, fc2
-    page.get_by_label("in_features of fc1").fill("4096")
+    enter(page.get_by_label("in_features of fc1"), "4096")
     page.get_by_label("Add a layer of this kind").select_option("Flatten")
     page.get_by_label("behind which layer").select_option("pool2")
     page.get_by_role("button", name="Add", exact=True).click()
@@ -605,10 +605,10 @@ def test_two_on_a_page_do_not_share_ids_and_one_can_be_taken_away(open_page):
     )
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
     assert len(ids) == len(set(ids))
-    page.get_by_label("kernel_size of conv1").first.fill("4")
+    enter(page.get_by_label("kernel_size of conv1").first, "4")
     assert page.get_by_label("kernel_size of conv1").last.input_value() == "4"
     page.evaluate("stop()")
-    page.get_by_label("kernel_size of conv1").first.fill("6")
+    enter(page.get_by_label("kernel_size of conv1").first, "6")
     assert page.get_by_label("kernel_size of conv1").last.input_value() == "4"
 
 
@@ -649,7 +649,7 @@ def test_python_and_the_widget_see_what_the_other_changes(lab):
     lab.output(first)
     field = lab.page.get_by_label("kernel_size of conv1")
     field.wait_for()
-    field.fill("5")
+    enter(field, "5")
     said = lab.run(
         second,
         "found = explorer.explore()\nprint(explorer.layers[0]['kernel_size'], found.failed, found.error)",

@@ -14,10 +14,10 @@ from mnist_course.making.revealed import revealed
 from mnist_course.making.site import live
 from mnist_course.making.site.live import (
     LivePage,
+    _split_at_next_step,
     choices,
     facts,
     instrument_page,
-    split_at_next_step,
     toy_pages,
     without_calls,
     write_live,
@@ -184,15 +184,15 @@ def test_choices_are_read_from_the_question():
 
 
 def test_an_answer_ends_where_the_next_step_begins():
-    assert split_at_next_step("So.\n\n## Next\n\nx") == ("So.", "## Next\n\nx")
-    assert split_at_next_step("So.\n\n**Predict.** Two?") == ("So.", "**Predict.** Two?")
-    assert split_at_next_step("So.\n\n```\n## no\n```\n\nEnd.") == (
+    assert _split_at_next_step("So.\n\n## Next\n\nx") == ("So.", "## Next\n\nx")
+    assert _split_at_next_step("So.\n\n**Predict.** Two?") == ("So.", "**Predict.** Two?")
+    assert _split_at_next_step("So.\n\n```\n## no\n```\n\nEnd.") == (
         "So.\n\n```\n## no\n```\n\nEnd.",
         "",
     )
     folded = "<details><summary>x</summary>\n\n## no\n\n</details>"
-    assert split_at_next_step(f"{folded}\n\n**Make.** y") == (folded, "**Make.** y")
-    assert split_at_next_step("## At once") == ("", "## At once")
+    assert _split_at_next_step(f"{folded}\n\n**Make.** y") == (folded, "**Make.** y")
+    assert _split_at_next_step("## At once") == ("", "## At once")
 
 
 def test_an_answer_stands_between_its_marks_with_all_of_its_pictures():

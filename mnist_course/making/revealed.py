@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['listening_cell', 'keep_revealed', 'revealed']
 
-# %% ../../nbs/workshop/revealed.ipynb #833b9291
+# %% ../../nbs/workshop/revealed.ipynb #c240558b
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 from ..base import asset, write_atomically
 
-# %% ../../nbs/workshop/revealed.ipynb #bb74edc0
-_LISTENS = """
-def _listen(file):
+# %% ../../nbs/workshop/revealed.ipynb #3251a42f
+def _listen(file: str) -> None:
+    "From now on, a line of the file for each answer. Its source runs in the notebook's kernel."
     import json
 
     from mnist_course import progress
@@ -24,21 +25,17 @@ def _listen(file):
     def told(id, actual, within=0):
         value = actual.tolist() if hasattr(actual, "tolist") else actual
         with open(file, "a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"id": id, "actual": value, "within": within}) + "\\n")
+            lines.write(json.dumps({"id": id, "actual": value, "within": within}) + "\n")
         return reveal(id, actual, within)
 
     progress.reveal = told
-
-
-_listen(FILE)
-"""
 
 
 def listening_cell(
     file: Path,  # a line is added for each answer
 ) -> str:
     "The source of a cell that notes what the cells after it reveal."
-    return _LISTENS.replace("FILE", repr(str(file)))
+    return f"{inspect.getsource(_listen)}\n\n_listen({str(file)!r})\n"
 
 # %% ../../nbs/workshop/revealed.ipynb #c055dbae
 def _file() -> Path:
