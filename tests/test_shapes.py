@@ -630,6 +630,7 @@ def test_axe_finds_nothing(open_page, violations, scheme, width):
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
     for kernel in ("3", "5", "0"):  # all is well, an error, a number that is none
         page.get_by_label("kernel_size of conv1").fill(kernel)
+        page.wait_for_timeout(500)  # it counts once the typing has stopped
         assert violations(page) == []
 
 

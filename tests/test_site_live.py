@@ -787,6 +787,12 @@ def test_it_works_from_a_file(chromium, tmp_path):
     assert not faults
 
 
+def test_making_the_front_page_leaves_no_trace_in_anybodys_progress(monkeypatch, tmp_path):
+    monkeypatch.setenv("MNIST_COURSE_PROGRESS", str(tmp_path / "progress.jsonl"))
+    assert "Each kernel has one more number." in live._proof()
+    assert not (tmp_path / "progress.jsonl").exists()
+
+
 def test_the_front_pages_numbers_are_counted():
     number = facts()
     assert number["lessons"] == len(lessons()) and number["questions"] == len(QUESTIONS)
