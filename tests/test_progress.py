@@ -14,9 +14,9 @@ from mnist_course.base import CourseWarning
 from mnist_course.checks import check, exercises, progress
 from mnist_course.cli import main
 from mnist_course.progress import (
-    _QUESTIONS,
     FILE,
     MANIFEST,
+    QUESTIONS,
     SESSION,
     append,
     calibration,
@@ -36,7 +36,7 @@ def questions(monkeypatch):
         "99.two_numbers": "2 numbers",
     }
     for id, takes in own.items():
-        monkeypatch.setitem(mnist_course.progress._QUESTIONS, id, takes)
+        monkeypatch.setitem(mnist_course.progress.QUESTIONS, id, takes)
 
 
 @pytest.fixture(autouse=True)
@@ -268,7 +268,7 @@ def test_every_question_of_the_lessons_says_what_it_takes():
         text = path.read_text("utf-8")
         asked |= set(re.findall(r'guess\(\\"([\w.]+)\\"', text))
         revealed |= set(re.findall(r'reveal\(\\"([\w.]+)\\"', text))
-    lessons = {id for id in _QUESTIONS if not id.startswith("99.")}
+    lessons = {id for id in QUESTIONS if not id.startswith("99.")}
     assert len(asked) > 50 and asked == lessons and revealed <= asked
 
 

@@ -11,30 +11,21 @@ import mnist_course.making.readme as readme
 from mnist_course.making.__main__ import main
 from mnist_course.making.readme import (
     _CURVES,
-    _DOUBTED,
     PAGE,
-    _draw_three,
+    _draw_seven,
     _with_words,
     _words_of,
     curves,
+    front_picture,
     lessons_table,
     make_readme,
     picture_file,
-    pictures,
-    strip,
+    proof,
 )
 from mnist_course.making.server import site_server
+from mnist_course.making.site.live import facts, instrument_page, write_live
 from mnist_course.teaching.notebooks import lessons, read_notebook
 from mnist_course.widgets.explorer import write_drawing_page
-
-
-def test_the_strip_is_a_digit_that_the_network_reads_with_doubt(sample):
-    label = sample[1].labels[_DOUBTED].item()
-    answer, percent = re.search(
-        r"three best answers: (\d) \((\d+) %\)", strip().description
-    ).groups()
-    assert int(answer) == label and 60 <= int(percent) <= 95
-    assert "9 of the 32 maps of 26 x 26 behind conv1" in strip().description
 
 
 def test_pictures_carry_their_words(tmp_path):
@@ -64,23 +55,28 @@ def test_the_curves_are_written_only_when_they_changed(tmp_path, monkeypatch):
     assert _words_of(tmp_path / _CURVES) == curves().description
 
 
-def test_pictures_are_small_and_can_be_put_into_a_table():
-    for name in (_CURVES, PAGE):
-        assert picture_file(name).stat().st_size < 40_000 and not re.search(
+def test_pictures_are_small_and_lead_somewhere():
+    for name, size in ((_CURVES, 40_000), (PAGE, 80_000)):
+        assert picture_file(name).stat().st_size < size and not re.search(
             r"[\[\]|\n]", _words_of(picture_file(name))
         )
-    assert [line.count("|") for line in pictures().splitlines()] == [3, 3, 3]
+    assert front_picture().endswith(f"(index_files/{PAGE})](try/index.html)")
+    number = facts()
+    for said in (f"{number['worst']:.2%}", f"{number['best']:.2%}", f"{number['mistakes']} wrong"):
+        assert said in proof()
 
 
 def test_the_page_answers_as_its_picture_says(tmp_path, chromium):
     write_drawing_page(tmp_path / "try")
+    write_live(tmp_path)
+    (tmp_path / "index.html").write_text(instrument_page(), "utf-8")
     server, address = site_server(tmp_path)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    page = chromium.new_page(viewport={"width": 620, "height": 900})
-    page.goto(f"{address}try/index.html")
+    page = chromium.new_page(viewport={"width": 760, "height": 900})
+    page.goto(f"{address}index.html")
     page.wait_for_selector(".mc-canvas")
-    said = _draw_three(page)
-    assert said.startswith("3 (") and f"The page says: {said}." in _words_of(picture_file(PAGE)), (
+    said = _draw_seven(page)
+    assert said.startswith("7 (") and f"It says: {said}." in _words_of(picture_file(PAGE)), (
         "python -m mnist_course.making readme"
     )
     page.close()
@@ -115,7 +111,7 @@ def test_readme_is_the_front_page():
     made = {
         path.name: path.read_bytes() for path in (ROOT / "nbs" / "index_files").glob("figure-*")
     }
-    assert made == pictures and made
+    assert made == pictures
 
 
 def test_the_front_page_shows_todays_lessons():

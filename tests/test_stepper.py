@@ -388,6 +388,8 @@ def test_every_kernel_of_the_list_can_be_chosen_and_resized(open_page):
         "[...document.querySelectorAll('optgroup')].map((group) => [group.label, group.children.length])"
     )
     assert groups == [["3 x 3", 6], ["5 x 5", 3], ["first layer of the network", 32]]
+    names = choice.locator("option").all_inner_texts()
+    assert len(set(names)) == len(names), "each can be told from the others by its name"
     choice.select_option("3")
     page.get_by_label("Size").select_option("5")
     assert (
@@ -522,7 +524,8 @@ def test_the_widget_follows_its_model_and_lets_go_of_it(open_page):
     ]
     assert page.get_by_label("ReLU").is_checked()
     assert (
-        page.get_by_label("Kernel from the list").locator("option:checked").inner_text() == "blur"
+        page.get_by_label("Kernel from the list").locator("option:checked").inner_text()
+        == "blur, 5 x 5"
     )
     left = page.evaluate(
         """async () => {

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..repository import root
 from ..server import site_server
 from .api import api_index, api_page
+from .live import toy_pages, write_live
 from .overviews import exercises_page, map_page, sidebar, social_card
 from .pages import modules
 from .polish import finish
@@ -36,11 +37,13 @@ def write_pages(
         "sidebar.yml": sidebar(),
         "api/index.qmd": api_index(),
     }
+    pages |= toy_pages()
     pages |= {f"api/{name}.qmd": api_page(name) for name in modules()}
     for name, text in pages.items():
         _write_if_new(folder / name, text.encode())
     _write_if_new(folder / "social.png", social_card())
     write_drawing_page(folder / "try")
+    write_live(folder)
     page = folder / "try" / "index.html"
     page.write_text(page.read_text("utf-8").replace("<main>", f"{_HOME_LINK}\n<main>", 1), "utf-8")
 

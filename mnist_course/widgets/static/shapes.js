@@ -9,6 +9,7 @@ const HOW =
   "filled in: with what arrives, or, for a stride, with the size of the window. What it is " +
   "filled in with stands there in italics."
 const NONE = "–"
+const PAUSE = 400 // milliseconds without a key: whoever types has stopped
 const SIZES = ["channels", "height", "width"] // of the input
 const NOTE =
   "It reads every row of every map by itself; a Flatten before it would hand it all of them at " +
@@ -42,7 +43,10 @@ function field({name, of, optional, take, complain}) {
     input.value = value ?? ""
     input.removeAttribute("aria-invalid")
   }
-  input.addEventListener("input", () => {
+  // 9, 99 and 999 are on the way to 9999: a value counts once the typing stops
+  let waiting = null
+  const settle = () => {
+    clearTimeout(waiting)
     const number = typed()
     if (number === undefined) {
       input.setAttribute("aria-invalid", "true")
@@ -55,9 +59,17 @@ function field({name, of, optional, take, complain}) {
     input.removeAttribute("aria-invalid")
     if (number === value) complain("")
     else take(number)
+  }
+  input.addEventListener("input", () => {
+    clearTimeout(waiting)
+    waiting = setTimeout(settle, PAUSE)
   })
   input.addEventListener("change", () => {
-    if (typed() === undefined) show()
+    if (typed() === undefined) {
+      clearTimeout(waiting)
+      show()
+      complain("") // the number of before stands there again
+    } else settle()
   })
   return {
     element: h("label", {}, name, input),
@@ -335,13 +347,16 @@ export function render({model, el}) {
     const {error} = found
     totalName.textContent = error ? "total so far" : "total"
     const out = found.rows.length ? found.rows.at(-1).outputShape : size
-    summary = error
-      ? [`${error.name} cannot run. ${error.type ? `${error.type}: ` : ""}${error.text}`, true]
-      : [
-          `The network runs: ${bySize(size)} in, ${bySize(out)} out, ` +
-            `${withCommas(found.params)} parameters, ${withCommas(found.macs)} MACs.`,
-          false,
-        ]
+    const nothing = [`There are no layers: ${bySize(size)} in, ${bySize(size)} out.`, false]
+    summary = !list.length
+      ? nothing
+      : error
+        ? [`${error.name} cannot run. ${error.type ? `${error.type}: ` : ""}${error.text}`, true]
+        : [
+            `The network runs: ${bySize(size)} in, ${bySize(out)} out, ` +
+              `${withCommas(found.params)} parameters, ${withCommas(found.macs)} MACs.`,
+            false,
+          ]
     say(...summary)
     if (focus) {
       const target = focus.add ? add : rows[focus.place].buttons[focus.button]
