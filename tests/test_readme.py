@@ -34,7 +34,7 @@ def test_the_strip_is_a_digit_that_the_network_reads_with_doubt(sample):
         r"three best answers: (\d) \((\d+) %\)", strip().description
     ).groups()
     assert int(answer) == label and 60 <= int(percent) <= 95
-    assert "9 of the 32 maps of 26 x 26 behind conv1" in strip().description
+    assert "9 of the 32 maps of 26 x 26 after conv1" in strip().description
 
 
 def test_pictures_carry_their_words(tmp_path):
