@@ -275,12 +275,12 @@ def test_looking_tells_the_three_best_answers_and_never_more_than_it_knows():
         torch.tensor([0, 0.2, 0, 0, 0.75, 0, 0, 0, 0, 0.05]),
     )
     assert "9 of the 32 maps of 26 x 26 after conv1" in sheet.description
-    assert sheet.description.endswith("three best answers: 4 (75 %), 1 (20 %), 9 (5 %).")
+    assert sheet.description.endswith("three best answers: 4 (75%), 1 (20%), 9 (5%).")
     assert [_sure(p) for p in (1.0, 0.999, 0.99, 0.5, 0.01, 0.0)] == [
         "over 99%",
         "over 99%",
         "99%",
-        "50 %",
+        "50%",
         "1%",
         "under 1%",
     ]
