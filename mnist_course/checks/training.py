@@ -178,6 +178,11 @@ def _per_digit(losses: list[float], right: list[float], sizes: list[int]) -> tup
     return loss / sum(sizes), hits / sum(sizes)
 
 
+def _by_batches(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
+    loss, hits = _sums(losses, right, sizes)
+    return loss / len(sizes), hits / len(sizes)
+
+
 def _last_batch(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
     return losses[-1], right[-1] / sizes[-1]
 
@@ -234,11 +239,7 @@ mistakes(
             "You returned the sums over all the digits. Divide them by the number of digits.",
         ),
         "divided_by_batches": (
-            _train_otherwise(
-                lambda losses, right, sizes: tuple(
-                    total / len(sizes) for total in _sums(losses, right, sizes)
-                )
-            ),
+            _train_otherwise(_by_batches),
             "You added up one number for each digit, but divided by the number of batches. How "
             "many DIGITS were there?",
         ),
