@@ -84,8 +84,9 @@ def _colab(parser: argparse.ArgumentParser) -> None:
 # %% ../../nbs/workshop/making.ipynb #86e1299d
 def _record(parser: argparse.ArgumentParser) -> None:
     """Make the files that ship: sample, reference run, weights, what is familiar to them, their
-    card, or the runs of lessons 02 and 13."""
-    kinds = ["sample", "run", "weights", "familiar", "card", "shifts", "ablations", "networks"]
+    card, or the runs of lessons 02, 10 and 13."""
+    kinds = ["sample", "run", "weights", "familiar", "card", "shifts", "growing"]
+    kinds += ["ablations", "networks"]
     parser.add_argument("what", choices=kinds)
     parser.add_argument("name", nargs="?", help="for networks: which one")
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
@@ -110,6 +111,8 @@ def _record(parser: argparse.ArgumentParser) -> None:
             recorded.record_familiar(args.seed)
         elif args.what == "shifts":
             recorded.record_shifts(args.seed, args.data)
+        elif args.what == "growing":
+            recorded.record_growing(args.seed)
         elif args.what == "ablations":
             recorded.record_ablations(args.seed, args.data)
         elif args.what == "networks":
