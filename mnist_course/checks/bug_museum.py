@@ -789,8 +789,8 @@ def weights_instead(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "'' is the name of the whole network, and its output is bad whenever one of its "
-    "layers is. Which of the modules are layers?",
+    "You named the whole network, '', and its output is bad whenever one of its layers "
+    "is. Which of the modules are layers?",
 )
 def containers_too(model: nn.Module, x: torch.Tensor) -> str | None:
     modules = dict(model.named_modules())

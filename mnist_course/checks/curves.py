@@ -139,7 +139,8 @@ def one_deviation(correct: int, total: int) -> tuple[float, float]:
 
 @mistake(
     "09.accuracy_interval",
-    "p (1 - p) / n is the variance. To get the standard deviation, take its square root.",
+    "You used p (1 - p) / n, which is the variance. To get the standard deviation, take "
+    "its square root.",
 )
 def variance(correct: int, total: int) -> tuple[float, float]:
     share = correct / total

@@ -132,8 +132,8 @@ def all_scores(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> 
 
 @mistake(
     "10.saliency",
-    "`scores[:, digits]` takes those columns from EVERY row, so each image gets asked "
-    "about its neighbors' digits, too. How do you pick one number from each row?",
+    "With `scores[:, digits]` you get those columns from EVERY row, so each image gets "
+    "asked about its neighbors' digits, too. How do you pick one number from each row?",
 )
 def every_row_answers(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     return _slopes(model, images, lambda s: s[:, digits].sum()).abs()
@@ -593,8 +593,8 @@ def run_in_training(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "10.mean_output",
-    "`watch_layers` does this well, but here you should do it yourself. Which lines make "
-    "sure that the hook goes away, whatever happens?",
+    "The lesson's `watch_layers` does this well, but here you should do it yourself. "
+    "Which lines make sure that the hook goes away, whatever happens?",
 )
 def watched(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     with watch_layers(model, layer) as kept:

@@ -839,8 +839,8 @@ def eps_for_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) ->
 
 @mistake(
     "05.smooth_loss",
-    "log_probs[:, target] takes the columns of everybody's labels from EACH row. How "
-    "many numbers is that for two digits?",
+    "With log_probs[:, target], you take the columns of everybody's labels from EACH "
+    "row. How many numbers is that for two digits?",
 )
 def everybodys_labels(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     log_probs = logits.log_softmax(dim=1)

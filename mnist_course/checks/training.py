@@ -339,7 +339,9 @@ def _run_test(answer: Callable[..., Any], model: Echo, batches: _Batches) -> obj
     return {
         "mean loss and accuracy": made,
         "notes kept for backward": model.noted,
-        "modes put back": [part.training for part in model.modules()] == before,
+        "mode put back": model.training == before[0],
+        "modes of its layers put back": [part.training for part in model.modules()][1:]
+        == before[1:],
     }
 
 
@@ -741,7 +743,7 @@ mistakes(
     {
         "backward_before_loss": (
             "FECDAB",
-            "`backward` needs a loss to start from. Which line makes it?",
+            "There's no loss yet for `backward` to start from. Which line makes it?",
         ),
         "step_before_backward": (
             "FCADEB",
@@ -866,7 +868,9 @@ def _run_class_accuracy(
     return {
         "shares of the classes": shares,
         "notes kept for backward": model.noted,
-        "modes put back": [part.training for part in model.modules()] == before,
+        "mode put back": model.training == before[0],
+        "modes of its layers put back": [part.training for part in model.modules()][1:]
+        == before[1:],
     }
 
 

@@ -376,8 +376,8 @@ mistakes(
         "fitted_into_28": (
             11,
             (
-                "28 pixels is the width of the whole image. How large is the box that the digit "
-                "itself has to fit into?"
+                "You used 28 pixels, the width of the whole image. How large is the box that the "
+                "digit itself has to fit into?"
             ),
         ),
         "shorter_side": (
