@@ -31,7 +31,7 @@ from mnist_course.widgets.explorer import write_drawing_page
 def test_the_strip_is_a_digit_that_the_network_reads_with_doubt(sample):
     label = sample[1].labels[_DOUBTED].item()
     answer, percent = re.search(
-        r"three best answers: (\d) \((\d+) %\)", strip().description
+        r"three best answers: (\d) \((\d+)%\)", strip().description
     ).groups()
     assert int(answer) == label and 60 <= int(percent) <= 95
     assert "9 of the 32 maps of 26 x 26 after conv1" in strip().description
