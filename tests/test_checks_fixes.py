@@ -1,4 +1,4 @@
-"""Every state of a fix on the way; and lessons 08 to 15, answered as learners would: what a folded hint describes, and answers, right and wrong, that are in no list."""
+"""Every state of a fix on the way; and lessons 08 to 15, answered as learners would: answers, right and wrong, that are in no list."""
 
 import itertools
 import math
@@ -206,102 +206,6 @@ def test_every_state_on_the_way_of_a_fix_is_named(id, fixed):
         else:
             assert result.misconception, result
             assert "same in every case" not in result.message, result  # named for sure
-
-
-# ---- what a folded hint describes is a mistake that the check knows
-
-MISTAKES_IN_HINTS = {
-    "08.train": {"My steps are right, and the mean isn't": "mean_of_batches"},
-    "08.fit": {"My rates are one epoch ahead": "rate_noted_late"},
-    "08.lr_column": {"My third number is twice what it should be": "clock_wound_back"},
-    "08.class_accuracy": {
-        "I get nan": "mean_of_batches",
-        "My shares are right, but it still fails": "notes_kept",
-    },
-    "08.early_stop": {"My runs are one epoch too long": "one_too_many"},
-    "08.train_in_parts": {
-        "My steps are too long, about as many times as there are batches in a group": (
-            "sum_of_means"
-        ),
-        "It's right for equal batches, and a little off for others": "mean_over_the_group",
-    },
-    "09.accuracy_interval": {"My interval is as wide above 0.97 as below": "around_itself"},
-    "09.fives": {"I get 0.78": "accuracy_twice"},
-    "09.commonest_mistake": {"It gives the same digit twice": "right_answers_count"},
-    "09.f1_scores": {"I get nan": "not_a_number"},
-    "10.occlusion": {"My signs are all wrong": "rises"},
-    "10.occlusion_runs": {"I get a number that isn't whole": "half_a_step"},
-    "10.mean_output": {"It works, and the check still finds a hook": "open_after_an_error"},
-    "10.cosine": {
-        "Some of my cosines are larger than 1": "lengths_kept",
-        "I get NaN": "divided_by_zero",
-    },
-    "10.contrast": {"My maps get paler when more images come": "batch_mean"},
-    "10.against": {"My map is 0 or below everywhere": "turned_last"},
-    "11.answered": {
-        "My accuracy falls when the limit rises": "of_all",
-        "It fails in one case only": "limit_excluded",
-    },
-    "11.crop": {"My digit loses its last row": "ends_too_soon"},
-    "11.center": {"My numbers are far too small": "bytes_overflow"},
-    "12.by_heart": {"My losses are right at first, and then they aren't": "heart_never_emptied"},
-    "12.gradient_lengths": {"My numbers are too large the second time": "older_ones_too"},
-    "12.last_batch": {"My accuracy is below 0.95": "only_the_last"},
-    "12.first_bad": {
-        "My function names the last bad layer, or the whole network": "last_bad",
-        "It names the right layer, and still it fails": "hooks_left",
-    },
-    "12.pins_accuracy": {
-        "My test lets everything pass": "never_asserts",
-        "It lets one wrong tester pass": "equal_batches",
-        "It fails on a right one": "to_the_last_digit",
-    },
-    "13.lowest": {"My targets do not sum to 1": "nothing_back"},
-    "13.account": {"My linear layer is far too large": "no_pooling"},
-    "13.averaged": {"It says that I changed the input": "in_place"},
-    "13.pair_interval": {
-        "My interval is a little too narrow": "spread_of_all",
-        "It's right when both have the same seeds": "seeds_without_partner",
-    },
-    "14.amdahl": {"My numbers are below 1": "time_left", "I averaged 3 and 1": "average_of_gains"},
-    "14.fair_medians": {
-        "My first job looks too fast, or the last one too slow": "one_after_the_other",
-        "My numbers are too large, in a race of few rounds": "cold_start",
-        "It's right for three rounds, and not for four": "upper_median",
-    },
-    "14.one_cycle": {
-        "My two ends are right, and the middle is not": "straight_lines",
-        "It comes out upside down": "upside_down",
-    },
-    "14.step_cost": {"I get 114 for the first": "three_times_all"},
-    "15.int8_bytes": {"I get a number just below": "steps_forgotten"},
-    "15.dequantize": {"It says that the sizes must match": "scaled_columns"},
-    "15.tail": {"I get a number that is not among the twenty": "between_two"},
-    "15.rings_at": {
-        "It rings too early": "impatient",
-        "It rings late, or never": "in_blocks",
-        "It is off by window - 1": "start_of_the_window",
-    },
-}
-
-
-def hints(item):
-    "What the folded hints of an exercise are headed."
-    sources = [source for _, source in cells(item.lesson)]
-    at = next(i for i, source in enumerate(sources) if f'\ncheck("{item.id}"' in source)
-    return re.findall(r"<summary>(.*?)</summary>", sources[at + 1])
-
-
-@pytest.mark.parametrize("item", MINE, ids=lambda item: item.id)
-def test_a_folded_hint_that_describes_a_mistake_has_its_name(item):
-    described = {
-        hint
-        for hint in hints(item)
-        if re.match(r"(My |I get |I averaged|It |It's |Some of my |The expected )", hint)
-    }
-    known = MISTAKES_IN_HINTS.get(item.id, {})
-    assert described == known.keys()
-    assert set(known.values()) <= item.misconceptions.keys()
 
 
 # ---- edges

@@ -274,15 +274,15 @@ def test_looking_tells_the_three_best_answers_and_never_more_than_it_knows():
         {"conv1": torch.rand(32, 26, 26)},
         torch.tensor([0, 0.2, 0, 0, 0.75, 0, 0, 0, 0, 0.05]),
     )
-    assert "9 of the 32 maps of 26 x 26 behind conv1" in sheet.description
-    assert sheet.description.endswith("three best answers: 4 (75 %), 1 (20 %), 9 (5 %).")
+    assert "9 of the 32 maps of 26 x 26 after conv1" in sheet.description
+    assert sheet.description.endswith("three best answers: 4 (75%), 1 (20%), 9 (5%).")
     assert [_sure(p) for p in (1.0, 0.999, 0.99, 0.5, 0.01, 0.0)] == [
-        "over 99 %",
-        "over 99 %",
-        "99 %",
-        "50 %",
-        "1 %",
-        "under 1 %",
+        "over 99%",
+        "over 99%",
+        "99%",
+        "50%",
+        "1%",
+        "under 1%",
     ]
     for image, layers, answer in [
         (torch.zeros(1, 28, 28), {}, torch.ones(10)),

@@ -87,17 +87,17 @@ def test_columns_must_be_positive(columns):
 
 
 @pytest.mark.parametrize(
-    ("maps", "limits", "colours"),
+    ("maps", "limits", "colors"),
     [
         (torch.tensor([[[0.0, 2.0]]]), (0, 2), "viridis"),
         (torch.tensor([[[-3.0, 2.0]]]), (-3, 3), "PuOr"),
         (torch.tensor([[[-1.0, -2.0]]]), (-2, 2), "PuOr"),
     ],
 )
-def test_show_maps_chooses_the_scale_from_the_data(maps, limits, colours):
+def test_show_maps_chooses_the_scale_from_the_data(maps, limits, colors):
     picture = show_maps(maps).axes[0].images[0]
     assert picture.get_clim() == limits
-    assert picture.get_cmap().name == colours
+    assert picture.get_cmap().name == colors
 
 
 def test_show_maps_describes_the_data():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mnist_course.arithmetic import output_size
 from mnist_course.backprop import Value, backward
+from mnist_course.engine.interpret import growing_run
 from mnist_course.loss import numerical_gradient
 from mnist_course.widgets.moving import (
     _panes,
@@ -23,6 +24,8 @@ from mnist_course.widgets.moving import (
     growing_clouds,
     growing_curves,
     growing_digit,
+    growing_kernels,
+    parting_crowds,
     prepared,
     show_graph,
     shrinking_bars,
@@ -581,3 +584,85 @@ def test_a_shrinking_bar_stands_still_where_somebody_prefers_that():
 def test_shares_that_cannot_be(shares):
     with pytest.raises(ValueError, match="above 0 and at most 1"):
         shrinking_bars(shares)
+
+
+# Kernels that grow, and digits that find their heap
+
+NOISE = torch.rand(16, 3, 3, generator=torch.Generator().manual_seed(1)) - 0.5
+GROWN = torch.stack([NOISE, NOISE + 0.25, NOISE + 0.5])
+
+
+def test_both_sides_begin_and_end_with_what_the_kernels_are_and_what_was_added():
+    diagram = growing_kernels(GROWN, ["step 0", "step 5", "step 9"])
+    svg = diagram.svg()
+    ElementTree.fromstring(svg)
+    most = GROWN.abs().max()
+    wanted = [*GROWN, *(GROWN - GROWN[0])]
+    for picture, kernels in zip(drawn(svg), wanted, strict=True):
+        rows = kernels.unflatten(0, (2, 8)).transpose(1, 2).flatten(2, 3).flatten(0, 1)
+        shown = picture.astype(float) / 255
+        assert np.abs(shown - (0.5 + rows / (2 * most)).numpy()).max() < 0.004
+    assert "At first: step 0. In the end: step 9." in diagram.description
+    assert stands_still(svg) and svg.count(">step ") == 3
+
+
+def stands_still(svg: str) -> bool:
+    "Whether all that moves is told to stand still, for print and for those who prefer it."
+    moving = set(re.findall(r"\.(mc\d+\w+)\{[^}]*animation:(?!none)", svg))
+    (calm,) = re.findall(r"@media print,\(prefers-reduced-motion:reduce\)\{(.*?)\{", svg)
+    return bool(moving) and moving == {name.strip(".") for name in calm.split(",")}
+
+
+HEAPS = (
+    torch.tensor([[0.0, 0.1], [0.1, 0.0], [-0.1, 0.0]]) * torch.tensor([1, 30, 80])[:, None, None]
+)
+DIGITS = torch.tensor([7, 1, 7])
+
+
+def test_each_numeral_travels_through_its_places_and_stays_at_the_last():
+    diagram = parting_crowds(HEAPS, DIGITS, torch.eye(28), 1, ["a · b", "c · d", "e · f"])
+    svg = diagram.svg()
+    ElementTree.fromstring(svg)
+    ways = re.findall(r'<text class="mc\d+m" style="([^"]*)" y="2.7" >(\d)</text>', svg)
+    assert [digit for _, digit in ways] == ["1", "7", "7"]
+    places = torch.tensor(
+        [[[int(n) for n in at.split(":")[1].replace("px", "").split()] for at in way.split(";")]
+         for way, _ in ways]
+    )  # (N, moments, 2)  # fmt: skip
+    across, up = places[..., 0].double(), -places[..., 1].double()
+    order = [1, 0, 2]
+    for seen, true in ((across, HEAPS[:, order, 0]), (up, HEAPS[:, order, 1])):
+        scale = 200 / (HEAPS.amax((0, 1)) - HEAPS.amin((0, 1))).max()  # about as many steps
+        apart = (seen.T[1:] - seen.T[:1]) / (true[1:] - true[:1]).where(true[1:] != true[:1], 1)
+        assert ((apart[true[1:] != true[:1]] / scale - 1).abs() < 0.1).all()
+    assert re.search(r"m\{translate:var\(--2\);animation", svg)
+    (ring,) = re.findall(r'<g class="mc\d+m" style="([^"]*)" ><circle', svg)
+    assert ring == ways[0][0]
+    assert "follow this 1" in svg and stands_still(svg)
+    assert "At first: a · b" in diagram.description and "In the end: e · f" in diagram.description
+
+
+def test_growing_pictures_whose_parts_do_not_fit():
+    for kernels, notes in ((GROWN[:, :15], "abc"), (GROWN, "ab"), (GROWN[:1], "a"), (NOISE, "a")):
+        with pytest.raises(ValueError, match="a multiple of 8"):
+            growing_kernels(kernels, notes)
+    for points, labels, follow, notes in (
+        (HEAPS, DIGITS[:2], 0, "abc"),
+        (HEAPS, DIGITS, 3, "abc"),
+        (HEAPS, DIGITS, 0, "ab"),
+        (HEAPS[..., :1], DIGITS, 0, "abc"),
+        (HEAPS[:1], DIGITS, 0, "a"),
+        (HEAPS[0], DIGITS, 0, "abc"),
+    ):
+        with pytest.raises(ValueError, match="are needed"):
+            parting_crowds(points, labels, torch.eye(28), follow, notes)
+
+
+def test_the_pictures_of_the_recorded_run_are_small(sample):
+    run = growing_run()
+    notes = [
+        f"step {step} · reads {share:.0%}" for step, share in zip(run.steps, run.right, strict=True)
+    ]
+    image, labels = sample[1].images[47] / 255, sample[1].labels[:200]
+    assert len(growing_kernels(run.kernels, notes).svg()) < 60_000
+    assert len(parting_crowds(run.points, labels, image, 47, notes).svg()) < 60_000

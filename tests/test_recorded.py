@@ -251,3 +251,24 @@ def test_record_card(tmp_path, monkeypatch, sample, facts):
     )
     with pytest.raises(ValueError, match="about other weights: make the whole card"):
         record.record_card(times=True)
+
+
+def test_the_growing_network_is_what_the_command_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "asset", lambda *parts: tmp_path / parts[-1])
+    record.record_growing(moments=(0, 2, 5))  # the first steps of the same run
+    made, shipped = (
+        json.loads(path.read_text())
+        for path in (tmp_path / "growing.json", asset("runs", "growing.json"))
+    )
+    assert shipped["seed"] == 0 and shipped["steps"][:2] == [0, 5] and len(shipped["steps"]) == 12
+    assert made["right"][0] == pytest.approx(shipped["right"][0], abs=0.003)
+    for mine, theirs in ((0, 0), (2, 1)):
+        ours, recorded = (torch.tensor(run["kernels"]) for run in (made, shipped))
+        assert recorded.shape == (12, 32, 9)
+        torch.testing.assert_close(ours[mine], recorded[theirs], atol=2e-3, rtol=0)
+    points = torch.tensor(shipped["points"])
+    assert points.shape == (12, 200, 2) and torch.tensor(made["points"]).shape == (3, 200, 2)
+    assert points.mean(1).abs().max() < 0.1  # around their middle
+    spread = points[-1].std(0)
+    assert spread[0] > spread[1] > 1 and shipped["right"][-1] > 0.97
+    assert asset("runs", "growing.json").stat().st_size < 70_000

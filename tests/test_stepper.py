@@ -144,7 +144,7 @@ def test_python_steps_as_torch_does():
         assert torch.equal(here.products, here.patch * here.kernel)
 
 
-def test_both_sides_use_the_same_colours(open_page):
+def test_both_sides_use_the_same_colors(open_page):
     shares = np.linspace(-1, 1, 201)
     theirs = open_page().evaluate(
         "async (shares) => { const {diverging} = await import('./slide.js'); return shares.map(diverging) }",

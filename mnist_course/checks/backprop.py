@@ -8,8 +8,9 @@ __all__ = []
 # %% ../../nbs/answers/06_backprop.ipynb #205a3fab
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ def _layers(rng: random.Random) -> list[Case]:
     "build",
     cases=_layers,
     parts=("slopes of weight", "slopes of inputs"),
-    exact="The rest of the page computes with it, so tensors are asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be made of tensors.",
 )
 def layer_slopes(
     slopes: torch.Tensor, weight: torch.Tensor, inputs: torch.Tensor
@@ -48,8 +49,8 @@ def layer_slopes(
 # %% ../../nbs/answers/06_backprop.ipynb #7663bde0
 @mistake(
     "06.layer_slopes",
-    "The slopes of weight lie on their side. They should have the shape of weight: which of the two "
-    "vectors goes along its rows?",
+    "Your table for weight is on its side. It should have the shape of weight. Which of "
+    "the two vectors goes along its rows?",
 )
 def on_its_side(
     slopes: torch.Tensor, weight: torch.Tensor, inputs: torch.Tensor
@@ -59,7 +60,7 @@ def on_its_side(
 
 @mistake(
     "06.layer_slopes",
-    "Both are right, but they change places. The slopes of weight come first.",
+    "Both are right, but they've traded places. The slopes of weight come first.",
 )
 def other_way_round(
     slopes: torch.Tensor, weight: torch.Tensor, inputs: torch.Tensor
@@ -151,7 +152,7 @@ _RULES: _Rules = {
     8,
     "build",
     cases=_operations,
-    exact="The rest of the page computes with it, so a list of tensors is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a list of tensors.",
 )
 def pass_back(op: str, g: torch.Tensor, a: torch.Tensor, b: Any = None) -> list[torch.Tensor]:
     if op == "+":
@@ -247,8 +248,8 @@ for _name, _op, _rule, _reason in _one_rule:
 
 @mistake(
     "06.pass_back",
-    "Your rules say how far the result moves. What each bit of that costs, g, has to be multiplied "
-    "with it.",
+    "Your rules say how far the result moves. Multiply that by g, which says what each "
+    "bit of it does to the loss.",
 )
 def slope_left_out(op: str, g: torch.Tensor, a: torch.Tensor, b: Any = None) -> list[torch.Tensor]:
     return (
@@ -353,22 +354,18 @@ def children_first(result: Value) -> list[Value]:
     "its parents.",
 )
 def each_time_it_is_used(result: Value) -> list[Value]:
-    found: list[Value] = []
-
-    def visit(value: Value) -> None:
+    def walk(value: Value) -> Iterator[Value]:
         for parent in value.parents:
-            if len(found) < 1000:
-                visit(parent)
-        found.append(value)
+            yield from walk(parent)
+        yield value
 
-    visit(result)
-    return found
+    return list(islice(walk(result), 1000))
 
 
 @mistake(
     "06.in_order",
-    "You go by the distance from the result. A value may be near on one way and far on another: "
-    "y = x * x; z = y + x. Who has to come before y?",
+    "You go by the distance from the result. But a value can be close along one path and "
+    "far along another: y = x * x; z = y + x. Who has to come before y?",
 )
 def by_distance(result: Value) -> list[Value]:
     found = [result]
@@ -379,7 +376,7 @@ def by_distance(result: Value) -> list[Value]:
 
 @mistake(
     "06.in_order",
-    "The result itself is missing. It belongs to the list, as the last.",
+    "The result itself is missing. It goes into the list, too, as the last.",
 )
 def itself_left_out(result: Value) -> list[Value]:
     return in_order(result)[:-1]
@@ -514,13 +511,14 @@ mistakes(
         "stopped_at_h": (7.0, "That's the slope of h. The weight is one step further back."),
         "own_weight": (
             3.5,
-            "You multiplied by the weight. That's the slope of the pixel: what is the weight "
-            "multiplied with?",
+            "You multiplied by the weight, and that gives the slope of the pixel. What is the "
+            "weight multiplied by?",
         ),
         "loss_itself": (8.25, "That's the loss. How fast does it rise with the weight?"),
         "multiplied_the_paths": (
             36.0,
-            "You multiplied what the two roads give. Along the road you multiply, but at a fork?",
+            "You multiplied what the two paths give. Along a path, you multiply. What do you do "
+            "at a fork?",
         ),
         "of_two_squares": (
             24.0,
@@ -566,7 +564,7 @@ mistakes(
             31_472,
             "The first layer is right. In the second, some weights are multiplied by 0, too.",
         ),
-        "the_others": (8_148, "That's how many slopes are NOT 0."),
+        "the_others": (8_148, "That's how many slopes are NOT 0. How many are left?"),
         "hidden_gates_alone": (
             6_272,
             "You counted the weights that lead to shut hidden numbers. The pixels that are 0 matter, "
@@ -615,8 +613,8 @@ def bias_back(g: torch.Tensor, a: torch.Tensor, bias: torch.Tensor) -> list[torc
 # %% ../../nbs/answers/06_backprop.ipynb #c9cf04d3
 @mistake(
     "06.bias_back",
-    "Your slope of bias has a row for every digit. There's one bias, and each of these rows "
-    "comes from it.",
+    "Your slopes for bias have a row for every digit. But there's only one bias, and all "
+    "the digits share it. What do you do at a fork?",
 )
 def one_for_each_digit(g: torch.Tensor, a: torch.Tensor, bias: torch.Tensor) -> list[torch.Tensor]:
     return [g, g]
@@ -883,8 +881,8 @@ def count_paths(parents: dict[str, list[str]], start: str) -> int:
 # %% ../../nbs/answers/06_backprop.ipynb #69af3644
 @mistake(
     "06.count_paths",
-    "A value that's used twice by the same operation counts once with you. x * x has two paths back "
-    "to x.",
+    "When the same operation uses a value twice, you count it once. But x * x has two "
+    "paths back to x.",
 )
 def used_once(parents: dict[str, list[str]], start: str) -> int:
     return count_paths({value: list(dict.fromkeys(p)) for value, p in parents.items()}, start)
@@ -892,7 +890,7 @@ def used_once(parents: dict[str, list[str]], start: str) -> int:
 
 @mistake(
     "06.count_paths",
-    "You count the paths from all the beginnings. Only those from `start` are asked for.",
+    "You count the paths from every beginning. Count only those from `start`.",
 )
 def any_beginning(parents: dict[str, list[str]], start: str) -> int:
     paths: dict[str, int] = {}
@@ -931,8 +929,8 @@ def uses_on_the_way(parents: dict[str, list[str]], start: str) -> int:
 
 @mistake(
     "06.count_paths",
-    "Right, except where `start` is the last value itself. What's the slope of the result for the "
-    "result?",
+    "This is right, except where `start` is the last value itself. What's the slope of "
+    "the result for the result?",
 )
 def itself_does_not_count(parents: dict[str, list[str]], start: str) -> int:
     return 0 if start == list(parents)[-1] else count_paths(parents, start)

@@ -158,26 +158,26 @@ mistakes(
     {
         "heart_never_emptied": (
             _heart_otherwise(zero=False),
-            "The first step is right, and from the second on they go astray. `backward` ADDS to the "
-            "gradients that are there. Who empties them?",
+            "Your first step is right, but from the second one on, they go wrong. `backward` "
+            "ADDS to the gradients that are already there. Which line empties them?",
         ),
         "heart_never_stepped": (
             _heart_otherwise(step=False),
-            "You find the slopes in every round, and the weights stay where they were. Which line "
-            "moves them?",
+            "You find the slopes in every round, but the weights stay where they were. Which "
+            "line moves them?",
         ),
         "heart_afterwards": (
             _heart_otherwise(after=True),
-            "Your losses come from after each step. The first of them should be the loss before "
-            "any training.",
+            "You note each loss after the step. The first one should be the loss before any "
+            "training.",
         ),
         "last_loss_only": (
             _last_loss_only,
-            "That's the last loss. All of them are asked for, in a list, one for each step.",
+            "That's the last loss. Return all of them, in a list, one for each step.",
         ),
         "losses_with_notes": (
             _heart_otherwise(plain=False),
-            "The numbers are right, but they are still tensors that drag the notes for `backward` "
+            "The numbers are right, but they're still tensors, and they drag autograd's notes "
             "along. What turns a loss into a plain number?",
         ),
     },
@@ -275,13 +275,13 @@ mistakes(
     {
         "older_ones_too": (
             _measured(torch.Tensor.norm, zero=False),
-            "This network came with gradients from an earlier batch, and yours were added to them. "
-            "What empties them?",
+            "This network came with gradients from an earlier batch, and yours were added to "
+            "them. Which line empties them?",
         ),
         "trained_ones_only": (
             _measured(torch.Tensor.norm, missing=False),
-            "A parameter without a gradient is missing from your answer. It's the very one you're "
-            "looking for: give it 0.0.",
+            "A parameter without a gradient is missing from your answer. It's just the kind of "
+            "thing you're looking for, so give it 0.0.",
         ),
         "lengths_of_weights": (
             _lengths_of_weights,
@@ -289,13 +289,13 @@ mistakes(
         ),
         "largest_slope": (
             _measured(lambda grad: grad.abs().max()),
-            "You give the largest slope of each parameter. The length takes all of them: "
-            "`p.grad.norm()`.",
+            "You return the largest slope of each parameter. The length takes all the slopes "
+            "into account: `p.grad.norm()`.",
         ),
         "mean_slope": (
             _measured(torch.Tensor.mean),
-            "In a mean, slopes of different signs cancel. The length is the root of the sum of "
-            "their squares: `p.grad.norm()`.",
+            "In a mean, slopes with different signs cancel. The length is the square root of the "
+            "sum of their squares: `p.grad.norm()`.",
         ),
     },
 )
@@ -370,25 +370,26 @@ mistakes(
     {
         "signed_difference": (
             _compared(torch.Tensor.max),
-            "A difference may be negative, and as bad. Take `.abs()` before `.max()`.",
+            "A difference can be negative and just as bad. Take `.abs()` before `.max()`.",
         ),
         "mean_difference": (
             _compared(lambda gap: gap.abs().mean()),
-            "That's the mean difference. The largest is asked for: one spoiled digit should show, "
-            "however many are fine.",
+            "That's the mean difference. Return the largest one, so that a single spoiled digit "
+            "shows, however many are fine.",
         ),
         "first_digit_only": (
             _compared(lambda gap: gap[:1].abs().max()),
-            "You compare the first digit only. Any of them might depend on the others.",
+            "You compare only the first digit. Any of them might depend on the others, so "
+            "compare them all.",
         ),
         "asked_twice": (
             _asked_twice,
-            "You ask about the whole batch twice. Ask about each digit alone, as a batch of one: "
-            "`x[i : i + 1]`.",
+            "You asked about the whole batch twice. The second time, ask about each digit alone, "
+            "as a batch of one: `x[i : i + 1]`.",
         ),
         "sum_of_differences": (
             _compared(lambda gap: gap.abs().sum()),
-            "You add up all the differences. The largest of them is asked for.",
+            "You added up all the differences. Return the largest one.",
         ),
     },
 )
@@ -404,10 +405,10 @@ exercise(
     rtol=1e-3,
     parts=("right ones of the third batch", "accuracy"),
     hint=(
-        "The three accuracies sum to three times 0.95. For the second number, forget the "
-        "batches and count."
+        "Together, the three accuracies make three times 0.95. For the second number, forget "
+        "the batches and count digits."
     ),
-    after="0.98, 0.97 and 0.90 have the mean 0.95, and 213 of 220 is 0.968.",
+    after="The mean of 0.98, 0.97 and 0.90 is 0.95, but 213 of 220 is 0.968.",
 )
 mistakes(
     "12.last_batch",
@@ -415,45 +416,45 @@ mistakes(
         "believed_the_history": (
             [18, 0.95],
             (
-                "The 18 is right. But 0.95 is what the tester says: how many digits are there "
-                "in all, and how many are right?"
+                "The 18 is right. But 0.95 is what the tester says. How many digits are there in "
+                "all, and how many of them are right?"
             ),
         ),
         "counted_backwards": (
             [14, 0.95],
             (
-                "Your third batch makes 0.95 a share of all 220 digits. That tester never "
-                "looked at the digits, only at three accuracies."
+                "With your third batch, 0.95 of all 220 digits would be right. But this tester never "
+                "looked at the digits. It only saw three accuracies."
             ),
         ),
         "only_the_last": (
             [18, 0.9],
             (
-                "Your second number is the accuracy of the last batch. The accuracy of all "
-                "three is asked for."
+                "Your second number is the accuracy of the last batch. What's the accuracy over all "
+                "three?"
             ),
         ),
         "a_share_for_a_count": (
             [0.9, 213 / 220],
             (
-                "The third accuracy is right, and so is the whole. How many of 20 digits is "
-                "that share?"
+                "The third accuracy is right, and so is the second number. How many of 20 digits is "
+                "that accuracy?"
             ),
         ),
         "two_places": (
             [18, 0.97],
-            "As far as it goes, that's right. Three places after the point are asked for.",
+            "That's right as far as it goes. Give three decimals.",
         ),
         "share_of_the_third": (
             [0.9, 0.9],
             (
-                "Right, 0.9 is the accuracy of the third batch. How many of its 20 digits is "
-                "that, and what is the accuracy of all 220?"
+                "You're right that the third batch has an accuracy of 0.9. How many of its 20 digits "
+                "is that, and what's the accuracy over all 220?"
             ),
         ),
         "in_percent": (
             [18, 21300 / 220],
-            "An accuracy from 0 to 1 is asked for, and this is in percent.",
+            "That's the accuracy in percent. Give it as a number from 0 to 1.",
         ),
     },
 )
@@ -528,15 +529,15 @@ exercise(
     answer=_SLOPES_END,
     judge=_judge_slopes_end,
     after=(
-        "Frozen layers let slopes through, a detach stops them, and a weight needs both: "
-        "something that comes in, and something that comes back."
+        "A frozen layer lets slopes through, and a detach stops them. And a weight only gets "
+        "a slope if something comes in and something comes back."
     ),
 )
 mistakes("12.slopes_end", _SLOPE_PAIRS)
 mistake(
     "12.slopes_end",
-    "These are the faults of pictures A to D. The question goes the other way: which "
-    "picture belongs to fault 1, to fault 2?",
+    "You gave the fault for each of the pictures A to D. The question goes the other "
+    "way: which picture goes with fault 1, which one with fault 2?",
     "turned_round",
     "4213",
 )
@@ -679,7 +680,7 @@ def _run_first_bad(answer: Callable[..., Any], net: nn.Module, x: torch.Tensor) 
             "." in (COURSE["12.first_bad"].solution(model, x) or "")
         ),
     },
-    after="A note that is written once, and hooks that go home.",
+    after="Your note is written only once, and your hooks are gone afterward.",
 )
 def first_bad(model: nn.Module, x: torch.Tensor) -> str | None:
     found: list[str] = []
@@ -739,14 +740,15 @@ def _not_finite(out: torch.Tensor) -> bool:
 
 @mistake(
     "12.first_bad",
-    "That is a later layer: what is not finite spreads. When may your note still be written?",
+    "That's a later layer. A bad number spreads to all the layers after it. How can you "
+    "keep the first name you noted?",
 )
 def last_bad(model: nn.Module, x: torch.Tensor) -> str | None:
     found = _bad_outputs(model, x, _layers(model), _not_finite)
     return found[-1] if found else None
 
 
-@mistake("12.first_bad", "A nan is found, and an inf is not. Both are no finite numbers.")
+@mistake("12.first_bad", "You catch nan, but you miss inf. Neither is a finite number.")
 def only_nan(model: nn.Module, x: torch.Tensor) -> str | None:
     found = _bad_outputs(model, x, _layers(model), lambda out: bool(out.isnan().any()))
     return found[0] if found else None
@@ -754,8 +756,8 @@ def only_nan(model: nn.Module, x: torch.Tensor) -> str | None:
 # %% ../../nbs/answers/12_bug_museum.ipynb #2d4bcc46
 @mistake(
     "12.first_bad",
-    "The name is right, and your hooks are still there: they will run at every call from "
-    "now on. What does register_forward_hook give back?",
+    "The name is right, but your hooks are still there, and they'll run at every call "
+    "from now on. What does register_forward_hook return?",
 )
 def hooks_left(model: nn.Module, x: torch.Tensor) -> str | None:
     found: list[str] = []
@@ -776,8 +778,8 @@ def hooks_left(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "You look at the weights. A layer with good weights can give a number that is not "
-    "finite, and the task asks for its output.",
+    "You looked at the weights. But even a layer with good weights can produce a number "
+    "that isn't finite. Look at the layers' outputs.",
 )
 def weights_instead(model: nn.Module, x: torch.Tensor) -> str | None:
     return next(
@@ -787,8 +789,8 @@ def weights_instead(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "The name of the whole network is '', and its output is bad whenever one of its layers "
-    "is. Which modules are layers?",
+    "You named the whole network, '', and its output is bad whenever one of its layers "
+    "is. Which of the modules are layers?",
 )
 def containers_too(model: nn.Module, x: torch.Tensor) -> str | None:
     modules = dict(model.named_modules())
@@ -798,7 +800,8 @@ def containers_too(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "These are layers in the order in which the model lists them. In which order do they run?",
+    "You went through the layers in the order in which the model lists them. In which "
+    "order do they run?",
 )
 def order_of_definition(model: nn.Module, x: torch.Tensor) -> str | None:
     layers = _layers(model)
@@ -808,8 +811,8 @@ def order_of_definition(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "The name is right, but the model came in training mode and leaves in eval mode. Leave it as you "
-    "found it.",
+    "The name is right. But the model came in training mode, and you left it in eval "
+    "mode. Leave it the way you found it.",
 )
 def left_in_eval(model: nn.Module, x: torch.Tensor) -> str | None:
     model.eval()
@@ -818,8 +821,8 @@ def left_in_eval(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "This network was in eval mode, and you ran it in training mode, where other things go wrong. "
-    "Which mode is it about?",
+    "This network came in eval mode, and you ran it in training mode, where other things "
+    "can go wrong. Leave the mode alone.",
 )
 def run_in_training(model: nn.Module, x: torch.Tensor) -> str | None:
     before = model.training
@@ -830,7 +833,7 @@ def run_in_training(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "Your hooks are gone, and so are those that somebody else had put there. Take away only your own.",
+    "You took away your hooks, but also other people's. Take away only your own.",
 )
 def everybodys_hooks(model: nn.Module, x: torch.Tensor) -> str | None:
     name = first_bad(model, x)
@@ -841,7 +844,7 @@ def everybodys_hooks(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "You look at the layers that stand directly in the model. What about layers inside a layer?",
+    "You looked only at the model's direct children. What about layers inside of those?",
 )
 def children_only(model: nn.Module, x: torch.Tensor) -> str | None:
     found = _bad_outputs(model, x, dict(model.named_children()), _not_finite)
@@ -850,8 +853,8 @@ def children_only(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "You watch containers as well. When one of them spoils what its layers made, the first LAYER with "
-    "a bad output comes after it.",
+    "You're watching containers as well. If a container spoils what its layers made, you "
+    "should still name the first LAYER with a bad output.",
 )
 def containers_in_turn(model: nn.Module, x: torch.Tensor) -> str | None:
     found = _bad_outputs(model, x, dict(model.named_modules()), _not_finite)
@@ -860,7 +863,8 @@ def containers_in_turn(model: nn.Module, x: torch.Tensor) -> str | None:
 
 @mistake(
     "12.first_bad",
-    "You give the kind of layer. Its name is the one that `named_modules` gives, such as '1' or '0.2'.",
+    "You returned the layer's type. Return the name that `named_modules` gives it, such "
+    "as '1' or '0.2'.",
 )
 def kind_of_layer(model: nn.Module, x: torch.Tensor) -> str | None:
     name = first_bad(model, x)
@@ -940,8 +944,8 @@ def _cases_of_testers(rng: random.Random) -> list[Case]:
     cases=_cases_of_testers,
     run=_run_pins_accuracy,
     after=(
-        "Unequal batches, right and wrong in each, room for rounding: nothing in the drawer "
-        "gets past it."
+        "Unequal batches, right and wrong digits in each, and room for rounding: none of the "
+        "faulty testers gets past your test."
     ),
 )
 def pins_accuracy(accuracy: _Tester) -> None:
@@ -968,8 +972,8 @@ def _batches_for_test(*rights: tuple[int, int]) -> list[tuple[torch.Tensor, torc
 
 @mistake(
     "12.pins_accuracy",
-    "For all that your examples can tell, there is one batch, or each is all right or all "
-    "wrong. What could go wrong between two batches?",
+    "Your examples have just one batch, or each batch is all right or all wrong. What "
+    "could go wrong between two batches?",
 )
 def one_batch(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((4, 5))) - 0.8) < 1e-5
@@ -977,8 +981,8 @@ def one_batch(accuracy: _Tester) -> None:
 
 @mistake(
     "12.pins_accuracy",
-    "Your batches are of one size, and there the mean of their accuracies is right. When "
-    "is it not?",
+    "Your batches all have the same size, and then the mean of their accuracies is "
+    "right. When is it wrong?",
 )
 def equal_batches(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((4, 5), (2, 5))) - 0.6) < 1e-5
@@ -986,8 +990,8 @@ def equal_batches(accuracy: _Tester) -> None:
 
 @mistake(
     "12.pins_accuracy",
-    "In your example every digit is right, and many wrong testers say 1 as well. What does "
-    "a good example contain?",
+    "In your example, every digit is right, and many faulty testers say 1, too. What "
+    "should a good example contain?",
 )
 def all_right(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((5, 5), (2, 2))) - 1) < 1e-5
@@ -995,8 +999,8 @@ def all_right(accuracy: _Tester) -> None:
 # %% ../../nbs/answers/12_bug_museum.ipynb #85370955
 @mistake(
     "12.pins_accuracy",
-    "You ask whether it is a share. Nearly every wrong tester gives one too: which share "
-    "should it be?",
+    "You only test that the answer is between 0 and 1. Nearly every faulty tester passes "
+    "that. Which number should it be?",
 )
 def only_the_range(accuracy: _Tester) -> None:
     assert 0 <= accuracy(_batches_for_test((4, 5), (1, 2))) <= 1
@@ -1004,15 +1008,16 @@ def only_the_range(accuracy: _Tester) -> None:
 
 @mistake(
     "12.pins_accuracy",
-    "A right tester fails your test, because its last digit is rounded another way. How "
-    "near is near enough?",
+    "A correct tester fails your test, because its last decimal is rounded differently. "
+    "How close is close enough?",
 )
 def to_the_last_digit(accuracy: _Tester) -> None:
     assert accuracy(_batches_for_test((4, 5), (1, 2))) == 5 / 7
 
 
 @mistake(
-    "12.pins_accuracy", "Your test looks and says nothing: nothing fails it. Where is its assert?"
+    "12.pins_accuracy",
+    "Your test looks but never complains, so nothing can fail it. Where's the assert?",
 )
 def never_asserts(accuracy: _Tester) -> None:
     abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) < 1e-5  # noqa: B015
@@ -1020,8 +1025,8 @@ def never_asserts(accuracy: _Tester) -> None:
 
 @mistake(
     "12.pins_accuracy",
-    "Your test complains with another error than AssertionError, so whoever runs it can't tell a wrong "
-    "tester from a broken test. Say it with `assert`.",
+    "Your test raises something other than AssertionError, so whoever runs it can't tell "
+    "a faulty tester from a broken test. Use `assert`.",
 )
 def another_error(accuracy: _Tester) -> None:
     if abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) > 1e-5:
@@ -1030,7 +1035,7 @@ def another_error(accuracy: _Tester) -> None:
 
 @mistake(
     "12.pins_accuracy",
-    "Your test gives its verdict back, and nobody looks at it there. A test speaks by `assert`.",
+    "Your test returns its verdict, and nobody looks at what a test returns. Use `assert`.",
 )
 def gives_its_verdict(accuracy: _Tester) -> bool:
     return abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) < 1e-5
@@ -1038,8 +1043,8 @@ def gives_its_verdict(accuracy: _Tester) -> bool:
 
 @mistake(
     "12.pins_accuracy",
-    "You hand over an empty list. Nobody promised what the accuracy of no digits is, so a right tester "
-    "may stop there: leave it out.",
+    "You tried an empty list. Nobody has said what the accuracy of no digits is, so a "
+    "correct tester may well stop there. Leave it out.",
 )
 def empty_list(accuracy: _Tester) -> None:
     pins_accuracy(accuracy)
@@ -1048,8 +1053,8 @@ def empty_list(accuracy: _Tester) -> None:
 
 @mistake(
     "12.pins_accuracy",
-    "Your test leaves so much room that a wrong tester fits in. How far off is the nearest wrong one, "
-    "and how far off can rounding be?",
+    "Your test leaves so much room that a faulty tester gets through. How far off is the "
+    "closest faulty one, and how far off can rounding be?",
 )
 def too_much_room(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((4, 5), (1, 2))) - 5 / 7) < 0.1
@@ -1057,8 +1062,8 @@ def too_much_room(accuracy: _Tester) -> None:
 
 @mistake(
     "12.pins_accuracy",
-    "Half of your digits are right, and then half are wrong, too: a tester that counts the wrong ones "
-    "gets the same number.",
+    "Half of your digits are right, so half are wrong, too, and a tester that counts the "
+    "wrong ones gets the same number. Pick another example.",
 )
 def half_right(accuracy: _Tester) -> None:
     assert abs(accuracy(_batches_for_test((3, 4), (1, 4))) - 0.5) < 1e-5

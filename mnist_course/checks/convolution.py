@@ -34,7 +34,7 @@ def _slides(rng: random.Random) -> list[Case]:
     2,
     8,
     "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a float tensor.",
     cases=_slides,
     hint="Lay the kernel on the corner with your fingers, and count how far it can go.",
     after="That is a convolution.",
@@ -81,15 +81,15 @@ def map_on_its_side(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     return slide(image, kernel).T
 
 
-@mistake("02.slide", "The mean of the products isn't asked for. Add them up, and stop there.")
+@mistake("02.slide", "You took the mean of the products. Just add them up.")
 def mean_of_products(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     return slide(image, kernel) / kernel.numel()
 
 
 @mistake(
     "02.slide",
-    "Your kernel jumps: its places lie side by side. It moves by one pixel at a time, so they "
-    "overlap.",
+    "Your kernel jumps by its whole width. Move it by one pixel at a time, so that its "
+    "places overlap.",
 )
 def places_side_by_side(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     kh, kw = kernel.shape
@@ -120,16 +120,16 @@ def _signs(rng: random.Random) -> list[Case]:
     1,
     2,
     "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a float tensor.",
     cases=_signs,
     hint="Take the smallest case above: what should be left of each of its numbers?",
-    after="It looks like nothing. Without it, all layers would be one.",
+    after="It looks like nothing, but without it, all the layers would be one.",
 )
 def relu(x: torch.Tensor) -> torch.Tensor:
     return x.clamp(min=0)
 
 
-@mistake("02.relu", "A negative number should become 0, and yours loses nothing but its sign.")
+@mistake("02.relu", "A negative number should become 0, but yours only loses its sign.")
 def absolute_value(x: torch.Tensor) -> torch.Tensor:
     return x.abs()
 
@@ -144,20 +144,20 @@ def only_whether(x: torch.Tensor) -> torch.Tensor:
     return (x > 0).float()
 
 
-@mistake("02.relu", "Yours drops the negative numbers. They stay where they are, as 0.")
+@mistake("02.relu", "You dropped the negative numbers. Leave a 0 in each one's place.")
 def drops_them(x: torch.Tensor) -> torch.Tensor:
     return x[x > 0]
 
 
-@mistake("02.relu", "Large numbers are cut off at 1. There is no upper end.")
+@mistake("02.relu", "You cut off large numbers at 1. ReLU has no upper limit.")
 def cut_at_one(x: torch.Tensor) -> torch.Tensor:
     return x.clamp(0, 1)
 
 
 @mistake(
     "02.relu",
-    "That is the largest number of all, and 0 if there's none above it. Each number is compared "
-    "with 0 on its own.",
+    "You returned one number: the largest of all of them and 0. Compare each number with "
+    "0 on its own.",
 )
 def one_maximum(x: torch.Tensor) -> torch.Tensor:
     return x.max().clamp(min=0)
@@ -175,10 +175,10 @@ def _stacks(rng: random.Random) -> list[Case]:
     2,
     8,
     "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a float tensor.",
     cases=_stacks,
     hint="Draw the blocks into the smallest case, and do it with a pencil.",
-    after="What is left knows that something was there, and no longer exactly where.",
+    after="What's left knows that something was there, but no longer exactly where.",
 )
 def max_pool2d(x: torch.Tensor, size: int) -> torch.Tensor:
     rows = range(0, x.shape[1] - size + 1, size)
@@ -224,13 +224,13 @@ def every_second(x: torch.Tensor, size: int) -> torch.Tensor:
 
 @mistake(
     "02.max_pool2d",
-    "A block with nothing but negative numbers gives you 0. The largest of them is asked for.",
+    "Where a block has only negative numbers, you return 0. Return the largest of them.",
 )
 def never_below_zero(x: torch.Tensor, size: int) -> torch.Tensor:
     return F.max_pool2d(x, size).clamp(min=0)
 
 
-@mistake("02.max_pool2d", "That's the smallest number of each block.")
+@mistake("02.max_pool2d", "That's the smallest number of each block. Which one should survive?")
 def smallest(x: torch.Tensor, size: int) -> torch.Tensor:
     return -F.max_pool2d(-x, size)
 
@@ -247,10 +247,10 @@ def _whole_layers(rng: random.Random) -> list[Case]:
     3,
     10,
     "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a float tensor.",
     cases=_whole_layers,
     hint="Take one kernel and one place. How many products are there, and into how many numbers?",
-    after="Any depth in, any number of maps out: that is a layer.",
+    after="Any number of maps in, any number of maps out. That's a layer!",
 )
 def conv_layer(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     layers = []
@@ -260,7 +260,9 @@ def conv_layer(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> 
     return torch.stack(layers)
 
 
-@mistake("02.conv_layer", "Your maps lack the bias: one number for each kernel, added everywhere.")
+@mistake(
+    "02.conv_layer", "Your maps are missing the bias: one number for each kernel, added everywhere."
+)
 def bias_forgotten(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     return conv_layer(maps, weight, torch.zeros(len(bias)))
 
@@ -278,7 +280,8 @@ def bias_for_each_sheet(
 
 @mistake(
     "02.conv_layer",
-    "You give a map for every sheet. A kernel adds its sheets up: as many maps as kernels.",
+    "You return a map for every sheet. A kernel adds up its sheets, so there should be "
+    "as many maps as kernels.",
 )
 def sheets_apart(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     found = [
@@ -289,7 +292,7 @@ def sheets_apart(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -
     return torch.stack(found)
 
 
-@mistake("02.conv_layer", "You take the mean over the channels. Their sums are added up.")
+@mistake("02.conv_layer", "You take the mean over the channels. Add them up instead.")
 def mean_over_channels_too(
     maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
@@ -301,12 +304,18 @@ def first_map_only(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor)
     return conv_layer(maps[:1], weight[:, :1], bias)
 
 
-@mistake("02.conv_layer", "Every sheet of your kernels lies on the first map.")
+@mistake(
+    "02.conv_layer",
+    "You put every sheet of a kernel on the first map. Each sheet has a map of its own.",
+)
 def sheets_on_one_map(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     return conv_layer(maps[:1].expand_as(maps), weight, bias)
 
 
-@mistake("02.conv_layer", "ReLU comes after the layer, not inside it: negative numbers are kept.")
+@mistake(
+    "02.conv_layer",
+    "You've put a ReLU inside the layer. It comes after it, so keep the negative numbers here.",
+)
 def relu_inside(maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     return conv_layer(maps, weight, bias).clamp(min=0)
 
@@ -359,18 +368,16 @@ mistakes(
         ),
         "border_added": (
             [5, 2, 0, 4],
-            "You let the kernel hang over the ends of the row. Did the task say anything of a border?",
+            "You let the kernel hang over the ends of the row. Did the task say anything about a "
+            "border?",
         ),
         "not_pooled": (
             [5, 2, 0, 0, 0, 4],
-            (
-                "Two of the three steps are done, and done well. What do the blocks of two "
-                "make of this row?"
-            ),
+            ("The first two steps are right. Now what do the blocks of two leave of this row?"),
         ),
         "only_convolved": (
             [5, 2, -4, -5, -1, 4],
-            "That's the convolution, and it's right. Two of the three steps are still to come.",
+            "That's the convolution, and it's right. There are two more steps to come.",
         ),
     },
 )
@@ -512,7 +519,7 @@ mistakes(
         ),
         "leans_back": (
             _RISING.flip(1),
-            "This one finds strokes that lean the other way. Row 0 of a tensor is the top row.",
+            "This kernel finds strokes that lean the other way. Row 0 of a tensor is the top row.",
         ),
         "sign_turned": (
             -_RISING,
@@ -528,8 +535,8 @@ mistakes(
         "every_stroke": (
             torch.tensor([[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
             (
-                "It answers to whatever passes through the middle. In which other pixels do the "
-                "four strokes differ?"
+                "It responds to anything that passes through the middle. In which other pixels do "
+                "the four strokes differ?"
             ),
         ),
     },
@@ -582,7 +589,7 @@ def mean_over_channels(channels: int, size: int) -> torch.Tensor:
 
 @mistake(
     "02.pooling_weight",
-    "Nothing is divided yet, and the channels get mixed: every map adds up all that there is.",
+    "Two things are missing: nothing is divided yet, and every map adds up all the channels.",
 )
 def all_ones(channels: int, size: int) -> torch.Tensor:
     return torch.ones(channels, channels, size, size)
@@ -599,7 +606,7 @@ def depthwise(channels: int, size: int) -> torch.Tensor:
 
 @mistake(
     "02.pooling_weight",
-    "One kernel makes one map, and pooling gives back as many maps as came in.",
+    "You have one kernel, so you get one map. Pooling returns as many maps as came in.",
 )
 def one_kernel(channels: int, size: int) -> torch.Tensor:
     return torch.full((1, channels, size, size), 1 / size**2)
@@ -624,7 +631,7 @@ def divided_by_side(channels: int, size: int) -> torch.Tensor:
 
 @mistake(
     "02.pooling_weight",
-    "The channels are right. Yours picks one pixel of each block, and a mean asks all of them.",
+    "The channels are right. But you pick one pixel of each block, and a mean takes all of them.",
 )
 def one_pixel(channels: int, size: int) -> torch.Tensor:
     weight = torch.zeros(channels, channels, size, size)
@@ -798,7 +805,7 @@ def bias_dropped(
 
 @mistake(
     "02.mended_conv",
-    "Without a word about padding, there should be none. What's the last argument's default?",
+    "If nobody mentions padding, there should be none. What's the default of the last argument?",
 )
 def always_a_border(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, padding: int = 1

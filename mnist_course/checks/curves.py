@@ -45,7 +45,8 @@ def gap(train_loss: list[float], test_loss: list[float]) -> list[float]:
 # %% ../../nbs/answers/09_curves.ipynb #3065f1c2
 @mistake(
     "09.gap",
-    "Right size, wrong sign: test minus training. A test loss that is higher makes the gap positive.",
+    "The size is right, but the sign isn't. When the test loss is the higher one, the "
+    "gap should be positive.",
 )
 def the_other_way(train_loss: list[float], test_loss: list[float]) -> list[float]:
     return [a - b for a, b in zip(train_loss, test_loss, strict=True)]
@@ -53,21 +54,21 @@ def the_other_way(train_loss: list[float], test_loss: list[float]) -> list[float
 
 @mistake(
     "09.gap",
-    "You dropped the sign. In the first epoch the test loss is often the lower one, and the gap is "
-    "negative.",
+    "You dropped the sign. In the first epoch, the test loss is often the lower one, and "
+    "then the gap should be negative.",
 )
 def no_sign(train_loss: list[float], test_loss: list[float]) -> list[float]:
     return [abs(b - a) for a, b in zip(train_loss, test_loss, strict=True)]
 
 
 @mistake(
-    "09.gap", "That's the gap of the last epoch. One number for each epoch, please, in a list."
+    "09.gap", "That's the gap of the last epoch. Return a list with one number for each epoch."
 )
 def last_epoch_only(train_loss: list[float], test_loss: list[float]) -> float:
     return test_loss[-1] - train_loss[-1]
 
 
-@mistake("09.gap", "You divided. The gap is a difference: how much MORE a test digit costs.")
+@mistake("09.gap", "You divided. The gap is a difference: how much HIGHER is the test loss?")
 def quotient(train_loss: list[float], test_loss: list[float]) -> list[float]:
     return [b / a for a, b in zip(train_loss, test_loss, strict=True)]
 
@@ -109,8 +110,8 @@ def accuracy_interval(correct: int, total: int) -> tuple[float, float]:
 # %% ../../nbs/answers/09_curves.ipynb #09652698
 @mistake(
     "09.accuracy_interval",
-    "Your standard deviation uses the measured share. Ten right out of ten would then leave no doubt "
-    "at all. Use the p that you are trying.",
+    "Your standard deviation uses the measured accuracy. With ten right out of ten, that "
+    "would leave no doubt at all. Use the p that you're trying.",
 )
 def around_itself(correct: int, total: int) -> tuple[float, float]:
     share = correct / total
@@ -126,8 +127,8 @@ def around_itself_within_0_and_1(correct: int, total: int) -> tuple[float, float
 
 @mistake(
     "09.accuracy_interval",
-    "That's ONE standard deviation to either side, which holds the truth two times in three. How many "
-    "are needed for 95%?",
+    "That's ONE standard deviation to either side, which catches the truth about two "
+    "times in three. How many do you need for 95%?",
 )
 def one_deviation(correct: int, total: int) -> tuple[float, float]:
     share = correct / total
@@ -138,7 +139,8 @@ def one_deviation(correct: int, total: int) -> tuple[float, float]:
 
 @mistake(
     "09.accuracy_interval",
-    "Without the square root, p (1 - p) / n is the variance. Luck is measured in standard deviations.",
+    "You used p (1 - p) / n, which is the variance. To get the standard deviation, take "
+    "its square root.",
 )
 def variance(correct: int, total: int) -> tuple[float, float]:
     share = correct / total
@@ -149,7 +151,7 @@ def variance(correct: int, total: int) -> tuple[float, float]:
 
 @mistake(
     "09.accuracy_interval",
-    "Your interval doesn't get narrower with more digits. Where does n go?",
+    "Your interval doesn't get narrower when there are more digits. Where does n go?",
 )
 def not_divided(correct: int, total: int) -> tuple[float, float]:
     share = correct / total
@@ -158,14 +160,17 @@ def not_divided(correct: int, total: int) -> tuple[float, float]:
     return min(fits), max(fits)
 
 
-@mistake("09.accuracy_interval", "The right interval, in percent. Give both ends from 0 to 1.")
+@mistake(
+    "09.accuracy_interval",
+    "That's the right interval, in percent. Return both ends as numbers from 0 to 1.",
+)
 def percent(correct: int, total: int) -> tuple[float, float]:
     low, high = accuracy_interval(correct, total)
     return 100 * low, 100 * high
 
 
 @mistake(
-    "09.accuracy_interval", "Both ends are right, in each other's place: low first, then high."
+    "09.accuracy_interval", "Both ends are right, but they've traded places: low first, then high."
 )
 def swapped_ends(correct: int, total: int) -> tuple[float, float]:
     low, high = accuracy_interval(correct, total)
@@ -174,8 +179,8 @@ def swapped_ends(correct: int, total: int) -> tuple[float, float]:
 
 @mistake(
     "09.accuracy_interval",
-    "That's the middle and half of the width. Give the two ends: the lowest p that fits and the "
-    "highest.",
+    "That's the middle of the interval, and half its width. Return its two ends: the "
+    "lowest p that fits and the highest.",
 )
 def half_a_width(correct: int, total: int) -> tuple[float, float]:
     low, high = accuracy_interval(correct, total)
@@ -229,8 +234,8 @@ def _mean_and_error(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, fl
 
 @mistake(
     "09.paired_difference",
-    "The size is right, but it's theirs minus ours. When ours is better, the difference should be "
-    "positive.",
+    "The size is right, but that's theirs minus ours. When ours is better, the "
+    "difference should be positive.",
 )
 def the_other_way_round(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
     return paired_difference(theirs, ours)
@@ -238,8 +243,9 @@ def the_other_way_round(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float
 
 @mistake(
     "09.paired_difference",
-    "Your interval doesn't use the pairs: it would be as wide if the digits were different ones. "
-    "Subtract first, value by value, and take the standard deviation of the differences.",
+    "Your interval doesn't use the pairs. It would be just as wide if each network had "
+    "read other digits. Subtract first, value by value, and take the standard deviation "
+    "of the differences.",
 )
 def not_in_pairs(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
     a, b = ours.double(), theirs.double()
@@ -249,15 +255,18 @@ def not_in_pairs(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float
 
 @mistake(
     "09.paired_difference",
-    "That's how much ONE digit scatters. The mean of n digits scatters less: divide by the square "
-    "root of n.",
+    "That's how much ONE digit varies. The mean of n digits varies less, so divide by "
+    "the square root of n.",
 )
 def scatter_of_one(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
     middle, error = _mean_and_error(ours, theirs)
     return _interval(middle, 1.96 * error * math.sqrt(len(ours)))
 
 
-@mistake("09.paired_difference", "Divided by n, where the square root of n is asked for.")
+@mistake(
+    "09.paired_difference",
+    "You divided by n. How does luck shrink with more digits: with n, or with its square root?",
+)
 def over_n(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
     middle, error = _mean_and_error(ours, theirs)
     return _interval(middle, 1.96 * error / math.sqrt(len(ours)))
@@ -265,7 +274,7 @@ def over_n(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
 
 @mistake(
     "09.paired_difference",
-    "That's ONE standard deviation to either side. How many are needed for 95%?",
+    "That's ONE standard deviation to either side. How many do you need for 95%?",
 )
 def one_error(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
     return _interval(*_mean_and_error(ours, theirs))
@@ -273,7 +282,8 @@ def one_error(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
 
 @mistake(
     "09.paired_difference",
-    "The difference is right, and it has no interval: both ends are the same number.",
+    "The difference is right, but both ends are the same number. How far could luck "
+    "carry it to either side?",
 )
 def middle_only(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
     return _interval(_mean_and_error(ours, theirs)[0], 0.0)
@@ -281,8 +291,8 @@ def middle_only(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]
 
 @mistake(
     "09.paired_difference",
-    "That's the difference, and how far luck can carry it. Give the two ends: minus for the low one, "
-    "plus for the high one.",
+    "That's the difference, and how far luck can carry it. Return the two ends: subtract "
+    "for the low one, add for the high one.",
 )
 def middle_and_half(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]:
     middle, error = _mean_and_error(ours, theirs)
@@ -298,12 +308,12 @@ exercise(
     answer=[5, 8],
     parts=("epoch by the loss", "epoch by the accuracy"),
     hint=(
-        "Two epochs are asked for, read below the dots: first where the validation loss is "
-        "lowest, then where the validation accuracy is highest."
+        "Read two epochs off the axis: first the one where the validation loss is lowest, "
+        "then the one where the validation accuracy is highest."
     ),
     after=(
-        "They are three epochs apart: loss also asks how sure the network was, accuracy only "
-        "what it said."
+        "They're three epochs apart. The loss also asks how sure the network was, and the "
+        "accuracy only asks what it said."
     ),
 )
 mistakes(
@@ -312,48 +322,46 @@ mistakes(
         "training_curves": (
             [10, 10],
             (
-                "These are the best epochs for the digits that were studied. Which curve was "
-                "measured on other ones?"
+                "These are the best epochs for the digits that it studied. Which curve was measured "
+                "on other digits?"
             ),
         ),
         "training_loss": (
             [10, 8],
             (
-                "The accuracy is read from the right curve. The loss is read from the one that "
-                "can always fall on, by learning by heart."
+                "The accuracy comes from the right curve. But for the loss, you read the training "
+                "curve, and that one can keep falling just because the network memorizes its digits."
             ),
         ),
         "training_accuracy": (
             [5, 10],
-            "The loss is read from the right curve, the accuracy from the training digits.",
+            "The loss comes from the right curve. But for the accuracy, you read the training "
+            "curve. Which one should choose?",
         ),
         "counted_from_zero": (
             [4, 7],
-            "These are places in a Python list, which start at 0. The axis counts epochs from 1.",
+            "You counted from 0, as in a Python list. The axis counts epochs from 1.",
         ),
         "one_for_both": (
             [5, 5],
             (
-                "You let the loss choose twice. Go along the accuracies by themselves: they go "
-                "on for a while."
+                "You let the loss choose twice. Follow the accuracy on its own: does it stop getting "
+                "better in the same epoch?"
             ),
         ),
         "accuracy_for_both": (
             [8, 8],
-            (
-                "You let the accuracy choose twice. Go along the losses by themselves: they turn "
-                "earlier."
-            ),
+            ("You let the accuracy choose twice. Follow the loss on its own: where does it turn?"),
         ),
         "swapped": (
             [8, 5],
-            "Both epochs are right, in each other's place. Which one was to be chosen by the loss?",
+            "Both epochs are right, but they've traded places. Which one does the loss choose?",
         ),
         "values_read": (
             [0.45, 88],
             (
-                "These are the heights of the two best dots. What was asked is the epoch below "
-                "each of them."
+                "These are the heights of the two best dots. Now look straight down: at which epochs "
+                "are they?"
             ),
         ),
     },
@@ -369,10 +377,10 @@ exercise(
     answer=[0.75, 0.6],
     parts=("recall", "precision"),
     hint=(
-        "Both shares have the same number above the line. Below it stands once all that IS a "
-        "5, and once all that was CALLED a 5."
+        "Both fractions have the same number on top. Below it, one has everything that IS a "
+        "5, and the other has everything that was CALLED a 5."
     ),
-    after="Recall reads along the row, precision down the column.",
+    after="For recall, you add up a row. For precision, you add up a column.",
 )
 mistakes(
     "09.fives",
@@ -380,49 +388,50 @@ mistakes(
         "swapped": (
             [0.6, 0.75],
             (
-                "Both numbers are right and stand in each other's place. Which of the two sums "
-                "is over digits that ARE a 5?"
+                "Both numbers are right, but they've traded places. For which of the two do you add "
+                "up the digits that ARE a 5?"
             ),
         ),
         "out_of_all": (
             [0.2, 0.2],
-            "You divided by all 150 digits. Each of the two questions is about some of them only.",
+            "You divided by all 150 digits. Each of the two questions is about only some of "
+            "them. Which ones?",
         ),
         "row_twice": (
             [0.75, 0.75],
             (
-                "The first is right. The second is about the answers that said 5: where in the "
-                "table are all of those?"
+                "The first is right. The second is about the answers that said 5. Where in the table "
+                "do you find all of them?"
             ),
         ),
         "column_twice": (
             [0.6, 0.6],
             (
-                "The second is right. The first is about the digits that are a 5: where in the "
-                "table are all of those?"
+                "The second is right. The first is about the digits that are a 5. Where in the table "
+                "do you find all of them?"
             ),
         ),
         "accuracy_twice": (
             [0.78, 0.78],
             (
-                "That's the accuracy: all the right answers, of all 150 digits. Here only the fives "
-                "are asked about, in two ways."
+                "That's the accuracy: all the right answers out of all 150 digits. The two questions "
+                "here are about the fives only."
             ),
         ),
         "share_of_mistakes": (
             [0.25, 0.4],
-            "These are the shares that went wrong. What is asked is what went right.",
+            "These are the fractions that went wrong. Which fractions went right?",
         ),
         "itself_left_out": (
             [3, 1.5],
             (
-                "You divided by the mistakes alone. The 30 belong to the whole too, and no "
-                "share is larger than 1."
+                "You divided by the mistakes only. The 30 right ones are part of the whole, too. (A "
+                "fraction can't be larger than 1.)"
             ),
         ),
         "in_percent": (
             [75, 60],
-            "The shares are right, but in percent. The stub asks for numbers from 0 to 1.",
+            "The numbers are right, but in percent. Give them as fractions from 0 to 1.",
         ),
     },
 )
@@ -437,12 +446,13 @@ exercise(
     answer="CD",
     ordered=False,
     hint=(
-        "In how many of all orders would the dots be parted as they are here? Count for five dots "
-        "beside five, and for one beside five."
+        "Suppose only luck put the dots in order. How many of all possible orders would "
+        "separate them like this? Count once for five dots and five, and once for one dot "
+        "and five."
     ),
     after=(
-        "Five runs all on one side of five others: 2 of 252 orders. A single run outside the "
-        "band: 2 of 6."
+        "Luck puts five runs all on one side of five others in only 2 of 252 orders. But it "
+        "puts a single run outside the band in 2 of 6."
     ),
 )
 mistakes(
@@ -451,47 +461,48 @@ mistakes(
         "only_better": (
             "C",
             (
-                "That one, yes. But the question is which recipes differ, and a recipe can "
-                "also differ by being worse."
+                "That one is right. But the question is which recipes differ, and a recipe can also "
+                "differ by being worse."
             ),
         ),
         "only_worse": (
             "D",
             (
-                "That one, yes. But a recipe can also differ by being better: ask the same of the "
-                "dots on the right."
+                "That one is right. But a recipe can also differ by being better, so ask the same "
+                "about the dots on the right."
             ),
         ),
         "outside_the_band": (
             "ACD",
             (
-                "You took what lies outside the band. Of six runs of one kind, how often is "
-                "the newest the highest or the lowest?"
+                "You chose everything outside the band. Suppose all six runs had the same recipe. "
+                "How often would the newest one be the highest or the lowest?"
             ),
         ),
         "five_are_enough": (
             "BCD",
             (
-                "Five runs make it possible to tell. Look at where the five dots of each "
-                "recipe lie among those of the reference."
+                "You're right to want more than one run, and five are enough here. Look at where "
+                "each recipe's five dots are, compared with the reference's."
             ),
         ),
         "everything_differs": (
             "ABCD",
             (
-                "None of them has exactly the reference's mean, and no repetition of the "
-                "reference would have it either."
+                "It's true that none of them has exactly the reference's mean. But another five runs "
+                "of the reference wouldn't either."
             ),
         ),
         "above_the_band": (
             "AC",
-            "One of these is a single run, just above the band. And you looked upwards only.",
+            "One of these is a single run, just above the band. How often would luck do that? "
+            "And have you looked below the band, too?",
         ),
         "nothing_is_sure": (
             "",
             (
-                "Luck cannot explain everything: some orders of ten dots are rare. Count how "
-                "many orders there are."
+                "Luck can explain a lot, but not everything. Some orders of ten dots are very rare. "
+                "Count how many orders there are."
             ),
         ),
     },
@@ -572,8 +583,8 @@ def _mistake_counts(labels: torch.Tensor, answers: torch.Tensor, classes: int) -
 
 @mistake(
     "09.commonest_mistake",
-    "Two things are wrong in it, and both still are. Follow the seven digits of the first "
-    "case through the loop, on paper.",
+    "Two things are wrong in this code, and both are still there. Follow the seven "
+    "digits of the first case through the loop on paper.",
 )
 def as_given(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
@@ -584,7 +595,7 @@ def as_given(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple
 
 @mistake(
     "09.commonest_mistake",
-    "The largest count of the table is found. Is each count of the table a mistake?",
+    "You found the largest count in the whole table. But is every count in the table a mistake?",
 )
 def right_answers_count(
     labels: torch.Tensor, answers: torch.Tensor, classes: int
@@ -597,7 +608,7 @@ def right_answers_count(
 
 @mistake(
     "09.commonest_mistake",
-    "The pair is the right one, the wrong way round: the docstring wants the true digit first.",
+    "That's the right pair, but the docstring wants the true digit first.",
 )
 def row_is_the_answer(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     return commonest_mistake(answers, labels, classes)
@@ -605,8 +616,7 @@ def row_is_the_answer(labels: torch.Tensor, answers: torch.Tensor, classes: int)
 
 @mistake(
     "09.commonest_mistake",
-    "A 3 taken for a 5 and a 5 taken for a 3 are two different mistakes. You counted them "
-    "together.",
+    "You counted a 3 read as a 5 and a 5 read as a 3 together. They're two different mistakes.",
 )
 def both_ways(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     matrix = _mistake_counts(labels, answers, classes)
@@ -615,8 +625,8 @@ def both_ways(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tupl
 
 @mistake(
     "09.commonest_mistake",
-    "You took the digit with the most mistakes, then its commonest one. Another digit may "
-    "make one mistake more often.",
+    "You took the digit with the most mistakes, and then its most common one. But "
+    "another digit may have a single mistake that happens even more often.",
 )
 def hardest_digit_first(
     labels: torch.Tensor, answers: torch.Tensor, classes: int
@@ -628,7 +638,7 @@ def hardest_digit_first(
 
 @mistake(
     "09.commonest_mistake",
-    "Your place in the table is taken apart by tens. How long is a row when there aren't ten digits?",
+    "You split the position in the table by tens. How long is a row when there aren't ten digits?",
 )
 def always_ten(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     return divmod(int(_mistake_counts(labels, answers, classes).argmax()), 10)
@@ -636,8 +646,8 @@ def always_ten(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tup
 
 @mistake(
     "09.commonest_mistake",
-    "You compare rates: which digit's mistake is the likeliest. Which one was MADE most often, "
-    "counted?",
+    "You compared rates: how likely is each mistake for its digit? The task asks for a "
+    "count. Which mistake was MADE most often?",
 )
 def rates(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> tuple[int, int]:
     matrix = _mistake_counts(labels, answers, classes)
@@ -684,8 +694,8 @@ def _recall_and_precision(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 @mistake(
     "09.f1_scores",
-    "That is the ordinary mean. A class that is always found and never right would still "
-    "get a half.",
+    "That's the ordinary mean. With it, a class with recall 1 and hardly any precision "
+    "would still get a half. Which mean does the task ask for?",
 )
 def ordinary_mean(matrix: torch.Tensor) -> torch.Tensor:
     return torch.stack([part.nan_to_num(0) for part in _recall_and_precision(matrix)]).mean(0)
@@ -693,8 +703,8 @@ def ordinary_mean(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.f1_scores",
-    "You use the rows only: this says how many of a class were found, and not how many of "
-    "the answers were right.",
+    "You only use the rows. They tell you how many of a class were found, but not how "
+    "many of the answers were right.",
 )
 def recall_alone(matrix: torch.Tensor) -> torch.Tensor:
     return _recall_and_precision(matrix)[0].nan_to_num(0)
@@ -702,8 +712,8 @@ def recall_alone(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.f1_scores",
-    "You use the columns only: this says how many of the answers were right, and not how "
-    "many of a class were found.",
+    "You only use the columns. They tell you how many of the answers were right, but not "
+    "how many of a class were found.",
 )
 def precision_alone(matrix: torch.Tensor) -> torch.Tensor:
     return _recall_and_precision(matrix)[1].nan_to_num(0)
@@ -711,8 +721,8 @@ def precision_alone(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.f1_scores",
-    "Nearly. A right answer stands in the row and in the column, so below it is counted "
-    "twice; above, only once.",
+    "Nearly! A right answer is in its row and in its column, so you count it twice below "
+    "the line. How often do you count it above?",
 )
 def counted_once(matrix: torch.Tensor) -> torch.Tensor:
     right = matrix.diag().float()
@@ -721,8 +731,8 @@ def counted_once(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.f1_scores",
-    "Right where every answer was given at least once. An answer that was never given "
-    "makes 0 / 0, which is no score.",
+    "This is right as long as every answer was given at least once. For an answer that "
+    "was never given, you get 0 / 0. What does the task want there?",
 )
 def not_a_number(matrix: torch.Tensor) -> torch.Tensor:
     recall, precision = _recall_and_precision(matrix)
@@ -731,7 +741,7 @@ def not_a_number(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.f1_scores",
-    "That is one number for all classes together, the accuracy. Each class should get a "
+    "That's one number for all the classes together: the accuracy. Give each class a "
     "score of its own.",
 )
 def all_together(matrix: torch.Tensor) -> torch.Tensor:
@@ -740,7 +750,8 @@ def all_together(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.f1_scores",
-    "Every score is half as large as it should be. What is the mean of TWO inverses?",
+    "All your scores are half as large as they should be. How do you get the mean of TWO "
+    "inverses from their sum?",
 )
 def two_forgotten(matrix: torch.Tensor) -> torch.Tensor:
     return f1_scores(matrix) / 2
@@ -748,8 +759,8 @@ def two_forgotten(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.f1_scores",
-    "That's the root of their product, the geometric mean. The harmonic one takes the mean of the "
-    "inverses.",
+    "You took the square root of their product, the geometric mean. The harmonic mean "
+    "takes the mean of the inverses.",
 )
 def geometric_mean(matrix: torch.Tensor) -> torch.Tensor:
     recall, precision = _recall_and_precision(matrix)
@@ -758,7 +769,7 @@ def geometric_mean(matrix: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "09.f1_scores",
-    "You averaged the scores of all the classes. Each class should keep a score of its own.",
+    "You averaged the scores of all the classes. Return one score for each class.",
 )
 def one_for_all(matrix: torch.Tensor) -> torch.Tensor:
     return f1_scores(matrix).mean()

@@ -47,7 +47,7 @@ def _labeled(rng: random.Random) -> list[Case]:
     "build",
     exact=_FLOATS,
     cases=_labeled,
-    hint="Take one digit first, say 7. Which of the images are its? And what do you do with those?",
+    hint="Start with one digit, say 7. Which of the images show it? And what do you do with those?",
     after="Each of your ten averages has looked at every image of its digit.",
 )
 def averages(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -56,7 +56,8 @@ def averages(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "01.averages",
-    "Your ten are sums, so a digit that comes up more often is brighter. How do you get a mean?",
+    "You return ten sums, so a digit that comes up more often is brighter. How do you "
+    "turn a sum into a mean?",
 )
 def sums(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return torch.stack([images[labels == digit].sum(0) for digit in range(10)])
@@ -92,7 +93,7 @@ def first_of_each(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return torch.stack([images[labels == digit][0] for digit in range(10)])
 
 
-@mistake("01.averages", "That's the median of each pixel. The mean is asked for.")
+@mistake("01.averages", "That's the median of each pixel. We need the mean.")
 def medians(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return torch.stack([images[labels == digit].median(0).values for digit in range(10)])
 
@@ -129,20 +130,24 @@ def _readings(rng: random.Random) -> list[Case]:
     2,
     6,
     "build",
-    exact="The page compares it with the labels, so a tensor of whole numbers is asked for.",
+    exact="The page compares your answer with the labels, so it needs to be a tensor of whole "
+    "numbers.",
     cases=_readings,
     edges={
         "one image": lambda images, ten: len(images) == 1,
         "as many images as averages": (torch.rand(10, 2, 3), torch.rand(10, 2, 3)),
     },
     hint="For one image, work out the ten distances by hand. Where's the smallest?",
-    after="That's a reader, and it has learned nothing but ten pictures.",
+    after="You've built a reader! And all it knows is ten pictures.",
 )
 def nearest_average(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
     return torch.cdist(images.flatten(1), ten.flatten(1)).argmin(1)
 
 
-@mistake("01.nearest_average", "You answer with the average that's farthest away.")
+@mistake(
+    "01.nearest_average",
+    "You return the average that's farthest away. Which end of the distances do you want?",
+)
 def farthest(images: torch.Tensor, ten: torch.Tensor) -> torch.Tensor:
     return torch.cdist(images.flatten(1), ten.flatten(1)).argmax(1)
 
@@ -202,7 +207,7 @@ def _byte_images(rng: random.Random) -> list[Case]:
     2,
     5,
     "build",
-    exact="Networks compute with it, so a float32 tensor is asked for.",
+    exact="Networks calculate with your answer, so it needs to be a float32 tensor.",
     cases=_byte_images,
     hint="Follow one black pixel through your line by hand, and then a white one, 255.",
     after="Every network in this course gets its digits through this.",
@@ -235,13 +240,17 @@ def channel_last(images: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "01.normalize",
-    "MEAN and STD belong to pixels from 0 to 1. Which ones did yours meet?",
+    "MEAN and STD were measured on pixels from 0 to 1. What range do your pixels have "
+    "when you use them?",
 )
 def not_divided(images: torch.Tensor) -> torch.Tensor:
     return ((images.float() - MEAN) / STD).unsqueeze(1)
 
 
-@mistake("01.normalize", "You divide by 255 at the very end. Which pixels does MEAN belong to?")
+@mistake(
+    "01.normalize",
+    "You divide by 255 at the very end. Which range of pixels were MEAN and STD measured on?",
+)
 def divided_last(images: torch.Tensor) -> torch.Tensor:
     return ((images.float() - MEAN) / STD / 255).unsqueeze(1)
 
@@ -266,7 +275,7 @@ def of_this_batch(images: torch.Tensor) -> torch.Tensor:
     return ((x - x.mean()) / x.std()).unsqueeze(1)
 
 
-@mistake("01.normalize", "You multiplied by the deviation. It should be divided by.")
+@mistake("01.normalize", "You multiplied by the deviation. Which operation brings it to 1?")
 def multiplied(images: torch.Tensor) -> torch.Tensor:
     return ((images / 255 - MEAN) * STD).unsqueeze(1)
 
@@ -295,7 +304,7 @@ def _counts(rng: random.Random) -> list[Case]:
     6,
     "build",
     cases=_counts,
-    after="Nobody is left out, and the last batch may be short.",
+    after="No digit is left out, and the last batch may be short.",
     edges={
         "no item": lambda n, *_: n == 0,
         "less than a batch": lambda n, size, *_: 0 < n < size,
@@ -310,8 +319,7 @@ def batch_sizes(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
 # %% ../../nbs/answers/01_data.ipynb #e013381e
 @mistake(
     "01.batch_sizes",
-    "Some digits get lost, and nobody asked for that. What happens to those that don't fill a "
-    "batch?",
+    "You lose some digits along the way. What should happen to those that don't fill a batch?",
 )
 def short_one_forgotten(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return [batch_size] * (n // batch_size)
@@ -334,7 +342,9 @@ def empty_one_at_the_end(n: int, batch_size: int, drop_last: bool = False) -> li
 
 
 @mistake(
-    "01.batch_sizes", "Right, but for one case: of no items at all you make a batch. What's in it?"
+    "01.batch_sizes",
+    "This is right except for one case: when there are no items at all, you still make a "
+    "batch. What's in it?",
 )
 def one_batch_of_nothing(n: int, batch_size: int, drop_last: bool = False) -> list[int]:
     return batch_sizes(n, batch_size, drop_last) or ([] if drop_last else [0])
@@ -390,7 +400,8 @@ exercise(
         "How many digits did the network read right in each batch? Count them before you "
         "divide by anything."
     ),
-    after="76 digits of 100. The short batch, where it did worst, had been given twice its weight.",
+    after="76 digits of 100. The program had given the short batch, where the network did "
+    "worst, twice its fair weight.",
 )
 mistakes(
     "01.fair_accuracy",
@@ -398,8 +409,8 @@ mistakes(
         "mean_of_batches": (
             0.70,
             (
-                "That's what the program printed. The third batch has half as many digits as the "
-                "others, and just as much say."
+                "That's what the program printed. In it, the third batch counts as much as the "
+                "others, with only half as many digits."
             ),
         ),
         "last_batch_dropped": (
@@ -411,7 +422,7 @@ mistakes(
         ),
         "all_batches_full": (
             76 / 120,
-            "You counted the right answers well. How many digits were there in all?",
+            "You counted the right answers correctly. How many digits were there in all?",
         ),
         "last_batch_as_full": (
             0.84,
@@ -421,7 +432,11 @@ mistakes(
             76,
             "The number is right, but in percent. Here an accuracy is a fraction, from 0 to 1.",
         ),
-        "share_of_mistakes": (0.24, "That's the fraction of digits that were read wrong."),
+        "share_of_mistakes": (
+            0.24,
+            "That's the fraction of digits that were read wrong. What's the fraction that were "
+            "read right?",
+        ),
     },
 )
 
@@ -510,13 +525,14 @@ mistakes(
         "printed_where_chosen": (
             "CHGBFJ",
             (
-                "The best of several is partly the luckiest, on the digits that chose it. Which "
-                "part hasn't had a say so far?"
+                "You report the accuracy on the digits that chose the winner, and the winner is "
+                "partly the luckiest one there. Which digits haven't been used for anything yet?"
             ),
         ),
         "scaled_too_late": (
             "CHBGFE",
-            "The networks would learn from pixels from 0 to 255, and then be shown other ones.",
+            "Your networks would learn from pixels from 0 to 255, and then be tested on scaled "
+            "ones. When should the scaling come?",
         ),
         "never_scaled": (
             "CBFE",
@@ -726,7 +742,7 @@ def channel_at_the_end(
 
 @mistake(
     "01.mended_batch",
-    "All is well but for the channel, and there isn't one: x has three dimensions.",
+    "Everything's right except for one thing: x has three dimensions, so the channel is missing.",
 )
 def no_channel(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int
@@ -737,7 +753,7 @@ def no_channel(
 
 @mistake(
     "01.mended_batch",
-    "Your pixels go from 0 to 1. MEAN and STD still have to come in.",
+    "Your pixels go from 0 to 1. You still need MEAN and STD.",
 )
 def not_normalized(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int
@@ -748,7 +764,8 @@ def not_normalized(
 
 @mistake(
     "01.mended_batch",
-    "Black is another number in each of your batches. The same ink should give the same input.",
+    "Black becomes a different number in each of your batches. The same ink should "
+    "always give the same input.",
 )
 def own_statistics(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int

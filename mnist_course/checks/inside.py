@@ -56,7 +56,7 @@ def _felt(rng: random.Random) -> list[Case]:
     3,
     8,
     "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a float tensor.",
     cases=_felt,
     atol=1e-5,
     mutates={"gradients"},
@@ -66,7 +66,7 @@ def _felt(rng: random.Random) -> list[Case]:
         "wider than tall": lambda model, images, digits: images.shape[3] > images.shape[2],
     },
     hint="The smallest case is a weighted sum of four pixels. What's the slope of such a sum?",
-    after="One backward pass, and every pixel has been asked.",
+    after="One backward pass, and you've asked every pixel.",
 )
 def saliency(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     x = images.clone().requires_grad_()
@@ -82,15 +82,19 @@ def _slopes(
     return torch.autograd.grad(goal(output_of(model, x)), x)[0][:, 0]
 
 
-@mistake("10.saliency", "These are the slopes with their signs. How strongly, not which way.")
+@mistake(
+    "10.saliency",
+    "These are the slopes with their signs. The map should say how strongly a pixel "
+    "counts, whichever way it pushes.",
+)
 def signs_left_on(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     return _slopes(model, images, lambda s: s[range(len(digits)), digits].sum())
 
 
 @mistake(
     "10.saliency",
-    "You asked for the slope of a log-probability. That one also moves when the OTHER scores do. "
-    "`output_of` gives the scores.",
+    "You took the slope of a log-probability. That also changes when the OTHER scores "
+    "do. `output_of` gives you the scores.",
 )
 def of_log_probabilities(
     model: nn.Module, images: torch.Tensor, digits: torch.Tensor
@@ -102,7 +106,8 @@ def of_log_probabilities(
 
 @mistake(
     "10.saliency",
-    "You asked for the slope of a probability. Where the network is sure, that is nearly flat.",
+    "You took the slope of a probability. Where the network is sure, that's nearly flat. "
+    "`output_of` gives you the scores.",
 )
 def of_probabilities(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     return _slopes(model, images, lambda s: s.softmax(1)[range(len(digits)), digits].sum()).abs()
@@ -110,22 +115,25 @@ def of_probabilities(model: nn.Module, images: torch.Tensor, digits: torch.Tenso
 
 @mistake(
     "10.saliency",
-    "Your maps get paler when more images come: you took the mean over them. Their slopes don't "
-    "mix, so a sum will do.",
+    "Your maps get paler when there are more images, because you took the mean over "
+    "them. Their slopes don't mix, so you can take the sum.",
 )
 def mean_over_images(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     return saliency(model, images, digits) / len(images)
 
 
-@mistake("10.saliency", "You added up all the scores. Only one of each row is asked about.")
+@mistake(
+    "10.saliency",
+    "You added up all ten scores. Pick one from each row: the score of that image's digit.",
+)
 def all_scores(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     return _slopes(model, images, lambda s: s.sum()).abs()
 
 
 @mistake(
     "10.saliency",
-    "With `scores[:, digits]` you take those columns of EVERY row, so each image answers for its neighbors' "
-    "digits too.",
+    "With `scores[:, digits]` you get those columns from EVERY row, so each image gets "
+    "asked about its neighbors' digits, too. How do you pick one number from each row?",
 )
 def every_row_answers(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     return _slopes(model, images, lambda s: s[:, digits].sum()).abs()
@@ -133,7 +141,8 @@ def every_row_answers(model: nn.Module, images: torch.Tensor, digits: torch.Tens
 
 @mistake(
     "10.saliency",
-    "You've multiplied by the pixels already. That comes later; the size of the slope is asked for.",
+    "You multiplied by the pixels. We'll do that later. For now, return just the size of "
+    "the slope.",
 )
 def times_the_input(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     return saliency(model, images, digits) * images[:, 0].abs()
@@ -141,7 +150,7 @@ def times_the_input(model: nn.Module, images: torch.Tensor, digits: torch.Tensor
 
 @mistake(
     "10.saliency",
-    "The values are right, and there's one dimension too many: (N, H, W) is asked for.",
+    "The values are right, but there's one dimension too many. The shape should be (N, H, W).",
 )
 def channel_kept(model: nn.Module, images: torch.Tensor, digits: torch.Tensor) -> torch.Tensor:
     return saliency(model, images, digits)[:, None]
@@ -164,7 +173,7 @@ def _important(rng: random.Random) -> list[Case]:
     2,
     6,
     "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a float tensor.",
     cases=_important,
     edges={
         "one image": lambda images, importance, n: len(images) == 1,
@@ -172,45 +181,51 @@ def _important(rng: random.Random) -> list[Case]:
         "importance below 0": lambda images, importance, n: bool((importance < 0).any()),
         "all pixels": lambda images, importance, n: n == importance[0].numel(),
     },
-    hint="Take the smallest case above, and cross the pixel out with a pencil.",
-    after="That's an eraser that does what it is told.",
+    hint="Take the smallest case above, and cross out the pixel with a pencil.",
+    after="That's an eraser that does what it's told.",
 )
 def erase(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
     places = importance.flatten(1).topk(n).indices
     return images.flatten(1).scatter(1, places, PAPER).reshape(images.shape)
 
 
-@mistake("10.erase", "You painted them 0. In normalized pixels that's gray; black is `PAPER`.")
+@mistake(
+    "10.erase", "You painted the pixels 0. In a normalized image, 0 is gray, and black is `PAPER`."
+)
 def painted_gray(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
     places = importance.flatten(1).topk(n).indices
     return images.flatten(1).scatter(1, places, 0.0).reshape(images.shape)
 
 
-@mistake("10.erase", "You erased the LEAST important pixels.")
+@mistake("10.erase", "You erased the LEAST important pixels. Which end of the order do you want?")
 def least_important(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
     return erase(images, -importance, n)
 
 
 @mistake(
     "10.erase",
-    "You looked for the n most important pixels of ALL images together. Each image should lose n.",
+    "You looked for the n most important pixels in ALL the images together. Each image "
+    "should lose n pixels of its own.",
 )
 def over_all_images(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
     return erase(images.reshape(1, 1, 1, -1), importance.reshape(1, 1, -1), n).reshape(images.shape)
 
 
-@mistake("10.erase", "One pixel too few was painted in each image.")
+@mistake(
+    "10.erase", "You painted one pixel too few in each image. Count how many you get for n = 1."
+)
 def one_too_few(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
     return erase(images, importance, n - 1)
 
 
-@mistake("10.erase", "You kept the important pixels and erased all the others.")
+@mistake("10.erase", "You kept the important pixels and erased all the others. Turn it around.")
 def the_others(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
     return erase(images, -importance, importance[0].numel() - n)
 
 
 @mistake(
-    "10.erase", "The right pixels are gone, in the wrong shape: it should be that of `images`."
+    "10.erase",
+    "You erased the right pixels, but the shape has changed. It should be the shape of `images`.",
 )
 def shape_lost(images: torch.Tensor, importance: torch.Tensor, n: int) -> torch.Tensor:
     return erase(images, importance, n).flatten(1)
@@ -229,7 +244,7 @@ def _covered(rng: random.Random) -> list[Case]:
     3,
     10,
     "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a float tensor.",
     cases=_covered,
     atol=1e-5,
     mutates={"gradients"},
@@ -239,7 +254,7 @@ def _covered(rng: random.Random) -> list[Case]:
         "wider than tall": lambda model, image, digit, size: image.shape[3] > image.shape[2],
     },
     hint="In the smallest case the square is one pixel. Which four images does the network see?",
-    after="It needs no theory: each number is an experiment.",
+    after="No theory needed! Each number is an experiment that you ran.",
 )
 def occlusion(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
     rows, columns = (side - size + 1 for side in image.shape[2:])
@@ -275,26 +290,34 @@ def _falls(
     return (scores[0] - scores[1:]).reshape([side - size + 1 for side in image.shape[2:]])
 
 
-@mistake("10.occlusion", "That's by how much the score RISES. Before minus after.")
+@mistake(
+    "10.occlusion",
+    "That's how much the score RISES. We want how much it falls, so take the score "
+    "before, minus the score after.",
+)
 def rises(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
     return -occlusion(model, image, digit, size)
 
 
-@mistake("10.occlusion", "These are the scores with the square. How far did they fall?")
+@mistake(
+    "10.occlusion", "These are the scores with the square in place. How far did each one fall?"
+)
 def scores_themselves(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
     with torch.no_grad():
         return output_of(model, image)[0, digit] - occlusion(model, image, digit, size)
 
 
 @mistake(
-    "10.occlusion", "Your square is painted 0. In normalized pixels that's gray; black is `PAPER`."
+    "10.occlusion",
+    "You painted the square 0. In a normalized image, 0 is gray, and black is `PAPER`.",
 )
 def gray_square(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
     return _falls(model, image, _walk(image, size, fill=0.0), digit, size)
 
 
 @mistake(
-    "10.occlusion", "You show the square and cover everything else. It's the other way around."
+    "10.occlusion",
+    "You show what's inside the square and cover everything else. It's the other way around.",
 )
 def window_instead(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
     return _falls(model, image, _walk(image, size, outside=True), digit, size)
@@ -302,8 +325,8 @@ def window_instead(model: nn.Module, image: torch.Tensor, digit: int, size: int)
 
 @mistake(
     "10.occlusion",
-    "Your squares pile up: each one is painted over the one before. Start from a fresh copy each "
-    "time.",
+    "Your squares pile up, because you paint each one onto the same image. Start from a "
+    "fresh copy each time.",
 )
 def squares_pile_up(model: nn.Module, image: torch.Tensor, digit: int, size: int) -> torch.Tensor:
     hidden = (_walk(torch.ones_like(image), size) != 1).float().cumsum(0) > 0
@@ -316,7 +339,7 @@ def on_its_side(model: nn.Module, image: torch.Tensor, digit: int, size: int) ->
     return occlusion(model, image, digit, size).T
 
 
-@mistake("10.occlusion", "You compared log-probabilities. `output_of` gives the scores.")
+@mistake("10.occlusion", "You compared log-probabilities. `output_of` gives you the scores.")
 def log_probabilities_fall(
     model: nn.Module, image: torch.Tensor, digit: int, size: int
 ) -> torch.Tensor:
@@ -332,10 +355,10 @@ exercise(
     4,
     "by hand",
     answer=37,
-    hint="Where can the patch start in ONE row? Write the starting pixels down.",
+    hint="Where can the square start in ONE row? Write down the starting pixels.",
     after=(
-        "It starts at 0, 4, 8, 12, 16 and 20: 6 x 6 covered images, and the one to compare "
-        "them with."
+        "It starts at 0, 4, 8, 12, 16 and 20. That makes 6 x 6 covered images, plus the one "
+        "we compare them with."
     ),
 )
 mistakes(
@@ -343,29 +366,40 @@ mistakes(
     {
         "untouched_forgotten": (
             36,
-            "These are the covered images. What is their score compared with?",
+            "These are all the covered images. But what do you compare their scores with?",
         ),
-        "one_direction": (7, "The patch moves along a row, and then to the next row."),
+        "one_direction": (
+            7,
+            "That's one row of places. The square goes through all the other rows, too.",
+        ),
         "no_plus_one": (
             26,
-            "You counted the steps. The place before the first step is a place too.",
+            "You counted the steps from one place to the next. How many places do you get from "
+            "that many steps?",
         ),
-        "hangs_over": (50, "Seven places in a row would need a patch that hangs over the edge."),
-        "step_ignored": (530, "The patch moves more than one pixel at a time."),
+        "hangs_over": (
+            50,
+            "For seven places in a row, the last square would hang over the edge. How many fit?",
+        ),
+        "step_ignored": (
+            530,
+            "You moved the square one pixel at a time. How far does it move here?",
+        ),
         "half_a_step": (
             43.25,
             (
-                "There's no half place: a patch that would hang over the edge isn't laid. What does "
-                "that do to the last half step?"
+                "There's no such thing as half a place: a square that would hang over the edge is "
+                "left out. What does that do to the last half step?"
             ),
         ),
         "places_of_a_pixel": (
             785,
-            "You covered each pixel by itself. The patch is 6 wide, and moves 4 pixels at a time.",
+            "You covered each pixel by itself. The square is 6 pixels wide, and moves 4 at a time.",
         ),
         "side_by_side": (
             17,
-            "You laid the patches side by side. The step is smaller than the patch: they overlap.",
+            "You put the squares side by side. But the step is smaller than the square, so they "
+            "overlap.",
         ),
     },
 )
@@ -459,8 +493,8 @@ def mean_output(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 # %% ../../nbs/answers/10_inside.ipynb #f3017f93
 @mistake(
     "10.mean_output",
-    "The number is right, but the hook hangs on the layer for ever. register_forward_hook "
-    "gives you something to take it away with.",
+    "The number is right, but your hook stays on the layer forever. What does "
+    "register_forward_hook return, and how does that help you take it away?",
 )
 def never_closed(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -473,8 +507,8 @@ def never_closed(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "10.mean_output",
-    "It closes when all goes well. When the model refuses x, the line that closes it is "
-    "never reached.",
+    "You take the hook away when all goes well. But if the model doesn't accept x, that "
+    "line is never reached. What would reach it anyway?",
 )
 def open_after_an_error(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -486,7 +520,11 @@ def open_after_an_error(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     return kept[0]
 
 
-@mistake("10.mean_output", "The hook is gone before the model runs, so it never sees anything.")
+@mistake(
+    "10.mean_output",
+    "You take the hook away before the model runs, so it never sees anything. When is it "
+    "safe to take it away?",
+)
 def closed_too_early(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
     hook = model.get_submodule(layer).register_forward_hook(
@@ -499,8 +537,7 @@ def closed_too_early(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 # %% ../../nbs/answers/10_inside.ipynb #68793ffa
 @mistake(
     "10.mean_output",
-    "Your hook is gone, and so are those that somebody else had put there. Take away only "
-    "your own.",
+    "You took away your hook, but also other people's. Take away only your own.",
 )
 def everybodys_hooks(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -515,8 +552,8 @@ def everybodys_hooks(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "10.mean_output",
-    "The hook is closed, but the error is swallowed: whoever calls this gets an answer "
-    "where the model gave none.",
+    "The hook is gone, but so is the error: you caught it and returned something. Let "
+    "the error reach the caller.",
 )
 def error_hidden(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     kept: list[float] = []
@@ -533,8 +570,8 @@ def error_hidden(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "10.mean_output",
-    "The number is right, but the model came in training mode and leaves in eval mode. What else "
-    "should you leave as you found it?",
+    "The number is right. But the model came in training mode, and you left it in eval "
+    "mode. Leave it the way you found it.",
 )
 def left_in_eval(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     model.eval()
@@ -543,8 +580,8 @@ def left_in_eval(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "10.mean_output",
-    "The model came in eval mode, and you ran it in training mode: its dropout draws, and its "
-    "batch norm learns from your x.",
+    "The model came in eval mode, and you ran it in training mode. There, dropout draws "
+    "random numbers and batch norm learns from your x. Leave the mode alone.",
 )
 def run_in_training(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     before = model.training
@@ -556,8 +593,8 @@ def run_in_training(model: nn.Module, layer: str, x: torch.Tensor) -> float:
 
 @mistake(
     "10.mean_output",
-    "The lesson's `watch_layers` does it well, and this exercise is about doing it yourself. Which lines does it "
-    "need to be safe?",
+    "The lesson's `watch_layers` does this well, but here you should do it yourself. "
+    "Which lines make sure that the hook goes away, whatever happens?",
 )
 def watched(model: nn.Module, layer: str, x: torch.Tensor) -> float:
     with watch_layers(model, layer) as kept:
@@ -596,19 +633,22 @@ def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 # %% ../../nbs/answers/10_inside.ipynb #886dbc19
 @mistake(
     "10.cosine",
-    "These are inner products: twice as long a row gives twice as much. The length should "
-    "not count.",
+    "These are inner products, so a row that's twice as long gives twice as much. Length "
+    "shouldn't count. What could you do to each row first?",
 )
 def lengths_kept(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a @ b.T
 
 
-@mistake("10.cosine", "The rows of a have lost their length, those of b have kept theirs.")
+@mistake(
+    "10.cosine",
+    "You brought the rows of a to length 1, but the rows of b still have their old length.",
+)
 def one_side_only(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a, dim=1) @ b.T
 
 
-@mistake("10.cosine", "You brought each column to length 1. A digit is a row.")
+@mistake("10.cosine", "You brought each column to length 1. It's the rows that we compare.")
 def by_columns(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a, dim=0) @ F.normalize(b, dim=0).T
 
@@ -622,8 +662,8 @@ def sums_for_lengths(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "10.cosine",
-    "Right, until a digit comes to which no unit answers: a row of zeros has length 0, and "
-    "0 / 0 is NaN.",
+    "This works until there's a row of zeros. Its length is 0, and 0 / 0 is NaN. What "
+    "should its cosines be?",
 )
 def divided_by_zero(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     a = a / a.square().sum(dim=1, keepdim=True).sqrt()
@@ -633,8 +673,8 @@ def divided_by_zero(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "10.cosine",
-    "Right for long rows. One that is shorter than 1 stays as short as it is: are you keeping the "
-    "division from 0 with too large a number?",
+    "This is right for long rows, but a row shorter than 1 stays as short as it is. Did "
+    "you guard against dividing by 0 with a number that's too large?",
 )
 def short_rows_stay_short(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.normalize(a, eps=1.0) @ F.normalize(b, eps=1.0).T
@@ -642,7 +682,7 @@ def short_rows_stay_short(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "10.cosine",
-    "The table is turned: its rows should belong to a, and its columns to b.",
+    "Your table is on its side. Its rows should belong to a, and its columns to b.",
 )
 def turned(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return cosine(b, a)
@@ -700,8 +740,8 @@ def _gradient_of(
 
 @mistake(
     "10.contrast",
-    "This asks only for the digit's log-probability, as a loss does. All ten digits move "
-    "that one, and the rival was to be singled out.",
+    "You asked about the digit's log-probability alone, as a loss does. All ten scores "
+    "have a say in that. Where does the rival come in?",
 )
 def rival_forgotten(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: y[:, digit].sum()).abs()
@@ -709,8 +749,8 @@ def rival_forgotten(model: nn.Module, images: torch.Tensor, digit: int, rival: i
 
 @mistake(
     "10.contrast",
-    "You compared probabilities. Where the network is sure they hardly move, whatever the "
-    "pixels do.",
+    "You compared probabilities. Where the network is sure, they hardly move, whatever "
+    "the pixels do. What does the model give you?",
 )
 def after_softmax(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(
@@ -720,8 +760,9 @@ def after_softmax(model: nn.Module, images: torch.Tensor, digit: int, rival: int
 
 @mistake(
     "10.contrast",
-    "You took the sizes first and subtracted then. A pixel that helps both says nothing "
-    "here; one that helps one and harms the other says most.",
+    "You took the sizes first, and then subtracted. Think of a pixel that helps the "
+    "digit and hurts the rival: it should count most. Subtract while the signs are still "
+    "there.",
 )
 def sizes_subtracted(
     model: nn.Module, images: torch.Tensor, digit: int, rival: int
@@ -731,14 +772,17 @@ def sizes_subtracted(
     return ours.abs() - theirs.abs()
 
 
-@mistake("10.contrast", "The gradient is the right one. A saliency map shows its size.")
+@mistake(
+    "10.contrast",
+    "That's the right gradient, but a saliency map shows the size of each slope, without its sign.",
+)
 def sign_kept(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: (y[:, digit] - y[:, rival]).sum())
 
 
 @mistake(
     "10.contrast",
-    "Each map depends on how many other images there are: you averaged over the batch.",
+    "Your maps depend on how many other images there are, because you averaged over the batch.",
 )
 def batch_mean(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: (y[:, digit] - y[:, rival]).mean()).abs()
@@ -746,7 +790,7 @@ def batch_mean(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -
 
 @mistake(
     "10.contrast",
-    "This asks only about the rival. Which two scores are to be compared?",
+    "You asked about the rival only. Which two scores should you compare?",
 )
 def rival_alone(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return _gradient_of(model, images, lambda y: y[:, rival].sum()).abs()
@@ -754,8 +798,8 @@ def rival_alone(model: nn.Module, images: torch.Tensor, digit: int, rival: int) 
 
 @mistake(
     "10.contrast",
-    "Each of your maps is stretched so that its largest value is 1. The size of the gradient is "
-    "asked for, as it is.",
+    "You stretched each map so that its largest value is 1. Leave the sizes of the "
+    "slopes as they are.",
 )
 def stretched_to_one(
     model: nn.Module, images: torch.Tensor, digit: int, rival: int
@@ -766,7 +810,7 @@ def stretched_to_one(
 
 @mistake(
     "10.contrast",
-    "The squares of the gradients are here. Its size is what is left without the sign.",
+    "You squared the slopes. For the size, just drop the sign.",
 )
 def squared(model: nn.Module, images: torch.Tensor, digit: int, rival: int) -> torch.Tensor:
     return contrast(model, images, digit, rival).square()
@@ -811,7 +855,8 @@ def _enlarged(heat: torch.Tensor, size: int) -> torch.Tensor:
 
 @mistake(
     "10.against",
-    "This shows what speaks FOR the digit. Which step decides whether a map counts for or against?",
+    "Your map shows what speaks FOR the digit. Which step decides whether a map counts "
+    "for it or against it?",
 )
 def for_it(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return against(maps, -gradient, size)
@@ -819,8 +864,8 @@ def for_it(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tenso
 
 @mistake(
     "10.against",
-    "You turned the finished map. By then the ReLU has thrown away everything that spoke "
-    "against the digit.",
+    "You flipped the sign of the finished map. By then, the ReLU has thrown away "
+    "everything that speaks against the digit. Flip it earlier.",
 )
 def turned_last(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return -against(maps, -gradient, size)
@@ -828,7 +873,8 @@ def turned_last(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.
 
 @mistake(
     "10.against",
-    "Below 0 in your map is what speaks for the digit. The recipe keeps one side only.",
+    "Your map still has numbers below 0, and those speak for the digit. Which step of "
+    "the recipe keeps just one side?",
 )
 def relu_forgotten(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     weights = -gradient.mean(dim=(1, 2), keepdim=True)
@@ -837,7 +883,8 @@ def relu_forgotten(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 
 @mistake(
     "10.against",
-    "Maps may outvote each other at a place: add them all up first, and cut at 0 then.",
+    "You cut each map at 0 by itself. Maps should be able to outvote each other, so add "
+    "them all up before you cut.",
 )
 def each_map_alone(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     weights = -gradient.mean(dim=(1, 2), keepdim=True)
@@ -846,8 +893,8 @@ def each_map_alone(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 
 @mistake(
     "10.against",
-    "A map's weight is the mean of its gradient over the places. With the sum, the heat "
-    "depends on how many places there are.",
+    "You took the sum of a map's slopes as its weight, so the result depends on how many "
+    "places there are. Take the mean.",
 )
 def weights_by_sum(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     weights = -gradient.sum(dim=(1, 2), keepdim=True)
@@ -856,8 +903,8 @@ def weights_by_sum(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 
 @mistake(
     "10.against",
-    "The values are right, in the size of the layer's maps. They should be stretched to "
-    "size x size.",
+    "The values are right, but your map still has the size of the layer's maps. Enlarge "
+    "it to size x size.",
 )
 def not_enlarged(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return against(maps, gradient, maps.shape[-1])
@@ -865,8 +912,8 @@ def not_enlarged(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch
 
 @mistake(
     "10.against",
-    "Each place of a map has a weight of its own here. The recipe gives a map ONE weight: the mean "
-    "of its gradient.",
+    "You gave each place of a map its own weight. In the recipe, a map has ONE weight: "
+    "the mean of its slopes.",
 )
 def place_by_place(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return _enlarged(F.relu((-gradient * maps).sum(dim=0)), size)
@@ -874,8 +921,8 @@ def place_by_place(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 
 @mistake(
     "10.against",
-    "You averaged over the maps, so the heat depends on how many maps there are. The recipe adds "
-    "them up.",
+    "You averaged over the maps, so the result depends on how many maps there are. Add "
+    "them up instead.",
 )
 def mean_over_maps(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return against(maps, gradient, size) / len(maps)
@@ -883,7 +930,8 @@ def mean_over_maps(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 
 @mistake(
     "10.against",
-    "The map is enlarged first, and cut at 0 afterwards. Which of the two comes first in the recipe?",
+    "You enlarged the map first, and cut it at 0 afterward. Which of the two comes first "
+    "in the recipe?",
 )
 def cut_afterwards(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     return F.relu(relu_forgotten(maps, gradient, size))
@@ -891,8 +939,7 @@ def cut_afterwards(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> tor
 
 @mistake(
     "10.against",
-    "Your map is enlarged with `align_corners=True`. Leave it out: the lesson's maps are enlarged "
-    "without it.",
+    "You enlarged the map with `align_corners=True`. The recipe doesn't use that, so leave it out.",
 )
 def corners_aligned(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     heat = F.relu((-gradient.mean(dim=(1, 2), keepdim=True) * maps).sum(dim=0))
@@ -903,7 +950,8 @@ def corners_aligned(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> to
 
 @mistake(
     "10.against",
-    "Your map has steps: each place became a block. Which `mode` does the task ask for?",
+    "Your map looks blocky, because each place became a square of the same number. Which "
+    "`mode` does the task ask for?",
 )
 def in_blocks(maps: torch.Tensor, gradient: torch.Tensor, size: int) -> torch.Tensor:
     heat = F.relu((-gradient.mean(dim=(1, 2), keepdim=True) * maps).sum(dim=0))

@@ -35,7 +35,8 @@ def _score_cases(rng: random.Random) -> list[Case]:
     5,
     "build",
     cases=_score_cases,
-    exact="The rest of the page computes with it, so a tensor of the scores' dtype is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a tensor with "
+    "the dtype of the scores.",
 )
 def softmax(scores: torch.Tensor) -> torch.Tensor:
     powers = scores.exp()
@@ -62,8 +63,8 @@ def one_sum_for_all(scores: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "05.softmax",
-    "Right numbers, divided by the wrong sums: the sums of the rows have become a row. "
-    "`keepdim=True` keeps them in a column.",
+    "The numbers are right, but you divided them by the wrong sums. The sums of the rows "
+    "have become a row, and `keepdim=True` keeps them in a column.",
 )
 def keepdim_forgotten(scores: torch.Tensor) -> torch.Tensor:
     return scores.exp() / scores.exp().sum(dim=1)
@@ -80,7 +81,7 @@ def squared(scores: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "05.softmax",
-    "These are shares of the scores themselves, and a score may be negative. What makes every "
+    "You divided up the scores themselves, and a score may be negative. What makes every "
     "one of them positive first?",
 )
 def no_powers(scores: torch.Tensor) -> torch.Tensor:
@@ -89,8 +90,8 @@ def no_powers(scores: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "05.softmax",
-    "Positive, and the rows add up to 1, but you raised 2 to the power of each score. The page "
-    "asks for e.",
+    "Your numbers are positive, and the rows add up to 1. But you raised 2 to the power "
+    "of each score, and the page uses e.",
 )
 def powers_of_two(scores: torch.Tensor) -> torch.Tensor:
     return (scores * math.log(2)).softmax(dim=1)
@@ -169,7 +170,8 @@ def of_the_winner(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor
 
 @mistake(
     "05.nll_loss",
-    "Too small by the number of classes. Your mean also counts the numbers that nobody picked.",
+    "Your loss is too small by the number of classes. The mean also counts numbers that "
+    "you didn't pick.",
 )
 def whole_table(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return nll_loss(log_probs, labels) / log_probs.shape[1]
@@ -213,7 +215,8 @@ def _extreme_cases(rng: random.Random) -> list[Case]:
     8,
     "build",
     cases=_extreme_cases,
-    exact="The rest of the page computes with it, so a tensor of the scores' dtype is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a tensor with "
+    "the dtype of the scores.",
 )
 def log_softmax(scores: torch.Tensor) -> torch.Tensor:
     shifted = scores - scores.amax(dim=1, keepdim=True)
@@ -222,8 +225,8 @@ def log_softmax(scores: torch.Tensor) -> torch.Tensor:
 # %% ../../nbs/answers/05_loss.ipynb #0587c275
 @mistake(
     "05.log_softmax",
-    "Right while the scores are small. You still make the power of a score: what's the largest "
-    "number that `exp` gets from you?",
+    "This is right while the scores are small. But you still take e to the power of a "
+    "score. What's the largest number that you give to `exp`?",
 )
 def difference_only(scores: torch.Tensor) -> torch.Tensor:
     return scores - scores.exp().sum(dim=1, keepdim=True).log()
@@ -241,8 +244,9 @@ def fraction_first(scores: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "05.log_softmax",
-    "No overflow anymore. But with scores that are 200 apart, the probability is rounded to 0 "
-    "before you take its logarithm. Never make it.",
+    "It doesn't overflow anymore. But when scores are 200 apart, the probability is "
+    "rounded to 0 before you take its logarithm. Can you get there without making the "
+    "probability?",
 )
 def share_made_on_the_way(scores: torch.Tensor) -> torch.Tensor:
     return scores.softmax(dim=1).log()
@@ -270,7 +274,7 @@ def largest_of_the_table(scores: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "05.log_softmax",
-    "Your columns are right and your rows aren't: different digits compete with each other.",
+    "Your columns are right, but your rows aren't: different digits compete with each other.",
 )
 def columns(scores: torch.Tensor) -> torch.Tensor:
     return scores.log_softmax(dim=0)
@@ -278,7 +282,7 @@ def columns(scores: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "05.log_softmax",
-    "These are the probabilities. Their logarithms are asked for.",
+    "These are the probabilities. Return their logarithms.",
 )
 def probabilities_left(scores: torch.Tensor) -> torch.Tensor:
     return scores.softmax(dim=1)
@@ -296,7 +300,7 @@ exercise(
         "One number of each row counts. Write down its surprise in nats, three times, and only "
         "then take a mean."
     ),
-    after="1, 2 and 3 times ln 2: the mean of the surprises.",
+    after="The surprises are 1, 2 and 3 times ln 2, and this is their mean.",
 )
 mistakes(
     "05.batch_loss",
@@ -322,8 +326,8 @@ mistakes(
         "base_ten": (
             2 * math.log10(2),
             (
-                "That's the logarithm to base 10, which many calculators call log. The "
-                "natural one is asked for."
+                "That's the logarithm to base 10, which many calculators call log. Use the natural "
+                "one, often called ln."
             ),
         ),
         "summed": (
@@ -340,13 +344,14 @@ mistakes(
         "divided_by_all_shares": (
             6 / 12 * math.log(2),
             (
-                "The right three surprises, divided by all twelve numbers of the table. How "
-                "many surprises did you add?"
+                "You have the right three surprises, but you divided by all twelve numbers of the "
+                "table. How many surprises did you add?"
             ),
         ),
         "divided_by_classes": (
             6 / 4 * math.log(2),
-            "The right three surprises, divided by the four classes. How many digits are there?",
+            "You have the right three surprises, but you divided by the four classes. How many "
+            "digits are there?",
         ),
         "best_guess": (
             math.log(2),
@@ -465,8 +470,8 @@ def two_for_e(share: float, classes: int) -> float:
 
 @mistake(
     "05.lead_for",
-    "The size is right and the sign isn't: should a share of 0.9 among ten classes need a lead "
-    "below 0?",
+    "The size is right, but the sign isn't. Should a share of 0.9 among ten classes need "
+    "a lead below 0?",
 )
 def turned_over(share: float, classes: int) -> float:
     return -math.log(share * (classes - 1) / (1 - share))
@@ -834,8 +839,8 @@ def eps_for_the_label(logits: torch.Tensor, target: torch.Tensor, eps: float) ->
 
 @mistake(
     "05.smooth_loss",
-    "Of EACH digit, log_probs[:, target] takes the columns of everybody's labels. How many "
-    "numbers is that for two digits?",
+    "With log_probs[:, target], you take the columns of everybody's labels from EACH "
+    "row. How many numbers is that for two digits?",
 )
 def everybodys_labels(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     log_probs = logits.log_softmax(dim=1)
@@ -844,8 +849,8 @@ def everybodys_labels(logits: torch.Tensor, target: torch.Tensor, eps: float) ->
 
 @mistake(
     "05.smooth_loss",
-    "Right for one digit. For a batch it should be the mean of the digits' losses, and "
-    "this is their sum.",
+    "This is right for one digit. For a batch, take the mean of the digits' losses. You "
+    "took their sum.",
 )
 def batch_summed(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return smooth_loss(logits, target, eps) * len(target)
@@ -853,7 +858,7 @@ def batch_summed(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torc
 
 @mistake(
     "05.smooth_loss",
-    "These are the losses of the digits, one by one. One number is asked for.",
+    "These are the losses of the digits, one by one. How do you make one number of them?",
 )
 def one_by_one(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     classes = logits.shape[1]
@@ -862,8 +867,8 @@ def one_by_one(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.
 
 @mistake(
     "05.smooth_loss",
-    "Too small by the number of classes. Over a row you add, and only over the digits you "
-    "take a mean.",
+    "Your loss is too small by the number of classes. Along a row, add up. Take the mean "
+    "only over the digits.",
 )
 def table_mean(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     return smooth_loss(logits, target, eps) / logits.shape[1]
@@ -871,8 +876,8 @@ def table_mean(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.
 
 @mistake(
     "05.smooth_loss",
-    "Right while no probability is lost. For scores that are far apart, softmax rounds one to 0, "
-    "and its logarithm is -inf.",
+    "This is right for most scores. But when they're far apart, softmax rounds a "
+    "probability to 0, and its logarithm is -inf. What did the lesson use instead?",
 )
 def share_made_first(logits: torch.Tensor, target: torch.Tensor, eps: float) -> torch.Tensor:
     classes = logits.shape[1]

@@ -68,7 +68,7 @@ def _through(
     2,
     8,
     "build",
-    exact="The rest of the page computes with it, so a float tensor is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a float tensor.",
     cases=_networks,
     edges={"several digits": lambda net, x: len(x) > 1},
     hint="Go through the list above with a finger, one line of yours for each of its lines.",
@@ -164,7 +164,8 @@ def probabilities(self: Net, x: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "04.forward",
-    "A softmax, and then log_softmax: that's one too many. The second makes the logarithms too.",
+    "You have a softmax and then a log_softmax, and that's one too many. log_softmax "
+    "does both jobs.",
 )
 def softmax_twice(self: Net, x: torch.Tensor) -> torch.Tensor:
     return _ENDED(probabilities(self, x))
@@ -198,7 +199,7 @@ def _modules(rng: random.Random) -> list[Case]:
     1,
     3,
     "build",
-    exact="The rest of the page prints it with commas, so a whole number is asked for.",
+    exact="The rest of the page prints your answer with commas, so it needs to be a whole number.",
     cases=_modules,
     edges={"nothing to learn": lambda module: not list(module.parameters())},
     hint="Do it by hand for the smallest module above: what tensors does it have, and how large are they?",
@@ -231,8 +232,8 @@ def weights_only(module: nn.Module) -> int:
 
 @mistake(
     "04.count_parameters",
-    "You count more than training may change. `state_dict()` also holds what a module only "
-    "remembers.",
+    "You count more than training may change. `state_dict()` also holds numbers that a "
+    "module only remembers.",
 )
 def memory_counted(module: nn.Module) -> int:
     return sum(t.numel() for t in module.state_dict().values())
@@ -240,7 +241,8 @@ def memory_counted(module: nn.Module) -> int:
 
 @mistake(
     "04.count_parameters",
-    "You've counted the outermost module only. It may have others inside, and those again.",
+    "You've counted the outermost module only. It may have others inside, and they may "
+    "have others, too.",
 )
 def outermost_only(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters(recurse=False))
@@ -417,10 +419,7 @@ mistakes(
         ),
         "pooled_too_soon": (
             "BEGFCAD",
-            (
-                "The pooling comes before both convolutions. How wide are the maps when they "
-                "are flattened then?"
-            ),
+            ("You pool before both convolutions. How wide are the maps when they get flattened?"),
         ),
         "flat_too_soon": (
             "EBFGCAD",
@@ -550,14 +549,14 @@ def kept_as_columns(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
 
 @mistake(
     "04.runner_up",
-    "Right, but for a batch of one digit: there your squeeze takes away the N as well.",
+    "This is right, except for a batch of one digit. There, your squeeze takes away the N as well.",
 )
 def squeezed(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     places, values = runner_up(log_probs)
     return places.squeeze(), values.squeeze()
 
 
-@mistake("04.runner_up", "Both are right, the wrong way round: the class comes first.")
+@mistake("04.runner_up", "Both are right, but they've traded places: the class comes first.")
 def wrong_way_round(log_probs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     places, values = runner_up(log_probs)
     return values, places
@@ -682,8 +681,8 @@ def plain_tensor(channels: int) -> nn.Module:
 
 @mistake(
     "04.channel_gain",
-    "Training finds your numbers and can't move them: no gradient gets to them. Is one switched "
-    "off, or cut off on the way?",
+    "Training finds your numbers but can't move them, because no gradient gets to them. "
+    "Is it switched off, or cut off on the way?",
 )
 def no_gradient(channels: int) -> nn.Module:
     return Gain(nn.Parameter(torch.ones(channels, 1, 1), requires_grad=False))
@@ -750,7 +749,8 @@ class Shift(Gain):
 
 @mistake(
     "04.channel_gain",
-    "Fresh, it changes nothing, and that's right. But the task asks for factors, and this adds.",
+    "A fresh layer of yours changes nothing, and that's right. But it adds, and the task "
+    "asks for factors.",
 )
 def added(channels: int) -> nn.Module:
     return Shift(nn.Parameter(torch.zeros(channels, 1, 1)))

@@ -37,7 +37,8 @@ def _spots(rng: random.Random) -> list[Case]:
         "a single number": lambda w, g, lr: w.ndim == 0,
         "a table": lambda w, g, lr: w.ndim == 2,
     },
-    exact="The rest of the page computes with it, so a tensor shaped like w is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a tensor with "
+    "the shape of w.",
 )
 def sgd_step(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     return w - lr * g
@@ -53,7 +54,7 @@ def goes_uphill(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
 
 @mistake(
     "07.sgd_step",
-    "That's how far you move. Where do you end up, if you start from w?",
+    "That's how far you move. Where do you end up if you start from w?",
 )
 def only_the_move(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     return -lr * g
@@ -61,7 +62,8 @@ def only_the_move(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
 
 @mistake(
     "07.sgd_step",
-    "You walk the whole gradient, whatever the learning rate says. What should it be multiplied by?",
+    "You take the whole gradient as your step, whatever the learning rate says. What "
+    "should you multiply it by?",
 )
 def whole_gradient(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     return w - g
@@ -69,8 +71,8 @@ def whole_gradient(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
 
 @mistake(
     "07.sgd_step",
-    "The direction is right, but your step is always equally long. Here, a steeper slope makes a "
-    "longer step: use g as it is.",
+    "The direction is right, but all your steps have the same length. Here, a steeper "
+    "slope should make a longer step, so use g as it is.",
 )
 def always_as_long(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     length: torch.Tensor = g.norm().clamp(min=1e-12)
@@ -79,7 +81,7 @@ def always_as_long(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
 
 @mistake(
     "07.sgd_step",
-    "Only the signs of the slopes count in your step. How large they are counts, too.",
+    "Your step only looks at the signs of the slopes. Their sizes matter, too.",
 )
 def signs_only(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     return w - lr * g.sign()
@@ -87,7 +89,7 @@ def signs_only(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
 
 @mistake(
     "07.sgd_step",
-    "You shrink w itself as well. The learning rate belongs to the gradient alone.",
+    "You're shrinking w as well. Multiply only the gradient by the learning rate.",
 )
 def lr_on_both(w: torch.Tensor, g: torch.Tensor, lr: float) -> torch.Tensor:
     return (w - g) * lr
@@ -125,7 +127,8 @@ def _rolls(rng: random.Random) -> list[Case]:
         "no momentum": lambda *case: case[4] == 0,
         "a table": lambda w, *_: w.ndim == 2,
     },
-    exact="The rest of the page computes with it, so two tensors shaped like w are asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be two tensors "
+    "with the shape of w.",
 )
 def momentum_step(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -136,8 +139,8 @@ def momentum_step(
 
 @mistake(
     "07.momentum_step",
-    "The new v is right. But w followed the velocity of the step before, so this gradient moves "
-    "nothing until the next one.",
+    "The new v is right. But w moved along the old velocity, so this gradient won't have "
+    "any effect until the next step.",
 )
 def old_velocity_moves_w(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -147,7 +150,8 @@ def old_velocity_moves_w(
 
 @mistake(
     "07.momentum_step",
-    "The new v is right. But w followed the gradient alone, so the memory moves nothing.",
+    "The new v is right. But w moved along the gradient alone, so the ball's memory "
+    "never gets to move it.",
 )
 def gradient_moves_w(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -157,8 +161,8 @@ def gradient_moves_w(
 
 @mistake(
     "07.momentum_step",
-    "Your velocity takes only (1 - momentum) of the new gradient. Some books do; the formula above "
-    "takes all of it.",
+    "Your velocity takes in only (1 - momentum) of the new gradient. Some books do it "
+    "that way, but the formula above takes in all of it.",
 )
 def averaged(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -169,8 +173,8 @@ def averaged(
 
 @mistake(
     "07.momentum_step",
-    "The learning rate is inside your velocity. The formula above multiplies by it only when w "
-    "moves.",
+    "You've put the learning rate inside the velocity. In the formula above, it comes in "
+    "only when w moves.",
 )
 def lr_inside_v(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -181,8 +185,7 @@ def lr_inside_v(
 
 @mistake(
     "07.momentum_step",
-    "The momentum shrinks the wrong one of the two: it's the OLD velocity that loses some of "
-    "itself.",
+    "You shrank the new gradient. It's the OLD velocity that should lose some of its speed.",
 )
 def gradient_shrunk(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -193,8 +196,8 @@ def gradient_shrunk(
 
 @mistake(
     "07.momentum_step",
-    "Nothing of the old velocity is ever lost, so this ball never comes to rest. How much of it "
-    "should be kept?",
+    "This ball never slows down, because it keeps all of its old velocity. How much "
+    "should it keep?",
 )
 def never_slows_down(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -205,7 +208,8 @@ def never_slows_down(
 
 @mistake(
     "07.momentum_step",
-    "This step has no memory: the old velocity is gone. What's left of it in the new one?",
+    "This step has no memory, because the old velocity is gone. How much of it should go "
+    "into the new one?",
 )
 def forgets(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -213,7 +217,11 @@ def forgets(
     return w - lr * g, g
 
 
-@mistake("07.momentum_step", "The ball rolls uphill: w goes AGAINST the velocity here.")
+@mistake(
+    "07.momentum_step",
+    "Your ball rolls uphill. In this formula, v points uphill like the gradient, so w "
+    "has to move AGAINST it.",
+)
 def rolls_uphill(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -223,8 +231,8 @@ def rolls_uphill(
 
 @mistake(
     "07.momentum_step",
-    "Your velocity points downhill, and the formula's points uphill, like the gradient: v gets + g, "
-    "and w loses lr times v.",
+    "Your velocity points downhill. In the formula it points uphill, like the gradient: "
+    "add g to v, then take lr times v away from w.",
 )
 def velocity_turned(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
@@ -233,7 +241,7 @@ def velocity_turned(
     return w + lr * v, v
 
 
-@mistake("07.momentum_step", "Both are right, the wrong way round: w comes first, then v.")
+@mistake("07.momentum_step", "Both are right, but they've traded places: w comes first, then v.")
 def v_first(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -268,7 +276,8 @@ def step_lr(epoch: int, lr: float, step_size: int, gamma: float) -> float:
 
 @mistake(
     "07.step_lr",
-    "Your rate slides down a little with each epoch. It should stay level, and then drop.",
+    "Your rate slides down a little in every epoch. It should stay level for a while, "
+    "and then drop.",
 )
 def slides(epoch: int, lr: float, step_size: int, gamma: float) -> float:
     return float(lr * gamma ** (epoch / step_size))
@@ -276,7 +285,7 @@ def slides(epoch: int, lr: float, step_size: int, gamma: float) -> float:
 
 @mistake(
     "07.step_lr",
-    "It drops in every epoch. What's `step_size` for?",
+    "Your rate drops in every epoch. What's `step_size` for?",
 )
 def every_epoch(epoch: int, lr: float, step_size: int, gamma: float) -> float:
     return float(lr * gamma**epoch)
@@ -284,7 +293,7 @@ def every_epoch(epoch: int, lr: float, step_size: int, gamma: float) -> float:
 
 @mistake(
     "07.step_lr",
-    "The first drop is right. But after as many epochs again, it should drop once more.",
+    "The first drop is right. But after another `step_size` epochs, it should drop again.",
 )
 def drops_once(epoch: int, lr: float, step_size: int, gamma: float) -> float:
     return lr if epoch < step_size else lr * gamma
@@ -300,8 +309,8 @@ def an_epoch_early(epoch: int, lr: float, step_size: int, gamma: float) -> float
 
 @mistake(
     "07.step_lr",
-    "Your drop comes one epoch late. Epochs count from 0: which is the first one after a whole "
-    "`step_size` of them?",
+    "Your drop comes one epoch late. Epochs count from 0, so which epoch is the first "
+    "one after `step_size` of them?",
 )
 def an_epoch_late(epoch: int, lr: float, step_size: int, gamma: float) -> float:
     return float(lr * gamma ** (max(epoch - 1, 0) // step_size))
@@ -309,14 +318,16 @@ def an_epoch_late(epoch: int, lr: float, step_size: int, gamma: float) -> float:
 
 @mistake(
     "07.step_lr",
-    "You multiply gamma by the number of drops. Two drops mean gamma times gamma.",
+    "You multiplied gamma by the number of drops. Two drops should multiply by gamma twice.",
 )
 def drops_added_up(epoch: int, lr: float, step_size: int, gamma: float) -> float:
     drops = epoch // step_size
     return lr * gamma * drops if drops else lr
 
 
-@mistake("07.step_lr", "Your rate goes UP with each drop. Multiply by gamma; don't divide.")
+@mistake(
+    "07.step_lr", "Your rate goes UP at each drop. Multiply by gamma instead of dividing by it."
+)
 def divided(epoch: int, lr: float, step_size: int, gamma: float) -> float:
     return float(lr / gamma ** (epoch // step_size))
 
@@ -329,10 +340,10 @@ exercise(
     "by hand",
     answer=0.01,
     hint=(
-        "How long are the steps in the end with momentum 0.9, counted in lr times the slope? "
-        "And with 0.95?"
+        "On a steady slope, how many times longer than lr times the slope do the steps get "
+        "with momentum 0.9? And with 0.95?"
     ),
-    after="10 times 0.02 is 20 times 0.01: the stride is lr / (1 - momentum).",
+    after="10 times 0.02 is the same as 20 times 0.01. The stride is lr / (1 - momentum).",
 )
 mistakes(
     "07.equal_stride",
@@ -340,36 +351,36 @@ mistakes(
         "unchanged": (
             0.02,
             (
-                "With the old lr the ball moves faster than before. Where does v settle, for "
-                "a slope of 1 and momentum 0.95?"
+                "With the old lr, the ball now moves faster than it did before. Where does v settle "
+                "if the slope is 1 and the momentum 0.95?"
             ),
         ),
         "wrong_way": (
             0.04,
             (
-                "The factor is right, and the direction isn't: the heavier ball already takes "
-                "longer steps by itself."
+                "You found the right factor, but more momentum already makes the steps longer. "
+                "Should lr go up or down to make up for that?"
             ),
         ),
         "ratio_of_momenta": (
             0.02 * 0.9 / 0.95,
             (
-                "You compared the momenta, 0.9 and 0.95. What counts is how much of v is LOST in "
-                "a step."
+                "You compared 0.9 with 0.95, the parts of v that are kept. Compare how much of v is "
+                "LOST in each step."
             ),
         ),
         "without_momentum": (
             0.2,
             (
-                "This is the lr that moves as fast with no momentum at all. The new recipe has "
-                "even more momentum than the old one."
+                "With this lr, you'd move just as fast with no momentum at all. But the new recipe "
+                "has even more momentum than the old one."
             ),
         ),
         "small_difference": (
             0.019,
             (
-                "You lowered lr by the 5 percent that the momentum grew by. By how much does the "
-                "stride grow?"
+                "You lowered lr by 5 percent because the momentum grew by about that much. How much "
+                "did the stride grow?"
             ),
         ),
     },
@@ -384,12 +395,12 @@ exercise(
     "by hand",
     answer=6.0,
     hint=(
-        "Make a table with a row for each step: the slope at w, the new v, the new w. The "
-        "slope is taken where the ball is now."
+        "Make a table with a row for each step: the slope at w, the new v, the new w. Always "
+        "take the slope at the place where the ball is now."
     ),
     after=(
-        "1, 3, 5, 6: on level ground the slope gives nothing, and half of the old velocity is "
-        "still there."
+        "1, 3, 5, 6. At the bottom the slope is 0, but half of the old velocity is left and "
+        "carries the ball on."
     ),
 )
 mistakes(
@@ -398,8 +409,8 @@ mistakes(
         "stops_on_level_ground": (
             5.0,
             (
-                "The ground is level there, but the ball doesn't stop. What's left of v when the "
-                "slope is 0?"
+                "The ground is level at 5, but the ball doesn't stop there. How much of v is left "
+                "when the slope is 0?"
             ),
         ),
         "one_step_only": (
@@ -409,38 +420,38 @@ mistakes(
         "no_memory": (
             4.5,
             (
-                "That's gradient descent without momentum: each step knows only the slope of "
-                "its own place."
+                "That's gradient descent without momentum. Remember that half of the old velocity is "
+                "carried over to the next step."
             ),
         ),
         "dampened": (
             4.3125,
             (
-                "You took only a fraction of the new slope. In PyTorch's momentum only the OLD "
-                "velocity is made smaller."
+                "You took only a fraction of the new slope. In PyTorch's momentum, only the OLD "
+                "velocity gets smaller."
             ),
         ),
         "nesterov": (
             5.4375,
             (
-                "That's Nesterov's momentum, which steps along g + momentum v. Here the ball "
-                "simply follows v."
+                "That's Nesterov's momentum, where each step goes along g + momentum v. Here, the "
+                "ball simply follows v."
             ),
         ),
         "uphill": (
             -12.0,
-            "The ball rolls up the bowl. A slope points uphill, and a step goes against it.",
+            "Your ball rolls up the bowl. The slope points uphill, so step the other way.",
         ),
         "first_slope_kept": (
             9.5,
             (
-                "You used the slope of the first place in all three steps. Where is the ball when "
-                "the second step begins?"
+                "You used the first slope for all three steps. Where is the ball when the second "
+                "step begins, and what's the slope there?"
             ),
         ),
         "velocity_not_shrunk": (
             8.5,
-            "You kept all of the old velocity. How much of it does momentum 0.5 leave?",
+            "You kept all of the old velocity. With momentum 0.5, how much of it should be left?",
         ),
     },
 )
@@ -455,10 +466,11 @@ exercise(
     answer=0.02,
     rtol=0.25,
     hint=(
-        "First the learning rate where the LINE is lowest: between 0.1 and 1 the small ticks "
-        "are 0.2, 0.3 and so on. Then the rule of the task."
+        "First, find the learning rate where the LINE is lowest. (Between 0.1 and 1, the "
+        "small ticks are 0.2, 0.3 and so on.) Then apply the rule from the task."
     ),
-    after="The line is lowest at 0.2, and a tenth of that leaves room before the brink.",
+    after="The line is lowest at 0.2, and a tenth of that keeps a safe distance from where it "
+    "shoots up.",
 )
 mistakes(
     "07.start_rate",
@@ -466,40 +478,41 @@ mistakes(
         "on_the_brink": (
             0.2,
             (
-                "There the loss is lowest, and a little further it climbs. How far does the rule "
-                "stay away from that place?"
+                "That's where the loss is lowest, and a little further on it climbs. How far away "
+                "does the rule tell you to stay?"
             ),
         ),
         "lowest_dot": (
             0.006,
             (
-                "You followed the lowest dot. One batch can be easy by chance; the line is "
-                "what many of them say."
+                "You followed the lowest dot. A single batch can be easy by chance, so go by the "
+                "line, which averages many of them."
             ),
         ),
         "the_dot_itself": (
             0.06,
             (
-                "That's where the lowest dot is. One batch can be easy by chance: what does the "
-                "line say?"
+                "That's where the lowest dot is. But one batch can be easy by chance. Where is the "
+                "line lowest?"
             ),
         ),
         "first_fall": (
             0.01,
-            "Here the loss only begins to fall. It works, but you'd wait long for it.",
+            "That's where the loss just begins to fall. It would work, but you'd wait a long "
+            "time. What does the rule say?",
         ),
         "steepest_fall": (
             0.05,
             (
-                "The fall is steepest there. Some people begin at that place; the rule "
-                "here begins somewhere else."
+                "That's where the loss falls fastest, and some people do choose that place. The rule "
+                "in this task starts from the lowest point of the line."
             ),
         ),
         "a_tenth_of_the_end": (
             0.1,
             (
-                "A tenth of the largest rate that was tried says nothing about this network. "
-                "Where is the line lowest?"
+                "That's a tenth of the largest rate that was tried, which tells us nothing about "
+                "this network. Where is the line lowest?"
             ),
         ),
     },
@@ -559,8 +572,8 @@ def rate_at(step: int, peak: float, warm: int, every: int) -> float:
 # %% ../../nbs/answers/07_sgd.ipynb #767e09f5
 @mistake(
     "07.rate_at",
-    "Both places are still wrong. Begin with step 0: what does the first batch teach the network "
-    "at that rate?",
+    "Both mistakes are still there. Start with step 0: at that rate, how much does the "
+    "network learn from the first batch?",
 )
 def as_given(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
@@ -570,7 +583,8 @@ def as_given(step: int, peak: float, warm: int, every: int) -> float:
 
 @mistake(
     "07.rate_at",
-    "The first step has a learning rate of 0: a batch is computed, and nothing is learned from it.",
+    "Your first step has a learning rate of 0, so the network goes through a whole batch "
+    "and learns nothing from it.",
 )
 def starts_at_zero(step: int, peak: float, warm: int, every: int) -> float:
     return peak * step / warm if step < warm else rate_at(step, peak, warm, every)
@@ -588,27 +602,31 @@ def from_zero_and_counts_from_the_start(step: int, peak: float, warm: int, every
 
 @mistake(
     "07.rate_at",
-    "The warm-up is right. But from which step on are the steps until a halving counted?",
+    "The warm-up is right. But where should you start counting the steps to the next halving?",
 )
 def counts_from_the_start(step: int, peak: float, warm: int, every: int) -> float:
     return rate_at(step, peak, warm, every) if step < warm else peak * 0.5 ** (step // every)
 
 
-@mistake("07.rate_at", "The warm-up is right. Afterwards the rate never comes down again.")
+@mistake(
+    "07.rate_at",
+    "The warm-up is right. After it, your rate never comes down again. Which line should halve it?",
+)
 def never_halved(step: int, peak: float, warm: int, every: int) -> float:
     return rate_at(min(step, warm), peak, warm, every)
 
 
 @mistake(
     "07.rate_at",
-    "The last step of the warm-up should have the full rate, and yours is a little below it.",
+    "The last step of the warm-up should reach the full rate, and yours ends a little below it.",
 )
 def never_at_the_peak(step: int, peak: float, warm: int, every: int) -> float:
     return peak * (step + 1) / (warm + 1) if step < warm else rate_at(step, peak, warm, every)
 
 
 @mistake(
-    "07.rate_at", "The rate is halved one step too late. How many steps have had the peak by then?"
+    "07.rate_at",
+    "You halve the rate one step too late. How many steps have had the full rate by then?",
 )
 def a_step_late(step: int, peak: float, warm: int, every: int) -> float:
     if step <= warm:
@@ -616,7 +634,10 @@ def a_step_late(step: int, peak: float, warm: int, every: int) -> float:
     return peak * 0.5 ** ((step - warm - 1) // every)
 
 
-@mistake("07.rate_at", "The rate is halved one step too early: the peak is cut short by one.")
+@mistake(
+    "07.rate_at",
+    "You halve the rate one step too early. How many steps have had the full rate by then?",
+)
 def a_step_early(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
         return rate_at(step, peak, warm, every)
@@ -624,7 +645,9 @@ def a_step_early(step: int, peak: float, warm: int, every: int) -> float:
 
 
 @mistake(
-    "07.rate_at", "Your rate slides down a little with each step. It should go down in stairs."
+    "07.rate_at",
+    "Your rate slides down a little at every step. It should stay level for a while, and "
+    "then drop by half.",
 )
 def no_stairs(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
@@ -632,7 +655,10 @@ def no_stairs(step: int, peak: float, warm: int, every: int) -> float:
     return peak * float(0.5 ** ((step - warm) / every))
 
 
-@mistake("07.rate_at", "The first halving is right. What comes after as many steps again?")
+@mistake(
+    "07.rate_at",
+    "The first halving is right. What should happen after the same number of steps again?",
+)
 def halved_once(step: int, peak: float, warm: int, every: int) -> float:
     if step < warm:
         return rate_at(step, peak, warm, every)
@@ -691,8 +717,7 @@ def decoupled_step(
 # %% ../../nbs/answers/07_sgd.ipynb #1b9acb59
 @mistake(
     "07.decoupled_step",
-    "Here the pull goes into the velocity, where it adds up over the steps. It should stay "
-    "out of v.",
+    "Your pull goes into the velocity, where it adds up from step to step. Keep it out of v.",
 )
 def decay_in_velocity(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -703,7 +728,7 @@ def decay_in_velocity(
 
 @mistake(
     "07.decoupled_step",
-    "That's a step with momentum, and it's right. Only the pull towards zero is missing.",
+    "That's a correct step with momentum. All that's missing is the pull toward zero.",
 )
 def pull_left_out(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -714,7 +739,7 @@ def pull_left_out(
 
 @mistake(
     "07.decoupled_step",
-    "Both are right, the wrong way round: w comes first, then v.",
+    "Both are right, but they've traded places: w comes first, then v.",
 )
 def wrong_way_round(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -725,7 +750,7 @@ def wrong_way_round(
 
 @mistake(
     "07.decoupled_step",
-    "You pull the place that the step has already reached. Which w does the task name?",
+    "You apply the pull to the new w, after the step. Which w does the task ask for?",
 )
 def decay_after_the_move(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -737,8 +762,8 @@ def decay_after_the_move(
 
 @mistake(
     "07.decoupled_step",
-    "The velocity is right. But your pull stays as strong as ever when a schedule lowers the "
-    "learning rate.",
+    "The velocity is right. But when a schedule lowers the learning rate, your pull "
+    "stays just as strong. What should it be multiplied by?",
 )
 def lr_forgotten(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -749,7 +774,7 @@ def lr_forgotten(
 
 @mistake(
     "07.decoupled_step",
-    "Your weights are pushed away from zero. Try it with g and v zero: what should happen to w?",
+    "You're pushing the weights away from zero. Set g and v to zero: what should happen to w?",
 )
 def pushed_away(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -760,7 +785,7 @@ def pushed_away(
 
 @mistake(
     "07.decoupled_step",
-    "You step uphill. With no decay at all, should w move along v or against it?",
+    "You're stepping uphill. Without any decay, should w move along v or against it?",
 )
 def uphill(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -771,7 +796,8 @@ def uphill(
 
 @mistake(
     "07.decoupled_step",
-    "The learning rate is inside your velocity. There it would outlive the step it was meant for.",
+    "You've put the learning rate inside the velocity, where it would still be at work "
+    "in later steps. Use it only when w moves.",
 )
 def lr_in_velocity(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -782,7 +808,8 @@ def lr_in_velocity(
 
 @mistake(
     "07.decoupled_step",
-    "Your velocity takes only a fraction of the new gradient. How much does the lesson's take?",
+    "Your velocity takes in only a fraction of the new gradient. How much does the "
+    "lesson's velocity take in?",
 )
 def dampened(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -793,8 +820,7 @@ def dampened(
 
 @mistake(
     "07.decoupled_step",
-    "You step along the velocity of the step before: this gradient moves nothing until the "
-    "next one.",
+    "You step along the old velocity, so this gradient won't have any effect until the next step.",
 )
 def old_velocity(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float
@@ -804,7 +830,7 @@ def old_velocity(
 
 @mistake(
     "07.decoupled_step",
-    "This is a step without a memory. What happens to the old velocity?",
+    "This step has no memory. What should happen to the old velocity?",
 )
 def no_memory(
     w: torch.Tensor, g: torch.Tensor, v: torch.Tensor, lr: float, momentum: float, decay: float

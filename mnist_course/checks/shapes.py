@@ -39,8 +39,8 @@ def _rows(rng: random.Random) -> list[Case]:
     3,
     8,
     "build",
-    exact="The rest of the page counts with it, so a whole number is asked for: write // where you "
-    "wrote /.",
+    exact="The rest of the page calculates with your answer, so it needs to be a whole number: "
+    "write // where you wrote /.",
     cases=_rows,
     edges={
         "it fits exactly": lambda size, kernel_size, *rest: size == kernel_size and not rest,
@@ -48,7 +48,7 @@ def _rows(rng: random.Random) -> list[Case]:
         "padding that is larger than the image": lambda *case: case == (2, 3, 1, 2),
         "a dilated kernel of one": lambda *case: case == (5, 1, 1, 0, 3),
     },
-    hint="Draw the row and put your fingers on it: where is the first place, and where the last?",
+    hint="Draw the row and put your fingers on it. Where's the first place, and where's the last?",
     after="Stretch the row, spread the kernel, walk, and count the place it started from.",
 )
 def output_size(
@@ -111,14 +111,16 @@ def places_rounded_up(
     return -(-way // stride) + 1
 
 
-@mistake("03.output_size", "Right for a stride of 1. With longer steps there are fewer places.")
+@mistake(
+    "03.output_size", "This is right for a stride of 1. With longer steps, there are fewer places."
+)
 def stride_unused(
     size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> int:
     return output_size(size, kernel_size, 1, padding, dilation)
 
 
-@mistake("03.output_size", "Right without padding. What does padding do to the row?")
+@mistake("03.output_size", "This is right without padding. What does padding do to the row?")
 def padding_unused(
     size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> int:
@@ -127,7 +129,7 @@ def padding_unused(
 
 @mistake(
     "03.output_size",
-    "Right for a kernel whose taps are neighbors. How many pixels does a dilated one span?",
+    "This is right for a kernel whose taps are neighbors. How many pixels does a dilated one span?",
 )
 def dilation_unused(
     size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
@@ -146,10 +148,10 @@ def _layers(rng: random.Random) -> list[Case]:
     2,
     4,
     "build",
-    exact="The rest of the page counts with it, so a whole number is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a whole number.",
     cases=_layers,
-    hint="Begin with ONE kernel: how many sheets has it, and how many numbers are on each?",
-    after="The size of the image is nowhere in it.",
+    hint="Start with ONE kernel. How many sheets does it have, and how many numbers are on each?",
+    after="The size of the image doesn't even come into it.",
 )
 def conv2d_params(in_channels: int, out_channels: int, kernel_size: int) -> int:
     return out_channels * (in_channels * kernel_size**2 + 1)
@@ -202,10 +204,10 @@ def _linears(rng: random.Random) -> list[Case]:
     1,
     2,
     "build",
-    exact="The rest of the page counts with it, so a whole number is asked for.",
+    exact="The rest of the page calculates with your answer, so it needs to be a whole number.",
     cases=_linears,
-    hint="You did it for the blue square: how many weights has ONE output, and what else?",
-    after="That's the seventeen million, for any size.",
+    hint="You did it for the blue square. How many weights does ONE output have, and what else?",
+    after="There are your seventeen million, for any size.",
 )
 def linear_params(in_features: int, out_features: int) -> int:
     return out_features * (in_features + 1)
@@ -273,8 +275,8 @@ def both_sides_at_once(kernel_size: int, dilation: int = 1) -> int:
 
 @mistake(
     "03.same_padding",
-    "That's what the kernel takes away in all. How much of it goes on each side, and what does "
-    "dilation change?",
+    "That's what the kernel takes away altogether. How much of it goes on each side, and "
+    "what does dilation change?",
 )
 def both_sides_undilated(kernel_size: int, dilation: int = 1) -> int:
     return kernel_size - 1
@@ -406,8 +408,8 @@ def width_kept(size: int, channels: int, kernels: list[int]) -> int:
 
 @mistake(
     "03.flat_features",
-    "Your maps are one pixel too narrow before the pooling. On how many places does a kernel of 3 "
-    "fit in a row of 5?",
+    "Your maps are one pixel too narrow before the pooling. In how many places does a "
+    "kernel of 3 fit on a row of 5?",
 )
 def one_place_lost(size: int, channels: int, kernels: list[int]) -> int:
     for kernel_size in kernels:
@@ -427,8 +429,8 @@ def rounded_up(size: int, channels: int, kernels: list[int]) -> int:
 
 @mistake(
     "03.flat_features",
-    "Right as long as every width is even. There's no such thing as half a pixel: what does "
-    "pooling make of 7?",
+    "This is right as long as every width is even. But there's no such thing as half a "
+    "pixel. What does pooling make of 7?",
 )
 def half_pixels(size: int, channels: int, kernels: list[int]) -> float:
     side: float = size
@@ -489,7 +491,8 @@ mistakes(
         "bias_forgotten": (51_200, "Those are the weights. Each kernel has one more number."),
         "groups_ignored": (
             204_928,
-            "That's the layer without groups. With groups=4 a kernel doesn't read all 64 maps.",
+            "That's the layer without groups. With groups=4, a kernel doesn't read all 64 maps. "
+            "How many does it read?",
         ),
         "groups_and_bias_ignored": (
             204_800,
@@ -547,7 +550,7 @@ mistakes(
         ),
         "stopped_early": (
             11,
-            "That's how far a number sees after the pooling. One more layer is to come.",
+            "That's how far a number sees after the pooling. There's one more layer to come.",
         ),
         "pooling_left_out": (
             13,

@@ -115,7 +115,8 @@ def _rows_of_ten(rng: random.Random) -> list[Case]:
     4,
     "build",
     cases=_rows_of_ten,
-    exact="The page compares them with labels, so whole numbers in a tensor are asked for.",
+    exact="The page compares your answer with the labels, so it needs to be a tensor of whole "
+    "numbers.",
     hint="Print `topk(2)` of the smallest case. Which of the four numbers is the answer?",
     after="A second try costs one line.",
 )
@@ -138,7 +139,7 @@ def how_high(probs: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "00.runner_up",
-    "You give the best two of each image. Only the second is asked for: one column of the two.",
+    "You return the best two for each image. Keep only the second: one column of the two.",
 )
 def both_of_them(probs: torch.Tensor) -> torch.Tensor:
     return probs.topk(2, dim=1).indices
@@ -153,7 +154,8 @@ def one_row(probs: torch.Tensor) -> torch.Tensor:
 
 
 @mistake(
-    "00.runner_up", "That's the digit it believed in second LEAST. Which end did you sort from?"
+    "00.runner_up",
+    "That's the digit that it found second LEAST likely. Which end did you sort from?",
 )
 def second_smallest(probs: torch.Tensor) -> torch.Tensor:
     return probs.argsort(dim=1)[:, 1]
@@ -191,8 +193,8 @@ mistakes(
         "index_kept": (
             (10, 1, 20),
             (
-                "Two sizes are right. But a single index, without a colon, leaves no dimension "
-                "behind, not even one of size 1."
+                "Two of your sizes are right. But a single index, without a colon, takes its "
+                "dimension away altogether. It doesn't even leave a size of 1."
             ),
         ),
         "index_as_a_count": (
@@ -211,7 +213,7 @@ mistakes(
         ),
         "ends_as_sizes": (
             (110, 25),
-            "You took the last number of each range for its size. Where does the range begin?",
+            "You used the last number of each range as its size. Where does the range begin?",
         ),
         "wrong_way_round": (
             (20, 10),
@@ -233,7 +235,7 @@ exercise(
         "numbers that belongs to seed 1: which of them did each draw take?"
     ),
     after=(
-        "A seed stands for a whole list of numbers, and it doesn't matter how many you take "
+        "A seed stands for one long list of numbers, and it doesn't matter how many you take "
         "at a time."
     ),
 )
@@ -283,10 +285,7 @@ mistakes(
     {
         "read_as_drawn": (
             [0, 4],
-            (
-                "You took the missing bar for a bar of height 0. What would the ten bars add up "
-                "to then?"
-            ),
+            ("You gave the missing bar a height of 0. What would the ten bars add up to then?"),
         ),
         "answer_as_drawn": (
             [40, 4],
@@ -309,7 +308,7 @@ mistakes(
         ),
         "all_but_the_highest": (
             [70, 9],
-            "You took only the highest bar away from the whole. What about the other bars?",
+            "You subtracted only the highest bar from the whole. What about the other bars?",
         ),
         "sum_of_the_rest": (
             [60, 9],
@@ -317,7 +316,7 @@ mistakes(
         ),
         "as_a_fraction": (
             [0.4, 9],
-            "Both are right, but the height is asked for in percent, as on the axis.",
+            "Both are right, but give the height in percent, as on the axis.",
         ),
     },
 )
@@ -386,7 +385,9 @@ def sign_mended(probs: torch.Tensor) -> float:
     return ranked[1] - ranked[0]
 
 
-@mistake("00.margin", "These are the right two, in the wrong order: a margin is never negative.")
+@mistake(
+    "00.margin", "You subtract the right two, but the wrong way around. A margin is never negative."
+)
 def wrong_way_round(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
     return ranked[-2] - ranked[-1]
@@ -412,7 +413,8 @@ def only_second_fixed(probs: torch.Tensor) -> float:
 
 @mistake(
     "00.margin",
-    "You subtracted the smallest of all. A close call is one between the first and the SECOND.",
+    "You subtracted the smallest of all. In a close call, it's the first and the SECOND "
+    "that are close.",
 )
 def whole_range(probs: torch.Tensor) -> float:
     ranked: list[float] = sorted(probs.tolist())
@@ -421,7 +423,8 @@ def whole_range(probs: torch.Tensor) -> float:
 
 @mistake(
     "00.margin",
-    "That's how far the smallest lies below the largest: the wrong two, and the smaller one first.",
+    "You subtracted the largest from the smallest. Which two should you compare, and "
+    "which one comes first?",
 )
 def whole_range_negative(probs: torch.Tensor) -> float:
     return -whole_range(probs)

@@ -168,9 +168,33 @@ def _train_otherwise(
     return loop
 
 
+def _sums(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
+    "Over all the digits, divided by nothing."
+    return sum(loss * n for loss, n in zip(losses, sizes, strict=True)), sum(right)
+
+
 def _per_digit(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
-    n = sum(sizes)
-    return sum(loss * m for loss, m in zip(losses, sizes, strict=True)) / n, sum(right) / n
+    loss, hits = _sums(losses, right, sizes)
+    return loss / sum(sizes), hits / sum(sizes)
+
+
+def _by_batches(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
+    loss, hits = _sums(losses, right, sizes)
+    return loss / len(sizes), hits / len(sizes)
+
+
+def _last_batch(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
+    return losses[-1], right[-1] / sizes[-1]
+
+
+def _swapped(*counts: Any) -> tuple[float, float]:
+    loss, accuracy = _per_digit(*counts)
+    return accuracy, loss
+
+
+def _in_percent(*counts: Any) -> tuple[float, float]:
+    loss, accuracy = _per_digit(*counts)
+    return loss, 100 * accuracy
 
 
 def _per_batch(losses: list[float], right: list[float], sizes: list[int]) -> tuple[float, float]:
@@ -183,18 +207,18 @@ mistakes(
     {
         "never_emptied": (
             _train_otherwise(_per_digit, zero=False),
-            "The first batch is right, and from the second on your steps go astray. `backward` ADDS "
-            "to the gradients that are there. Who empties them?",
+            "Your first batch is right, but from the second one on, your steps go wrong. "
+            "`backward` ADDS to the gradients that are already there. Which line empties them?",
         ),
         "emptied_too_soon": (
             _train_otherwise(_per_digit, early=True),
-            "The weights haven't moved. You empty the gradients after `backward` made them and "
-            "before `step` could use them.",
+            "The weights haven't moved. You empty the gradients after `backward` has made them, "
+            "so `step` has nothing to work with. Where's a better place to empty them?",
         ),
         "never_stepped": (
             _train_otherwise(_per_digit, step=False),
-            "You find the slopes of every batch, and the weights stay where they were. Which line "
-            "moves them?",
+            "You find the slopes for every batch, but the weights stay where they were. Which "
+            "line moves them?",
         ),
         "first_batch_only": (
             _train_otherwise(_per_digit, batches_taken=1),
@@ -202,52 +226,41 @@ mistakes(
         ),
         "mean_of_batches": (
             _train_otherwise(_per_batch),
-            "The steps are right. But a short batch counts as much as a full one in your means. "
-            "How many digits does each batch's loss stand for?",
+            "Your steps are right. But in your means, a short batch counts as much as a full "
+            "one. How many digits is each batch's loss a mean of?",
         ),
         "last_batch_told": (
-            _train_otherwise(lambda losses, right, sizes: (losses[-1], right[-1] / sizes[-1])),
-            "The steps are right, and what you give back belongs to the last batch. The mean should "
-            "be over all the digits that went through.",
+            _train_otherwise(_last_batch),
+            "Your steps are right, but you return the numbers of the last batch only. Take the "
+            "mean over all the digits.",
         ),
         "never_divided": (
-            _train_otherwise(
-                lambda losses, right, sizes: (
-                    sum(loss * n for loss, n in zip(losses, sizes, strict=True)),
-                    sum(right),
-                )
-            ),
-            "These are sums over all the digits. Divide them by how many digits there were.",
+            _train_otherwise(_sums),
+            "You returned the sums over all the digits. Divide them by the number of digits.",
         ),
         "divided_by_batches": (
-            _train_otherwise(
-                lambda losses, right, sizes: (
-                    sum(loss * n for loss, n in zip(losses, sizes, strict=True)) / len(sizes),
-                    sum(right) / len(sizes),
-                )
-            ),
-            "You added up per digit, and divided by the number of batches. How many DIGITS were "
-            "there?",
+            _train_otherwise(_by_batches),
+            "You added up one number for each digit, but divided by the number of batches. How "
+            "many DIGITS were there?",
         ),
         "tensors_added": (
             _train_otherwise(_per_digit, plain=False),
-            "The numbers are right, but your mean is still a tensor, and drags the notes of all its "
-            "batches along. What turns a loss into a plain number?",
+            "The numbers are right, but your mean is still a tensor, and it drags autograd's "
+            "notes on every batch along. What turns a loss into a plain number?",
         ),
         "looked_afterwards": (
             _train_otherwise(_per_digit, again=True),
-            "The steps are right, but you look at each batch again after learning from it. Count "
-            "with the log-probabilities that the loss was made from.",
+            "Your steps are right, but you ask the network again after it has learned from the "
+            "batch. Count with the log-probabilities that you got before the step.",
         ),
         "swapped": (
-            _train_otherwise(lambda *counts: (_per_digit(*counts)[1], _per_digit(*counts)[0])),
-            "Both numbers are right, and in each other's place. What does the docstring want first?",
+            _train_otherwise(_swapped),
+            "Both numbers are right, but they've traded places. Which one does the docstring "
+            "want first?",
         ),
         "in_percent": (
-            _train_otherwise(
-                lambda *counts: (_per_digit(*counts)[0], 100 * _per_digit(*counts)[1])
-            ),
-            "That's the accuracy in percent. Here it's a share, from 0 to 1.",
+            _train_otherwise(_in_percent),
+            "That's the accuracy in percent. Return it as a fraction from 0 to 1.",
         ),
     },
 )
@@ -267,15 +280,27 @@ def _only_the_losses_mean(
     return sum(losses) / len(losses), accuracy
 
 # %% ../../nbs/answers/08_training.ipynb #2f4cc3de
+class Shifter(nn.Module):
+    "In training mode, it shifts numbers (N, classes) by one class."
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.roll(1, dims=1) if self.training else x
+
+
 class Echo(nn.Module):
-    """Takes numbers, (N, classes), and gives them back with the other sign, as scores; in training
-    mode they are shifted by one class."""
+    """Takes numbers, (N, classes), and gives them back with the other sign, as scores; a layer in it
+    shifts them in training mode."""
 
     noted = False  # did torch keep tensors for backward?
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.shifter = Shifter()
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.noted = self.noted or torch.is_grad_enabled()
-        return -x.roll(1, dims=1) if self.training else -x
+        out: torch.Tensor = -self.shifter(x)
+        return out
 
     def __repr__(self) -> str:
         return f"Echo(training={self.training})"
@@ -307,14 +332,16 @@ def _batches_to_test(rng: random.Random) -> list[Case]:
 
 
 def _run_test(answer: Callable[..., Any], model: Echo, batches: _Batches) -> object:
-    before = model.training
+    before = [part.training for part in model.modules()]
     made = answer(model, batches)
     if made is ...:
         return ...
     return {
         "mean loss and accuracy": made,
         "notes kept for backward": model.noted,
-        "mode put back": model.training == before,
+        "mode put back": model.training == before[0],
+        "modes of its layers put back": [part.training for part in model.modules()][1:]
+        == before[1:],
     }
 
 
@@ -354,6 +381,7 @@ def _test_otherwise(
     calm: bool = True,
     back: bool | None = None,  # None: as it came
     put_back: bool = True,
+    whole: bool = True,
     quiet: bool = True,
 ) -> Callable[..., tuple[float, float]]:
     "A test with one fault."
@@ -364,8 +392,10 @@ def _test_otherwise(
             model.eval()
         with torch.set_grad_enabled(not quiet):
             rows = [(model(x).detach(), y) for x, y in batches]
-        if put_back:
+        if put_back and whole:
             model.train(before if back is None else back)
+        elif put_back:
+            model.training = before
         losses = [F.nll_loss(log_probs, y).item() for log_probs, y in rows]
         right = [(log_probs.argmax(dim=1) == y).sum().item() for log_probs, y in rows]
         return told(losses, right, [len(y) for _, y in rows])
@@ -378,49 +408,51 @@ mistakes(
     {
         "mode_forgotten": (
             _test_otherwise(calm=False),
-            "Right for a model that comes in eval mode. One in training mode throws dice, and your "
-            "numbers with them.",
+            "This is right for a model that comes in eval mode. In training mode, some layers "
+            "draw random numbers, and your results change from call to call. Which line switches "
+            "that off?",
         ),
         "left_in_eval": (
             _test_otherwise(put_back=False),
-            "The numbers are right. But a model that was training is in eval mode now, and will "
-            "go on training like that. What did `model.training` say at the start?",
+            "The numbers are right. But the model came in training mode, and you left it in eval "
+            "mode. What did `model.training` say at the start?",
         ),
         "always_back_to_training": (
             _test_otherwise(back=True),
-            "The numbers are right. But a model that came in eval mode is in training mode now. "
-            "Put back what you found.",
+            "The numbers are right. But the model came in eval mode, and you left it in training "
+            "mode. Put it back the way you found it.",
+        ),
+        "layers_left_behind": (
+            _test_otherwise(whole=False),
+            "The numbers are right, and the model's own mode is back. But the layers inside it are "
+            "still in eval mode. What sets them all at once?",
         ),
         "notes_kept": (
             _test_otherwise(quiet=False),
-            "The numbers are right, and torch kept every tensor for a `backward` that never comes. "
-            "`eval()` doesn't switch that off. What does?",
+            "The numbers are right, but torch kept every tensor for a `backward` that never "
+            "comes. `eval()` doesn't switch that off. What does?",
         ),
         "mean_of_batches": (
             _test_otherwise(_per_batch),
-            "A short last batch counts as much as a full one in your means. How many digits does "
-            "each batch stand for?",
+            "In your means, a short last batch counts as much as a full one. How many digits "
+            "does each batch hold?",
         ),
         "last_batch_told": (
-            _test_otherwise(lambda losses, right, sizes: (losses[-1], right[-1] / sizes[-1])),
-            "That's the last batch. The mean should be over all the digits.",
+            _test_otherwise(_last_batch),
+            "Those are the numbers of the last batch. Take the mean over all the digits.",
         ),
         "never_divided": (
-            _test_otherwise(
-                lambda losses, right, sizes: (
-                    sum(loss * n for loss, n in zip(losses, sizes, strict=True)),
-                    sum(right),
-                )
-            ),
-            "These are sums over all the digits. Divide them by how many digits there were.",
+            _test_otherwise(_sums),
+            "You returned the sums over all the digits. Divide them by the number of digits.",
         ),
         "swapped": (
-            _test_otherwise(lambda *counts: (_per_digit(*counts)[1], _per_digit(*counts)[0])),
-            "Both numbers are right, and in each other's place. What does the docstring want first?",
+            _test_otherwise(_swapped),
+            "Both numbers are right, but they've traded places. Which one does the docstring "
+            "want first?",
         ),
         "in_percent": (
-            _test_otherwise(lambda *counts: (_per_digit(*counts)[0], 100 * _per_digit(*counts)[1])),
-            "That's the accuracy in percent. Here it's a share, from 0 to 1.",
+            _test_otherwise(_in_percent),
+            "That's the accuracy in percent. Return it as a fraction from 0 to 1.",
         ),
     },
 )
@@ -550,39 +582,41 @@ mistakes(
     {
         "tick_every_batch": (
             _fit_otherwise(ticks=len),
-            "Your scheduler ticks once for each batch, and this one counts epochs. The rate falls "
-            "far too soon.",
+            "Your scheduler ticks once per batch, but this one counts epochs, so the rate falls "
+            "far too soon. Where should it tick?",
         ),
         "tick_forgotten": (
             _fit_otherwise(order="ltr"),
-            "The rate never changes. Who tells the scheduler that an epoch is over?",
+            "The rate never changes. Which line tells the scheduler that an epoch is over?",
         ),
         "tick_first": (
             _fit_otherwise(order="sltr"),
-            "The scheduler ticks before the first epoch, so the rate that was asked for is never "
-            "used.",
+            "Your scheduler ticks before the first epoch, so the rate that we asked for is never "
+            "used. When should it tick for the first time?",
         ),
         "rate_noted_late": (
             _fit_otherwise(order="trsl"),
             "The network is right. But you note the rate after the scheduler has changed it, so "
-            "each epoch shows the rate of the next.",
+            "each epoch gets the rate of the next one.",
         ),
         "tested_first": (
             _fit_otherwise(order="lrts"),
-            "You test before you train, so each epoch notes the network that the epoch before left "
-            "behind.",
+            "You test before you train, so each epoch is graded on what the epoch before it "
+            "learned. Turn the two around.",
         ),
         "tested_on_training": (
             _fit_otherwise(swap="judge"),
-            "Your test looks at the training digits. The others are the ones it hasn't seen.",
+            "You tested on the training digits. Use the ones that the network hasn't seen.",
         ),
         "trained_on_test": (
             _fit_otherwise(swap="learn"),
-            "Your network learns from the test digits! Then nothing is left to judge it by.",
+            "Your network learns from the test digits! Then you have nothing left to judge it "
+            "by. Which loader should it train on?",
         ),
         "history_made_anew": (
             _fit_otherwise(anew=True),
-            "Only the last epoch is left in your history. Where is it made?",
+            "Only the last epoch is left in your history. Where in your code is the history "
+            "created?",
         ),
         "one_too_few": (
             _fit_otherwise(fewer=1),
@@ -698,8 +732,8 @@ exercise(
     answer="FCEDAB",
     judge=_judge_loop_order,
     after=(
-        "The loss, its gradients, their length, the step, the clock. Emptying has more than "
-        "one good place."
+        "First the loss, then its gradients, their length, the step, the clock. There's more "
+        "than one good place to empty the gradients."
     ),
 )
 
@@ -709,35 +743,34 @@ mistakes(
     {
         "backward_before_loss": (
             "FECDAB",
-            "Going back needs something to go back from. Which line makes it?",
+            "There's no loss yet for `backward` to start from. Which line makes it?",
         ),
         "step_before_backward": (
             "FCADEB",
-            (
-                "The step is taken before this batch has given any gradients. Which line makes "
-                "what a step uses?"
-            ),
+            ("You take the step before this batch has any gradients. Which line makes them?"),
         ),
         "emptied_too_soon": (
             "CEFDAB",
-            "Gradients are made, and emptied before they are used, so no weight ever moves.",
+            "You make the gradients and empty them before the step can use them, so no weight "
+            "ever moves. Where else could you empty them?",
         ),
         "nothing_to_clip": (
             "FCDEAB",
             (
-                "Clipping shortens the gradients that are there when its line runs. What is "
-                "there at this place?"
+                "Clipping shortens the gradients that are there when its line runs. Which gradients "
+                "are there at this point?"
             ),
         ),
         "clipped_too_late": (
             "FCEADB",
-            "The gradients are shortened when the step has already used them at full length.",
+            "You clip the gradients after the step has already used them at full length. Which "
+            "of the two should come first?",
         ),
         "scheduler_first": (
             "FCEDBA",
             (
-                "The learning rate drops before it was used once, so the first batch never "
-                "sees the rate that you asked for."
+                "The learning rate drops before it's been used even once, so the first batch never "
+                "sees the rate that you asked for. Where does the scheduler's line go?"
             ),
         ),
     },
@@ -753,10 +786,10 @@ exercise(
     answer=[0.8, 0.2, 0.025],
     parts=("first rate", "second rate", "third rate"),
     hint=(
-        "Number the ticks through the whole run. How many are over when an epoch begins, and "
-        "how many whole fours are in that?"
+        "Count the ticks through the whole run. When an epoch begins, how many are over, and "
+        "how many whole fours fit into that number?"
     ),
-    after="0, 10 and 20 ticks are over, and 0, 2 and 5 drops with them.",
+    after="When the epochs begin, 0, 10 and 20 ticks are over, and so are 0, 2 and 5 drops.",
 )
 mistakes(
     "08.lr_column",
@@ -764,35 +797,37 @@ mistakes(
         "clock_of_epochs": (
             [0.8, 0.8, 0.8],
             (
-                'With step_every="epoch" it would look like this. Here the scheduler ticks ten '
-                "times an epoch."
+                "That's what you'd see with step_every=\"epoch\". Here, the scheduler ticks ten times "
+                "in each epoch."
             ),
         ),
         "end_of_the_epoch": (
             [0.2, 0.025, 0.00625],
-            "These are the rates when each epoch ENDS. What does the history note?",
+            "These are the rates at the END of each epoch. At which moment does the history note "
+            "the rate?",
         ),
         "clock_wound_back": (
             [0.8, 0.2, 0.05],
             (
-                "The clock does not start again with an epoch: two ticks left over from the "
-                "first count in the second."
+                "The clock doesn't start over with each epoch. The first epoch leaves two ticks "
+                "over, and they count in the second."
             ),
         ),
         "rounded_up": (
             [0.8, 0.1, 0.025],
             (
-                "Ten ticks hold two and a half fours, and you gave the half one a drop of its own. "
-                "When is it complete?"
+                "Two and a half fours fit into ten ticks, and you gave the half one a drop of its "
+                "own. When is that four complete?"
             ),
         ),
         "one_drop_an_epoch": (
             [0.8, 0.4, 0.2],
-            "That is one drop an epoch. In ten ticks there is room for more than one.",
+            "That's one drop in each epoch. How many whole fours fit into ten ticks?",
         ),
         "one_drop_a_tick": (
             [0.8, 0.8 / 2**10, 0.8 / 2**20],
-            "That is a drop with every tick. A drop comes only when step_size ticks are over.",
+            "You drop the rate at every tick. It should drop only when another step_size ticks "
+            "are over.",
         ),
     },
 )
@@ -826,14 +861,16 @@ def _score_batches(rng: random.Random) -> list[Case]:
 def _run_class_accuracy(
     answer: Callable[..., Any], model: Echo, batches: _Batches, classes: int
 ) -> object:
-    before = model.training
+    before = [part.training for part in model.modules()]
     shares = answer(model, batches, classes)
     if shares is ...:
         return ...
     return {
         "shares of the classes": shares,
         "notes kept for backward": model.noted,
-        "mode put back": model.training == before,
+        "mode put back": model.training == before[0],
+        "modes of its layers put back": [part.training for part in model.modules()][1:]
+        == before[1:],
     }
 
 
@@ -894,8 +931,8 @@ def _tally_well(
 
 @mistake(
     "08.class_accuracy",
-    "These are means of the batches' shares. A class that occurs once in a batch then "
-    "weighs as much as one that fills it.",
+    "You averaged the batches' fractions. Then a batch with one image of a class counts "
+    "as much as a batch that's full of them. What could you add up instead?",
 )
 def mean_of_batches(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     parts = torch.stack([class_accuracy(model, [batch], classes) for batch in batches])
@@ -904,8 +941,8 @@ def mean_of_batches(model: nn.Module, batches: _Batches, classes: int) -> torch.
 
 @mistake(
     "08.class_accuracy",
-    "You divided by the number of all images. The question is about the images of one "
-    "class at a time.",
+    "You divided by the number of all images. For each class, divide by the number of "
+    "images of that class.",
 )
 def share_of_all(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     right, images, _ = _tally_well(model, batches, classes)
@@ -914,8 +951,8 @@ def share_of_all(model: nn.Module, batches: _Batches, classes: int) -> torch.Ten
 
 @mistake(
     "08.class_accuracy",
-    "You divided by how often the model SAYS the class. The question is about the images "
-    "that ARE of this class.",
+    "You divided by how often the model SAYS the class. Divide by how many images really "
+    "ARE in it.",
 )
 def share_of_guesses(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     right, _, answers = _tally_well(model, batches, classes)
@@ -925,7 +962,7 @@ def share_of_guesses(model: nn.Module, batches: _Batches, classes: int) -> torch
 @mistake(
     "08.class_accuracy",
     "The model was still in training mode while you tested it, and some layers behave "
-    "differently there.",
+    "differently there. Switch it to eval mode first.",
 )
 def mode_forgotten(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     with torch.no_grad():
@@ -935,8 +972,8 @@ def mode_forgotten(model: nn.Module, batches: _Batches, classes: int) -> torch.T
 
 @mistake(
     "08.class_accuracy",
-    "The shares are right, but a model that came in training mode stays in eval mode, and "
-    "would go on training like that.",
+    "The fractions are right. But the model came in training mode, and you left it in "
+    "eval mode. Put it back the way you found it.",
 )
 def left_in_eval(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     model.eval()
@@ -945,8 +982,8 @@ def left_in_eval(model: nn.Module, batches: _Batches, classes: int) -> torch.Ten
 
 @mistake(
     "08.class_accuracy",
-    "The shares are right, but a model that came in eval mode leaves in training mode. Put "
-    "back the mode that you found.",
+    "The fractions are right. But the model came in eval mode, and you left it in "
+    "training mode. Put it back the way you found it.",
 )
 def always_back_to_training(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     shares = class_accuracy(model, batches, classes)
@@ -956,8 +993,20 @@ def always_back_to_training(model: nn.Module, batches: _Batches, classes: int) -
 
 @mistake(
     "08.class_accuracy",
-    "The shares are right, but torch kept tensors for a backward that never comes: eval "
-    "mode does not switch that off.",
+    "The fractions are right, and the model's own mode is back. But the layers inside it are still "
+    "in eval mode. What sets them all at once?",
+)
+def layers_left_behind(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
+    before = model.training
+    shares = class_accuracy(model.eval(), batches, classes)
+    model.training = before
+    return shares
+
+
+@mistake(
+    "08.class_accuracy",
+    "The fractions are right, but torch kept every tensor for a `backward` that never "
+    "comes. Eval mode doesn't switch that off. What does?",
 )
 def notes_kept(model: nn.Module, batches: _Batches, classes: int) -> torch.Tensor:
     before = model.training
@@ -1026,7 +1075,7 @@ def early_stop(losses: list[float], patience: int) -> tuple[int, int]:
 # %% ../../nbs/answers/08_training.ipynb #e83da2ac
 @mistake(
     "08.early_stop",
-    "An epoch counts as better here when it beats the epoch before. Better than WHAT should it be?",
+    "Your code calls an epoch better if it beats the epoch before. What should it have to beat?",
 )
 def than_the_one_before(losses: list[float], patience: int) -> tuple[int, int]:
     best = waited = 0
@@ -1042,22 +1091,26 @@ def than_the_one_before(losses: list[float], patience: int) -> tuple[int, int]:
 
 @mistake(
     "08.early_stop",
-    "Two things are wrong in it, and both still are. Go through losses 0.5, 0.7, 0.6, 0.4 with "
-    "patience 2, and write down `lowest` and `waited` after each epoch.",
+    "Two things are wrong in this code, and both are still there. Go through the losses "
+    "0.5, 0.7, 0.6, 0.4 with patience 2, and write down `lowest` and `waited` after each "
+    "epoch.",
 )
 def as_given(losses: list[float], patience: int) -> tuple[int, int]:
     return than_the_one_before(losses, patience + 1)
 
 
 @mistake(
-    "08.early_stop", "The run goes on for one epoch too long. When exactly is the patience used up?"
+    "08.early_stop",
+    "Your run goes on for one epoch too many. When exactly is the patience used up?",
 )
 def one_too_many(losses: list[float], patience: int) -> tuple[int, int]:
     return early_stop(losses, patience + 1)
 
 
 @mistake(
-    "08.early_stop", "The waiting is counted through the whole run. A new best gives new patience."
+    "08.early_stop",
+    "You count the waiting through the whole run. When there's a new best epoch, the "
+    "count should start over.",
 )
 def never_reset(losses: list[float], patience: int) -> tuple[int, int]:
     best = waited = 0
@@ -1073,8 +1126,8 @@ def never_reset(losses: list[float], patience: int) -> tuple[int, int]:
 
 @mistake(
     "08.early_stop",
-    "The end is right, but you give back the last epoch as the best. The patience was lost "
-    "because it is not.",
+    "The end is right, but you return the last epoch as the best one, too. The run "
+    "stopped because it *wasn't* the best. Which one was?",
 )
 def last_for_best(losses: list[float], patience: int) -> tuple[int, int]:
     _, last = early_stop(losses, patience)
@@ -1083,7 +1136,7 @@ def last_for_best(losses: list[float], patience: int) -> tuple[int, int]:
 
 @mistake(
     "08.early_stop",
-    "An epoch that only equals the best brought nothing new, so it should cost patience too.",
+    "An epoch that only equals the best is no improvement, so it should cost patience, too.",
 )
 def ties_are_better(losses: list[float], patience: int) -> tuple[int, int]:
     best = waited = 0
@@ -1099,8 +1152,8 @@ def ties_are_better(losses: list[float], patience: int) -> tuple[int, int]:
 
 @mistake(
     "08.early_stop",
-    "The best epoch is looked up in the whole list, but what stands behind the end was "
-    "never trained.",
+    "You look for the best epoch in the whole list. But the run never gets to the epochs "
+    "after its end, so leave them out.",
 )
 def looks_ahead(losses: list[float], patience: int) -> tuple[int, int]:
     return losses.index(min(losses)) + 1, early_stop(losses, patience)[1]
@@ -1117,7 +1170,7 @@ def counted_from_zero(losses: list[float], patience: int) -> tuple[int, int]:
 
 @mistake(
     "08.early_stop",
-    "You give the end first. What does the docstring want first?",
+    "You return the end first. Which one does the docstring want first?",
 )
 def end_first(losses: list[float], patience: int) -> tuple[int, int]:
     best, last = early_stop(losses, patience)
@@ -1126,7 +1179,8 @@ def end_first(losses: list[float], patience: int) -> tuple[int, int]:
 
 @mistake(
     "08.early_stop",
-    "Your run can end after more epochs than the list holds. What if the patience never runs out?",
+    "Your run can end after more epochs than there are in the list. What should happen "
+    "if the patience never runs out?",
 )
 def past_the_end(losses: list[float], patience: int) -> tuple[int, int]:
     best, _ = early_stop(losses, patience)
@@ -1249,8 +1303,8 @@ def _add_gradients(model: nn.Module, group: _Batches) -> None:
 
 @mistake(
     "08.train_in_parts",
-    "The means of several batches are added up here, so the gradient of a group grows with "
-    "the number of its batches.",
+    "You add up the means of several batches, so a group's gradient grows with the "
+    "number of its batches. How should you divide?",
 )
 def sum_of_means(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1263,7 +1317,8 @@ def sum_of_means(
 
 
 @mistake(
-    "08.train_in_parts", "Each BATCH weighs the same here. In one large batch, each image would."
+    "08.train_in_parts",
+    "Here, each BATCH counts the same. In one large batch, each IMAGE would count the same.",
 )
 def mean_of_means(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1277,8 +1332,8 @@ def mean_of_means(
 
 @mistake(
     "08.train_in_parts",
-    "When the number of batches is no multiple of `every`, the last few are computed, and "
-    "no step uses them.",
+    "If the number of batches isn't a multiple of `every`, a few are left at the end, "
+    "and no step ever uses them. They should get a step, too.",
 )
 def last_group_lost(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1289,8 +1344,8 @@ def last_group_lost(
 
 @mistake(
     "08.train_in_parts",
-    "The gradients are emptied for each batch, so a step follows the last batch of its "
-    "group and forgets the others.",
+    "You empty the gradients for each batch, so each step uses the last batch of its "
+    "group and forgets the others. When should you empty them?",
 )
 def emptied_each_batch(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1305,8 +1360,8 @@ def emptied_each_batch(
 
 @mistake(
     "08.train_in_parts",
-    "Within a group gradients should add up. The next group, though, begins with those of "
-    "the one before still there.",
+    "It's right that gradients add up within a group. But the next group still has those "
+    "of the group before. When should you empty them?",
 )
 def never_emptied(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1318,8 +1373,7 @@ def never_emptied(
 
 @mistake(
     "08.train_in_parts",
-    "This takes a step after each batch, as always. A group of batches should take one "
-    "step together.",
+    "You take a step after each batch. A whole group of batches should share one step.",
 )
 def step_each_batch(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1329,8 +1383,8 @@ def step_each_batch(
 
 @mistake(
     "08.train_in_parts",
-    "The step is right, but the whole group went through the model at once, and your memory doesn't "
-    "hold that. What can be added up in its place?",
+    "The step is right, but you sent the whole group through the model at once, and we "
+    "don't have the memory for that. What could you add up, batch by batch?",
 )
 def joined(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1344,9 +1398,9 @@ def joined(
 
 @mistake(
     "08.train_in_parts",
-    "The step is right, but `backward` comes once for all of a group's losses. Until then torch keeps "
-    "what each of its batches needs to go back, as much as one large batch would. When could it be "
-    "freed?",
+    "The step is right, but you call `backward` once for all of a group's losses. Until "
+    "then, torch keeps its notes on every batch, and that takes as much memory as one "
+    "large batch. When could you call it, so that the notes are freed?",
 )
 def one_backward(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1361,8 +1415,8 @@ def one_backward(
 
 @mistake(
     "08.train_in_parts",
-    "You empty the gradients after each step, so your first group adds to whatever the model held "
-    "before the epoch.",
+    "You empty the gradients after each step, so your first group is added to whatever "
+    "was there before the epoch. Empty them before each group.",
 )
 def emptied_afterwards(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1375,8 +1429,8 @@ def emptied_afterwards(
 
 @mistake(
     "08.train_in_parts",
-    "Each batch counts the same here, however many images it has: that's a mean of means. In one "
-    "large batch, each image would count the same.",
+    "Here, each batch counts the same, however many images it has. That's a mean of "
+    "means. In one large batch, each IMAGE would count the same.",
 )
 def mean_over_the_group(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int
@@ -1390,8 +1444,8 @@ def mean_over_the_group(
 
 @mistake(
     "08.train_in_parts",
-    "You add up the losses of single images and never divide, so a step grows with the number of "
-    "images. Which loss would the large batch have?",
+    "You add up the losses of all the images and never divide, so your step grows with "
+    "the number of images. What loss would the large batch have?",
 )
 def never_divided(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: _Batches, every: int

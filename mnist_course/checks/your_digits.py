@@ -71,8 +71,8 @@ def to_ink(gray: np.ndarray) -> np.ndarray:
 # %% ../../nbs/answers/11_your_digits.ipynb #51ce0d04
 @mistake(
     "11.to_ink",
-    "You turned light and dark around. That's right for white paper and wrong for black. What "
-    "does the frame say about the paper?",
+    "You swapped light and dark. That works for white paper, but not for black. What can "
+    "the frame tell you about the paper?",
 )
 def upside_down(gray: np.ndarray) -> np.ndarray:
     return 1 - gray
@@ -80,8 +80,8 @@ def upside_down(gray: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.to_ink",
-    "You took the mean of the frame. One stroke that touches the edge moves it. The median "
-    "doesn't care.",
+    "You took the mean of the frame, and a single stroke that touches the edge changes "
+    "it. The median doesn't care.",
 )
 def by_the_mean(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
@@ -91,8 +91,8 @@ def by_the_mean(gray: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.to_ink",
-    "That's how far each pixel is from the paper. One step is missing: the one that differs most "
-    "should be 1.",
+    "That's how far each pixel is from the paper. One step is missing: the pixel that "
+    "differs most should become 1.",
 )
 def not_stretched(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
@@ -101,7 +101,8 @@ def not_stretched(gray: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.to_ink",
-    "Some of your ink is below 0. Darker than paper or lighter than paper, it's ink either way.",
+    "Some of your ink is below 0. It's ink whether it's darker or lighter than the "
+    "paper. How do you get rid of the sign?",
 )
 def signed(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
@@ -111,8 +112,8 @@ def signed(gray: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.to_ink",
-    "On dark paper your ink is below 0. Darker than paper or lighter than paper, it's ink either "
-    "way.",
+    "On dark paper, your ink is below 0. It's ink whether it's darker or lighter than "
+    "the paper. How do you get rid of the sign?",
 )
 def white_paper_only(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
@@ -122,7 +123,7 @@ def white_paper_only(gray: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.to_ink",
-    "On a blank page nothing differs from paper, and 0 / 0 is nan. Give back zeros there.",
+    "On a blank page, nothing differs from the paper, and 0 / 0 is nan. Return zeros there.",
 )
 def blank_divides(gray: np.ndarray) -> np.ndarray:
     frame = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
@@ -198,21 +199,21 @@ def ends_too_soon(ink: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.crop",
-    "You kept every trace of gray. A faint smudge in a corner keeps all the paper then. What "
-    "counts as ink is above 0.2.",
+    "You kept every trace of gray, so a faint smudge in a corner keeps all the paper. "
+    "Only what's above 0.2 counts as ink.",
 )
 def any_trace(ink: np.ndarray) -> np.ndarray:
     top, bottom, left, right = _edges_of(ink, 0)
     return ink[top:bottom, left:right]
 
 
-@mistake("11.crop", "The empty rows are gone. The empty columns should go as well.")
+@mistake("11.crop", "The empty rows are gone. Now do the same with the empty columns.")
 def rows_only(ink: np.ndarray) -> np.ndarray:
     top, bottom, _, _ = _edges_of(ink)
     return ink[top:bottom]
 
 
-@mistake("11.crop", "You left a margin of a pixel. The smallest box has none.")
+@mistake("11.crop", "You left a margin of one pixel. The smallest box doesn't have one.")
 def one_extra(ink: np.ndarray) -> np.ndarray:
     top, bottom, left, right = _edges_of(ink)
     return ink[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
@@ -220,7 +221,8 @@ def one_extra(ink: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.crop",
-    "The box is right, but its pixels have become true or false. Cut the ink itself.",
+    "The box is right, but its pixels have become true or false. Use that to find the "
+    "box, then cut it out of `ink`.",
 )
 def blackened(ink: np.ndarray) -> np.ndarray:
     return crop(ink) > 0.2
@@ -228,8 +230,8 @@ def blackened(ink: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.crop",
-    "You dropped every empty row and column, also those between two strokes. The box goes from "
-    "the first to the last, with all that lies between.",
+    "You dropped every empty row and column, even those between two strokes. The box "
+    "goes from the first one with ink to the last, and keeps everything in between.",
 )
 def squeezed(ink: np.ndarray) -> np.ndarray:
     return ink[(ink > 0.2).any(1)][:, (ink > 0.2).any(0)]
@@ -275,7 +277,7 @@ def _at(small: np.ndarray, top: int, left: int) -> np.ndarray:
     10,
     "build",
     cases=_smalls,
-    exact="The rest of the page computes with it, so bytes are asked for: `np.uint8`.",
+    exact="The rest of the page calculates with your answer, so it needs to be bytes: `np.uint8`.",
     edges={
         "one pixel": lambda small: small.size == 1,
         "one column": lambda small: small.shape[1] == 1 < small.shape[0],
@@ -297,7 +299,7 @@ def center(small: np.ndarray) -> np.ndarray:
 # %% ../../nbs/answers/11_your_digits.ipynb #51ce0d14
 @mistake(
     "11.center",
-    "You put the BOX in the middle of the page. MNIST puts the center of mass there.",
+    "You put the middle of the BOX in the middle of the page. MNIST puts the center of mass there.",
 )
 def box_in_the_middle(small: np.ndarray) -> np.ndarray:
     return _at(small, (28 - small.shape[0]) // 2, (28 - small.shape[1]) // 2)
@@ -305,7 +307,7 @@ def box_in_the_middle(small: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.center",
-    "Rows and columns have changed places. `small.sum(1)` is the ink in each ROW.",
+    "You've mixed up rows and columns. `small.sum(1)` is the ink in each ROW.",
 )
 def other_axis(small: np.ndarray) -> np.ndarray:
     return _at(small, round(14 - _balance(small, 1)), round(14 - _balance(small, 0)))
@@ -313,8 +315,9 @@ def other_axis(small: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.center",
-    "Often a pixel too far up or left. Balance it on pixel 14 (not on 13.5), and let `round` find "
-    "the nearest whole pixel; `int` cuts off.",
+    "Your digit is often a pixel too far up or left. Balance it on pixel 14 (not on "
+    "13.5), and use `round` to get the nearest whole pixel. `int` always rounds down "
+    "here.",
 )
 def around_13_5(small: np.ndarray) -> np.ndarray:
     return _at(small, round(13.5 - _balance(small, 0)), round(13.5 - _balance(small, 1)))
@@ -322,7 +325,7 @@ def around_13_5(small: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.center",
-    "Each pixel with some ink counts the same here. A faint one should weigh less than a dark one.",
+    "You count every pixel with ink the same. A faint one should weigh less than a strong one.",
 )
 def ink_not_weighed_here(small: np.ndarray) -> np.ndarray:
     ink = small > 0
@@ -331,7 +334,8 @@ def ink_not_weighed_here(small: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.center",
-    "Your digit starts where its ink should balance. From 14, go BACK by the center of mass.",
+    "You put the corner of the digit where its ink should balance. Start from 14, and go "
+    "BACK by the center of mass.",
 )
 def starts_there(small: np.ndarray) -> np.ndarray:
     return _at(small, round(_balance(small, 0)), round(_balance(small, 1)))
@@ -339,7 +343,8 @@ def starts_there(small: np.ndarray) -> np.ndarray:
 
 @mistake(
     "11.center",
-    "A product of two bytes is a byte, and starts over after 255. Count in larger numbers.",
+    "When you multiply two bytes, the result is a byte again, and it starts over after "
+    "255. Convert to a larger type first.",
 )
 def bytes_overflow(small: np.ndarray) -> np.ndarray:
     rows, columns = (np.arange(n, dtype=np.uint8) for n in small.shape)
@@ -356,42 +361,43 @@ exercise(
     "by hand",
     answer=8,
     hint=(
-        "The longer side becomes 20 pixels. By which factor is it made smaller? The other side "
-        "gets the same factor."
+        "The longer side becomes 20 pixels. What do you multiply it by to get there? Do the "
+        "same to the other side."
     ),
-    after="20 / 130 of 52 is 8: the 1 stays as slender as it was written.",
+    after="52 times 20 / 130 is 8. The 1 stays as slender as you wrote it.",
 )
 mistakes(
     "11.small_width",
     {
         "stretched": (
             20,
-            "Then the 1 would be a square block. Both sides are made smaller by the same factor.",
+            "Then the 1 would fill a square. Both sides shrink by the same factor.",
         ),
         "fitted_into_28": (
             11,
             (
-                "The picture is 28 pixels wide in the end; the digit in it is fitted into a "
-                "smaller box."
+                "You used 28 pixels, the width of the whole image. How large is the box that the "
+                "digit itself has to fit into?"
             ),
         ),
         "shorter_side": (
             50,
             (
-                "You made the shorter side 20 pixels. The longer one would then be 50 and hang "
-                "over the edge."
+                "You made the shorter side 20 pixels. Then the longer one would be 50, and the digit "
+                "wouldn't fit. Which side should become 20?"
             ),
         ),
         "halved": (
             26,
             (
-                "You took half of it. Whatever the longer side is divided by to become 20, the "
-                "other side gets too: what's that number here?"
+                "You took half of it. What do you have to divide the longer side by to get 20? "
+                "Divide the other side by the same number."
             ),
         ),
         "divided_by_20": (
             3,
-            "You divided by 20. That is the size which the longer side gets, and not the factor.",
+            "You divided by 20. But 20 is the new size of the longer side. What's the factor "
+            "that gets it there?",
         ),
     },
 )
@@ -415,7 +421,7 @@ def _pages(rng: random.Random) -> list[Case]:
     6,
     "fix",
     cases=_pages,
-    exact="The network takes nothing but float32: `.float()`.",
+    exact="The network only accepts float32. `.float()` converts a tensor.",
 )
 def network_input(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / 255 - MEAN) / STD)[None, None]
@@ -423,7 +429,8 @@ def network_input(page: torch.Tensor) -> torch.Tensor:
 # %% ../../nbs/answers/11_your_digits.ipynb #8e251a40
 @mistake(
     "11.network_input",
-    "That is the code as it was. Its values are nearly all alike, and a dimension is missing.",
+    "That's still the code we started with. Its values are nearly all alike, and it's "
+    "missing a dimension.",
 )
 def two_faults(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() - MEAN) / STD / 255)[None]
@@ -431,8 +438,8 @@ def two_faults(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "The shape is right. But MEAN and STD belong to pixels from 0 to 1: what are the "
-    "pixels when you subtract MEAN?",
+    "The shape is right. But MEAN and STD were measured on pixels from 0 to 1. What "
+    "range do your pixels have when you subtract MEAN?",
 )
 def divided_last(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() - MEAN) / STD / 255)[None, None]
@@ -440,7 +447,7 @@ def divided_last(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "The values are right. The network wants four dimensions: images, channels, rows, columns.",
+    "The values are right. But the network needs four dimensions: images, channels, rows, columns.",
 )
 def one_dimension(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / 255 - MEAN) / STD)[None]
@@ -448,7 +455,7 @@ def one_dimension(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "These pixels still go up to 255, and in training they went up to 1 before the normalization.",
+    "Your pixels still go up to 255. In training, they went up to 1 before they were normalized.",
 )
 def still_bytes(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() - MEAN) / STD)[None, None]
@@ -456,7 +463,8 @@ def still_bytes(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "These pixels lie between 0 and 1. In training they were normalised as well.",
+    "Your pixels are between 0 and 1. In training, they were also normalized. How do you "
+    "use MEAN and STD?",
 )
 def not_normalised(page: torch.Tensor) -> torch.Tensor:
     return (page.float() / 255)[None, None]
@@ -464,7 +472,8 @@ def not_normalised(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "You multiply by STD. What does normalizing do with the spread of the pixels?",
+    "You multiplied by STD. Normalizing should bring the spread of the pixels to 1. How "
+    "do you get there?",
 )
 def times_the_spread(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / 255 - MEAN) * STD)[None, None]
@@ -472,8 +481,8 @@ def times_the_spread(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "You divide by the largest pixel of this page. In training, every page was divided by the same "
-    "number.",
+    "You divided by the largest pixel of this page. In training, every page was divided "
+    "by the same number. Which one?",
 )
 def by_its_own_maximum(page: torch.Tensor) -> torch.Tensor:
     return ((page.float() / page.max() - MEAN) / STD)[None, None]
@@ -481,8 +490,8 @@ def by_its_own_maximum(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "You normalize with this page's own mean and spread. The network knows pages that were "
-    "normalized with MEAN and STD.",
+    "You used this page's own mean and spread. The network was trained on pages that "
+    "were normalized with MEAN and STD.",
 )
 def by_its_own_statistics(page: torch.Tensor) -> torch.Tensor:
     pixels = page.float() / 255
@@ -491,7 +500,8 @@ def by_its_own_statistics(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "The page is turned: its rows have become columns. Only dimensions in front are missing.",
+    "The page is on its side: its rows have become columns. You only need to add "
+    "dimensions in front.",
 )
 def turned(page: torch.Tensor) -> torch.Tensor:
     return network_input(page.T)
@@ -499,7 +509,7 @@ def turned(page: torch.Tensor) -> torch.Tensor:
 
 @mistake(
     "11.network_input",
-    "The four dimensions are there, in another order. Where do images and channels stand?",
+    "You have all four dimensions, but in another order. Where do images and channels go?",
 )
 def channels_last(page: torch.Tensor) -> torch.Tensor:
     return network_input(page)[0, 0, None, :, :, None]
@@ -513,41 +523,50 @@ exercise(
     "read a plot",
     answer=0.8,
     hint=(
-        "Find the limits at which at most 5% are doubted. Of those, take the one with the "
-        "fewest wrong answers."
+        "First find the limits where at most 5% of the digits are doubted. From those, "
+        "choose the one with the fewest wrong answers."
     ),
-    after="At 0.8, 4.6% go to a person, and 0.9% of the remaining answers are wrong.",
+    after="At 0.8, 4.6% of the digits go to a person, and 0.9% of the remaining answers are wrong.",
 )
 mistakes(
     "11.best_limit",
     {
-        "no_budget": (0.95, "Fewest wrong answers, yes. But how many digits would go to a person?"),
+        "no_budget": (
+            0.95,
+            "That limit does have the fewest wrong answers. But how many digits would go to a "
+            "person?",
+        ),
         "fewest_doubted": (
             0.5,
             (
-                "This asks people least often. The budget allows more, and each doubted digit "
-                "may be a wrong answer less."
+                "This limit asks people least often. But the budget allows more, and every doubted "
+                "digit could be one wrong answer less."
             ),
         ),
-        "over_budget": (0.9, "Close: but at this limit more than 5% of the digits are doubted."),
+        "over_budget": (
+            0.9,
+            "That's close, but at this limit more than 5% of the digits are doubted.",
+        ),
         "crossing": (
             0.6,
             (
-                "That's where the two curves come closest. The budget says how high the first one "
-                "may be: follow it to 5%."
+                "That's where the two curves are closest. But the budget is about how many are "
+                "doubted. Follow that curve to 5%."
             ),
         ),
         "share_for_a_limit": (
             4.6,
-            "That's how many are doubted there, in percent. Which limit stands below that dot?",
+            "That's how many are doubted there, in percent. Now look straight down from that "
+            "dot: what's the limit?",
         ),
         "between_the_dots": (
             0.82,
-            "The line may cross 5% there, but nobody measured it. Which of the six limits is it?",
+            "The line may cross 5% there, but nobody has measured it. Choose one of the six "
+            "limits with a dot.",
         ),
         "a_step_short": (
             0.7,
-            "This keeps the budget, and there is room left in it for a stricter limit.",
+            "This limit is within the budget. But you can afford a stricter one.",
         ),
     },
 )
@@ -589,7 +608,7 @@ def answered(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[flo
 # %% ../../nbs/answers/11_your_digits.ipynb #669a5b99
 @mistake(
     "11.answered",
-    "You divided by all digits. A doubted digit got no answer, so it cannot have got a wrong one.",
+    "You divided by all the digits. A doubted digit doesn't get an answer at all, so leave it out.",
 )
 def of_all(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     kept = best >= limit
@@ -598,8 +617,8 @@ def of_all(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float
 
 @mistake(
     "11.answered",
-    "The share is right. The accuracy is that of all digits, and only those that were "
-    "answered should count.",
+    "The first number is right. But your accuracy is over all the digits. Count only "
+    "those that got an answer.",
 )
 def doubt_ignored(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     return (best >= limit).double().mean().item(), right.double().mean().item()
@@ -607,14 +626,17 @@ def doubt_ignored(best: torch.Tensor, right: torch.Tensor, limit: float) -> tupl
 
 @mistake(
     "11.answered",
-    "The accuracy is right. The first number is the share that was doubted, and the share "
-    "that was answered is asked for.",
+    "The accuracy is right. But your first number is the fraction that was doubted. "
+    "Return the fraction that was answered.",
 )
 def share_doubted(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     return (best < limit).double().mean().item(), right[best >= limit].double().mean().item()
 
 
-@mistake("11.answered", "A probability that is exactly at the limit reaches it: 'at least' is >=.")
+@mistake(
+    "11.answered",
+    'A probability that\'s exactly at the limit counts as answered, too. "At least" is >=.',
+)
 def limit_excluded(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     kept = best > limit
     return kept.double().mean().item(), right[kept].double().mean().item()
@@ -622,7 +644,7 @@ def limit_excluded(best: torch.Tensor, right: torch.Tensor, limit: float) -> tup
 
 @mistake(
     "11.answered",
-    "Both numbers are right, in each other's place. What does the task want first?",
+    "Both numbers are right, but they've traded places. Which one does the task want first?",
 )
 def swapped(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     share, accuracy = answered(best, right, limit)
@@ -631,7 +653,7 @@ def swapped(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[floa
 
 @mistake(
     "11.answered",
-    "The first number counts digits. How large a share of all of them is that?",
+    "Your first number counts digits. What fraction of all the digits is that?",
 )
 def counted(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     share, accuracy = answered(best, right, limit)
@@ -651,7 +673,8 @@ def of_the_right_ones(best: torch.Tensor, right: torch.Tensor, limit: float) -> 
 
 @mistake(
     "11.answered",
-    "Your second number is the share of WRONG answers. The accuracy is the share of right ones.",
+    "Your second number is the fraction of WRONG answers. The accuracy is the fraction "
+    "of right ones.",
 )
 def share_of_wrong(best: torch.Tensor, right: torch.Tensor, limit: float) -> tuple[float, float]:
     return answered(best, ~right, limit)
@@ -722,8 +745,8 @@ def _middle(ink: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @mistake(
     "11.slant",
-    "You measure from the corner of the page. A digit that stands upright, but far from "
-    "the corner, would seem to lean.",
+    "You measured from the corner of the page, so an upright digit that's far from the "
+    "corner would seem to lean. Measure from the center of mass.",
 )
 def not_centred(ink: torch.Tensor) -> float:
     together, down, _ = _moments(ink, 0, 0)
@@ -732,7 +755,7 @@ def not_centred(ink: torch.Tensor) -> float:
 
 @mistake(
     "11.slant",
-    "A faint pixel counts as much as a black one here. Let each weigh what it holds, in "
+    "You count a faint pixel as much as a strong one. Weigh each pixel by its ink, in "
     "both sums and in the center.",
 )
 def ink_not_weighed(ink: torch.Tensor) -> float:
@@ -743,8 +766,8 @@ def ink_not_weighed(ink: torch.Tensor) -> float:
 
 @mistake(
     "11.slant",
-    "You divided by the spread of the columns. Asked is how far the ink moves sideways for "
-    "each ROW.",
+    "You divided by the spread of the columns. The slant is how far the ink moves "
+    "sideways for each ROW.",
 )
 def wrong_spread(ink: torch.Tensor) -> float:
     together, _, across = _moments(ink, *_middle(ink))
@@ -753,13 +776,13 @@ def wrong_spread(ink: torch.Tensor) -> float:
 
 @mistake(
     "11.slant",
-    "This grows with the amount of ink. Divide by how far the ink spreads over the rows.",
+    "Your slant grows with the amount of ink. Divide by how far the ink spreads over the rows.",
 )
 def not_divided(ink: torch.Tensor) -> float:
     return _moments(ink, *_middle(ink))[0].item()
 
 
-@mistake("11.slant", "You measure around the middle of the page. The ink balances somewhere else.")
+@mistake("11.slant", "You measured from the middle of the page. Where does the ink balance?")
 def box_centred(ink: torch.Tensor) -> float:
     together, down, _ = _moments(ink, (ink.shape[0] - 1) / 2, (ink.shape[1] - 1) / 2)
     return (together / down).item()
@@ -767,7 +790,8 @@ def box_centred(ink: torch.Tensor) -> float:
 
 @mistake(
     "11.slant",
-    "The sign is turned. The ink moves to the right while the rows go DOWN: that is a positive slant.",
+    "The sign is the wrong way around. If the ink moves to the right as the rows go "
+    "DOWN, the slant is positive.",
 )
 def the_other_way(ink: torch.Tensor) -> float:
     return -slant(ink)
@@ -775,7 +799,7 @@ def the_other_way(ink: torch.Tensor) -> float:
 
 @mistake(
     "11.slant",
-    "That's an angle. The slope itself is asked for: so many columns for each row.",
+    "That's an angle. Return the slope itself: how many columns for each row?",
 )
 def an_angle(ink: torch.Tensor) -> float:
     return math.degrees(math.atan(slant(ink)))

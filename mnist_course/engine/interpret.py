@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['SCORES', 'PAPER', 'INK', 'innermost_layers', 'unit_value', 'watch_layers', 'output_of', 'feature_maps',
            'check_one_image', 'differentiable', 'pick', 'cover_each_place', 'embed', 'excite', 'grad_cam',
-           'peaks_upward', 'pca', 'neighbors', 'plot_heat', 'show_crowds', 'show_looks']
+           'peaks_upward', 'pca', 'neighbors', 'plot_heat', 'show_crowds', 'show_looks', 'Growing', 'growing_run']
 
 # %% ../../nbs/engine/10_inside.ipynb #44c89899
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any
@@ -20,6 +22,7 @@ from matplotlib.axes import Axes
 from torch import nn
 
 from ..arithmetic import output_size
+from ..base import asset
 from ..data import MEAN, STD, BatchLoader, DigitDataset
 from .arithmetic import evaluating
 from mnist_course.figure import (
@@ -448,3 +451,23 @@ def show_looks(
             ax.set_title(f"up to {maps[k].abs().max():.2g}", fontsize=9)
             said.append(f"{titles[k]}, {name}: {largest}")
     return figure.describe(f"Digits, and maps of them. The largest of each: {'; '.join(said)}.")
+
+# %% ../../nbs/engine/10_inside.ipynb #6a20f003
+@dataclass
+class Growing:
+    "A network at some moments of its training."
+
+    steps: list[int]
+    right: list[float]  # the fraction of 2,000 test digits
+    kernels: torch.Tensor  # conv1's, (moments, 32, 3, 3)
+    points: (
+        torch.Tensor
+    )  # the first 200 test digits after fc1, in two dimensions: (moments, 200, 2)
+
+
+def growing_run() -> Growing:
+    """One network on its way from noise, trained on the sample. Recorded: `python -m
+    mnist_course.making record growing`."""
+    run = json.loads(asset("runs", "growing.json").read_text(encoding="utf-8"))
+    kernels, points = (torch.tensor(run[name]) for name in ("kernels", "points"))
+    return Growing(run["steps"], run["right"], kernels.unflatten(2, (3, 3)), points)

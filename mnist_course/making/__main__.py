@@ -84,19 +84,9 @@ def _colab(parser: argparse.ArgumentParser) -> None:
 # %% ../../nbs/workshop/making.ipynb #86e1299d
 def _record(parser: argparse.ArgumentParser) -> None:
     """Make the files that ship: sample, reference run, weights, what is familiar to them, their
-    card, or the runs of lessons 02 and 13."""
-    kinds = [
-        "sample",
-        "run",
-        "weights",
-        "stops",
-        "familiar",
-        "card",
-        "shifts",
-        "ablations",
-        "rates",
-        "networks",
-    ]
+    card, or the runs of lessons 02, 10 and 13."""
+    kinds = ["sample", "run", "weights", "stops", "familiar", "card", "shifts", "growing"]
+    kinds += ["ablations", "rates", "networks"]
     parser.add_argument("what", choices=kinds)
     parser.add_argument("name", nargs="?", help="for networks: which one")
     parser.add_argument("--data", help="the folder of the full MNIST (default: cache or download)")
@@ -123,6 +113,8 @@ def _record(parser: argparse.ArgumentParser) -> None:
             recorded.record_stops(data=args.data)
         elif args.what == "shifts":
             recorded.record_shifts(args.seed, args.data)
+        elif args.what == "growing":
+            recorded.record_growing(args.seed)
         elif args.what == "ablations":
             recorded.record_ablations(args.seed, args.data)
         elif args.what == "rates":

@@ -16,7 +16,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matplotlib import colormaps
 from PIL import Image
 
 from ..figure import AMBER, BLACK, BLUE, GREEN, ORANGE, PINK, SKY
@@ -42,43 +41,43 @@ _COLORS = (SKY, BLUE, GREEN, AMBER, ORANGE, PINK)  # for layers, in this order
 def _style() -> str:
     "The rules by which a sheet turns dark, where the reader's screen is."
     rules = "".join(
-        f".mc-fill-{role}{{fill:{colour}}}.mc-line-{role}{{stroke:{colour}}}"
-        for role, colour in _DARK.items()
+        f".mc-fill-{role}{{fill:{color}}}.mc-line-{role}{{stroke:{color}}}"
+        for role, color in _DARK.items()
     )
     return f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"
 
 
 def _paint(
     what: str,  # "fill" or "line"
-    colour: str,  # a role such as "ink", or a colour of the palette
+    color: str,  # a role such as "ink", or a color of the palette
 ) -> str:  # attributes; roles also get a class, by which they turn dark
     name = {"fill": "fill", "line": "stroke"}[what]
     return (
-        f'class="mc-{what}-{colour}" {name}="{_LIGHT[colour]}"'
-        if colour in _LIGHT
-        else f'{name}="{colour}"'
+        f'class="mc-{what}-{color}" {name}="{_LIGHT[color]}"'
+        if color in _LIGHT
+        else f'{name}="{color}"'
     )
 
 # %% ../../nbs/workshop/diagrams.ipynb #de51bd25
 def _luminance(
-    colour: str,  # "#rrggbb"
+    color: str,  # "#rrggbb"
 ) -> float:  # 0 (black) to 1 (white)
-    "How bright a colour is: WCAG 2.2, w3.org/TR/WCAG22/#dfn-relative-luminance."
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    "How bright a color is: WCAG 2.2, w3.org/TR/WCAG22/#dfn-relative-luminance."
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _contrast(one: str, other: str) -> float:  # 1 (the same) to 21 (black on white)
-    """How well two colours can be told apart. WCAG wants 4.5 for text, and 3 for shapes that mean
+    """How well two colors can be told apart. WCAG wants 4.5 for text, and 3 for shapes that mean
     something."""
     low, high = sorted((_luminance(one), _luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
-def _ink_on(colour: str) -> str:
-    "Black or white, whichever can be read better on a colour."
-    return max((BLACK, "#ffffff"), key=lambda ink: _contrast(ink, colour))
+def _ink_on(color: str) -> str:
+    "Black or white, whichever can be read better on a color."
+    return max((BLACK, "#ffffff"), key=lambda ink: _contrast(ink, color))
 
 # %% ../../nbs/workshop/diagrams.ipynb #a0915cd9
 _SANS = "system-ui,-apple-system,'Segoe UI',Roboto,sans-serif"
@@ -134,17 +133,17 @@ class Diagram:
         )
 
     def line(
-        self, points: Sequence[tuple[float, float]], colour: str = "rule", thick: float = 1.5
+        self, points: Sequence[tuple[float, float]], color: str = "rule", thick: float = 1.5
     ) -> None:
         "A line through some points."
         path = " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
         self.parts.append(
-            f'<polyline points="{path}" {_paint("line", colour)} fill="none" '
+            f'<polyline points="{path}" {_paint("line", color)} fill="none" '
             f'stroke-width="{thick}" stroke-linejoin="round"/>'
         )
 
     def arrow(
-        self, points: Sequence[tuple[float, float]], colour: str = "rule", thick: float = 2
+        self, points: Sequence[tuple[float, float]], color: str = "rule", thick: float = 2
     ) -> None:
         "A line through some points, with a head at the last."
         (x0, y0), (x1, y1) = points[-2:]
@@ -155,15 +154,15 @@ class Diagram:
             (back[0] - side * down * size / 2, back[1] + side * across * size / 2)
             for side in (1, -1)
         ]
-        self.line([*points[:-1], back], colour, thick)
-        self.area([(x1, y1), *wings], colour, outline="")
+        self.line([*points[:-1], back], color, thick)
+        self.area([(x1, y1), *wings], color, outline="")
 
     def text(
         self,
         x: float,
         y: float,
         words: str,
-        colour: str = "ink",
+        color: str = "ink",
         size: float = 14,
         anchor: str = "start",
         bold: bool = False,
@@ -176,7 +175,7 @@ class Diagram:
             f'font-size="{size}"'
         )
         weight = ' font-weight="600"' if bold else ""
-        self.parts.append(f"<text {place}{weight} {_paint('fill', colour)}>{escape(words)}</text>")
+        self.parts.append(f"<text {place}{weight} {_paint('fill', color)}>{escape(words)}</text>")
 
     def picture(
         self,
@@ -184,19 +183,19 @@ class Diagram:
         y: float,
         size: float,
         pixels: np.ndarray,
-        colours: Sequence[int] | None = None,
+        colors: Sequence[int] | None = None,
     ) -> tuple[float, float]:  # width and height that it takes
-        """Grey pixels, (H, W), 0 (black) to 1 (white), square and sharp. The longer side is `size`.
+        """Gray pixels, (H, W), 0 (black) to 1 (white), square and sharp. The longer side is `size`.
 
-        `colours` are shown in place of the greys: red, green and blue of 256 of them, each 0 to
+        `colors` are shown in place of the grays: red, green and blue of 256 of them, each 0 to
         255.
         """
         buffer, (rows, columns) = io.BytesIO(), pixels.shape
-        grey = (255 * np.asarray(pixels, np.float64)).round().clip(0, 255).astype(np.uint8)
+        gray = (255 * np.asarray(pixels, np.float64)).round().clip(0, 255).astype(np.uint8)
         factor = max(1, int(max(rows, columns) // (2 * size)))  # no finer than a screen shows
-        image = Image.fromarray(grey).reduce(factor)
-        if colours is not None:
-            image.putpalette(colours)
+        image = Image.fromarray(gray).reduce(factor)
+        if colors is not None:
+            image.putpalette(colors)
         image.save(buffer, "png", optimize=True)
         width, height = columns * size / max(rows, columns), rows * size / max(rows, columns)
         place = (
@@ -392,7 +391,7 @@ def _stack(
     sizes: tuple[
         float, float, float
     ],  # length (channels), height (rows), depth (columns), in units of the sheet
-    colour: str,
+    color: str,
     cut: bool = False,  # the true length is longer: show that a piece was left out
 ) -> None:
     "A block in oblique projection."
@@ -406,7 +405,7 @@ def _stack(
             (left + slant + length, top - slant),
             (left + length, top),
         ],
-        colour,
+        color,
         opacity=0.6,
     )
     end = left + length
@@ -417,10 +416,10 @@ def _stack(
             (end + slant, top - slant + height),
             (end, top + height),
         ],
-        colour,
+        color,
         opacity=0.8,
     )
-    sheet.box(left, top, length, height, colour)
+    sheet.box(left, top, length, height, color)
     if cut:
         gap = left + 0.7 * length
         low, high = top + height + 4, top - slant - 4
@@ -458,7 +457,7 @@ def shapes(
         zip(blocks, tall, strict=True)
     ):
         middle = y + room / 2
-        colour = (
+        color = (
             "shade"
             if i == 0
             else ORANGE
@@ -468,7 +467,7 @@ def shapes(
             else BLUE
         )
         sheet.text(150, middle + 5, name, anchor="end", bold=True)
-        _stack(sheet, 180, middle, (length, high, deep), colour, cut)
+        _stack(sheet, 180, middle, (length, high, deep), color, cut)
         if len(shape) > 1:
             sheet.text(424, middle, _in_words(shape), bold=True)
             sheet.text(424, middle + 17, f"{math.prod(shape):,} numbers", "quiet", 13)
@@ -497,7 +496,7 @@ def _table(
     values: torch.Tensor,  # (rows, columns)
     cell: float,
     place: tuple[int, int, int, int] | None = None,  # top, left, height and width of what is marked
-    colour: str = ORANGE,
+    color: str = ORANGE,
 ) -> None:
     "A table of numbers, one in each cell, with a frame around some of them."
     for r, line in enumerate(values.tolist()):
@@ -526,7 +525,7 @@ def _table(
             (x + left + width, y + top + height),
             (x + left, y + top + height),
         ]
-        sheet.line([*corners, corners[0], corners[1]], colour, thick=3)
+        sheet.line([*corners, corners[0], corners[1]], color, thick=3)
 
 # %% ../../nbs/workshop/diagrams.ipynb #7b81f3a8
 def convolution(
@@ -720,17 +719,14 @@ def _mosaic(
     )
 
 # %% ../../nbs/workshop/diagrams.ipynb #a08c17f8
-_VIRIDIS = [round(255 * part) for i in range(256) for part in colormaps["viridis"](i)[:3]]
-
-
 def _sure(probability: float) -> str:
     "A probability in percent. Nothing is quite certain, and nothing impossible."
     return (
-        "over 99 %"
+        "over 99%"
         if probability > 0.99
-        else "under 1 %"
+        else "under 1%"
         if probability < 0.01
-        else f"{100 * probability:.0f} %"
+        else f"{100 * probability:.0f}%"
     )
 
 
@@ -757,13 +753,13 @@ def looking(
     for i, (name, maps) in enumerate(layers.items(), 1):
         across = min(2 + i, math.isqrt(len(maps)))
         left = gap + i * (side + gap)
-        sheet.picture(left, top, side, _mosaic(maps, across), _VIRIDIS)
+        sheet.picture(left, top, side, _mosaic(maps, across))
         for cut in (side * j / across for j in range(1, across)):
             sheet.line([(left + cut, top), (left + cut, top + side)], "paper")
             sheet.line([(left, top + cut), (left + side, top + cut)], "paper")
         words.append((name, f"{across**2} of {len(maps)}"))
         said.append(
-            f"{across**2} of the {len(maps)} maps of {_in_words(maps.shape[1:])} behind {name}"
+            f"{across**2} of the {len(maps)} maps of {_in_words(maps.shape[1:])} after {name}"
         )
     for i, (name, count) in enumerate(words):
         middle = gap + i * (side + gap) + side / 2

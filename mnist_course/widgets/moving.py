@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['sliding_kernel', 'sliding_score', 'turning_right', 'blame_wave', 'show_graph', 'growing_clouds', 'two_balls',
            'flowing_digit', 'stepping_kernel', 'growing_average', 'strokes', 'growing_digit', 'prepared',
-           'growing_curves', 'sliding_cover', 'shrinking_bars', 'turning_digit', 'coarser_weights']
+           'growing_curves', 'sliding_cover', 'growing_kernels', 'parting_crowds', 'shrinking_bars', 'turning_digit',
+           'coarser_weights']
 
 # %% ../../nbs/workshop/moving.ipynb #30aa0003
 import math
@@ -20,7 +21,7 @@ from matplotlib import colormaps
 
 from ..arithmetic import output_size
 from ..engine.convolution import check_conv2d
-from ..figure import AMBER, BLUE, GREEN, ORANGE
+from ..figure import AMBER, BLUE, GREEN, ORANGE, PINK, SKY
 from .diagrams import Diagram, _paint, _spread
 
 # %% ../../nbs/workshop/moving.ipynb #30aa0004
@@ -217,6 +218,44 @@ def _spans(values: Sequence[object]) -> list[tuple[int, int]]:
     return list(zip([0, *cuts], [*cuts, len(values)], strict=True))
 
 
+class _Turns:
+    "Parts of a sheet that are there from one moment until another; those of the last one stay."
+
+    def __init__(self, sheet: Diagram, tick: float, moments: int) -> None:
+        self.sheet, self.tick, self.moments = sheet, tick, moments
+        self.name = f"mc{next(_NUMBERS)}"
+        self.calm = [f".{self.name}s", f".{self.name}w"]  # what doesn't move for some readers
+        self.rules = [
+            f"@keyframes {self.name}on{{from{{opacity:1}}to{{opacity:1}}}}"
+            f"@keyframes {self.name}off{{from{{opacity:0}}to{{opacity:0}}}}"
+            f".{self.name}s{{opacity:0;animation:{self.name}on var(--for) var(--at)}}"
+            f".{self.name}w{{animation:{self.name}off var(--at)}}"  # the last ones wait
+        ]
+
+    def shows(self, first: int, after: int, *shapes: str) -> None:
+        "From this moment until that one."
+        last = after == self.moments
+        times = f"--at:{first * self.tick:.3g}s" + (
+            "" if last else f";--for:{(after - first) * self.tick:.3g}s"
+        )
+        group = self.name + ("w" if last else "s")
+        self.sheet.parts += [f'<g class="{group}" style="{times}">', *shapes, "</g>"]
+
+    def says(self, words: Sequence[str], x: float, y: float, **text: Any) -> None:
+        "Words for each moment."
+        for first, after in _spans(words):
+            self.sheet.text(x, y, words[first], "ink", **text)
+            self.shows(first, after, self.sheet.parts.pop())
+
+    def ends(self) -> None:
+        "Add the rules to the sheet."
+        quiet = ",".join(self.calm) + "{animation:none}"
+        self.sheet.parts.append(
+            f"<style>{''.join(self.rules)}"
+            f"@media print,(prefers-reduced-motion:reduce){{{quiet}}}</style>"
+        )
+
+
 def turning_right(
     images: torch.Tensor,  # (N, H, W), 0 (black) to 1 (white)
     labels: torch.Tensor,  # (N,)
@@ -242,26 +281,7 @@ def turning_right(
     width = 2 * left + across * 10 - gap
     plot, high = top + down * rows + 24, 110
     sheet = Diagram(title, width, plot + high + 40)
-    name = f"mc{next(_NUMBERS)}"
-    tick = seconds / moments
-    end = f"{name}w"  # the last ones wait; the others are shown for their time
-    sheet.parts.append(
-        f"<style>@keyframes {name}on{{from{{opacity:1}}to{{opacity:1}}}}"
-        f"@keyframes {name}off{{from{{opacity:0}}to{{opacity:0}}}}"
-        f".{name}s{{opacity:0;animation:{name}on var(--for) var(--at)}}"
-        f".{end}{{animation:{name}off var(--at)}}"
-    )
-    style = len(sheet.parts) - 1
-
-    def shown(first: int, after: int, *shapes: str) -> None:
-        "Shapes that are there from one moment until another; after the last one they stay."
-        last = after == moments
-        times = f"--at:{first * tick:.3g}s" + (
-            "" if last else f";--for:{(after - first) * tick:.3g}s"
-        )
-        sheet.parts.append(f'<g class="{end if last else name + "s"}" style="{times}">')
-        sheet.parts.extend(shapes)
-        sheet.parts.append("</g>")
+    turns = _Turns(sheet, seconds / moments, moments)
 
     def words(x: float, y: float, text: str, fill: str, size: int, anchor: str) -> str:
         return (
@@ -272,10 +292,10 @@ def turning_right(
     ink = 'class="mc-fill-ink" fill="#1a1a1a"'
     right = (answers == labels).sum(1).tolist()
     for i, step in enumerate(steps):
-        shown(i, i + 1, words(left, 27, f"step {step:,}", ink, 17, "start"))
+        turns.shows(i, i + 1, words(left, 27, f"step {step:,}", ink, 17, "start"))
     for first, after in _spans(right):
         told = f"{right[first]} of {count} right"
-        shown(first, after, words(width - left, 27, told, ink, 17, "end"))
+        turns.shows(first, after, words(width - left, 27, told, ink, 17, "end"))
     for k in range(count):
         x, y = left + across * (k % 10), top + down * (k // 10)
         sheet.picture(x, y, cell, images[k].numpy())
@@ -288,7 +308,7 @@ def turning_right(
                 f'fill="{back}"/>'
             )
             middle = x + cell / 2
-            shown(
+            turns.shows(
                 first,
                 after,
                 box,
@@ -304,14 +324,15 @@ def turning_right(
     sheet.text(left + 34, plot + high + 4, "0", "quiet", 12, "end")
     sheet.text(left + 40 + reach, plot + high + 20, f"{steps[-1]:,} steps", "quiet", 13, "end")
     sheet.line(places, BLUE, 2)
+    name = turns.name
     sheet.parts.append(f'<circle class="{name}d" r="7" fill="{ORANGE}"/>')
     states = [f"translate({x:.1f}px,{y:.1f}px)" for x, y in places]
-    sheet.parts[style] += (
+    turns.rules.append(
         f"{_keyframes(name + 'd', states)}"
         f".{name}d{{transform:{states[-1]};animation:{name}d {seconds:g}s linear both}}"
-        f"@media print,(prefers-reduced-motion:reduce)"
-        f"{{.{name}s,.{end},.{name}d{{animation:none}}}}</style>"
     )
+    turns.calm.append(f".{name}d")
+    turns.ends()
     return sheet.describe(
         f"{count} test digits, and below each what the network answers while it trains. After step "
         f"{steps[0]:,} it reads {right[0]} of them, halfway {right[moments // 2]}, and after step "
@@ -1182,6 +1203,148 @@ def sliding_cover(
         f"A black square of {size} x {size} pixels walks over the digit, {rows * columns} places, "
         f"and bars follow. In the end it lies at row {row}, column {column}, where the network says: "
         f"{ends}."
+    )
+
+# %% ../../nbs/workshop/moving.ipynb #5e0f7a12
+def growing_kernels(
+    kernels: torch.Tensor,  # (moments, K, h, w)
+    notes: Sequence[str],  # what is said below, one a moment
+    columns: int = 8,  # of kernels; K must fill the rows
+    seconds: float = 14,
+    title: str = "Kernels grow out of noise",
+) -> Diagram:
+    """Kernels as they change, and beside them how far each number has come from its beginning.
+    Raises ValueError where the parts don't belong together."""
+    if kernels.ndim != 4 or not 2 <= len(kernels) == len(notes) or kernels.shape[1] % columns:
+        raise ValueError(
+            f"kernels (moments, K, h, w), with K a multiple of {columns}, two moments or more and "
+            f"a note for each are needed; got {tuple(kernels.shape)} and {len(notes)} notes"
+        )
+    moments, count, high, wide = kernels.shape
+    side = 46 * columns
+    left, top, tall = 16, 34, side * (count // columns) * high / (columns * wide)
+    right = left + side + 28
+    sheet = Diagram(title, right + side + left, top + tall + 46)
+    turns = _Turns(sheet, seconds / (moments - 1), moments)
+    name = turns.name
+    turns.rules.append(
+        f"@keyframes {name}f{{from{{opacity:0}}to{{opacity:1}}}}"
+        f".{name}f{{animation:{name}f {turns.tick:.3g}s linear var(--at) both}}"
+    )
+    turns.calm.append(f".{name}f")
+    most = kernels.abs().max().clamp(min=1e-9)
+    for x, tables, words in (
+        (left, kernels, f"{count} kernels"),
+        (right, kernels - kernels[0], "what training has added"),
+    ):
+        sheet.text(x, 22, words, "quiet", 14)
+        rows = tables.unflatten(1, (-1, columns)).permute(0, 1, 3, 2, 4)  # (T, rows, h, columns, w)
+        sheets = 0.5 + rows.reshape(moments, -1, columns * wide) / (2 * most)
+        for moment, pixels in enumerate(sheets):  # each fades in over the one before
+            fade = f'class="{name}f" style="--at:{(moment - 1) * turns.tick:.3g}s"'
+            sheet.parts.append(f"<g {fade}>" if moment else "<g>")
+            sheet.picture(x, top, max(side, tall), pixels.numpy(), _SIGNED)
+            sheet.parts.append("</g>")
+        for k in range(columns + 1):
+            cut = x + side * k / columns
+            sheet.line([(cut, top), (cut, top + tall)], "paper", 3)
+        for k in range(count // columns + 1):
+            cut = top + tall * k * columns / count
+            sheet.line([(x, cut), (x + side, cut)], "paper", 3)
+    turns.says(notes, left, top + tall + 30, size=17, bold=True)
+    turns.ends()
+    moved = (kernels[-1] - kernels[0]).flatten(1).norm(dim=1) / kernels[0].flatten(1).norm(dim=1)
+    return sheet.describe(
+        f"{count} kernels of {high} x {wide} numbers, and beside them what training has added to "
+        f"each. At first: {notes[0]}. In the end: {notes[-1]}. The typical kernel has moved by "
+        f"{moved.median():.0%} of its own length, and the one that moved most by {moved.max():.0%}."
+    )
+
+# %% ../../nbs/workshop/moving.ipynb #5e0f7a22
+_TEN = (BLUE, ORANGE, GREEN, PINK, SKY, AMBER, "ink", "#a6611a", "#a05ab5", "rule")
+
+
+def parting_crowds(
+    points: torch.Tensor,  # (moments, N, 2)
+    labels: torch.Tensor,  # (N,): digits
+    image: torch.Tensor,  # (H, W), 0 (black) to 1 (white): the digit to follow
+    follow: int,  # which of the N it is
+    notes: Sequence[str],  # what is said beside it, one a moment
+    seconds: float = 15,
+    title: str = "Digits find their heap while a network trains",
+) -> Diagram:
+    """Numerals that travel, and a ring around one of them, which leaves its trail. Raises
+    ValueError where the parts don't belong together."""
+    moments, count = points.shape[:2]
+    fits = points.ndim == 3 and points.shape[2] == 2 and labels.shape == (count,)
+    if not fits or not 2 <= moments == len(notes) or not 0 <= follow < count:
+        raise ValueError(
+            f"points (moments, N, 2), N labels, a note for each moment and one of the N to follow "
+            f"are needed; got {tuple(points.shape)}, {tuple(labels.shape)}, {len(notes)} notes and "
+            f"{follow}"
+        )
+    plot, unit = 460, 2  # numerals step by so many units of the sheet, which keeps it small
+    sheet = Diagram(title, plot + 250, plot + 16)
+    low, high = points.amin((0, 1)), points.amax((0, 1))
+    scale = (plot - 44) / unit / (high - low).max().clamp(min=1e-9)
+    middle = (low + high) / 2
+    places = ((points - middle) * scale * torch.tensor([1.0, -1.0])).round().long()
+    turns = _Turns(sheet, seconds / (moments - 1), moments)
+    name = turns.name
+    stops = "".join(
+        f"{100 * i / (moments - 1):.3g}%{{translate:var(--{i})}}" for i in range(moments)
+    )
+    turns.rules.append(
+        f"@keyframes {name}m{{{stops}}}"
+        f".{name}m{{translate:var(--{moments - 1});animation:{name}m {seconds:g}s linear both}}"
+    )
+    turns.calm.append(f".{name}m")
+
+    def travels(k: int, shape: str) -> str:
+        way = ";".join(f"--{i}:{x}px {y}px" for i, (x, y) in enumerate(places[:, k].tolist()))
+        return shape.replace(" ", f' class="{name}m" style="{way}" ', 1)
+
+    sheet.box(8, 8, plot, plot, "paper", thick=0.75)
+    sheet.parts.append(
+        f'<g transform="translate({8 + plot / 2:g} {8 + plot / 2:g}) scale({unit})" '
+        f'text-anchor="middle" font-family="sans-serif" font-size="7.5" font-weight="600">'
+    )
+    for digit in sorted(set(labels.tolist())):
+        sheet.parts.append(f"<g {_paint('fill', _TEN[digit % 10])}>")
+        sheet.parts += [
+            travels(k, f'<text y="2.7" >{digit}</text>')
+            for k in (labels == digit).nonzero().flatten().tolist()
+        ]
+        sheet.parts.append("</g>")
+    way = places[:, follow].tolist()
+    walked = [0.0, *accumulate(math.dist(a, b) for a, b in pairwise(way))]
+    left = (f"stroke-dashoffset:{walked[-1] - w:.1f}" for w in walked)
+    trail = "".join(f"{100 * i / (moments - 1):.3g}%{{{rule}}}" for i, rule in enumerate(left))
+    turns.rules.append(
+        f"@keyframes {name}t{{{trail}}}.{name}t{{animation:{name}t {seconds:g}s linear both}}"
+    )
+    turns.calm.append(f".{name}t")
+    line = " ".join(f"{x},{y}" for x, y in way)
+    ink = _paint("line", "ink")
+    sheet.parts.append(
+        f'<g class="{name}t"><polyline points="{line}" fill="none" {ink} stroke-width="0.8" '
+        f'stroke-dasharray="{walked[-1]:.1f}"/></g>'
+        + travels(follow, f'<g ><circle r="7" fill="none" stroke-width="1.3" {ink}/></g>')
+        + "</g>"
+    )
+    x = plot + 30
+    sheet.text(x, 30, f"follow this {int(labels[follow])}", "ink", 17, bold=True)
+    sheet.picture(x, 44, 140, image.numpy())
+    rows = [note.split(" · ") for note in notes]
+    for j in range(max(map(len, rows))):
+        said = [row[j] if j < len(row) else "" for row in rows]
+        turns.says(said, x, 222 + 26 * j, size=17)
+    turns.ends()
+    return sheet.describe(
+        f"{count} test digits as numerals in a plane, and how they travel while a network trains. "
+        f"At first: {notes[0]}; all lie within {points[0].abs().max():.1f} of the middle. In the "
+        f"end: {notes[-1]}; the farthest is {points[-1].abs().max():.1f} away, and most digits of "
+        f"a kind lie together. A ring follows one {int(labels[follow])} on its way."
     )
 
 # %% ../../nbs/workshop/moving.ipynb #14faba02
