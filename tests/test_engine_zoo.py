@@ -295,3 +295,5 @@ def test_figures_of_pairs_and_rates_say_their_numbers():
     assert "steady 0.10 and 0.40, correlation +0.98; crossed 0.50" in said.description
     said = plot_rates({"a": {0.01: {0: 0.95, 1: 0.94}, 0.1: {0: 0.1}}})
     assert "a at 0.01: 95.0, 94.0; a at 0.1: 10.0" in said.description
+    lowest = said.axes[0].get_yticklabels()[0].get_text()
+    assert lowest == "≤ 88"  # where a run that broke down is drawn

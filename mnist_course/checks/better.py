@@ -26,7 +26,8 @@ _Runs = dict[int, float]  # seed -> accuracy
 # %% ../../nbs/answers/13_better.ipynb #d13b0002
 def _run_drop(answer: Callable[..., Any], x: torch.Tensor, p: float) -> object:
     "What became of x, in two calls: the factors that occur, and how the zeros are spread."
-    made = [answer(x) if p == 0.5 else answer(x, p), answer(x, p)]
+    given = [x.clone(), x.clone()]
+    made = [answer(given[0]) if p == 0.5 else answer(given[0], p), answer(given[1], p)]
     if not all(isinstance(one, torch.Tensor) and one.shape == x.shape for one in made):
         return made[0]
     first, second = (one.detach().double() / x for one in made)
@@ -41,6 +42,7 @@ def _run_drop(answer: Callable[..., Any], x: torch.Tensor, p: float) -> object:
         "each column has its own zeros": p == 0
         or bool((zeros.flatten(1).mean(0) - p).abs().max() < 0.25),
         "drawn anew in each call": p == 0 or not torch.equal(first == 0, second == 0),
+        "x is as it was": all(torch.equal(one, x) for one in given),
     }
 
 
@@ -107,6 +109,16 @@ def divided_by_p(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
 )
 def multiplied(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
     return x * (torch.rand_like(x) >= p) * (1 - p)
+
+
+@mistake(
+    "13.drop",
+    "What you return is right, but x itself has changed as well. Make a new tensor and leave x alone: "
+    "the backward pass still needs it.",
+)
+def changes_x(x: torch.Tensor, p: float = 0.5) -> torch.Tensor:
+    x[torch.rand_like(x) < p] = 0
+    return x / (1 - p)
 
 
 @mistake("13.drop", "All your numbers vanish together, or all survive. Draw once for EACH number.")

@@ -508,7 +508,7 @@ def plot_half_widths(
         ax.plot([alone], [row], "s", color=ORANGE, label="without pairs" if not row else None)
         ax.text(0.79, row, f"{shared:+.2f}", va="center", ha="right", fontsize=9)
         told.append(f"{name} {pairs:.2f} and {alone:.2f}, correlation {shared:+.2f}")
-    ax.text(0.79, len(order) - 0.35, "luck shared", ha="right", fontsize=9, color="0.4")
+    ax.text(0.79, len(order) - 0.35, "correlation", ha="right", fontsize=9, color="0.4")
     ax.set_yticks(range(len(order)), order)
     ax.set(xlim=(0, 0.8), ylim=(-0.6, len(order) + 0.1))
     ax.set_xlabel("how far off the difference may be (points, to either side)")
@@ -522,8 +522,8 @@ def plot_half_widths(
 def plot_rates(
     curves: Mapping[str, Mapping[float, Mapping[int, float]]],  # name -> rate -> seed -> accuracy
 ) -> DescribedFigure:
-    """Accuracy over the learning rate: a dot for each run, a line through the means. Runs that
-    broke down are on the lower edge."""
+    """Accuracy over the learning rate: a dot for each run, a line through the medians. Runs
+    that broke down are on the lower edge."""
     figure = DescribedFigure(6.8, 3.6)
     ax = figure.subplots()
     bottom, told = 88, []
@@ -539,6 +539,7 @@ def plot_rates(
         )
     ax.set(xscale="log", xlabel="learning rate", ylabel="validation digits read (%)")
     ax.set(ylim=(bottom, 99), xticks=list(next(iter(curves.values()))))
+    ax.set_yticks(range(bottom, 99, 2), [f"≤ {bottom}", *map(str, range(bottom + 2, 99, 2))])
     ax.xaxis.set_major_formatter("{x:g}")
     ax.minorticks_off()
     ax.legend(loc="lower left")
