@@ -56,13 +56,13 @@ _TRAIN = 6000  # digits, from the sample
 _TEST = 1000
 
 
-def _small_digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def _small_digits() -> list[torch.Tensor]:
     """The trainer's digits as its network gets them: training images float32 (6000, 1, 28, 28),
     normalized, their labels int64 (6000,), and 1,000 test images and labels."""
-    found = []
+    found: list[torch.Tensor] = []
     for part, n in zip(load_mnist(source="sample"), (_TRAIN, _TEST), strict=True):
         found += [((_grays(part.images[:n]) / 15 - MEAN) / STD)[:, None], part.labels[:n]]
-    return tuple(found)
+    return found
 
 
 def _grays(images: torch.Tensor) -> torch.Tensor:  # 0 to 15
