@@ -18,7 +18,9 @@ TARGET = Path(__file__).parent.parent / "mnist_course" / "making" / "static" / "
 
 LATIN = {*range(0x20, 0x7F), *range(0xA0, 0x180), *map(ord, "‐–—‘’“”…•‹›€™−×÷≤≥≠≈∞√∑∏∂∫←↑→↓↔✓")}
 MATH = {
-    *map(ord, "0123456789()[]{}|+-=<>/.,:;!'*ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz "),
+    *map(
+        ord, "0123456789()[]{}|+-=<>/.,:;!'*ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz "
+    ),
     *map(ord, "αβγδεθηλμνπρστφχψωΔΘΛΣΦΨΩϵ×÷±·−∓∘∗⋅⋯…∑∏∫√∂∇∞∈∉≤≥≠≈≡∼∝←↑→↓↔⇒⇔↦⟨⟩‖∥ℝ′″ᵀⁿ¹²³★✓✗●○"),
     *range(0x1D434, 0x1D468),  # italic letters, which formulas are set in
     0x210E,
@@ -26,9 +28,18 @@ MATH = {
     *range(0x1D400, 0x1D434),  # bold ones
 }
 FONTS = {  # file of the package: letters, axes to keep
-    "@fontsource-variable/source-serif-4/files/source-serif-4-latin-opsz-normal.woff2": (LATIN, {"wght": (400, 700), "opsz": (8, 40)}),
-    "@fontsource-variable/source-serif-4/files/source-serif-4-latin-wght-italic.woff2": (LATIN, {"wght": (400, 600)}),
-    "@fontsource-variable/source-code-pro/files/source-code-pro-latin-wght-normal.woff2": (LATIN, {"wght": (400, 600)}),
+    "@fontsource-variable/source-serif-4/files/source-serif-4-latin-opsz-normal.woff2": (
+        LATIN,
+        {"wght": (400, 700), "opsz": (8, 40)},
+    ),
+    "@fontsource-variable/source-serif-4/files/source-serif-4-latin-wght-italic.woff2": (
+        LATIN,
+        {"wght": (400, 600)},
+    ),
+    "@fontsource-variable/source-code-pro/files/source-code-pro-latin-wght-normal.woff2": (
+        LATIN,
+        {"wght": (400, 600)},
+    ),
     "@fontsource/stix-two-math/files/stix-two-math-latin-400-normal.woff2": (MATH, {}),
 }
 NAMES = ("serif", "serif-italic", "mono", "math")
@@ -43,7 +54,9 @@ def main(packages: Path) -> None:
             whole = io.BytesIO()
             instancer.instantiateVariableFont(font, axes).save(whole)
             font = TTFont(io.BytesIO(whole.getvalue()))
-        options = subset.Options(flavor="woff2", layout_features=["*"], name_IDs=["*"], notdef_outline=True)
+        options = subset.Options(
+            flavor="woff2", layout_features=["*"], name_IDs=["*"], notdef_outline=True
+        )
         cutter = subset.Subsetter(options)
         cutter.populate(unicodes=letters)
         cutter.subset(font)
@@ -53,8 +66,17 @@ def main(packages: Path) -> None:
         font.flavor = "woff2"
         font.save(TARGET / f"{name}.woff2")
         family = file.split("/files/")[0]
-        shutil.copy(packages / "node_modules" / family / "LICENSE", TARGET / f"LICENSE-{family.split('/')[1]}.txt")
-        print(name, (TARGET / f"{name}.woff2").stat().st_size, len(letters & set(font.getBestCmap())), "of", len(letters))
+        shutil.copy(
+            packages / "node_modules" / family / "LICENSE",
+            TARGET / f"LICENSE-{family.split('/')[1]}.txt",
+        )
+        print(
+            name,
+            (TARGET / f"{name}.woff2").stat().st_size,
+            len(letters & set(font.getBestCmap())),
+            "of",
+            len(letters),
+        )
 
 
 if __name__ == "__main__":

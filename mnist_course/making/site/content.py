@@ -329,11 +329,12 @@ def _card(soup: BeautifulSoup) -> str:  # HTML; "" if the page has none
     needed = re.sub(
         r"\b(\d\d)\b", r'<a href="lesson:\1">\1</a>', need.decode_contents(formatter="minimal").strip()
     )
+    made = build.decode_contents(formatter="minimal").strip()
     table.find_parent("div", class_="table-box").decompose()
     return (
         f"{row.decode(formatter='minimal')}"
         f'<dl class="card"><div><dt>You need</dt><dd>{needed}</dd></div>'
-        f"<div><dt>You’ll build</dt><dd>{build.decode_contents(formatter='minimal').strip()}</dd></div></dl>"
+        f"<div><dt>You’ll build</dt><dd>{made}</dd></div></dl>"
     )
 
 # %% ../../../nbs/workshop/site_content.ipynb #851a3919
@@ -382,7 +383,7 @@ def text_of(
     title = heading.decode_contents(formatter="minimal").strip() if heading else ""
     said = head.find(class_="description") if head else None
     description = " ".join(said.get_text().split()) if said else ""
-    for part in [head, *soup.select("nav.page-navigation, nav.quarto-page-breadcrumbs")]:
+    for part in [head, *soup.select("nav.page-navigation, nav.quarto-page-breadcrumbs, #quarto-back-to-top")]:
         if part is not None:
             part.decompose()
     if heading is not None and head is None:

@@ -229,6 +229,7 @@
             return make("li", {}, link)
           }),
         )
+        list.dataset.for = query
         const more = found.length > MOST ? `, the best ${MOST} of them here` : ""
         said.textContent = query
           ? found.length
