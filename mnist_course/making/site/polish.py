@@ -20,9 +20,9 @@ from ...base import asset
 from ..readme import make_readme
 from ..repository import root
 from .content import Text, text_of
-from .frame import MADE, framed
+from .frame import MADE, framed, source_of
 from .search import write_index, write_lists
-from ...teaching.notebooks import read_notebook
+from ...teaching.notebooks import picture_of, read_notebook
 
 # %% ../../../nbs/workshop/site_polish.ipynb #f08ad8fc
 def _own_page(page: str, address: str, folder: Path) -> str:
@@ -40,34 +40,22 @@ def _own_page(page: str, address: str, folder: Path) -> str:
     return framed(address, text, head="\n".join([*loads, *styles]), after="\n".join(scripts), kind="instrument-page")
 
 
-# a picture of the lesson beside its title: the first of these words that a description holds
-_HEADS = {
-    "00": "12 images",
-    "01": "average",
-    "02": "identity, blur",
-    "04": "3 panels",
-    "08": "grid",
-    "09": "read by",
-    "12": "run A",
-}
-
-
 def _head_picture(text: Text, address: str) -> str:  # HTML; "" for a page without one
-    "The best picture of a lesson: the one that is named, or else the largest."
-    pictures = [
-        dict(re.findall(r'(\w+)="([^"]*)"', found))
-        for found in re.findall(r'<figure class="plate on-paper[^"]*">\s*<img\b([^>]*)>', text.body)
-    ]
-    if not re.match(r"\d\d_", address) or not pictures:
+    "The picture that a lesson is known by, beside its title."
+    source = root() / source_of(address)
+    if not re.match(r"\d\d_", address) or not source.is_file():
         return ""
-    wish = _HEADS.get(address[:2], "")
-    named = [one for one in pictures if wish and wish in html.unescape(one.get("alt", ""))]
-    area = lambda one: int(one.get("width", 0)) * int(one.get("height", 0))  # noqa: E731
-    best = named[0] if named else max(pictures[1:] or pictures, key=area)
-    return (
-        f'<figure class="head-picture on-paper"><img src="{best["src"]}" alt="" role="presentation" width="{best.get("width", "")}" '
-        f'height="{best.get("height", "")}"></figure>'
-    )
+    known_by = picture_of(read_notebook(source))
+    wanted = " ".join(known_by[1].split()) if known_by else ""
+    for found in re.findall(r'<figure class="plate on-paper[^"]*">\s*<img\b([^>]*)>', text.body):
+        image = dict(re.findall(r'([\w-]+)="([^"]*)"', found))
+        if " ".join(html.unescape(image.get("alt", "")).split()) == wanted:
+            size = f'width="{image.get("width", "")}" height="{image.get("height", "")}"'
+            return (
+                f'<figure class="head-picture on-paper"><img src="{image["src"]}" alt="" '
+                f'role="presentation" {size}></figure>'
+            )
+    return ""
 
 
 def _finished(
