@@ -10,7 +10,6 @@ import ast
 import functools
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -190,18 +189,6 @@ def _one_picture_each(cell: dict) -> list[dict]:
     return copies
 
 
-_LEFT_OVER = re.compile(
-    r"\s*(?:\*\*)?\d\d\.\w+: (?:no guess yet|not attempted yet)|\s*No guesses to look back on yet"
-)
-
-
-def _is_left_over(output: Mapping) -> bool:
-    """Whether an output only says that nobody was there: what a guess or a check says in a notebook
-    that ran by itself. A reader of the page can't type an answer."""
-    said = output.get("data", {}).get("text/markdown", output.get("text", ""))
-    return bool(_LEFT_OVER.match("".join(said)))
-
-
 def _checked_below(cells: list, i: int) -> str:  # "" if there is none
     "The id of the exercise whose card begins at cell i: what is checked before the next heading."
     for cell in cells[i + 1 :]:
@@ -272,8 +259,7 @@ class CoursePage:
         notebook folds is folded, and imports."""
         if {"hide", "default_exp"} & set(cell.directives_):
             return []
-        kept = [one for one in cell.get("outputs", []) if not _is_left_over(one)]
-        parts = _one_picture_each(_changed(cell, outputs=kept))
+        parts = _one_picture_each(cell)
         summary = _summary_of(cell.source)
         long = self.teaching and cell.source.count("\n") > 6 and "echo:" not in cell.directives_
         if is_folded(cell) or summary == "Show the imports" or long:
