@@ -220,6 +220,19 @@ def test_the_build_says_how_it_was_made(ours, built):
 
 
 @pytest.mark.slow
+def test_the_renderer_gets_lists_of_lines(ours, built):
+    "Quarto splits a source that is one string and joins it without its line ends."
+    notebooks = sorted((built.parent / "_proc").rglob("*.ipynb"))
+    assert len(notebooks) > 60
+    sources = [
+        cell["source"]
+        for path in notebooks
+        for cell in json.loads(path.read_text("utf-8"))["cells"]
+    ]
+    told([one for one in sources if one != "".join(one).splitlines(keepends=True)])
+
+
+@pytest.mark.slow
 def test_built_twice_is_the_same(ours, built, tmp_path_factory):
     folder = copy_repository(tmp_path_factory.mktemp("a_second_place"))
     run_in(
