@@ -123,18 +123,28 @@ def _classes(tag: Tag) -> list[str]:
     return list(tag.get("class") or [])
 
 
+_BLOCK = re.compile(r'(<pre\b[^>]*class="sourceCode[^>]*>\s*<code\b[^>]*>)(.*?)(</code>\s*</pre>)', re.S)
+_LINE = re.compile(r'^<span id="cb\d+-\d+"><a [^>]*></a>(.*)</span>$', re.M)
+
+
+def _plain_code(page: str, kept: list[str]) -> str:
+    "A page with its colored code put aside: most of a lesson's tags are there, and no step needs them."
+
+    def aside(found: re.Match) -> str:
+        kept.append(_LINE.sub(r"\1", found[2]))
+        return f'{found[1]}<mc-kept n="{len(kept) - 1}"></mc-kept>{found[3]}'
+
+    return _BLOCK.sub(aside, page)
+
+
 def _code(soup: BeautifulSoup) -> None:
     "A block of code is a pre with a language, and nothing around it."
     for pre in soup.find_all("pre"):
         code = pre.find("code")
-        for number in pre.select("code span > a[aria-hidden]"):
-            number.decompose()
         language = next((one for one in _classes(code or pre) if one not in ("sourceCode", "code-with-copy", "cell-code")), "")
         output = pre.find_parent(class_="cell-output") is not None
         pre.attrs = {"class": ["said"] if output else ["code", *([f"in-{language}"] if language else [])], "tabindex": "0"}
         if code is not None:
-            for line in code.find_all("span", id=re.compile(r"^cb\d+-\d+$")):
-                line.unwrap()
             code.attrs = {}
         box = pre
         while box.parent is not None and {"code-copy-outer-scaffold", "sourceCode"} & set(_classes(box.parent)):
@@ -404,7 +414,7 @@ def text_of(
     if not found:
         raise ValueError("this page has no main part")
     inside, kept = _put_aside(_with_inline_diagrams(found[1], folder))
-    soup = BeautifulSoup(inside, "html.parser")
+    soup = BeautifulSoup(_plain_code(inside, kept), "html.parser")
     head = soup.find("header", id="title-block-header")
     heading = soup.find("h1")
     title = heading.decode_contents(formatter="minimal").strip() if heading else ""

@@ -29,14 +29,15 @@ def _words(nodes: list) -> str:
 def _entries(page: str, address: str, section: str) -> Iterator[list]:
     "Address, page, heading, words, words that are explained, kind."
     main = re.search(r"<main\b.*</main>", page, re.S)
-    soup = BeautifulSoup(main[0] if main else "", "html.parser")
+    plain = re.sub(r"<(pre|svg|math|script|style|nav|figure)\b.*?</\1>", " ", main[0] if main else "", flags=re.S)
+    soup = BeautifulSoup(plain, "html.parser")
     heading = soup.find("h1")
     title = " ".join(heading.get_text().split()) if heading else address
     kind = _KINDS.get(section, 5)
     most = _LONG if kind < 2 else _SHORT
-    for part in soup.select("pre, script, style, svg, math, nav, .anchor, .cell-output-stdout, figcaption"):
+    for part in soup.find_all(class_=["anchor", "cell-output-stdout"]):
         part.decompose()
-    for term in soup.select("dt .term"):
+    for term in soup.find_all(class_="term"):
         meaning = term.find_parent("dt").find_next_sibling("dd")
         yield [f"{address}#{term['id']}", title, term.get_text(), _words([meaning])[:_LONG], [term.get_text().lower()], kind]
     for box in reversed(soup.find_all("section")):
