@@ -630,7 +630,9 @@ def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address, wid
     for name in pages if width == 390 else kinds(list(pages), all_lessons=True):
         if name != "404.html":  # opened by its own test
             page.goto(address + name, wait_until="domcontentloaded")
-            page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+            page.evaluate(
+                "document.querySelectorAll('details').forEach(one => { one.open = true })"
+            )
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 wide.append(name)
     told(wide)

@@ -23,7 +23,9 @@ from ...teaching.mathml import IN_HTML, with_mathml
 _ASIDE = re.compile(r"<(/?)(svg|math|script|style|template)\b[^>]*?(/?)>")
 
 
-def _put_aside(page: str) -> tuple[str, list[str]]:  # the page with placeholders, and what they stand for
+def _put_aside(
+    page: str,
+) -> tuple[str, list[str]]:  # the page with placeholders, and what they stand for
     "Take drawings, formulas and scripts out of a page. One inside another goes with it."
     parts, kept = [], []
     end = depth = start = 0
@@ -62,7 +64,9 @@ def _with_switched_diagrams(page: str) -> str:
         rules: dict[str, str] = {".quarto-dark": "", "html:not([class])": ""}
         for head, body in re.findall(r"([^{}]+)(\{[^{}]*\})", found[1]):
             for where in rules:
-                rules[where] += ", ".join(f"{where} {one.strip()}" for one in head.split(",")) + body
+                rules[where] += (
+                    ", ".join(f"{where} {one.strip()}" for one in head.split(",")) + body
+                )
         chosen, system = rules.values()
         return f"<style>{chosen}@media (prefers-color-scheme: dark) {{ {system} }}</style>"
 
@@ -102,7 +106,9 @@ def _png_size(content: bytes) -> tuple[int, int] | None:
     return struct.unpack(">II", content[16:24]) if content[:8] == b"\x89PNG\r\n\x1a\n" else None
 
 
-def _as_file(image: Tag, folder: Path, files: str) -> bytes:  # what it holds; empty if it's no file here
+def _as_file(
+    image: Tag, folder: Path, files: str
+) -> bytes:  # what it holds; empty if it's no file here
     "Write a picture that stands in the page into the folder `files`, unless it's there already."
     source = str(image.get("src", ""))
     found = re.match(r"data:image/(png|jpeg|gif|svg\+xml);base64,(.*)", source, re.S)
@@ -111,7 +117,9 @@ def _as_file(image: Tag, folder: Path, files: str) -> bytes:  # what it holds; e
         return file.read_bytes() if source and ":" not in source and file.is_file() else b""
     content = base64.b64decode(found[2])
     suffix = {"svg+xml": "svg", "jpeg": "jpg"}.get(found[1], found[1])
-    same = [one for one in sorted((folder / files).glob(f"*.{suffix}")) if one.read_bytes() == content]
+    same = [
+        one for one in sorted((folder / files).glob(f"*.{suffix}")) if one.read_bytes() == content
+    ]
     name = same[0].name if same else f"{hashlib.sha256(content).hexdigest()[:12]}.{suffix}"
     (folder / files).mkdir(parents=True, exist_ok=True)
     (folder / files / name).write_bytes(content)
@@ -123,7 +131,9 @@ def _classes(tag: Tag) -> list[str]:
     return list(tag.get("class") or [])
 
 
-_BLOCK = re.compile(r'(<pre\b[^>]*class="sourceCode[^>]*>\s*<code\b[^>]*>)(.*?)(</code>\s*</pre>)', re.S)
+_BLOCK = re.compile(
+    r'(<pre\b[^>]*class="sourceCode[^>]*>\s*<code\b[^>]*>)(.*?)(</code>\s*</pre>)', re.S
+)
 _LINE = re.compile(r'^<span id="cb\d+-\d+"><a [^>]*></a>(.*)</span>$', re.M)
 
 
@@ -141,13 +151,25 @@ def _code(soup: BeautifulSoup) -> None:
     "A block of code is a pre with a language, and nothing around it."
     for pre in soup.find_all("pre"):
         code = pre.find("code")
-        language = next((one for one in _classes(code or pre) if one not in ("sourceCode", "code-with-copy", "cell-code")), "")
+        language = next(
+            (
+                one
+                for one in _classes(code or pre)
+                if one not in ("sourceCode", "code-with-copy", "cell-code")
+            ),
+            "",
+        )
         output = pre.find_parent(class_="cell-output") is not None
-        pre.attrs = {"class": ["said"] if output else ["code", *([f"in-{language}"] if language else [])], "tabindex": "0"}
+        pre.attrs = {
+            "class": ["said"] if output else ["code", *([f"in-{language}"] if language else [])],
+            "tabindex": "0",
+        }
         if code is not None:
             code.attrs = {}
         box = pre
-        while box.parent is not None and {"code-copy-outer-scaffold", "sourceCode"} & set(_classes(box.parent)):
+        while box.parent is not None and {"code-copy-outer-scaffold", "sourceCode"} & set(
+            _classes(box.parent)
+        ):
             box = box.parent
         if box is not pre:
             box.replace_with(pre.extract())
@@ -163,7 +185,11 @@ _LEFT_OVER = re.compile(
 def without_left_overs(said: str) -> str:
     """What a cell says, without the lines that only say that nobody was there to answer: a reader of
     a page can't."""
-    return _LEFT_OVER.sub("", said.replace("’", "'")) if _LEFT_OVER.search(said.replace("’", "'")) else said
+    return (
+        _LEFT_OVER.sub("", said.replace("’", "'"))
+        if _LEFT_OVER.search(said.replace("’", "'"))
+        else said
+    )
 
 
 def _left_overs(soup: BeautifulSoup) -> None:
@@ -236,14 +262,27 @@ def _figures(soup: BeautifulSoup, kept: list[str], folder: Path, files: str) -> 
             _framed(soup, output, place, html.unescape(said[1]) if said else "", "drawn", False)
 
 
-def _framed(soup: BeautifulSoup, output: Tag, picture: Tag, said: str, kind: str, wide: bool) -> None:
+def _framed(
+    soup: BeautifulSoup, output: Tag, picture: Tag, said: str, kind: str, wide: bool
+) -> None:
     "Put a picture into a figure of ours, in place of the renderer's wrappers."
-    if picture.parent is not None and picture.parent.name == "figure" and "plate" in _classes(picture.parent):
+    if (
+        picture.parent is not None
+        and picture.parent.name == "figure"
+        and "plate" in _classes(picture.parent)
+    ):
         return
     outer = picture
-    while outer.parent is not None and outer.parent is not output and len(outer.parent.find_all(["img", "mc-kept"])) == 1 and not outer.parent.get_text(strip=True):
+    while (
+        outer.parent is not None
+        and outer.parent is not output
+        and len(outer.parent.find_all(["img", "mc-kept"])) == 1
+        and not outer.parent.get_text(strip=True)
+    ):
         outer = outer.parent
-    figure = soup.new_tag("figure", attrs={"class": " ".join(["plate", kind, *(["wide"] if wide else [])])})
+    figure = soup.new_tag(
+        "figure", attrs={"class": " ".join(["plate", kind, *(["wide"] if wide else [])])}
+    )
     outer.replace_with(figure)
     figure.append(picture.extract() if picture is not outer else picture)
     caption = _caption(said)
@@ -321,7 +360,7 @@ def _exercises(soup: BeautifulSoup) -> None:
             chips = _chips(soup, _level(soup, int(found[3])), f"{found[4]} minutes")
             heading.insert_after(chips)
     for facts in soup.select("div.facts"):
-        kind, hard, minutes = (facts.get_text().strip().split(" · ") + ["", ""])[:3]
+        kind, hard, minutes = [*facts.get_text().strip().split(" · "), "", ""][:3]
         found = re.search(r"difficulty (\d)", hard)
         if found:
             section = facts.find_parent("section")
@@ -339,7 +378,15 @@ def _headings(soup: BeautifulSoup) -> None:
         if own:
             heading["class"] = own
         if id and not heading.find("a", class_="anchor"):
-            link = soup.new_tag("a", attrs={"class": "anchor", "href": f"#{id}", "aria-hidden": "true", "tabindex": "-1"})
+            link = soup.new_tag(
+                "a",
+                attrs={
+                    "class": "anchor",
+                    "href": f"#{id}",
+                    "aria-hidden": "true",
+                    "tabindex": "-1",
+                },
+            )
             link.string = "#"
             heading.append(link)
 
@@ -364,7 +411,9 @@ def _card(soup: BeautifulSoup) -> str:  # HTML; "" if the page has none
     facts = [f"{found[1]} minutes", *filter(None, [found[2]])] if found else [minutes.get_text()]
     row = _chips(soup, " · ".join(facts), *([_level(soup, int(hard[0]))] if hard else []))
     needed = re.sub(
-        r"\b(\d\d)\b", r'<a href="lesson:\1">\1</a>', need.decode_contents(formatter="minimal").strip()
+        r"\b(\d\d)\b",
+        r'<a href="lesson:\1">\1</a>',
+        need.decode_contents(formatter="minimal").strip(),
     )
     made = build.decode_contents(formatter="minimal").strip()
     table.find_parent("div", class_="table-box").decompose()
@@ -394,7 +443,9 @@ def _sections(soup: BeautifulSoup) -> Iterator[tuple[int, str, str]]:
         section = heading.find_parent("section")
         id = heading.get("id") or (section.get("id") if section else "")
         words = "".join(
-            part.get_text() for part in heading.children if not (isinstance(part, Tag) and "anchor" in _classes(part))
+            part.get_text()
+            for part in heading.children
+            if not (isinstance(part, Tag) and "anchor" in _classes(part))
         )
         if id:
             yield int(heading.name[1]), str(id), " ".join(words.split())
@@ -420,7 +471,10 @@ def text_of(
     title = heading.decode_contents(formatter="minimal").strip() if heading else ""
     said = head.find(class_="description") if head else None
     description = " ".join(said.get_text().split()) if said else ""
-    for part in [head, *soup.select("nav.page-navigation, nav.quarto-page-breadcrumbs, #quarto-back-to-top")]:
+    for part in [
+        head,
+        *soup.select("nav.page-navigation, nav.quarto-page-breadcrumbs, #quarto-back-to-top"),
+    ]:
         if part is not None:
             part.decompose()
     if heading is not None and head is None:
@@ -437,6 +491,11 @@ def text_of(
     _headings(soup)
     _links(soup)
     change(soup)
-    kept = [re.sub(r'(<math [^>]*display="block")(?! tabindex)', r'\1 tabindex="0"', one) for one in kept]
+    kept = [
+        re.sub(r'(<math [^>]*display="block")(?! tabindex)', r'\1 tabindex="0"', one)
+        for one in kept
+    ]
     body = _put_back(soup.decode(formatter="minimal"), kept)
-    return Text(title, description, _with_switched_diagrams(body.strip()), card, list(_sections(soup)))
+    return Text(
+        title, description, _with_switched_diagrams(body.strip()), card, list(_sections(soup))
+    )

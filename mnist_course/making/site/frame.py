@@ -11,7 +11,6 @@ import functools
 import hashlib
 import html
 import json
-import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,8 +41,16 @@ def _title(name: str) -> str:  # of "03_shapes.ipynb" or "map.qmd"
         number = lesson_number(path) if path.parent.name == "nbs" else ""
         title = title_of(read_notebook(path))
         return f"{number} · {title}" if number else title
-    found = re.search(r'^title: *"?(.+?)"?$', path.read_text("utf-8"), re.M) if path.exists() else None
-    return found[1] if found else {"exercises.qmd": "All exercises", "map.qmd": "Map of the course"}.get(name, "The library")
+    found = (
+        re.search(r'^title: *"?(.+?)"?$', path.read_text("utf-8"), re.M) if path.exists() else None
+    )
+    return (
+        found[1]
+        if found
+        else {"exercises.qmd": "All exercises", "map.qmd": "Map of the course"}.get(
+            name, "The library"
+        )
+    )
 
 
 def _places(entries: list, section: str = "", group: str = "") -> Iterator[Place]:
@@ -81,7 +88,8 @@ def _site() -> dict:
 def _bar() -> tuple[tuple[str, str], ...]:  # address, words
     "The entries of the bar at the top."
     return tuple(
-        (re.sub(r"\.(ipynb|qmd)$", ".html", one["href"]), one["text"]) for one in _site()["navbar"]["left"]
+        (re.sub(r"\.(ipynb|qmd)$", ".html", one["href"]), one["text"])
+        for one in _site()["navbar"]["left"]
     )
 
 
@@ -133,7 +141,9 @@ def _head_bar(address: str, up: str) -> str:
 def _all_pages(address: str, up: str, text: Text) -> str:
     "The list of all pages. The sections of the current page stand under it."
     inside = [(id, words) for level, id, words in text.sections if level == 2]
-    own = "".join(f'<li><a href="#{html.escape(id)}">{html.escape(words)}</a></li>' for id, words in inside)
+    own = "".join(
+        f'<li><a href="#{html.escape(id)}">{html.escape(words)}</a></li>' for id, words in inside
+    )
     contents = f'<ol class="here" aria-label="On this page">{own}</ol>' if len(inside) > 1 else ""
 
     def item(place: Place) -> str:
@@ -147,19 +157,28 @@ def _all_pages(address: str, up: str, text: Text) -> str:
     parts, sections = [], {}
     for place in places():
         sections.setdefault(place.section, {}).setdefault(place.group, []).append(place)
-    bar = "".join(f"<li>{_link(target, words, up, target == _current(address))}</li>" for target, words in _bar())
+    bar = "".join(
+        f"<li>{_link(target, words, up, target == _current(address))}</li>"
+        for target, words in _bar()
+    )
     parts.append(f'<ul class="only-narrow">{bar}</ul>')
     for section, groups in sections.items():
         lists = ""
         for group, pages in groups.items():
-            lists += (f'<p class="group">{html.escape(group)}</p>' if group else "") + f"<ul>{''.join(map(item, pages))}</ul>"
+            lists += (
+                f'<p class="group">{html.escape(group)}</p>' if group else ""
+            ) + f"<ul>{''.join(map(item, pages))}</ul>"
         mine = any(place.address == address for pages in groups.values() for place in pages)
         if not section:
             parts.append(lists)
         else:
             opened = " open" if mine or section == "Lessons" else ""
-            parts.append(f"<details{opened}><summary>{html.escape(section)}</summary>{lists}</details>")
-    return f'<nav id="site-nav" class="site-nav" aria-label="All pages" popover>{"".join(parts)}</nav>'
+            parts.append(
+                f"<details{opened}><summary>{html.escape(section)}</summary>{lists}</details>"
+            )
+    return (
+        f'<nav id="site-nav" class="site-nav" aria-label="All pages" popover>{"".join(parts)}</nav>'
+    )
 
 
 def _next_pages(address: str, up: str) -> str:
@@ -172,15 +191,23 @@ def _next_pages(address: str, up: str) -> str:
     for kind, word, i in (("before", "Before", at - 1), ("after", "Next", at + 1)):
         if 0 <= i < len(own) and own[i].section == own[at].section:
             words = f'<span class="way">{word}</span> {html.escape(own[i].words)}'
-            links.append(f'<a class="{kind}" rel="{"prev" if kind == "before" else "next"}" href="{_to(own[i].address, up)}">{words}</a>')
-    return f'<nav class="next-pages" aria-label="Previous and next page">{"".join(links)}</nav>' if links else ""
+            links.append(
+                f'<a class="{kind}" rel="{"prev" if kind == "before" else "next"}" href="{_to(own[i].address, up)}">{words}</a>'
+            )
+    return (
+        f'<nav class="next-pages" aria-label="Previous and next page">{"".join(links)}</nav>'
+        if links
+        else ""
+    )
 
 
 def _foot(address: str, up: str) -> str:
     "The last lines of a page."
     git = settings()["git_url"]
     source = source_of(address)
-    edit = f'<a href="{git}/edit/{settings()["branch"]}/{source}">Edit this page</a>' if source else ""
+    edit = (
+        f'<a href="{git}/edit/{settings()["branch"]}/{source}">Edit this page</a>' if source else ""
+    )
     report = f'<a href="{git}/issues/new">Report an issue</a>'
     said = _site()["page-footer"]
     licences = re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r'<a href="\2">\1</a>', said["left"])
@@ -190,7 +217,9 @@ def _foot(address: str, up: str) -> str:
     )
 
 # %% ../../../nbs/workshop/site_frame.ipynb #3280dce2
-_INLINE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application/(?:ld\+)?json\")[^>]*>(.*?)</script>", re.S)
+_INLINE = re.compile(
+    r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application/(?:ld\+)?json\")[^>]*>(.*?)</script>", re.S
+)
 
 
 def policy_of(page: str) -> str:
@@ -277,11 +306,23 @@ def framed(
         if dot and re.fullmatch(r"\d\d", number)
         else text.title
     )
-    own = {lesson_number(Path(place.address)): place.address for place in places() if place.section == "Lessons"}
-    card = re.sub(r'<a href="lesson:(\d\d)">(\d\d)</a>', lambda found: f'<a href="{up}{own[found[1]]}">{found[2]}</a>' if found[1] in own else found[2], text.card)
+    own = {
+        lesson_number(Path(place.address)): place.address
+        for place in places()
+        if place.section == "Lessons"
+    }
+    card = re.sub(
+        r'<a href="lesson:(\d\d)">(\d\d)</a>',
+        lambda found: (
+            f'<a href="{up}{own[found[1]]}">{found[2]}</a>' if found[1] in own else found[2]
+        ),
+        text.card,
+    )
     section = next((place.section for place in places() if place.address == address), "")
     where = f'<p class="where">{html.escape(section)}</p>' if section not in ("", "Lessons") else ""
-    described = f'<p class="description">{html.escape(text.description)}</p>' if text.description else ""
+    described = (
+        f'<p class="description">{html.escape(text.description)}</p>' if text.description else ""
+    )
     base = f'<base href="{settings()["doc_baseurl"]}/">' if address == "404.html" else ""
     site = html.escape(settings()["title"])
     page = f"""<!doctype html>
@@ -300,13 +341,13 @@ POLICY
 <script src="{up}assets/site.js" data-root="{up}" defer></script>
 {head}
 </head>
-<body class="{kind or 'article'}">
+<body class="{kind or "article"}">
 <a class="skip" href="#content">Skip to the text</a>
 {_head_bar(address, up)}
 <div class="site-body">
 {_all_pages(address, up, text)}
 <main id="content" class="content" tabindex="-1">
-<header class="title-block{' with-picture' if picture else ''}">
+<header class="title-block{" with-picture" if picture else ""}">
 <div class="title-words">{where}<h1 class="title">{title}</h1>
 {described}{card}</div>{picture}
 </header>

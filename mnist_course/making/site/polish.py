@@ -28,7 +28,9 @@ from ...teaching.notebooks import picture_of, read_notebook
 def _own_page(page: str, address: str, folder: Path) -> str:
     "A page with a widget, in the frame."
     head, _, rest = page.partition("<main")
-    styles = re.findall(r'<link rel="stylesheet"[^>]*>|<style(?![^>]*data-alone)[^>]*>.*?</style>', head, re.S)
+    styles = re.findall(
+        r'<link rel="stylesheet"[^>]*>|<style(?![^>]*data-alone)[^>]*>.*?</style>', head, re.S
+    )
     styles = [one for one in styles if not re.search(r"<style[^>]*>[^<]*\bbody *\{", one)]
     loads = re.findall(r'<link rel="(?:modulepreload|preload)"[^>]*>', head)
     scripts = re.findall(r"<script\b[^>]*>.*?</script>", head + rest.partition("</main>")[2], re.S)
@@ -37,7 +39,13 @@ def _own_page(page: str, address: str, folder: Path) -> str:
         first = BeautifulSoup(text.body, "html.parser").find("p")
         text.description = " ".join(first.get_text().split()) if first else ""
         text.body = text.body.replace(str(first), "", 1)
-    return framed(address, text, head="\n".join([*loads, *styles]), after="\n".join(scripts), kind="instrument-page")
+    return framed(
+        address,
+        text,
+        head="\n".join([*loads, *styles]),
+        after="\n".join(scripts),
+        kind="instrument-page",
+    )
 
 
 def _head_picture(text: Text, address: str) -> str:  # HTML; "" for a page without one
@@ -82,7 +90,9 @@ def _letters(size: int, kind: str = "serif", weight: int = 400) -> ImageFont.Fre
     letters = ImageFont.truetype(io.BytesIO(plain.getvalue()), size)
     axes = letters.get_variation_axes()
     wanted = {"Weight": weight, "Optical Size": min(size, 40)}
-    letters.set_variation_by_axes([wanted.get(axis["name"].decode(), axis["default"]) for axis in axes])
+    letters.set_variation_by_axes(
+        [wanted.get(axis["name"].decode(), axis["default"]) for axis in axes]
+    )
     return letters
 
 
@@ -118,7 +128,9 @@ def _card(title: str, promise: str, picture: Path | None) -> Image.Image:  # 120
     if picture:
         image = Image.open(picture).convert("RGB")
         scale = min(480 / image.width, 440 / image.height)
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.LANCZOS)
+        image = image.resize(
+            (round(image.width * scale), round(image.height * scale)), Image.LANCZOS
+        )
         where = (1140 - image.width, 84 + (546 - image.height) // 2)
         paper = sheet.crop((*where, where[0] + image.width, where[1] + image.height))
         sheet.paste(ImageChops.multiply(paper, image), where)

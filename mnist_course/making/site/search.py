@@ -23,13 +23,22 @@ _LONG = 3_000
 
 
 def _words(nodes: list) -> str:
-    return " ".join(" ".join(node.get_text(" ") if hasattr(node, "get_text") else str(node) for node in nodes).split())
+    return " ".join(
+        " ".join(
+            node.get_text(" ") if hasattr(node, "get_text") else str(node) for node in nodes
+        ).split()
+    )
 
 
 def _entries(page: str, address: str, section: str) -> Iterator[list]:
     "Address, page, heading, words, words that are explained, kind."
     main = re.search(r"<main\b.*</main>", page, re.S)
-    plain = re.sub(r"<(pre|svg|math|script|style|nav|figure)\b.*?</\1>", " ", main[0] if main else "", flags=re.S)
+    plain = re.sub(
+        r"<(pre|svg|math|script|style|nav|figure)\b.*?</\1>",
+        " ",
+        main[0] if main else "",
+        flags=re.S,
+    )
     soup = BeautifulSoup(plain, "html.parser")
     heading = soup.find("h1")
     title = " ".join(heading.get_text().split()) if heading else address
@@ -39,13 +48,22 @@ def _entries(page: str, address: str, section: str) -> Iterator[list]:
         part.decompose()
     for term in soup.find_all(class_="term"):
         meaning = term.find_parent("dt").find_next_sibling("dd")
-        yield [f"{address}#{term['id']}", title, term.get_text(), _words([meaning])[:_LONG], [term.get_text().lower()], kind]
+        yield [
+            f"{address}#{term['id']}",
+            title,
+            term.get_text(),
+            _words([meaning])[:_LONG],
+            [term.get_text().lower()],
+            kind,
+        ]
     for box in reversed(soup.find_all("section")):
         head = box.find(["h2", "h3", "h4"])
         name = " ".join(head.get_text().split()) if head else ""
         if head:
             head.extract()
-        explains = sorted({one.get_text().lower() for one in box.find_all("strong") if len(one.get_text()) < 40})
+        explains = sorted(
+            {one.get_text().lower() for one in box.find_all("strong") if len(one.get_text()) < 40}
+        )
         words = _words([box])
         box.extract()
         if name and box.get("id") and not name.startswith("Sources"):
@@ -63,7 +81,9 @@ def write_index(out: Path) -> None:
         if address != "404.html":
             entries += _entries(path.read_text("utf-8"), address, sections.get(address, ""))
     entries.sort(key=lambda entry: (entry[5], entry[0]))
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in entries)
+    lines = ",\n".join(
+        json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in entries
+    )
     text = f"window.courseIndex = [\n{lines}\n]\n"
     (out / "assets").mkdir(exist_ok=True)
     (out / "assets" / "search-index.js").write_text(text, "utf-8")

@@ -58,7 +58,9 @@
 
   // ---- what scrolls can be reached by keyboard, and what doesn't is no stop on the way
 
-  const boxes = [...document.querySelectorAll("main pre, main .table-box, main math[display=block]")]
+  const boxes = [
+    ...document.querySelectorAll("main pre, main .table-box, main math[display=block]"),
+  ]
   const reach = () => {
     for (const box of boxes) {
       if (box.scrollWidth > box.clientWidth + 1) box.setAttribute("tabindex", "0")
@@ -110,7 +112,12 @@
     window.addEventListener(
       "scroll",
       () => {
-        if (!waiting) requestAnimationFrame(() => (mark(), (waiting = false)))
+        if (!waiting) {
+          requestAnimationFrame(() => {
+            mark()
+            waiting = false
+          })
+        }
         waiting = true
       },
       {passive: true},
@@ -154,7 +161,7 @@
     if (all.includes(query)) points += 10
     if (words.every((word) => name.includes(word))) points += 25
     if (name === query) points += 20
-    if (explains.some((one) => one === query || one === `${query}s`)) points += 40
+    if (explains.some((one) => one === query || one === `${query}s`)) points += kind ? 40 : 90 // the lesson that earns a word, then the glossary
     return points - (heading ? 0 : 2)
   }
 
@@ -205,8 +212,13 @@
     const said = make("p", {class: "search-said", role: "status"}, "Type a word, such as stride.")
     const list = make("ul", {class: "search-results"})
     dialog = /** @type {HTMLDialogElement} */ (
-      make("dialog", {class: "search", "aria-label": "Search"},
-        make("div", {class: "search-row"}, input, close), said, list)
+      make(
+        "dialog",
+        {class: "search", "aria-label": "Search"},
+        make("div", {class: "search-row"}, input, close),
+        said,
+        list,
+      )
     )
     document.body.append(dialog)
     close.addEventListener("click", () => dialog?.close())
@@ -223,8 +235,13 @@
         list.replaceChildren(
           ...shown.map(({entry: [address, title, heading, text, , kind]}) => {
             const from = heading ? `${title} · ${KINDS[kind]}` : KINDS[kind]
-            const link = make("a", {class: "search-result", href: up + address},
-              make("b", {}, heading || title), make("span", {class: "from"}, from), around(text, query))
+            const link = make(
+              "a",
+              {class: "search-result", href: up + address},
+              make("b", {}, heading || title),
+              make("span", {class: "from"}, from),
+              around(text, query),
+            )
             link.addEventListener("click", () => dialog?.close())
             return make("li", {}, link)
           }),
@@ -246,7 +263,9 @@
       const at = stops.indexOf(/** @type {any} */ (document.activeElement))
       if (event.key === "ArrowDown" || event.key === "ArrowUp") {
         event.preventDefault()
-        stops[Math.max(0, Math.min(stops.length - 1, at + (event.key === "ArrowDown" ? 1 : -1)))].focus()
+        stops[
+          Math.max(0, Math.min(stops.length - 1, at + (event.key === "ArrowDown" ? 1 : -1)))
+        ].focus()
       }
       if (event.key === "Enter" && document.activeElement === input) {
         list.querySelector("a")?.click()
@@ -262,7 +281,10 @@
     const at = /** @type {HTMLElement} */ (event.target)
     const typing = at.matches?.("input, textarea, select, [contenteditable]")
     const slash = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey
-    if ((slash && !typing) || (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey))) {
+    if (
+      (slash && !typing) ||
+      (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey))
+    ) {
       event.preventDefault()
       openSearch()
     }
