@@ -728,7 +728,7 @@ def search_for(page, words: str) -> list[str]:
         ("momentum", r"07_sgd\.html#"),
         ("learning rate", r"0[57]_\w+\.html#"),
         ("softmax", r"05_loss\.html#"),
-        ("saliency", r"10_inside\.html#"),
+        ("saliency", r"(10_inside|glossary)\.html#"),
         ("output_size", r"(03_shapes|api/arithmetic)\.html#"),
     ],
 )
@@ -738,6 +738,9 @@ def test_search_finds_what_explains_a_word_first(visit, address, words, first):
     found = search_for(page, words)
     assert re.match(rf"\.\./{first}", found[0]), found[:5]
     assert not [one for one in found if one.endswith("#sources")]
+    places = [i for i, one in enumerate(found) if re.match(r"\.\./\d\d_", one)]
+    library = [i for i, one in enumerate(found) if "/api/" in one]
+    assert "_" in words or not library or places[0] < library[0], "lessons come first"
 
 
 def test_search_works_by_keyboard_and_leads_there(visit, address):

@@ -161,7 +161,10 @@
     if (all.includes(query)) points += 10
     if (words.every((word) => name.includes(word))) points += 25
     if (name === query) points += 20
-    if (explains.some((one) => one === query || one === `${query}s`)) points += kind ? 40 : 90 // the lesson that earns a word, then the glossary
+    // the lesson that earns a word, then the glossary
+    if (explains.some((one) => one === query || one === `${query}s`)) points += kind ? 40 : 90
+    // the library comes first for names of code only
+    if (kind === 3 && !/[_.()]/.test(query)) points -= 60
     return points - (heading ? 0 : 2)
   }
 
@@ -169,7 +172,7 @@
   function best(entries, query) {
     return entries
       .map((entry) => ({entry, points: score(entry, query)}))
-      .filter(({points}) => points > 0)
+      .filter(({points}) => points !== 0)
       .sort((a, b) => b.points - a.points)
   }
 
