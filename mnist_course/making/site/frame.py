@@ -132,7 +132,7 @@ def _head_bar(address: str, up: str) -> str:
         '<button class="bar-button menu-button" type="button" popovertarget="site-nav" aria-label="All pages"><span class="lines" aria-hidden="true"></span></button>'
         f'<a class="brand" href="{_to("index.html", up)}">{_MARK}<span>{name}</span></a>'
         f'<nav class="bar-links" aria-label="Site"><ul>{entries}</ul></nav>'
-        '<button class="bar-button search-button" type="button" hidden aria-haspopup="dialog"><span class="lens" aria-hidden="true"></span><span class="search-words">Search</span><kbd aria-hidden="true">/</kbd></button>'
+        '<button class="bar-button search-button" type="button" hidden aria-label="Search" aria-haspopup="dialog"><span class="lens" aria-hidden="true"></span><span class="search-words">Search</span><kbd aria-hidden="true">/</kbd></button>'
         '<button class="bar-button scheme-button" type="button" hidden aria-label="Toggle dark mode"><span class="half" aria-hidden="true"></span></button>'
         "</div></header>"
     )
