@@ -10,7 +10,12 @@
   /** @param {string} selector @returns {any} */
   const find = (selector) => document.querySelector(selector)
 
-  /** An element with attributes and children. @param {string} tag @param {Record<string, any>} given @param {(Node | string)[]} children */
+  /**
+   * An element with attributes and children.
+   * @param {string} tag
+   * @param {Record<string, any>} given
+   * @param {(Node | string)[]} children
+   */
   function make(tag, given = {}, ...children) {
     const element = document.createElement(tag)
     for (const [name, value] of Object.entries(given)) element.setAttribute(name, value)
@@ -151,7 +156,11 @@
     })
   }
 
-  /** How well a section answers, 0 if not all words are in it. @param {Entry} entry @param {string} query */
+  /**
+   * How well a section answers, 0 if not all words are in it.
+   * @param {Entry} entry
+   * @param {string} query
+   */
   function score([, title, heading, text, explains, kind], query) {
     const words = query.split(/\s+/).filter((word) => word)
     const name = `${heading || title}`.toLowerCase()
@@ -176,7 +185,11 @@
       .sort((a, b) => b.points - a.points)
   }
 
-  /** A piece of the text around the first hit, with the words marked. @param {string} text @param {string} query */
+  /**
+   * A piece of the text around the first hit, with the words marked.
+   * @param {string} text
+   * @param {string} query
+   */
   function around(text, query) {
     const at = Math.max(
       0,
