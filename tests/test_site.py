@@ -25,8 +25,8 @@ from mnist_course.making.server import site_server
 from mnist_course.making.site.api import _signature
 from mnist_course.making.site.content import (
     _with_switched_diagrams,
-    text_of,
     _without_left_overs,
+    text_of,
 )
 from mnist_course.making.site.frame import framed, places, policy_of
 from mnist_course.making.site.overviews import exercise_cards
