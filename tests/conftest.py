@@ -43,6 +43,16 @@ SLOW_FILES = {
 SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    "`--site FOLDER`: look at a site that somebody has built, with any renderer, instead of building one."
+    parser.addoption(
+        "--site",
+        metavar="FOLDER",
+        default=os.environ.get("MNIST_COURSE_SITE", ""),
+        help="a finished site for tests/test_site.py; MNIST_COURSE_SITE says the same",
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     "Mark the slow tests."
     for item in items:

@@ -7,6 +7,7 @@ import pytest
 
 from mnist_course.checks import exercises
 from mnist_course.teaching.notebooks import (
+    all_notebooks,
     code_cells,
     learner_edition,
     learner_notebooks,
@@ -120,3 +121,23 @@ def test_every_link_of_a_learners_lesson_leads_somewhere():
                 else:
                     assert target.split("#")[0] in ("", *names), f"{path.stem}: {target}"
     assert elsewhere > 12
+
+
+def joined_lines(path) -> list[str]:
+    "The cells of a notebook whose source isn't a list of lines, as Quarto and Jupyter write it: other readers lose line ends."
+    faults = []
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = cell["source"]
+        if not isinstance(source, list) or source != "".join(source).splitlines(keepends=True):
+            faults.append(f"{path.name}: {str(source)[:60]}")
+    return faults
+
+
+def test_whoever_writes_a_notebook_writes_lists_of_lines(tmp_path):
+    from mnist_course.making.colab import write_colab
+    from mnist_course.teaching.folder import write_course
+
+    write_course(tmp_path / "my_course")
+    written = [*write_colab(tmp_path / "colab"), *(tmp_path / "my_course").rglob("*.ipynb")]
+    assert len(written) > 30
+    assert [fault for path in [*written, *all_notebooks()] for fault in joined_lines(path)] == []

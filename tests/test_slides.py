@@ -90,7 +90,7 @@ def test_slides_in_a_browser(path, tmp_path, chromium, violations):
             const seen = []
             for (let i = 0; i < Reveal.getTotalSlides(); i++) {
                 const slide = Reveal.getCurrentSlide(), box = slide.getBoundingClientRect()
-                const pictures = [...slide.querySelectorAll("img")]
+                const pictures = [...slide.querySelectorAll("img:not(.known-by)")]
                 seen.push([
                     slide.querySelector("h1, h2").innerText, slide.classList.contains("scrolls"), Math.round(box.top), Math.round(box.bottom),
                     pictures.every((picture) => picture.alt.length > 14 && !picture.alt.startsWith("No description") && picture.naturalWidth > 0), slide.scrollWidth - slide.clientWidth,
@@ -107,6 +107,41 @@ def test_slides_in_a_browser(path, tmp_path, chromium, violations):
     assert sum(scrolls for _, scrolls, *_ in seen) <= 1
     assert violations(page) == []
     assert not faults
+    page.close()
+
+
+@pytest.mark.parametrize("path", LESSONS[2:4], ids=lambda path: path.stem)
+def test_slides_begin_with_the_lessons_picture_and_use_the_screen(path, tmp_path, chromium):
+    list(write_slides([path.name[:2]], tmp_path))
+    page = chromium.new_page(viewport={"width": 1280, "height": 720})
+    page.goto((tmp_path / f"{path.stem}.html").as_uri())
+    page.wait_for_function("Reveal.isReady()")
+    box = page.locator(".present .known-by").bounding_box()
+    words = page.locator(".present h1").bounding_box()
+    assert box["width"] > 400 and box["x"] > words["x"] + words["width"]
+    sizes = page.evaluate(
+        """() => Reveal.getSlides().map(one => [one.innerText.length, parseInt(one.style.fontSize)])"""
+    )
+    little = [size for length, size in sizes if length < 150]
+    assert little and sum(size > 120 for size in little) > len(little) / 2
+    page.close()
+
+
+def test_slides_on_a_phone_are_a_page(tmp_path, chromium, violations):
+    (path,) = [one for one in LESSONS if one.name.startswith("03")]
+    list(write_slides(["03"], tmp_path))
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto((tmp_path / f"{path.stem}.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("document.documentElement.scrollHeight") > 5_000
+    small = page.evaluate(
+        """() => [...document.querySelectorAll(".slides p, .slides li, .slides pre")]
+            .filter(one => parseFloat(getComputedStyle(one).fontSize) < 12 || !one.checkVisibility()
+                && !one.closest("details"))
+            .map(one => one.textContent.slice(0, 60))"""
+    )
+    assert small == []
+    assert violations(page) == []
     page.close()
 
 

@@ -67,6 +67,21 @@ def test_quarto_is_pinned():
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
 
+def test_only_a_site_that_passed_its_tests_is_published():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "deploy.yml").read_text("utf-8"))
+    steps = workflow["jobs"]["build"]["steps"]
+    kinds = [step.get("run", step.get("uses", "")) for step in steps]
+    tested = next(i for i, one in enumerate(kinds) if "tests/test_site.py --site _docs" in one)
+    made = next(i for i, one in enumerate(kinds) if one.startswith("make docs"))
+    handed = next(i for i, one in enumerate(kinds) if "upload-pages-artifact" in one)
+    assert made < tested < handed
+    assert any(step.get("with", {}).get("path") == "_docs" for step in steps[:tested]), "a preview"
+    for job in ("deploy", "colab"):
+        assert workflow["jobs"][job]["needs"] == "build"
+        assert workflow["jobs"][job]["if"] == "github.event_name != 'pull_request'"
+    assert steps[handed]["if"] == "github.event_name != 'pull_request'"
+
+
 def test_weekly_runs_without_constraints():
     runs = [
         step.get("run", "")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HIDDEN', 'all_notebooks', 'lessons', 'learner_notebooks', 'pick_lessons', 'lesson_number', 'read_notebook',
            'is_folded', 'code_cells', 'markdown_cells', 'title_of', 'module_of', 'directives', 'without_directives',
-           'learner_edition', 'Card', 'read_cards']
+           'learner_edition', 'picture_of', 'Card', 'read_cards']
 
 # %% ../../nbs/workshop/notebooks.ipynb #54f07bbb
 import copy
@@ -158,6 +158,35 @@ def learner_edition(
     notebook["cells"] = cells
     notebook["metadata"].pop("mnist_course", None)
     return notebook
+
+# %% ../../nbs/workshop/notebooks.ipynb #0f6e19ab
+_KNOWN_BY = (
+    "11 panels side by side: a, b",
+    "10 panels side by side: 0, 1",
+    "identity, blur, sharpen",
+    "conv1.relu, map 12",
+    "5 digits, and the probability",
+    "momentum 0.0, loss",
+    "20 digits, and how many of them are read right",
+    "10 digits, and how many of 20 runs",
+    "32 panels side by side",
+    "photograph, photograph",
+    "Six flat curves",
+    "Wrong digits over parameters",
+)
+
+
+def picture_of(notebook: dict) -> tuple[str, str] | None:  # PNG in base64, and what it shows
+    "The picture that a lesson is known by; None if it has none."
+    found = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            png = "".join(output.get("data", {}).get("image/png", ""))
+            if png:
+                alt = output.get("metadata", {}).get("image/png", {}).get("alt", "")
+                found.append(("".join(png.split()), alt))
+    named = [one for one in found if any(words in one[1] for words in _KNOWN_BY)]
+    return named[0] if named else max(found[1:] or found, key=lambda one: len(one[0]), default=None)
 
 # %% ../../nbs/workshop/notebooks.ipynb #34b1f2b8
 @dataclass

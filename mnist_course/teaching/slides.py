@@ -22,6 +22,7 @@ from mnist_course.teaching.notebooks import (
     directives,
     is_folded,
     pick_lessons,
+    picture_of,
     read_notebook,
     title_of,
     without_directives,
@@ -231,6 +232,8 @@ def _slides_html(
         "css": (folder / "slides.css").read_text(encoding="utf-8"),
         "title": f"{title_of(notebook)}: slides",
     }
+    known_by = picture_of(notebook)
+    parts["picture"] = known_by[0] if known_by else ""
     exporter = SlidesExporter(template_name="slides", extra_template_basedirs=[str(folder.parent)])
     deck = nbformat.reads(json.dumps(_deck(notebook)), 4)
     return exporter.from_notebook_node(deck, resources={"slides": parts})[0]

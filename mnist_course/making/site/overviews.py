@@ -137,16 +137,13 @@ def _course_map() -> str:
         number = lesson_number(path)
         title = html.escape(title_of(read_notebook(path)))
         parts.append(
-            f'<rect class="lesson" x="{left}" y="{y[number] - 15}" '
-            f'width="{width - left - 2}" height="30" rx="5"/>'
-        )
-        parts.append(
-            f'<text x="{left + 12}" y="{y[number] + 5}"><tspan '
-            f'class="number">{number}</tspan> {title}</text>'
+            f'<a href="{path.stem}.html"><rect class="lesson" x="{left}" y="{y[number] - 15}" '
+            f'width="{width - left - 2}" height="30" rx="5"/><text x="{left + 12}" '
+            f'y="{y[number] + 5}"><tspan class="number">{number}</tspan> {title}</text></a>'
         )
     label = html.escape(f"Map of the course, from the first lesson to the last. {said}", quote=True)
     return (
-        f'<svg class="course-map" role="img" viewBox="0 0 {width} {height}" '
+        f'<svg class="course-map" role="group" viewBox="0 0 {width} {height}" '
         f'xmlns="http://www.w3.org/2000/svg" aria-label="{label}">{"".join(parts)}</svg>'
     )
 
@@ -178,19 +175,11 @@ def map_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 # %% ../../../nbs/workshop/site_overviews.ipynb #6229604e
-_FOR_INSTRUCTORS = (
-    "teaching",
-    "syllabus",
-    "grading",
-    "sheet",
-    "slides",
-    "running",
-    "fashion",
-    "several_processes",
-    "publishing",
-    "ways_in",
-    "offline",
-)
+_FOR_INSTRUCTORS = {
+    "In class": ("teaching", "syllabus", "slides", "sheet", "grading"),
+    "Getting everyone started": ("ways_in", "offline", "running", "publishing"),
+    "More to try": ("fashion", "several_processes"),
+}
 
 
 def _numbered(folder: str) -> list[dict]:
@@ -204,10 +193,16 @@ def _numbered(folder: str) -> list[dict]:
     return entries
 
 
-def _for_instructors() -> list[str]:
+def _for_instructors() -> list:
+    "Pages for people who teach, by what they want to do; those nobody has placed come last."
     names = sorted(path.stem for path in (root() / "nbs" / "instructors").glob("*.ipynb"))
-    known = [name for name in _FOR_INSTRUCTORS if name in names]
-    return [f"instructors/{name}.ipynb" for name in dict.fromkeys([*known, *names])]
+    placed = {name for group in _FOR_INSTRUCTORS.values() for name in group}
+    groups = {
+        group: [f"instructors/{name}.ipynb" for name in wanted if name in names]
+        for group, wanted in _FOR_INSTRUCTORS.items()
+    }
+    groups["More to try"] += [f"instructors/{name}.ipynb" for name in names if name not in placed]
+    return [{"section": name, "contents": pages} for name, pages in groups.items() if pages]
 
 
 def _workshop() -> list:
@@ -241,11 +236,13 @@ def sidebar() -> str:
     sections = {
         "Lessons": [path.name for path in learner_notebooks()],
         "Practice": practice,
-        "Answers": _numbered("answers"),
-        "For instructors": _for_instructors(),
-        "How the course is made": _workshop(),
-        "Engines of the lessons": _numbered("engine"),
+        "For teachers": _for_instructors(),
         "The library": _library(),
+        "Answers": _numbered("answers"),
+        "How the course is made": [
+            *_workshop(),
+            {"section": "Engines of the lessons", "contents": _numbered("engine")},
+        ],
     }
     contents = [
         {"href": "index.ipynb", "text": "Front page"},

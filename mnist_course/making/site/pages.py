@@ -212,6 +212,7 @@ class CoursePage:
         self.nb = nb
         self.number = lesson_number(path)
         self.lesson = path.parent.name == "nbs" and bool(self.number)
+        self.teaching = path.parent.name == "instructors"  # results first, long code folded
         self.up = "../" * (len(path.resolve().relative_to(nbs).parts) - 1)
         self.seen: set[str] = set()
         self.sources = False  # have we come to them?
@@ -260,7 +261,8 @@ class CoursePage:
             return []
         parts = _one_picture_each(cell)
         summary = _summary_of(cell.source)
-        if is_folded(cell) or summary == "Show the imports":
+        long = self.teaching and cell.source.count("\n") > 6 and "echo:" not in cell.directives_
+        if is_folded(cell) or summary == "Show the imports" or long:
             parts[0]["source"] = (
                 f"#| code-fold: true\n#| code-summary: {_yaml_text(summary)}\n{parts[0]['source']}"
             )
