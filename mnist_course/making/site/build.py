@@ -24,9 +24,6 @@ from .polish import finish
 from ...widgets.explorer import write_drawing_page
 
 # %% ../../../nbs/workshop/site_build.ipynb #3c430a36
-_HOME_LINK = '<nav aria-label="Course"><a href="../index.html">mnist_course: the course</a></nav>'
-
-
 def write_pages(
     folder: Path,  # the processed notebooks: _proc
 ) -> None:
@@ -44,8 +41,7 @@ def write_pages(
     _write_if_new(folder / "social.png", social_card())
     write_drawing_page(folder / "try")
     write_live(folder)
-    page = folder / "try" / "index.html"
-    page.write_text(page.read_text("utf-8").replace("<main>", f"{_HOME_LINK}\n<main>", 1), "utf-8")
+    write_trainer_page(folder / "train")
 
 
 def _write_if_new(path: Path, content: bytes) -> None:

@@ -232,7 +232,13 @@ def _library() -> list:
 
 def sidebar() -> str:
     "sidebar.yml: every page of the site in its place. JSON is YAML, too."
-    practice = ["exercises.qmd", "glossary.qmd", {"href": "try/index.html", "text": "Draw a digit"}]
+    practice = [
+        "exercises.qmd",
+        "glossary.qmd",
+        {"href": "try/index.html", "text": "Draw a digit"},
+        {"href": "train/index.html", "text": "Train a network"},
+        *(f"toys/{name}.qmd" for name in ("stepper", "shapes", "momentum")),
+    ]
     sections = {
         "Lessons": [path.name for path in learner_notebooks()],
         "Practice": practice,
