@@ -22,6 +22,7 @@ from .overviews import exercises_page, map_page, sidebar, social_card
 from .pages import modules
 from .polish import finish
 from ...widgets.explorer import write_drawing_page
+from ...widgets.trainer import write_trainer_page
 
 # %% ../../../nbs/workshop/site_build.ipynb #3c430a36
 def write_pages(
