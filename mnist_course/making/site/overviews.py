@@ -21,6 +21,7 @@ from ...data import load_mnist
 from ...figure import BLUE
 from ..repository import root
 from .api import room_of
+from .live import TOYS
 from .pages import front_matter, modules
 from ...model import load_pretrained
 from ...predict import predict
@@ -237,7 +238,7 @@ def sidebar() -> str:
         "glossary.qmd",
         {"href": "try/index.html", "text": "Draw a digit"},
         {"href": "train/index.html", "text": "Train a network"},
-        *(f"toys/{name}.qmd" for name in ("stepper", "shapes", "momentum")),
+        *({"href": f"toys/{name}.qmd", "text": toy[0]} for name, toy in TOYS.items()),
     ]
     sections = {
         "Lessons": [path.name for path in learner_notebooks()],
