@@ -27,7 +27,8 @@ def _put_aside(
     page: str,
 ) -> tuple[str, list[str]]:  # the page with placeholders, and what they stand for
     "Take drawings, formulas and scripts out of a page. One inside another goes with it."
-    parts, kept = [], []
+    parts: list[str] = []
+    kept: list[str] = []
     end = depth = start = 0
     outer = ""
     for found in _ASIDE.finditer(page):

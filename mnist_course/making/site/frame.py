@@ -154,7 +154,8 @@ def _all_pages(address: str, up: str, text: Text) -> str:
             words = f'<span class="number">{number}</span> {rest}'
         return f"<li>{_link(place.address, words, up, here)}{contents if here else ''}</li>"
 
-    parts, sections = [], {}
+    parts: list[str] = []
+    sections: dict[str, dict[str, list]] = {}
     for place in places():
         sections.setdefault(place.section, {}).setdefault(place.group, []).append(place)
     bar = "".join(

@@ -91,7 +91,7 @@ def _letters(size: int, kind: str = "serif", weight: int = 400) -> ImageFont.Fre
     axes = letters.get_variation_axes()
     wanted = {"Weight": weight, "Optical Size": min(size, 40)}
     letters.set_variation_by_axes(
-        [wanted.get(axis["name"].decode(), axis["default"]) for axis in axes]
+        [wanted.get(axis["name"].decode(), axis["default"] or 0) for axis in axes]
     )
     return letters
 
@@ -129,7 +129,7 @@ def _card(title: str, promise: str, picture: Path | None) -> Image.Image:  # 120
         image = Image.open(picture).convert("RGB")
         scale = min(480 / image.width, 440 / image.height)
         image = image.resize(
-            (round(image.width * scale), round(image.height * scale)), Image.LANCZOS
+            (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
         )
         where = (1140 - image.width, 84 + (546 - image.height) // 2)
         paper = sheet.crop((*where, where[0] + image.width, where[1] + image.height))

@@ -75,7 +75,7 @@ def _entries(page: str, address: str, section: str) -> Iterator[list]:
 def write_index(out: Path) -> None:
     """Write what the search looks through, as a script: a browser loads that from a bare file, too."""
     sections = {place.address: place.section for place in places()}
-    entries = []
+    entries: list[list] = []
     for path in sorted(out.rglob("*.html")):
         address = path.relative_to(out).as_posix()
         if address != "404.html":

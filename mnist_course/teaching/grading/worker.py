@@ -360,7 +360,7 @@ def host() -> None:
 def _load() -> None:
     "Load what notebooks will ask for, once for all of them."
     import ipykernel.inprocess.ipkernel  # noqa: F401
-    import ipywidgets  # type: ignore[import-untyped]  # noqa: F401
+    import ipywidgets  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
     import torch._dynamo  # noqa: F401  (the first optimizer of a process asks for it)
 
