@@ -221,6 +221,7 @@ class Submission:
     order: dict[Path, tuple[str, int, float]] = field(default_factory=dict)  # what came when
     remarks: list[str] = field(default_factory=list)
     mark: str = ""  # of all that was handed in: another one when anything changes
+    row: int | None = None  # in the roster
 
     @property
     def key(self) -> str:
@@ -786,6 +787,7 @@ def match(handed: Handed, roster: Roster) -> list[str]:  # what didn't fit
             one.mark = "merged"
             continue
         met[person.row] = one
+        one.row = person.row
         one.name, one.id, one.email = person.name, person.id or one.id, person.email
         if person.late:
             one.late |= set(one.files)
@@ -799,7 +801,9 @@ def match(handed: Handed, roster: Roster) -> list[str]:  # what didn't fit
     absent = [person for person in roster.people if person.row not in met]
     for person in absent:
         handed.learners.append(
-            Submission(person.name, person.id, person.email, remarks=["handed in nothing"])
+            Submission(
+                person.name, person.id, person.email, remarks=["handed in nothing"], row=person.row
+            )
         )
     if absent:
         few = ", ".join(person.name for person in absent[:5])
