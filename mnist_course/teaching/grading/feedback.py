@@ -271,20 +271,21 @@ def talk_about(records: Sequence[Record], items: Sequence[Exercise]) -> list[str
             taken.add(met.item.id)
             many = f"{met.times} of {there} made the same mistake"
             topics.append(
-                (2 * met.times, met.item.id, f"{met.item.title}: {many}, {met.name}. {met.reason}")
+                (
+                    2 * met.times,
+                    met.item.id,
+                    f'"{met.item.title}": {many}, {met.name}. {met.reason}',
+                )
             )
     for item in items:
         states = _states(records, item)
         wrong = states["failed"]
         still_open = states["not attempted"] + states["missing"]
         if item.id not in taken and 3 * (wrong + still_open) > there:
-            topics.append(
-                (
-                    wrong + still_open,
-                    item.id,
-                    f"{item.title}: {wrong} of {there} got it wrong, and {still_open} left it open.",
-                )
-            )
+            parts = [f"{wrong} of {there} got it wrong"] * bool(wrong) + [
+                f"{still_open} of {there} left it open"
+            ] * bool(still_open)
+            topics.append((wrong + still_open, item.id, f'"{item.title}": {" and ".join(parts)}.'))
     topics.sort(key=lambda topic: (-topic[0], topic[1]))
     return [words for _, _, words in topics[:3]]
 
@@ -382,7 +383,7 @@ def class_html(records: Sequence[Record], course: Course, items: Sequence[Exerci
         title=for_html(course.title or "mnist_course"),
         summary=for_html(
             f"{len(records)} learners, {there} with something to grade, {len(items)} exercises. "
-            f"Half of them have {middle} or more of {whole} points."
+            f"At least half of them have {middle} of {whole} points or more."
         ),
         topics=f"<ol>{topics}</ol>" if topics else "<p>Nothing stands out: the class has it.</p>",
         heat=_heat_map(records, course, items),

@@ -22,9 +22,7 @@ def for_terminal(
 ) -> str:
     """Words without half characters, control characters, and marks that turn the direction of
     writing; a replacement character stands in their place. On one line, unless `lines`."""
-    known = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if not lines:
-        known = " ".join(known.split())
+    known = str(text) if lines else " ".join(str(text).split())
     return "".join(
         one if one.isprintable() or one in _JOINERS or (lines and one == "\n") else "\ufffd"
         for one in known
@@ -61,7 +59,7 @@ def for_csv(text: object) -> str:
     """Words for a cell of a table. A spreadsheet takes what begins with = + - or @ for a formula;
     with the apostrophe before it, it doesn't."""
     known = for_terminal(text)
-    first = unicodedata.normalize("NFKC", known).lstrip(" '\ufffd")[:1]
+    first = unicodedata.normalize("NFKC", known).lstrip(f" '\ufffd{_JOINERS}")[:1]
     return f"'{known}" if first in set("=+-@") else known
 
 # %% ../../../nbs/workshop/grading_words.ipynb #2c7bc1c7
