@@ -451,24 +451,20 @@ def _grade(parser: argparse.ArgumentParser) -> None:
     "Grade a class, from a platform's export to points, and a page of feedback for each learner."
     parser.add_argument("folder", help="the export: a folder or a zip")
     parser.add_argument("--out", default="grades", help="gets tables and pages (default: grades)")
-    several = {"nargs": "+", "default": []}
-    parser.add_argument("--lessons", metavar="LESSON", help="what was set, such as 03", **several)
-    parser.add_argument(
-        "--exercises", metavar="ID", help="what was set, such as 03.same_padding", **several
-    )
+    for option, metavar, what in (
+        ("--lessons", "LESSON", "what was set, such as 03"),
+        ("--exercises", "ID", "what was set, such as 03.same_padding"),
+        ("--only", "NAME", "grade these again, and keep the rest"),
+        ("--back", "PLATFORM", "write a table for moodle, canvas or google"),
+    ):
+        parser.add_argument(option, nargs="+", default=[], metavar=metavar, help=what)
     parser.add_argument("--course", metavar="FILE", help="points and rules (default: course.toml)")
     parser.add_argument("--roster", metavar="FILE", help="the platform's list of the class, as CSV")
     parser.add_argument("--export", help="whose export it is (default: found by the names)")
     parser.add_argument(
         "--learner", metavar="REGEX", help="other names, with groups name, id, file, late"
     )
-    parser.add_argument(
-        "--only", metavar="NAME", help="grade these again, keep the rest", **several
-    )
     parser.add_argument("--again", action="store_true", help="grade also what hasn't changed")
-    parser.add_argument(
-        "--back", metavar="PLATFORM", help="a table for moodle, canvas, google", **several
-    )
     parser.add_argument(
         "--no-names", action="store_true", help="numbers for names in class.html and report.md"
     )

@@ -502,7 +502,7 @@ WORST = [
 @pytest.mark.parametrize("worst", WORST, ids=range(len(WORST)))
 def test_the_worst_words_are_harmless_everywhere(worst):
     terminal = for_terminal(worst)
-    assert terminal.isprintable() and "\n" not in terminal and terminal.encode("utf-8")
+    assert terminal.replace("\u200c", "").isprintable() and "\n" not in terminal and terminal.encode("utf-8")
     assert not set("<>\"'") & set(for_html(worst))
     first = for_csv(worst).lstrip(" \ufffd\u200c")[:1]
     assert first not in set("=+-@\uff1d\uff0b\uff0d\uff20")

@@ -759,7 +759,8 @@ def match(handed: Handed, roster: Roster) -> list[str]:  # what didn't fit
             by_id.setdefault(known, []).append(person)
         for spelling in _spellings(person.name):
             by_name.setdefault(spelling, []).append(person)
-    said, met = [], {}
+    said: list[str] = []
+    met: dict[int, Submission] = {}
     strangers = []
     for one in handed.learners:
         found = by_id.get(one.id.casefold(), []) if one.id else []
