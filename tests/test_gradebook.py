@@ -15,18 +15,18 @@ from mnist_course.checks import exercises
 from mnist_course.cli import main
 from mnist_course.teaching.grading import classroom, grade_class
 from mnist_course.teaching.grading.feedback import (
+    _reading_place,
+    _talk_about,
     class_html,
     feedback_html,
     feedback_markdown,
     nameless,
-    reading_place,
     report_markdown,
-    talk_about,
 )
 from mnist_course.teaching.grading.gradebook import (
     Course,
-    Ledger,
     Record,
+    Results,
     back_csv,
     grades_csv,
     points_of,
@@ -226,12 +226,12 @@ def test_without_a_roster_a_table_has_the_platforms_headers(platform, first):
 
 def test_results_are_kept_and_what_is_half_written_is_told(tmp_path):
     said: list[str] = []
-    ledger = Ledger(tmp_path / "out", tmp_path / "class")
+    ledger = Results(tmp_path / "out", tmp_path / "class")
     for name in ("ada", "ben"):
         ledger.add(record(name, "pm", mark=name))
     path = tmp_path / "out" / "results.jsonl"
     path.write_bytes(path.read_bytes()[:-20])  # the power failed
-    again = Ledger(tmp_path / "out", tmp_path / "class", said.append)
+    again = Results(tmp_path / "out", tmp_path / "class", said.append)
     assert (
         list(again.records.values()) == [record("ada", "pm", mark="ada")]
         and "1 lines can't be read" in said[0]
@@ -247,19 +247,19 @@ def test_results_are_kept_and_what_is_half_written_is_told(tmp_path):
         file.writelines(json.dumps(one) + "\n" for one in bad)
     assert [
         one.results
-        for one in Ledger(tmp_path / "out", tmp_path / "class", said.append).records.values()
+        for one in Results(tmp_path / "out", tmp_path / "class", said.append).records.values()
     ] == [record("ada", "pm").results, {}]
 
 
 def test_another_class_is_refused_and_what_somebody_changed_is_moved_aside(tmp_path):
-    ledger = Ledger(tmp_path / "out", tmp_path / "class")
+    ledger = Results(tmp_path / "out", tmp_path / "class")
     ledger.put("grades.csv", b"first")
     ledger.close()
     for other, way in (("class/ada", "--only ada"), ("other", "--out")):
         with pytest.raises(ValueError, match=way):
-            Ledger(tmp_path / "out", tmp_path / other)
+            Results(tmp_path / "out", tmp_path / other)
     told: list[str] = []
-    ledger = Ledger(tmp_path / "out", tmp_path / "class", told.append)
+    ledger = Results(tmp_path / "out", tmp_path / "class", told.append)
     ledger.put("grades.csv", b"second")
     assert not told
     (tmp_path / "out" / "grades.csv").write_text("my own marks")
@@ -440,7 +440,7 @@ def test_a_page_says_what_was_right_the_mistake_the_case_and_where_to_read():
         assert html.escape(item.title) in page and for_markdown(item.title) in text
     assert html.escape(reason) in page and "case(1)\n  got 2" in page and "case(1)\n  got 2" in text
     assert "the same inputs again" not in page + text
-    words, address = reading_place(BY_ID["03.output_size"])
+    words, address = _reading_place(BY_ID["03.output_size"])
     assert "What if it needs more room?" in words and address.endswith(
         "/03_shapes.html#what-if-it-needs-more-room"
     )
@@ -456,7 +456,7 @@ def test_the_class_hears_about_what_most_of_it_got_wrong():
         record("e", "pppppppo"),
         Record("f"),
     ]
-    first, *rest = talk_about(records, ITEMS)
+    first, *rest = _talk_about(records, ITEMS)
     assert (
         BY_ID[IDS[0]].title in first
         and "2 of 5 made the same mistake" in first
@@ -466,7 +466,7 @@ def test_the_class_hears_about_what_most_of_it_got_wrong():
         any(BY_ID[IDS[7]].title in one and "3 of 5 left it open" in one for one in rest)
         and len(rest) <= 2
     )
-    assert talk_about([record("a", "p" * 8)], ITEMS) == [] == talk_about([], ITEMS)
+    assert _talk_about([record("a", "p" * 8)], ITEMS) == [] == _talk_about([], ITEMS)
     page = class_html(records, LESSON, ITEMS)
     assert page.count('<td class="m"') == 2 and page.count('<td class="f"') == 2
     assert class_html([], LESSON, []) and report_markdown([], LESSON, [])
@@ -502,7 +502,11 @@ WORST = [
 @pytest.mark.parametrize("worst", WORST, ids=range(len(WORST)))
 def test_the_worst_words_are_harmless_everywhere(worst):
     terminal = for_terminal(worst)
-    assert terminal.replace("\u200c", "").isprintable() and "\n" not in terminal and terminal.encode("utf-8")
+    assert (
+        terminal.replace("\u200c", "").isprintable()
+        and "\n" not in terminal
+        and terminal.encode("utf-8")
+    )
     assert not set("<>\"'") & set(for_html(worst))
     first = for_csv(worst).lstrip(" \ufffd\u200c")[:1]
     assert first not in set("=+-@\uff1d\uff0b\uff0d\uff20")

@@ -11,7 +11,7 @@ import pytest
 from mnist_course.base import DataError
 from mnist_course.teaching.folder import MANIFEST
 from mnist_course.teaching.grading.submissions import (
-    EXPORTS,
+    _EXPORTS,
     Handed,
     choose,
     gather,
@@ -135,7 +135,7 @@ def test_one_learner_is_one_person_whatever_the_export(tmp_path, shape, packed):
     handed = read(source, tmp_path)
     # without .git, which zips leave out, only a roster tells repositories from folders
     known = "plain" if shape == "github" and packed != "folder" else shape.partition(" ")[0]
-    assert handed.export == known and known in EXPORTS
+    assert handed.export == known and known in _EXPORTS
     if known == shape.partition(" ")[0]:
         assert set(names(handed)) == shown(shape) and len(handed.learners) == len(CLASS)
     assert "6 learners" in handed.said[0]

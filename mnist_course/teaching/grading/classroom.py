@@ -23,8 +23,8 @@ from mnist_course.teaching.grading.feedback import (
 from mnist_course.teaching.grading.gradebook import (
     PLATFORMS,
     Course,
-    Ledger,
     Record,
+    Results,
     back_csv,
     grades_csv,
     nearest,
@@ -107,7 +107,7 @@ def _fresh(one: Submission, course: Course, limits: Limits) -> Record:
 def _run(
     labels: dict[str, Submission],
     records: dict[str, Record],
-    ledger: Ledger,
+    ledger: Results,
     again: set[str],
     grade: Callable[[dict[str, list[Path]], Callable[[Grade], None]], object],
 ) -> None:
@@ -149,7 +149,7 @@ def _run(
 def _write(
     records: list[Record],
     course: Course,
-    ledger: Ledger,
+    ledger: Results,
     said: list[str],
     back: Sequence[str],
     roster: Roster | None,
@@ -201,7 +201,7 @@ def grade_class(
     lessons: Sequence[str] = (),  # such as "03"; comes before what course.toml says
     exercises: Sequence[str] = (),  # such as "03.same_padding"
     roster: str | Path | None = None,  # the platform's list of the class
-    export: str | None = None,  # one of submissions.EXPORTS; None: found by the names
+    export: str | None = None,  # such as "moodle"; None: found by the names
     learner: str | None = None,  # a pattern for names of other kinds
     only: Sequence[str] = (),  # learners; the others keep what they have
     again: bool = False,  # True: grade also whose files haven't changed
@@ -236,7 +236,7 @@ def grade_class(
             say(line)
         labels = _labels(handed.learners)
         chosen = _only(labels, only) if only else {*labels}
-        ledger = Ledger(out, source, say)
+        ledger = Results(out, source, say)
         records = {
             label: _fresh(one, what, limits) for label, one in labels.items() if label in chosen
         }
@@ -261,7 +261,7 @@ def grade_class(
 def _finished(
     handed: Handed,
     course: Course,
-    ledger: Ledger,
+    ledger: Results,
     said: list[str],
     back: Sequence[str],
     roster: Roster | None,
