@@ -356,6 +356,31 @@ def test_only_some_are_graded_again_and_the_others_keep_what_they_have(tmp_path,
     assert (out / "grades.csv").read_bytes() == table
 
 
+def test_a_roster_that_comes_later_costs_no_results(tmp_path, quick):
+    folder, out = tmp_path / "class", tmp_path / "out"
+    folder.mkdir()
+    for i, name in enumerate(("lovelaceada", "noetheremmy")):
+        (folder / f"{name}_{i}_9_03_shapes.ipynb").write_text(f'{{"cells": [], "right": "{name}"}}')
+    grade_class(folder, out, lessons=["03"])
+    (tmp_path / "r.csv").write_text("Full name,ID\nAda Lovelace,0\nEmmy Noether,1\n")
+    quick.clear()
+    told: list[str] = []
+    options = {"lessons": ["03"], "roster": tmp_path / "r.csv", "say": told.append}
+    records, _ = grade_class(folder, out, only=["ada lovelace"], **options)
+    assert quick == ["Ada Lovelace"]
+    assert [(one.name, points_of(one, LESSON, ITEMS).percent) for one in records] == [
+        ("Ada Lovelace", 100),
+        ("Emmy Noether", 100),
+    ]
+    assert not any("no longer" in one for one in told)
+    (folder / "noetheremmy_1_9_03_shapes.ipynb").unlink()
+    (tmp_path / "r.csv").write_text("Full name,ID\nAda Lovelace,0\n")
+    records, _ = grade_class(folder, out, **options)
+    assert len(records) == 1 and any(
+        "no longer in the class, and left out: Emmy Noether" in one for one in told
+    )
+
+
 def test_a_changed_file_is_graded_again_and_a_new_rule_too(tmp_path, quick):
     folder, out = classroom_of(tmp_path / "class", "abc"), tmp_path / "out"
     grade_class(folder, out, lessons=["03"])

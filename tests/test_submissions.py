@@ -50,7 +50,7 @@ def platform(shape: str) -> dict[str, bytes]:
                     "moodle flat": f"{name}_{id}_assignsubmission_file_{file}",
                     "canvas": f"{flat_name(name)}_{late}{id}_{900 + i}_{Path(file).stem}-{i}{suffix}",
                     "google": f"{name} - {file}",
-                    "blackboard": f"Lab_3_{user}_attempt_2024-01-31-13-45-1{i}_{file}",
+                    "blackboard": f"Lab_3_{user}_attempt_2024-01-31-13-45-{10 + i}_{file}",
                     "brightspace": f"{id}-77 - {name} - Jan 31, 2024 145 PM/{file}",
                     "brightspace flat": f"{id}-77 - {name}- 31 January, 2024 1345 - {file}",
                     "github": f"lab-3-{user}/{file}",
@@ -58,7 +58,7 @@ def platform(shape: str) -> dict[str, bytes]:
                 }[shape]
             ] = NOTEBOOK.encode()
         if shape == "blackboard":
-            made[f"Lab_3_{user}_attempt_2024-01-31-13-45-1{i}.txt"] = (
+            made[f"Lab_3_{user}_attempt_2024-01-31-13-45-{10 + i}.txt"] = (
                 f"Name: {name} ({user})\nAssignment: Lab 3\n".encode()
             )
         if shape == "github":
@@ -169,10 +169,12 @@ def test_late_again_and_when(tmp_path):
         "curiemarie_LATE_7_91_03_shapes-2.ipynb": b"{}",
         "curiemarie_7_92_03_shapes.ipynb": b"{}",
         "bohrniels_8_93_03_shapes-1.ipynb": b"{}",
+        "bohrniels_8_94_helper-1.py": b"x = 1",
     }
     handed = read(lay(tmp_path / "class", made), tmp_path)
     bohr, curie = handed.learners
     assert (bohr.id, curie.id) == ("8", "7") and not bohr.late
+    assert {path.name for path in bohr.files} == {"03_shapes-1.ipynb", "helper.py"}
     assert [path.name for path in curie.late] == ["03_shapes-2.ipynb"]
     last = sorted(curie.order, key=curie.order.get)[-1]
     assert last.name == "03_shapes-2.ipynb"
@@ -457,3 +459,13 @@ def test_a_file_that_is_no_roster_is_told(tmp_path, raw):
     (tmp_path / "r.csv").write_bytes(raw)
     with pytest.raises(DataError, match=r"r\.csv"):
         read_roster(tmp_path / "r.csv")
+
+
+def test_repositories_without_git_are_told_apart_by_the_roster(tmp_path):
+    (tmp_path / "class.zip").write_bytes(zipped(platform("github")))
+    handed = read(tmp_path / "class.zip", tmp_path)
+    (tmp_path / "r.csv").write_text(
+        "Full name,Username\n" + "".join(f"{name},u{id}\n" for name, id in CLASS), "utf-8"
+    )
+    assert match(handed, read_roster(tmp_path / "r.csv")) == []
+    assert set(names(handed)) == {name for name, _ in CLASS}

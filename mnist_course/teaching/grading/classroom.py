@@ -9,6 +9,7 @@ __all__ = ['grade_class']
 import hashlib
 import tempfile
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ... import __version__
@@ -108,19 +109,24 @@ def _run(
     labels: dict[str, Submission],
     records: dict[str, Record],
     ledger: Results,
-    again: set[str],
+    chosen: set[str],
+    again: bool,
     grade: Callable[[dict[str, list[Path]], Callable[[Grade], None]], object],
 ) -> None:
-    "Grade whom we don't know yet. Each result is kept as soon as it's there."
+    """Grade those of the chosen whom we don't know yet. Each result is kept as soon as it's there; the
+    others keep what they have, also under a new name."""
     known = {record.mark: record for record in ledger.records.values() if record.mark}
     to_do = {}
     told = {}
     for label, record in records.items():
         told[label] = [*record.remarks]
-        if not record.mark:  # handed in nothing
+        old = known.get(record.mark)
+        if label not in chosen:
+            if old := ledger.records.get(record.key) or old:
+                ledger.add(replace(old, name=record.name, id=record.id, email=record.email))
+        elif not record.mark:  # handed in nothing
             ledger.add(record)
-        elif record.mark in known and label not in again:
-            old = known[record.mark]
+        elif old and not again:
             record.results, record.remarks = old.results, old.remarks
             ledger.add(record)
         else:
@@ -132,7 +138,7 @@ def _run(
         record.remarks = [*told[grade.learner], *grade.remarks]
         ledger.add(record)
 
-    before = sum(bool(record.mark) for record in records.values()) - len(to_do)
+    before = sum(bool(records[label].mark) for label in chosen) - len(to_do)
     if before and to_do:
         ledger.say(
             f"{before} learners are graded already, and their files are the same: going on with "
@@ -237,9 +243,7 @@ def grade_class(
         labels = _labels(handed.learners)
         chosen = _only(labels, only) if only else {*labels}
         ledger = Results(out, source, say)
-        records = {
-            label: _fresh(one, what, limits) for label, one in labels.items() if label in chosen
-        }
+        records = {label: _fresh(one, what, limits) for label, one in labels.items()}
 
         def grade(everyone: dict[str, list[Path]], done: Callable[[Grade], None]) -> object:
             hidden = [path for path in (source, out, roster, file) if path is not None]
@@ -254,7 +258,7 @@ def grade_class(
                 container=container,
             )
 
-        _run(labels, records, ledger, chosen if again or only else set(), grade)
+        _run(labels, records, ledger, chosen, again or bool(only), grade)
         return _finished(handed, what, ledger, said, back, people, names)
 
 
@@ -268,15 +272,14 @@ def _finished(
     names: bool,
 ) -> tuple[list[Record], list[Path]]:
     "Write what there is now, for all of the class."
+    now = {one.key for one in handed.learners}
+    marks = {one.mark for key, one in ledger.records.items() if key in now}
     gone = [
-        one.name
-        for key, one in ledger.records.items()
-        if key not in {x.key for x in handed.learners}
+        one.name for key, one in ledger.records.items() if key not in now and one.mark not in marks
     ]
-    if gone and not any(one in {x.name for x in handed.learners} for one in gone):
-        said.append(
-            f"no longer in the class, and left out: {', '.join(gone[:5])}{' ...' * (len(gone) > 5)}"
-        )
+    if gone:
+        few = ", ".join(gone[:5]) + " ..." * (len(gone) > 5)
+        said.append(f"no longer in the class, and left out: {few}")
         ledger.say(said[-1])
     by_key = {one.key: one.row for one in handed.learners}
     records = ledger.keep([*by_key])

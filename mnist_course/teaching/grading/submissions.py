@@ -504,7 +504,10 @@ def _by_export(export: str, top: list[Path], work: _Gathering, depth: int) -> No
                 f"{told.get('file') or name}: text typed into a form, and not looked at"
             )
         else:
-            place = PurePosixPath(told.get("file", name) if path.is_file() else ".")
+            file = told.get("file", name)
+            if export == "canvas" and not is_notebook(path):  # or a module isn't found
+                file = re.sub(r"-\d+(?=\.\w+$)", "", file)
+            place = PurePosixPath(file if path.is_file() else ".")
             work.add(who, path, place, when, late, depth)
 
 
@@ -766,7 +769,7 @@ def match(handed: Handed, roster: Roster) -> list[str]:  # what didn't fit
         found = by_id.get(one.id.casefold(), []) if one.id else []
         found = found or by_id.get(one.name.casefold(), [])
         found = found or [p for spelling in _spellings(one.name) for p in by_name.get(spelling, [])]
-        if not found and handed.export == "github":
+        if not found and handed.export in ("github", "plain"):
             ends = [known for known in by_id if one.name.casefold().endswith(f"-{known}")]
             found = by_id[max(ends, key=len)] if ends else []
         people = {person.row: person for person in found}
