@@ -472,6 +472,28 @@ def test_a_page_says_what_was_right_the_mistake_the_case_and_where_to_read():
     assert page.count("Read again:") == text.count("Read again:") == len(ITEMS) - 4
 
 
+def test_remarks_are_for_whom_they_concern():
+    said = [
+        "03.ipynb: no cell answers 03.team_params, 03.small_net",
+        "03.ipynb: no cell answers 03.small_net",
+    ]
+    ada = record(
+        "Ada", "p", remarks=[*said, "x.pdf: not a notebook", "it reaches for the solutions"]
+    )
+    course = Course(exercises=("03.team_params",))
+    page, text, report = (
+        feedback_html(ada, course, course.chosen()),
+        feedback_markdown(ada, course, course.chosen()),
+        report_markdown([ada], course, course.chosen()).replace("\\_", "_"),
+    )
+    assert (
+        "no cell answers 03.team_params<" in page
+        and "solutions" not in page + text
+        and "x.pdf" in page
+    )
+    assert "small_net" not in page + report and "reaches for the solutions" in report
+
+
 def test_the_class_hears_about_what_most_of_it_got_wrong():
     records = [
         record("a", "mppppppp"),

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from mnist_course.teaching.folder import write_course
 from mnist_course.teaching.grading import Limits, grade_class
 from mnist_course.teaching.grading.gradebook import Record
 from mnist_course.teaching.grading.room import OPEN, best_room, clean_environment
-from mnist_course.teaching.grading.run import Grade, _submissions, grade_folder
+from mnist_course.teaching.grading.run import Grade, _as_they_come, _submissions, grade_folder
 
 posix = pytest.mark.skipif(
     os.name != "posix", reason="signals, fork and memory limits are those of POSIX systems"
@@ -535,6 +536,23 @@ def test_links_are_not_followed_and_hidden_files_are_no_submission(tmp_path):
     assert {name: [path.name for path in files] for name, files in found.items()} == {
         "ada": ["03_shapes.ipynb"]
     }
+
+
+def test_one_slow_notebook_holds_up_nobody_elses_result():
+    paths = {name: Path(name) for name in ("slow", "quick", "again")}
+    tasks: dict[Path, Future] = {path: Future() for path in paths.values()}
+    everyone = {
+        "slow": [paths["slow"]],
+        "two": [paths["quick"], paths["again"]],
+        "none": [Path("x.pdf")],
+    }
+    coming = _as_they_come(everyone, tasks)
+    assert next(coming) == "none"
+    for name in ("quick", "again"):
+        tasks[paths[name]].set_result(None)
+    assert next(coming) == "two"
+    tasks[paths["slow"]].set_result(None)
+    assert list(coming) == ["slow"]
 
 
 def test_the_fresh_process_gets_none_of_our_secrets(monkeypatch, tmp_path):

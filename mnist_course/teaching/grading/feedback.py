@@ -96,6 +96,12 @@ class _Answer:
         return _WORDS[self.status][1]
 
 
+def _case_alone(evidence: str) -> str:
+    "The failing case, without blank lines and without how to run it again."
+    lines = (line for line in evidence.splitlines() if line.strip() and "check('" not in line)
+    return "\n".join(lines)
+
+
 def _answers(record: Record, items: Sequence[Exercise], got: Points, full: Points) -> list[_Answer]:
     made = []
     for item in items:
@@ -106,7 +112,7 @@ def _answers(record: Record, items: Sequence[Exercise], got: Points, full: Point
         reason = item.reasons.get(result.get("misconception") or "", "")
         if reason and reason not in said:
             said = f"{reason} {said}".strip()
-        case = "\n".join(line for line in case.splitlines() if "check('" not in line)
+        case = _case_alone(case)
         made.append(_Answer(item, status, said, case, got.each[item.id], full.each[item.id]))
     return made
 
@@ -120,6 +126,18 @@ def _everything(items: Sequence[Exercise], course: Course) -> Points:
 def _summary(answers: Sequence[_Answer], got: Points) -> str:
     right = sum(one.status == "passed" for one in answers)
     return f"{right} of {len(answers)} right, {shown(got.total)} of {shown(got.maximum)} points"
+
+
+def _remarks(record: Record, items: Sequence[Exercise]) -> list[str]:
+    "What was said about a learner's files, without exercises that weren't set."
+    wanted = {item.id for item in items}
+    kept = []
+    for remark in record.remarks:
+        head, found, ids = remark.partition("no cell answers ")
+        left = [id for id in ids.split(", ") if id in wanted]
+        if left or not found:
+            kept.append(head + found + (", ".join(left) if found else ids))
+    return kept
 
 
 def _for_learners(remark: str) -> bool:
@@ -162,7 +180,7 @@ def feedback_html(record: Record, course: Course, items: Sequence[Exercise]) -> 
             f'<section class="{one.status.replace(" ", "-")}"><h3><span class="mark" aria-hidden="true">{one.symbol}</span> '
             f"{for_html(one.item.title)} <small>{one.word}, {shown(one.points)} of {shown(one.full)}</small></h3>{body}</section>"
         )
-    remarks = [remark for remark in record.remarks if _for_learners(remark)]
+    remarks = [one for one in _remarks(record, items) if _for_learners(one)]
     if remarks:
         parts.append(
             "<h2>About your files</h2><ul>"
@@ -208,7 +226,7 @@ def feedback_markdown(record: Record, course: Course, items: Sequence[Exercise])
                 if address
                 else f"Read again: {for_markdown(words)}"
             )
-    remarks = [remark for remark in record.remarks if _for_learners(remark)]
+    remarks = [one for one in _remarks(record, items) if _for_learners(one)]
     if remarks:
         parts += [
             "## About your files",
@@ -236,10 +254,9 @@ def _mistakes_met(records: Sequence[Record], items: Sequence[Exercise]) -> list[
         for id, result in record.results.items():
             if name := result.get("misconception"):
                 times[id, name] += 1
-                case = str(result.get("evidence", ""))
-                lines = [line for line in case.splitlines() if "check('" not in line]
-                if lines and (id, name) not in examples:
-                    examples[id, name] = "\n".join(lines)[:400]
+                case = _case_alone(str(result.get("evidence", "")))
+                if case and (id, name) not in examples:
+                    examples[id, name] = case[:400]
     by_id = {item.id: item for item in items}
     met = [
         _Met(by_id[id], name, number, examples.get((id, name), ""), by_id[id].reasons.get(name, ""))
@@ -438,7 +455,7 @@ def report_markdown(
     remarks = [
         f"- **{for_markdown(one.name)}**: {for_markdown(remark)}"
         for one in records
-        for remark in one.remarks
+        for remark in _remarks(one, items)
     ]
     whole = shown(_everything(items, course).maximum)
     parts = [

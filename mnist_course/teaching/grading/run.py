@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -412,7 +412,7 @@ def grade_learners(
     if room == OPEN and not container:
         say("this machine has no closed rooms: what the learners wrote runs with your rights")
     broken_off = threading.Event()
-    grades: list[Grade] = []
+    grades: dict[str, Grade] = {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
         hosts: queue.SimpleQueue[_Host] = queue.SimpleQueue()
         secret = [Path(path).absolute() for path in hidden]
@@ -442,9 +442,10 @@ def grade_learners(
                     if is_notebook(path)
                 }
                 try:
-                    for learner, files in everyone.items():
+                    for learner in _as_they_come(everyone, tasks):
+                        files = everyone[learner]
                         grade = _grade_learner(learner, files, lambda path: tasks[path].result())
-                        grades.append(grade)
+                        grades[learner] = grade
                         if done:
                             done(grade)
                         remarks = f"; {len(grade.remarks)} remarks" if grade.remarks else ""
@@ -457,7 +458,29 @@ def grade_learners(
         finally:
             for one in every:
                 one.end()
-    return grades
+    return [grades[learner] for learner in everyone]
+
+
+def _as_they_come(
+    everyone: dict[str, list[Path]],
+    tasks: dict[Path, Future[Any]],
+) -> Iterator[str]:
+    "The learners, each as soon as all of their notebooks are done."
+    left = {
+        learner: {path for path in files if path in tasks} for learner, files in everyone.items()
+    }
+    yield from [learner for learner, paths in left.items() if not paths]
+    owners = {
+        task: (learner, path)
+        for learner, paths in left.items()
+        for path in paths
+        for task in [tasks[path]]
+    }
+    for task in as_completed(owners):
+        learner, path = owners[task]
+        left[learner].discard(path)
+        if not left[learner]:
+            yield learner
 
 
 def _made(folder: Path) -> Path:

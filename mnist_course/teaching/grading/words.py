@@ -37,7 +37,7 @@ def for_html(
     return html.escape(for_terminal(text, lines))
 
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#!~])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]#~])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 
 
