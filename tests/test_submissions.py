@@ -406,6 +406,7 @@ def test_which_of_several_files_counts(tmp_path):
             "x_1_8_03_shapes.ipynb": b"{}",
             "x_1_7_05_loss.ipynb": b"{}",
             "x_1_6_03.pdf": b"",
+            "x_1_5_one_page.ipynb": b"{}",
         }
         (one,) = read(lay(tmp_path / "class", made), tmp_path).learners
         late = choose(one, wanted={"03"}, **options)

@@ -24,7 +24,7 @@ from ...base import DataError, as_path
 from ..folder import MANIFEST
 from .read import cells_of, is_notebook, lesson_of
 from .words import for_terminal
-from ..notebooks import lessons
+from ..notebooks import learner_notebooks, lessons
 
 # %% ../../../nbs/workshop/grading_submissions.ipynb #c733b923
 _PATTERNS = {
@@ -576,6 +576,7 @@ def choose(
     "Keep the files that count, in `one.files`; the others are named in `one.remarks`."
     by_lesson: dict[str, list[Path]] = {}
     elsewhere: list[str] = []
+    ours = {path.name for path in learner_notebooks()}  # one of them is no lesson
     kept = [path for path in one.files if not is_notebook(path)]
     for path in one.files:
         if path in kept:
@@ -584,7 +585,7 @@ def choose(
             lesson = lesson_of(path, cells_of(path))
         except (ValueError, OSError):
             lesson = lesson_of(path, [])
-        if lesson is None:
+        if lesson is None and path.name not in ours:
             kept.append(path)  # the grader says why
         elif lesson in wanted:
             by_lesson.setdefault(lesson, []).append(path)
