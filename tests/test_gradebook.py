@@ -121,7 +121,7 @@ def test_late_work_and_named_misconceptions(state, late, share):
         ('leson = ["03"]', "no key 'leson': did you mean lessons?"),
         ('lessons = ["77"]', "lessons: there is no lesson 77"),
         ('lessons = "03"', "must be a list"),
-        ('exercises = ["03.same_pading"]', "did you mean 03.same_padding?"),
+        ('exercises = ["03.samepadding"]', "did you mean 03.same_padding?"),
         ("late_penalty = 120", "must be a number from 0 to 100"),
         ("partial_credit = nan", "must be a number"),
         ("maximum = 0", "must be a number from 0.01"),
