@@ -335,7 +335,7 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
         raise AssertionError("the work began")
 
     for place in (
-        "teaching.grading.grade_folder",
+        "teaching.grading.classroom.gather",
         "distributed.fit_together",
         "export.save_model",
         "teaching.worksheet.pick_lessons",

@@ -9,6 +9,9 @@ from helpers import ROOT
 
 from mnist_course.base import asset
 from mnist_course.checks import exercises
+from mnist_course.cli import main
+from mnist_course.teaching.grading.gradebook import read_course
+from mnist_course.teaching.grading.room import clean_environment
 from mnist_course.teaching.notebooks import code_cells, markdown_cells, read_notebook
 from mnist_course.training import History
 
@@ -72,3 +75,38 @@ def test_the_run_on_clothes_is_a_history():
         sum(map(sum, record["confusion"])) == 10_000
         and abs(right / 10_000 - history.test_acc[-1]) < 1e-3
     )
+
+
+GRADING = ROOT / "nbs" / "instructors" / "grading.ipynb"
+
+
+def test_the_course_file_on_the_page_on_grading_is_understood(tmp_path):
+    (shown,) = re.findall(r"```toml\n(.+?)```", prose_of(GRADING), re.S)
+    (tmp_path / "course.toml").write_text(shown)
+    course = read_course(tmp_path / "course.toml")
+    named = set(re.findall(r"^(\w+) = ", shown, re.M)) | set(re.findall(r"^\[(\w+)\]", shown, re.M))
+    assert named | {"exercises"} == set(vars(course))  # every key is shown, but for one
+
+
+def test_the_container_on_the_page_on_grading_has_what_a_notebook_gets_elsewhere(tmp_path):
+    (recipe,) = re.findall(r"```dockerfile\n(.+?)```", prose_of(GRADING), re.S)
+    for sources in re.findall(r"^COPY (.+) \S+$", recipe, re.M):
+        assert all((ROOT / source).exists() for source in sources.split())
+    inside = dict(re.findall(r"(\w+)=(\S+)", recipe.partition("ENV ")[2]))
+    outside = clean_environment(tmp_path)
+    kept = set(outside) - {"PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT"}
+    assert set(inside) == kept - {"PYTHONPATH", "USERPROFILE"}
+    home = str(tmp_path)
+    assert all(value == "/tmp" or value == outside[name] for name, value in inside.items())
+    assert {name for name in inside if outside[name] == home} == {
+        name for name, value in inside.items() if value == "/tmp"
+    }
+    assert re.search(r"^USER (?!root|0\b)", recipe, re.M)
+
+
+def test_every_option_of_grade_is_on_its_page_or_speaks_for_itself(capsys):
+    with pytest.raises(SystemExit):
+        main(["grade", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    told = set(re.findall(r"--[a-z-]+", prose_of(GRADING)))
+    assert options - told <= {"--help", "--course", "--jobs", "--time-limit", "--memory-limit"}
