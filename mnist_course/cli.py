@@ -449,11 +449,27 @@ def _progress(parser: argparse.ArgumentParser) -> None:
 
 # %% ../nbs/workshop/cli.ipynb #f61f1ab8
 def _grade(parser: argparse.ArgumentParser) -> None:
-    "Run every learner's notebooks, each in a process with limits, and write a table and a report."
-    parser.add_argument("folder", help="holds a folder, or a notebook, for each learner")
+    "Grade a class, from a platform's export to points, and a page of feedback for each learner."
+    parser.add_argument("folder", help="the export: a folder or a zip")
+    parser.add_argument("--out", default="grades", help="gets tables and pages (default: grades)")
+    for option, metavar, what in (
+        ("--lessons", "LESSON", "what was set, such as 03"),
+        ("--exercises", "ID", "what was set, such as 03.same_padding"),
+        ("--only", "NAME", "grade these again, and keep the rest"),
+        ("--back", "PLATFORM", "write a table for moodle, canvas or google"),
+    ):
+        parser.add_argument(option, nargs="+", default=[], metavar=metavar, help=what)
+    parser.add_argument("--course", metavar="FILE", help="points and rules (default: course.toml)")
+    parser.add_argument("--roster", metavar="FILE", help="the platform's list of the class, as CSV")
+    parser.add_argument("--export", help="whose export it is (default: found by the names)")
     parser.add_argument(
-        "--out", default="grades", help="gets grades.csv and report.md (default: grades)"
+        "--learner", metavar="REGEX", help="other names, with groups name, id, file, late"
     )
+    parser.add_argument("--again", action="store_true", help="grade also what hasn't changed")
+    parser.add_argument(
+        "--no-names", action="store_true", help="numbers for names in class.html and report.md"
+    )
+    parser.add_argument("--container", metavar="IMAGE", help="run notebooks in Docker or Podman")
     parser.add_argument("--jobs", type=int, help="notebooks at a time (default: one a core)")
     parser.add_argument(
         "--time-limit", type=float, default=60, metavar="SECONDS", help="for one cell (default: 60)"
@@ -465,20 +481,32 @@ def _grade(parser: argparse.ArgumentParser) -> None:
         metavar="GB",
         help="beyond what the course needs (default: 2)",
     )
-    parser.epilog = (
-        "This runs what the learners wrote, with your rights: read the page on grading first."
-    )
+    parser.epilog = "This runs what learners wrote: read the page on grading first."
 
     def run(args: argparse.Namespace) -> int:
         if args.jobs is not None and args.jobs < 1:
             raise ValueError("--jobs must be at least 1")
         if not all(0 < limit < float("inf") for limit in (args.time_limit, args.memory_limit)):
             raise ValueError("--time-limit and --memory-limit must be numbers above 0")
-        from mnist_course.teaching.grading import Limits, grade_folder, write_grades
+        from mnist_course.teaching.grading import Limits, grade_class
 
-        check_place(args.out, folder=True)  # before a class is run
-        limits = Limits(seconds=args.time_limit, memory=int(args.memory_limit * 2**30))
-        files = write_grades(grade_folder(args.folder, args.jobs, limits), args.out)
+        _, files = grade_class(
+            args.folder,
+            args.out,
+            course=args.course,
+            lessons=args.lessons,
+            exercises=args.exercises,
+            roster=args.roster,
+            export=args.export,
+            learner=args.learner,
+            only=args.only,
+            again=args.again,
+            back=args.back,
+            names=not args.no_names,
+            jobs=args.jobs,
+            limits=Limits(seconds=args.time_limit, memory=int(args.memory_limit * 2**30)),
+            container=args.container,
+        )
         print(f"written: {', '.join(map(str, files))}")
         return 0
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HIDDEN', 'all_notebooks', 'lessons', 'learner_notebooks', 'pick_lessons', 'lesson_number', 'read_notebook',
            'is_folded', 'code_cells', 'markdown_cells', 'title_of', 'module_of', 'directives', 'without_directives',
-           'learner_edition', 'picture_of', 'Card', 'read_cards']
+           'course_site', 'learner_edition', 'picture_of', 'Card', 'read_cards']
 
 # %% ../../nbs/workshop/notebooks.ipynb #54f07bbb
 import copy
@@ -122,7 +122,7 @@ def without_directives(source: str) -> str:
 _ELSEWHERE = re.compile(r"\]\(((?:engine|answers|instructors|workshop)/\w+)\.ipynb(#[^)\s]*)?\)")
 
 
-def _site() -> str:
+def course_site() -> str:
     "The address of the course's site, as its installation knows it; empty where it isn't installed."
     try:
         named = metadata("mnist_course").get_all("Project-URL") or []
@@ -138,7 +138,7 @@ def learner_edition(
     """Outputs cleared, directives and hidden cells gone; a cell that is folded in the lesson starts
     folded here too. Links to pages that aren't in a learner's folder lead to the course's site."""
     notebook = copy.deepcopy(notebook)
-    site = _site()
+    site = course_site()
     cells = []
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
