@@ -1,5 +1,7 @@
 "The one reader of notebooks: which there are, what is in them, the learner's edition, exercise cards."
 
+import ast
+import builtins
 import json
 import re
 
@@ -141,3 +143,30 @@ def test_whoever_writes_a_notebook_writes_lists_of_lines(tmp_path):
     written = [*write_colab(tmp_path / "colab"), *(tmp_path / "my_course").rglob("*.ipynb")]
     assert len(written) > 30
     assert [fault for path in [*written, *all_notebooks()] for fault in joined_lines(path)] == []
+
+
+def unknown_names(cells: list[str]) -> set[str]:
+    "The names that some cells use and none of them binds, in whatever place."
+    used, bound = set(), {"display", "get_ipython", *dir(builtins)}
+    for cell in cells:
+        lines = [line for line in cell.splitlines() if not line.lstrip().startswith(("%", "!"))]
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            match node:
+                case ast.Name(id=name, ctx=ast.Load()):
+                    used.add(name)
+                case ast.Name(id=name) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+                    bound.add(name)
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.MatchAs(name=name):
+                    bound.add(name)
+                case ast.Import(names=names) | ast.ImportFrom(names=names):
+                    bound |= {(one.asname or one.name).split(".")[0] for one in names}
+    return used - bound
+
+
+@pytest.mark.parametrize("path", learner_notebooks(), ids=lambda path: path.stem)
+def test_a_learner_has_every_name_that_a_lesson_uses(path):
+    assert not unknown_names(code_cells(learner_edition(read_notebook(path))))
+
+
+def test_a_name_that_nobody_gave_is_found():
+    assert unknown_names(["def f(x):\n    return x + y", "z = f(1)"]) == {"y"}
