@@ -50,7 +50,7 @@ def test_a_prediction_is_noted_and_answered(lab):
 def put_pad(lab, code: str):
     "Run some code in a cell of lesson 11 that shows a pad, and return the pad's canvas, scrolled into view."
     lab.open("11_your_digits.ipynb")
-    cell = lab.find("album = DrawingPad")
+    cell = lab.find("print(predict(net, mine).message)")
     lab.run(cell, code)
     lab.output(cell)
     canvas = lab.page.locator(".mc-canvas")
