@@ -14,7 +14,7 @@ import mnist_course.engine.export as export
 from mnist_course.cli import main
 from mnist_course.data import DigitDataset, normalize
 from mnist_course.engine.export import (
-    PREPROCESSING,
+    _PREPROCESSING,
     OnnxNetwork,
     _largest_gap,
     fingerprint,
@@ -205,7 +205,7 @@ def test_onnx_gives_torchs_answers(net, digits, onnx_file):
     for n in (1, 2, 7):
         x = normalize(digits.images[:n])
         torch.testing.assert_close(other(x), net(x).detach(), rtol=1e-4, atol=1e-4)
-    assert other.about["preprocessing"] == PREPROCESSING and other.about["accuracy"] == 0.9965
+    assert other.about["preprocessing"] == _PREPROCESSING and other.about["accuracy"] == 0.9965
     assert largest_difference(net, other, normalize(digits.images[:50])) < 1e-4
     assert predict(other, digits.images[0]).label == digits.labels[0]
     assert latency(other, normalize(digits.images[:1]), 3, 1).median > 0
