@@ -18,7 +18,7 @@ from torch import nn
 from mnist_course.cli import main
 from mnist_course.data import DigitDataset, normalize
 from mnist_course.engine.export import (
-    PREPROCESSING,
+    _PREPROCESSING,
     STORED,
     describe_model,
     one_file,
@@ -150,11 +150,11 @@ def retold(path, **changes) -> None:
     ("changes", "message"),
     [
         (
-            {"preprocessing": {**PREPROCESSING, "mean": 0.5}},
+            {"preprocessing": {**_PREPROCESSING, "mean": 0.5}},
             "prepared with mean 0.5, and mnist_course prepares them with 0.1307",
         ),
         (
-            {"preprocessing": {**PREPROCESSING, "ink": "black on white"}},
+            {"preprocessing": {**_PREPROCESSING, "ink": "black on white"}},
             "prepared with ink black on white",
         ),
         ({"preprocessing": None}, "prepared with size None"),
