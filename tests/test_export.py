@@ -399,7 +399,7 @@ def test_the_page_for_a_friend_is_one_file_with_the_network_in_it(net, tmp_path)
     from mnist_course.widgets.bundle import bundle
     from mnist_course.widgets.explorer import half_weights, write_drawing_page
 
-    files = write_drawing_page(tmp_path, net)
+    files = write_drawing_page(tmp_path, net, plain=True)
     page = one_file(files, bundle("try_it"), data_url)
     assert data_url(half_weights(net)) in page and "fetch(held[" in page
     for path in files:

@@ -736,12 +736,15 @@ def one_file(
     for name in [name for name in held if name.endswith(".css")]:
         style = f"<style>\n{held.pop(name).decode()}\n</style>"
         page = page.replace(f'<link rel="stylesheet" href="{name}">', style)
+    # what helps, or explains, a page of several files
+    page = re.sub(r' *<link rel="modulepreload"[^>]*>\n?', "", page)
+    page = re.sub(r"<script data-alone-file.*?</script>\n?", "", page, flags=re.S)
     urls = {name: as_url(held[name]) for name in held if not name.endswith(".js")}
     script = re.sub(r"^export default .*$", "", script, flags=re.M)
     script = script.replace("import.meta.url", '"https://page.invalid/"').replace("</", "<\\/")
     answers = (
         f"const held = {json.dumps(urls)}\n"
-        "const fetch = (url) => globalThis.fetch(held[new URL(url).pathname.slice(1)])\n"
+        "const fetch = (url) => globalThis.fetch(held[new URL(url).pathname.split('/').pop()])\n"
     )
     imports = re.compile(r'import (\{\w+\}) from "\./(\w+)\.js"')
     page, found = imports.subn(

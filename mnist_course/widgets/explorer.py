@@ -131,9 +131,13 @@ def _stops(
 def write_drawing_page(
     folder: str | Path,  # made when it is not there
     model: Net | None = None,  # None: the checkpoint that ships with the course
+    plain: bool = False,  # True: without the moments of training, and without the copy in one file
 ) -> list[Path]:  # the files
     """Write the page on which anyone can draw a digit, and the same page in one file beside it. It
     asks no other host for anything, and has no kernel."""
+    if plain:
+        files = {**_files(model), "stops.json": b'{"stops": []}'}
+        return write_widget_page(folder, "try_it", files, **_WORDS, more="", alone="")
     alone = write_drawing_file(as_path(folder) / _ONE_FILE, model)
     size = alone.stat().st_size / 1e6
     more = (
