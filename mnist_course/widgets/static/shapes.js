@@ -64,6 +64,9 @@ function field({name, of, optional, take, complain}) {
     clearTimeout(waiting)
     waiting = setTimeout(settle, PAUSE)
   })
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") settle()
+  })
   input.addEventListener("change", () => {
     if (typed() === undefined) {
       clearTimeout(waiting)
