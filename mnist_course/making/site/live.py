@@ -85,9 +85,9 @@ _WIDGETS: dict[
     "10": [
         (
             "glance",
-            r"^show_panels\(maps=maps, titles=titles, size=2\)$",
+            r"^parting_crowds\(",
             False,
-            "What does it make of your seven?",
+            "And where does your own digit end up? Draw one.",
         )
     ],
     "11": [("glance", r"^pad$", _INSTEAD, "")],
