@@ -231,7 +231,7 @@ def links_of_the_project_page(text: str) -> None:
     found += [
         (False, target) for target in re.findall(r"\]\([^)]*\)\]\(([^)\s]+)\)", text)
     ]  # a picture that is a link
-    assert sum(picture for picture, _ in found) >= 6 and len(found) > 25
+    assert sum(picture for picture, _ in found) >= 5 and len(found) > 25
     for picture, target in found:
         assert target.startswith("https://"), target
         if target.startswith(home + "/"):

@@ -21,7 +21,7 @@ export function readings(given) {
   if (text.length > 200) return found
   if (whole(THOUSANDS).test(text)) found.push(Number(text.replace(/[, _']/g, "")))
   if (whole(PLAIN).test(text)) found.push(Number(text))
-  if (/^[+-]?\d*,\d+$/.test(text)) found.push(Number(text.replace(",", "."))) // a comma for the point
+  if (/^[+-]?\d*,\d+$/.test(text)) found.push(Number(text.replace(",", "."))) // a decimal comma
   const percent = /^([\s\S]+?)\s*(?:%|percent|per cent)$/.exec(text)
   if (percent)
     for (const value of readings(percent[1])) if (isNumber(value)) found.push(value, value / 100)

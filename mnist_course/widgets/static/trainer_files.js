@@ -47,7 +47,7 @@ export function toHistory(settings, marks) {
   }
 }
 
-/** Weights as a safetensors file: its layers' names and shapes are those of TrainerNet in Python. */
+/** Weights as a safetensors file: the layers have the names and shapes of TrainerNet. */
 export function toSafetensors(layers, weights, settings) {
   const header = {
     __metadata__: {
