@@ -131,7 +131,7 @@ def test_python_lays_a_digit_on_the_viewer_and_reads_its_answer(lab):
         )
         > 1_000
     )
-    assert lab.page.locator(".mc-map").count() == 8
+    assert lab.page.locator(".mc-map").count() >= 8
     said = lab.run(
         second,
         "print(viewer.answer['label'], len(viewer.answer['probabilities']), viewer.milliseconds > 0)",

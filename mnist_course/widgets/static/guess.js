@@ -228,7 +228,8 @@ function lookBack(place, {lesson, ids, total}, store, changed) {
     const here = judged(ids.filter((id) => Object.hasOwn(kept, id)).map((id) => kept[id]))
     const seen = calibration(here)
     words.textContent = seen
-      ? `${here.length} of ${ids.length} guesses: on average ${percent(seen.sure)} sure, ` +
+      ? `${here.length} of ${ids.length} guesses: ` +
+        `you were ${percent(seen.sure)} sure on average, ` +
         `and ${percent(seen.right)} of them were right. ${seen.verdict}`
       : "None yet. Each card above waits for one."
     dots.hidden = !seen
