@@ -7,6 +7,9 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
+import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from mnist_course.cli import main
 from mnist_course.teaching.folder import write_course
 from mnist_course.teaching.grading import Limits, grade_class
 from mnist_course.teaching.grading.gradebook import Record
+from mnist_course.teaching.grading.limits import Watch
 from mnist_course.teaching.grading.room import OPEN, best_room, clean_environment
 from mnist_course.teaching.grading.run import Grade, _as_they_come, _submissions, grade_folder
 
@@ -559,3 +563,20 @@ def test_the_fresh_process_gets_none_of_our_secrets(monkeypatch, tmp_path):
     monkeypatch.setenv("API_KEY", "secret")
     found = clean_environment(tmp_path)
     assert "API_KEY" not in found and found["MNIST_COURSE_DATA"] == "sample"
+
+
+@posix
+def test_a_watch_counts_what_a_process_computes_once():
+    "Else a cell would be stopped after half of its time."
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        own = psutil.Process(process.pid)
+        while own.cpu_times().user < 0.3:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGSTOP)  # from here on its clock stands still
+        while own.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        watch = Watch(process.pid, Limits())
+        seen = watch._seconds([one for one in watch._family() if one.pid == process.pid])
+        times = own.cpu_times()
+        process.kill()
+    assert seen == pytest.approx(times.user + times.system) and seen >= 0.3

@@ -26,11 +26,10 @@ from mnist_course.making.server import site_server
 from mnist_course.making.site.api import _signature
 from mnist_course.making.site.content import (
     _with_switched_diagrams,
-    _without_left_overs,
     text_of,
+    without_left_overs,
 )
 from mnist_course.making.site.frame import framed, places, policy_of
-from mnist_course.making.site.live import _LEFTOVERS
 from mnist_course.making.site.overviews import exercise_cards
 from mnist_course.making.site.pages import (
     _glossary,
@@ -438,7 +437,7 @@ def test_a_lessons_page_shows_the_outputs_of_the_notebook(built, pages, path):
             said = "".join(
                 output.get("text", data.get("text/markdown", data.get("text/plain", "")))
             )
-            if said.strip() and not _LEFTOVERS.sub("", _without_left_overs(said)).strip():
+            if said.strip() and not without_left_overs(said).strip():
                 continue  # nobody was there to answer
             if "image/png" in data:
                 picture = base64.b64decode("".join(data["image/png"]))
@@ -466,7 +465,7 @@ def test_a_lessons_page_shows_the_outputs_of_the_notebook(built, pages, path):
                     for word in words
                     if squeezed(word) not in text and word.strip(".,") not in text
                 ]
-            elif squeezed(_without_left_overs(said)) not in text:
+            elif squeezed(without_left_overs(said)) not in text:
                 faults.append(said[:200])
     told(faults)
     assert shown >= 15

@@ -24,6 +24,7 @@ from ...checks import exercises, run_check
 from ...data import load_mnist
 from ...engine.zoo import recorded
 from ..revealed import revealed
+from .content import without_left_overs
 from .pages import front_matter
 from ...model import load_pretrained, trace
 from ...plotting import reference_runs
@@ -143,13 +144,6 @@ def _head(up: str) -> str:  # HTML
     )
 
 # %% ../../../nbs/workshop/site_live.ipynb #fe5503e8
-_LEFTOVERS = re.compile(
-    r"^(?:\w+: this is our version\. Yours takes over once its check has passed\."
-    r"|\*{0,2}[\w.]+: (?:not attempted yet|no guess yet)\b.*|No guesses to look back on yet\.)\n?",
-    re.M,
-)
-
-
 def _calls(node: ast.stmt, names: set[str]) -> bool:
     "Is a statement nothing but a call of one of these, or x = yours(...)?"
     value = getattr(node, "value", None)
@@ -211,10 +205,10 @@ def _without_leftovers(output: dict) -> dict | None:
     data = output.get("data", {})
     if output.get("output_type") == "stream":
         text = "".join(output["text"])
-        rest = _LEFTOVERS.sub("", text)
+        rest = without_left_overs(text)
         return output if rest == text else {**output, "text": rest} if rest.strip() else None
     said = "".join(data.get("text/markdown", ""))
-    return None if said and not _LEFTOVERS.sub("", said).strip() else output
+    return None if said and not without_left_overs(said).strip() else output
 
 # %% ../../../nbs/workshop/site_live.ipynb #714aba86
 def _plain(text: str) -> str:

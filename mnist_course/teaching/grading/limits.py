@@ -125,49 +125,49 @@ class Watch:
         return f"ended the process ({f'signal {-code}' if code < 0 else f'exit status {code}'})"
 
     def _family(self) -> list:
+        "The process and all that it started, orphans included: every descendant of ours."
         import psutil
 
         try:
-            return [self.process, *psutil.Process().children(recursive=True)]
+            return psutil.Process().children(recursive=True)
         except psutil.Error:
             return []
 
-    def _seconds(self) -> float:
+    def _seconds(self, family: list | None = None) -> float:
         "What the process and all that it started have computed so far."
         import psutil
 
         total = 0.0
-        for one in self._family()[:200]:
+        for one in (self._family() if family is None else family)[:200]:
             with contextlib.suppress(psutil.Error):
                 times = one.cpu_times()
                 total += times.user + times.system + times.children_user + times.children_system
         self.computed = max(self.computed, total)
         return self.computed
 
-    def _bytes(self) -> tuple[int, int]:  # (bytes, processes)
+    def _bytes(self, family: list) -> int:
         "Memory in use; pages that a fork shares with its parent are counted once."
         import psutil
 
-        family = {one.pid: one for one in self._family()}
         memory = 0
-        for one in [*family.values()][:200]:
+        for one in family[:200]:
             with contextlib.suppress(psutil.Error):
                 plain = one.memory_info().rss
                 small = plain < self.limits.memory / 4 or len(family) == 1
                 memory += plain if small else getattr(one.memory_full_info(), "pss", plain)
-        return memory, len(family)
+        return memory
 
     def look(self) -> str:  # why it must be stopped; "" if all is well
         "One look. A cell that has had its time is interrupted first."
         if self.ended():
             return ""
         now = time.monotonic()
-        memory, processes = self._bytes()
-        if memory > self.limits.memory + _OWN_MEMORY:
+        family = self._family()
+        if self._bytes(family) > self.limits.memory + _OWN_MEMORY:
             return f"used more than {self.limits.memory / 2**30:g} GB of memory"
-        if processes > self.limits.processes:
-            return f"had started {processes} processes"
-        seconds = self._seconds()
+        if len(family) > self.limits.processes:
+            return f"had started {len(family)} processes"
+        seconds = self._seconds(family)
         if seconds - self.first > 10 * self.limits.seconds + 60:
             return f"left the notebook running for {10 * self.limits.seconds:g} s"
         waited = now - self.started > _PATIENCE * self.limits.seconds + 10

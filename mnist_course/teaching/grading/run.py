@@ -41,6 +41,7 @@ from mnist_course.teaching.grading.read import (
     reads_solutions,
 )
 from .room import CLOSED, OPEN, best_room, clean_environment, way_in
+from .words import for_terminal
 from .worker import host, let_in
 
 # %% ../../../nbs/workshop/grading_run.ipynb #4a0f0458
@@ -299,12 +300,6 @@ def _grade_notebook(
     return results, [f"{path.name}: {remark}" for remark in [*remarks, *new]]
 
 # %% ../../../nbs/workshop/grading_run.ipynb #e6cc5b93
-def _fit_name(name: str) -> str:
-    "A name as it can be written anywhere, whatever the file system calls it."
-    text = os.fsencode(name).decode("utf-8", "replace")
-    return "".join(one if one.isprintable() else "\ufffd" for one in text)[:200]
-
-
 def _files_of(folder: Path) -> list[Path]:
     "A learner's files, without hidden ones. Symbolic links aren't followed."
     hidden = (".", "__pycache__")
@@ -324,13 +319,13 @@ def _submissions(folder: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder; {wanted}")
     if (folder / MANIFEST).exists():  # one learner's folder, not a class
-        return {_fit_name(folder.resolve().name): _files_of(folder)}
+        return {for_terminal(folder.resolve().name)[:200]: _files_of(folder)}
     found: dict[str, list[Path]] = {}
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith(".") or entry.is_symlink():
             continue
         if entry.is_dir() or is_notebook(entry):
-            name = _fit_name(entry.name)
+            name = for_terminal(entry.name)[:200]
             while name in found:
                 name += " (another)"
             found[name] = _files_of(entry) if entry.is_dir() else [entry]
@@ -353,12 +348,14 @@ def _grade_learner(
     notebooks = [path for path in files if is_notebook(path)]
     for path in files:
         if path not in notebooks and not (_EXPECTED.fullmatch(path.suffix) and path.is_file()):
-            grade.remarks.append(f"{_fit_name(path.name)}: not a notebook, and not looked at")
+            grade.remarks.append(
+                f"{for_terminal(path.name)[:200]}: not a notebook, and not looked at"
+            )
     if not notebooks:
         grade.remarks.append("no notebook was handed in")
     for path in notebooks:
         results, remarks = run(path)
-        grade.remarks += [_fit_name(remark) for remark in remarks]
+        grade.remarks += [for_terminal(remark)[:200] for remark in remarks]
         for id, result in results.items():
             old = grade.results.get(id)
             if old is None or _RANK[result["status"]] > _RANK[old["status"]]:

@@ -30,6 +30,7 @@ from mnist_course.teaching.grading.limits import (
     no_process_storm,
 )
 from .room import adopt_orphans, close, drop_rights, keep_out
+from .words import for_terminal
 
 # %% ../../../nbs/workshop/grading_worker.ipynb #a9c52668
 class _Nowhere(io.TextIOBase):
@@ -187,6 +188,13 @@ class _Lines:
         self.channel, self.rest, self.seen, self.ended = channel, bytearray(), 0, False
         channel.setblocking(False)
 
+    def send(self, words: dict[str, Any]) -> None:
+        "Write one line, however long it is; nobody may be there to read it."
+        self.channel.setblocking(True)
+        with contextlib.suppress(OSError):
+            self.channel.sendall(write_line(words))
+        self.channel.setblocking(False)
+
     def ready(self, seconds: float) -> list[dict[str, Any]]:
         "What has come within so many seconds. Raises OverflowError for a flood."
         if not self.ended and select.select([self.channel], [], [], seconds)[0]:
@@ -212,10 +220,8 @@ class _Lines:
 
 
 def _text(value: object, most: int = 2000) -> str:
-    "Words that can be written anywhere: no half characters, no control characters but line ends."
-    text = value[:most] if isinstance(value, str) else ""
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(one if one == "\n" or one.isprintable() else " " for one in text)
+    "Words that can be written anywhere; line ends stay."
+    return for_terminal(value[:most].expandtabs(), lines=True) if isinstance(value, str) else ""
 
 
 def let_in(entry: dict[str, Any], by_id: dict[str, Exercise]) -> dict[str, Any] | None:
@@ -244,31 +250,25 @@ def _examine(
     passed: list[str],
     by_id: dict[str, Exercise],
     lines: _Lines,
-    channel: socket.socket,
     watch: Watch,
     say: Callable[..., None],
-) -> str:  # why it was stopped; "" if it wasn't
-    "Ask the answers that passed once more."
+) -> None:
+    "Ask the answers that passed once more. One that says nothing is the last that is asked."
     for id in passed:
         item = by_id[id]
         if not can_be_asked(item):
             continue
         asked, expected = question(item)
-        channel.setblocking(True)
-        with contextlib.suppress(OSError):
-            channel.sendall(write_line(asked))
-        channel.setblocking(False)
+        lines.send(asked)
         watch.begin()
         said: dict[str, Any] = {}
         while not said:
             found = lines.ready(0.05)
             said = next((one for one in found if {"replies", "value", "unfit"} & one.keys()), {})
-            stopped = watch.look()
-            if not said and (stopped or watch.ended()):
+            if not said and (watch.look() or watch.ended()):
                 say(id=id, exam="silent")
-                return stopped or "ended before it could be asked again"
+                return
         say(id=id, exam=differs(item, expected, said) or "same")
-    return ""
 
 
 def _judge(order: dict[str, Any], say: Callable[..., None]) -> None:
@@ -309,8 +309,7 @@ def _judge(order: dict[str, Any], say: Callable[..., None]) -> None:
                 stopped = stopped or watch.how_it_ended()
             stopped = stopped or watch.look()
         if done:
-            asked = [id for id, right in passed.items() if right]
-            _examine(asked, by_id, lines, ours, watch, say)
+            _examine([id for id, right in passed.items() if right], by_id, lines, watch, say)
     except OverflowError as error:
         stopped = str(error)
     finally:
