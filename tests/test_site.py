@@ -1274,7 +1274,7 @@ def test_signatures_are_those_of_the_source():
 
     assert "padding: int = 0,  # pixels added on EACH side\n" in _signature(output_size)
     assert _signature(output_size).endswith(") -> int:")
-    assert _signature(Limits).startswith("class Limits:\n    seconds: float = 60.0  # for one cell")
+    assert _signature(Limits).startswith("class Limits:\n    seconds: float = 60.0  # of")
     assert "def __init__(self)" in _signature(Net)
 
 
