@@ -9,6 +9,7 @@ __all__ = ['Value', 'Question', 'questions_of', 'write_quiz']
 import base64
 import io
 import itertools
+import random
 import re
 import xml.etree.ElementTree as ET
 import zipfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base import check_place
-from ..checks import Exercise, exercises
+from ..checks import Exercise, Wrong, exercises
 from .mathml import with_mathml
 from mnist_course.teaching.notebooks import (
     Card,
@@ -68,29 +69,45 @@ def _tolerance(item: Exercise, place: int, right: tuple[Value, ...], wrong: list
     exact = value == int(value) and item.rtol < 1e-3
     room = 0.0 if exact else share * abs(value)
     others = [abs(parts[place] - value) for parts, _ in wrong if parts[place] != value]
-    return min([room, *(gap / 3 for gap in others)])
+    own = 0.0 if exact else item.rtol * abs(value) + item.atol
+    return max(own, min([room, *(gap / 3 for gap in others)]))
+
+
+def _orders(item: Exercise) -> list[str]:
+    "The other orders of an answer's letters that the exercise accepts."
+    if not isinstance(item.solution, str) or (item.ordered and not item.judge):
+        return []
+    found = []
+    for order in map("".join, itertools.permutations(item.solution)):
+        try:
+            if item.judge:
+                item.judge(order, random.Random(0))
+            found.append(order)
+        except Wrong:
+            continue
+    return found
 
 
 def _by_hand(card: Card, item: Exercise) -> Question | None:
-    "An exercise whose answer is a value; None for the others, and for a picture that isn't here."
-    plain = not (item.cases or item.judge or callable(item.solution))
+    """An exercise whose answer is a value; None for the others: code, lines to be put in order (their check
+    runs them, since several orders may be right), and a picture that isn't here."""
+    plain = not (item.cases or callable(item.solution))
     right = _parts(item.solution) if plain else None
+    if item.judge and (item.kind == "order" or not isinstance(item.solution, str)):
+        return None
     if right is None or (item.kind == "read a plot" and not card.picture):
         return None
-    ways = [right]
-    if not item.ordered:
-        ways = [tuple("".join(p) for p in itertools.permutations(s)) for s in right]
-        ways = [(one,) for one in ways[0]]
+    ways = [right, *((one,) for one in _orders(item) if one != item.solution)]
     said = [
         (parts, item.reasons[name])
         for name, wrong in item.ways()
         if (parts := _parts(wrong)) and len(parts) == len(right)
         if [type(a) for a in parts] == [type(b) for b in right]
     ]
-    stub = re.sub(rf"^{item.name} = .*?(?:# *(.+))?$", r"\1", card.code, flags=re.M).strip()
-    hint = (
-        f"\n\n```python\n{stub}\n```" if "\n" in stub else f"\n\n*Answer: {stub}*" if stub else ""
-    )
+    comments = re.findall(r"# *(.+)", card.code) if len(card.code.splitlines()) < 4 else []
+    hint = f"\n\n*Answer: {' '.join(comments)}*" if comments else ""
+    if hint and (len(right) > 1 or isinstance(right[0], str)):
+        hint += "\n\nNo brackets and no quotation marks, and a box for each part."
     return Question(
         item.id,
         f"{card.number} {card.title}",
