@@ -20,7 +20,6 @@ from typing import Any
 
 from ..base import check_place
 from ..checks import Exercise, Wrong, exercises
-from .mathml import with_mathml
 from mnist_course.teaching.notebooks import (
     Card,
     lesson_number,

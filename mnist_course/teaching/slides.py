@@ -8,6 +8,7 @@ __all__ = ['Piece', 'Slide', 'slides_of', 'teachers_notes', 'write_slides']
 # %% ../../nbs/workshop/slides.ipynb #0c3be198
 import ast
 import copy
+import itertools
 import json
 import math
 import re
@@ -303,7 +304,7 @@ def _at_most(slides: list[Slide], most: int) -> list[Slide]:
     while len(slides) > most:
         room = [
             (first.asks, first.lines + second.lines, place)
-            for place, (first, second) in enumerate(zip(slides, slides[1:], strict=False))
+            for place, (first, second) in enumerate(itertools.pairwise(slides))
             if place
             and second.asks
             and not second.new
