@@ -26,7 +26,7 @@ def test_slides_are_a_talk_and_leave_out_only_what_is_the_learners_own(path):
     assert 20 <= len(deck) <= 30
     shown = "\n".join(piece.text for slide in deck for piece in slide.pieces)
     heard = "\n".join("\n".join(slide.notes) for slide in deck)
-    prose = re.sub(r"```.*?```", "", "\n".join(markdown_cells(notebook)), flags=re.S)
+    prose = re.sub(r"```.*?```", "", "\n\n".join(markdown_cells(notebook)), flags=re.S)
     assert shown.count("**Predict.**") == prose.count("**Predict.**")
     assert shown.count("**Make.**") == prose.count("**Make.**")
     assert not re.search(r"^(check|guess|reveal|calibration)\(|^#\|", shown, re.M)
