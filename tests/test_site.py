@@ -679,6 +679,7 @@ def kinds(names: list[str], all_lessons: bool) -> list[str]:
         "answers/03_shapes.html",
         "answers/08_training.html",
         "instructors/publishing.html",
+        "instructors/begin.html",
         "instructors/teaching.html",
         "workshop/site_polish.html",
         "03_shapes.html",
@@ -821,7 +822,7 @@ def test_the_bar_marks_where_a_page_belongs(pages):
         marked[name] = re.findall(r'<a href="([^"]*)" aria-current="page">', bar)
     assert marked["map.html"] == ["map.html"] and marked["index.html"] == []
     assert marked["05_loss.html"] == ["00_start_here.html"]
-    assert marked["instructors/syllabus.html"] == ["../instructors/teaching.html"]
+    assert marked["instructors/syllabus.html"] == ["../instructors/begin.html"]
     assert marked["api/arithmetic.html"] == ["../api/index.html"]
     assert marked["glossary.html"] == ["glossary.html"]
 

@@ -7,33 +7,36 @@ import pytest
 
 from mnist_course.cli import main
 from mnist_course.teaching.notebooks import lessons, markdown_cells, read_notebook
-from mnist_course.teaching.slides import _SCREEN, _blocks, _deck, slides_of, write_slides
+from mnist_course.teaching.slides import (
+    _blocks,
+    _first_sentence,
+    slides_of,
+    teachers_notes,
+    write_slides,
+)
 
 LESSONS = lessons()
 by_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
 @by_lesson
-def test_slides_leave_nothing_out_but_what_is_the_learners_own(path):
-    notebook, deck = read_notebook(path), _deck(read_notebook(path))
-    shown = "\n".join("".join(cell["source"]) for cell in deck["cells"])
-    prose = markdown_cells(notebook)
-    for heading in re.findall(
-        r"^#{1,3} (.+)$", re.sub(r"```.*?```", "", "\n".join(prose), flags=re.S), re.M
-    ):
-        assert heading in shown
-    assert shown.count("**Predict.**") == "\n".join(prose).count("**Predict.**")
+def test_slides_are_a_talk_and_leave_out_only_what_is_the_learners_own(path):
+    notebook = read_notebook(path)
+    deck = slides_of(notebook)
+    assert 20 <= len(deck) <= 30
+    shown = "\n".join(piece.text for slide in deck for piece in slide.pieces)
+    heard = "\n".join("\n".join(slide.notes) for slide in deck)
+    prose = re.sub(r"```.*?```", "", "\n\n".join(markdown_cells(notebook)), flags=re.S)
+    assert shown.count("**Predict.**") == prose.count("**Predict.**")
+    assert shown.count("**Make.**") == prose.count("**Make.**")
     assert not re.search(r"^(check|guess|reveal|calibration)\(|^#\|", shown, re.M)
-    pictures = sum(
-        "image/png" in output.get("data", {})
-        for cell in deck["cells"]
-        for output in cell.get("outputs", [])
-    )
-    assert pictures == sum(
-        "image/png" in output.get("data", {})
-        for cell in notebook["cells"]
-        for output in cell.get("outputs", [])
-    )
+    everything = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", f"{shown} {heard}")
+    everything = re.sub(r"\s+", " ", everything)
+    told = prose.partition("\n## Exercises")[0].partition("\n\n")[2]
+    for block in _blocks(told):
+        words = re.sub(r"<[^>]+>|\[([^\]]+)\]\([^)]+\)", r"\1", block).split()
+        if block[0] not in "|#$>`" and not block.startswith(("<", "**", "- ", "1.")):
+            assert " ".join(words[-2:]) in everything, block
 
 
 @by_lesson
@@ -42,8 +45,40 @@ def test_a_question_ends_its_slide(path):
         places = [
             i for i, piece in enumerate(slide.pieces) if piece.text.startswith("**Predict.**")
         ]
-        assert all(i == len(slide.pieces) - 1 for i in places)
-        assert slide.lines <= _SCREEN or len(slide.pieces) == 1
+        after = slide.pieces[places[-1] + 1 :] if places else []
+        assert not any(piece.cell and piece.cell["outputs"] for piece in after), slide.title
+
+
+def test_many_words_are_said_and_not_shown():
+    for path in LESSONS:
+        deck = slides_of(read_notebook(path))
+        words = [len(" ".join(piece.text for piece in slide.pieces).split()) for slide in deck]
+        told = sum(len(" ".join(slide.notes).split()) for slide in deck)
+        assert told > sum(words), path.stem
+
+
+def test_notes_come_from_the_teaching_page_and_their_headings_are_the_lessons():
+    anchored = 0
+    for path in LESSONS:
+        notes = teachers_notes(path.name[:2])
+        headings = re.findall(
+            r"^#{1,2} (.+)$", "\n".join(markdown_cells(read_notebook(path))), re.M
+        )
+        assert notes[""] and set(notes) - {""} <= set(headings), path.stem
+        heard = " ".join(" ".join(slide.notes) for slide in slides_of(read_notebook(path), notes))
+        assert all(one in heard for blocks in notes.values() for one in blocks), path.stem
+        anchored += len(set(notes) - {"", "Exercises"})
+    assert anchored >= 7
+
+
+def test_first_sentences():
+    assert _first_sentence("Ouch. You'd get 10% with your eyes shut. Really.") == (
+        "Ouch. You'd get 10% with your eyes shut.",
+        "Really.",
+    )
+    block = "It is (as I said. Before that, in lesson 01) quite so, and we know. More."
+    assert _first_sentence(block)[1] == "More."
+    assert _first_sentence("no end") == ("no end", "")
 
 
 def test_blocks():
@@ -100,7 +135,10 @@ def test_slides_in_a_browser(path, tmp_path, chromium, violations):
             return seen
         }"""
     )
-    assert len(seen) == sum(1 for _ in slides_of(read_notebook(path)))
+    assert len(seen) == len(slides_of(read_notebook(path)))
+    notes = page.locator("aside.notes")
+    assert notes.count() == len(seen) and "Minute 0 of 50" in notes.first.inner_text()
+    assert path.name[:2] in page.locator(".of").inner_text()
     assert len({title for title, *_ in seen}) > 8
     for title, _, top, bottom, described, over in seen:
         assert 0 <= top < bottom <= 720 and described and over <= 1, title
@@ -137,7 +175,7 @@ def test_slides_on_a_phone_are_a_page(tmp_path, chromium, violations):
     small = page.evaluate(
         """() => [...document.querySelectorAll(".slides p, .slides li, .slides pre")]
             .filter(one => parseFloat(getComputedStyle(one).fontSize) < 12 || !one.checkVisibility()
-                && !one.closest("details"))
+                && !one.closest("details, aside.notes"))
             .map(one => one.textContent.slice(0, 60))"""
     )
     assert small == []

@@ -8,7 +8,16 @@ from helpers import ROOT
 
 from mnist_course.checks import exercises
 from mnist_course.teaching.notebooks import lessons, read_notebook
-from mnist_course.teaching.syllabus import _upto, cut_evenly, outline, roads, term, units, week
+from mnist_course.teaching.syllabus import (
+    _upto,
+    cut_evenly,
+    objectives,
+    outline,
+    roads,
+    term,
+    units,
+    week,
+)
 
 LESSONS = lessons()
 
@@ -79,3 +88,14 @@ def test_short_roads_take_as_long_as_their_names_say():
 def test_a_road_that_ends_at_no_heading_is_seen():
     with pytest.raises(ValueError, match="has no heading 'Nowhere'"):
         _upto(read_notebook(lessons()[0]), "Nowhere")
+
+
+def test_every_exercise_serves_an_objective_and_every_objective_has_an_exercise():
+    every = objectives()
+    assert list(every) == [path.name[:2] for path in LESSONS]
+    served = {id for table in every.values() for ids in table.values() for id in ids}
+    assert served == {item.id for item in exercises()}
+    for table in every.values():
+        assert len(table) >= 3 and all(table.values())
+    shown = json.dumps(read_notebook(ROOT / "nbs" / "instructors" / "teaching.ipynb")["cells"])
+    assert all(json.dumps(can)[1:-1] in shown for table in every.values() for can in table)

@@ -7,7 +7,7 @@ from helpers import ROOT
 
 from mnist_course.checks import exercises
 from mnist_course.cli import main
-from mnist_course.teaching.notebooks import read_notebook
+from mnist_course.teaching.notebooks import markdown_cells, read_notebook
 from mnist_course.teaching.worksheet import write_sheet
 
 
@@ -42,6 +42,73 @@ def test_a_sheet_that_cannot_be_is_told_in_one_line(tmp_path, monkeypatch, capsy
     said = capsys.readouterr().err
     assert message in said and said.startswith("mnist-course: ") and len(said.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def minutes_of(path):
+    return sum(map(int, re.findall(r"of 5, (\d+) min", path.read_text("utf-8"))))
+
+
+def test_options_choose_and_the_key_answers(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert (
+        main(
+            [
+                "sheet",
+                "02-04",
+                "--difficulty",
+                "2",
+                "--minutes",
+                "25",
+                "--points",
+                "--key",
+                "--out",
+                "exam.md",
+            ]
+        )
+        == 0
+    )
+    said = capsys.readouterr().out
+    text, key = ((tmp_path / name).read_text("utf-8") for name in ("exam.md", "exam-key.md"))
+    assert 0 < minutes_of(tmp_path / "exam.md") <= 25 and "exam-key.md: the key" in said
+    assert set(re.findall(r"Difficulty (\d)", text)) <= {"1", "2"}
+    total = sum(map(int, re.findall(r"min, (\d+) points?,", text)))
+    assert f"{total} points" in said and total > 0
+    asked = re.findall(r"^### (\S+)", text, re.M)
+    assert asked == re.findall(r"^### (\S+)", key, re.M)
+    assert "5, 0, 4" in key and "5, 0, 4" not in text  # 02.one_stage
+    known = {item.id: item for item in exercises()}
+    assert known["02.one_stage"].reasons["relu_forgotten"] in key
+
+
+def test_every_exercise_has_a_key(tmp_path):
+    write_sheet(tmp_path / "all.html", key=True, points=True)
+    page = (tmp_path / "all-key.html").read_text("utf-8")
+    assert all(f'id="{item.id}"' in page for item in exercises() if item.kind != "build")
+    assert 'class="line"' not in page and "Name:" not in page
+
+
+def test_the_plan_for_an_afternoon_prints_what_it_promises(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    prose = "\n".join(markdown_cells(read_notebook(ROOT / "nbs/instructors/syllabus.ipynb")))
+    (words,) = re.findall(r"`mnist-course (sheet [^`]+)`", prose)
+    assert main(words.split()) == 0
+    printed = minutes_of_sheet(capsys.readouterr().out)
+    chosen = [item for item in exercises() if item.lesson in ("00", "01", "02")]
+    easy = [item for item in chosen if item.difficulty == 1 and item.kind != "build"]
+    assert printed == sum(item.minutes for item in easy) > 0
+
+
+def minutes_of_sheet(said):
+    return int(re.search(r"(\d+) minutes in all", said)[1])
+
+
+@pytest.mark.parametrize(
+    "words", ["sheet 3-1", "sheet 00 --difficulty 0", "sheet 03 --minutes 1", "sheet 03-99"]
+)
+def test_options_that_cannot_be_are_one_line(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words.split()) == 2 and len(capsys.readouterr().err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_sheet_prints_well(tmp_path, chromium, violations):

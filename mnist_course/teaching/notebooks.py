@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HIDDEN', 'all_notebooks', 'lessons', 'learner_notebooks', 'pick_lessons', 'lesson_number', 'read_notebook',
            'is_folded', 'code_cells', 'markdown_cells', 'title_of', 'module_of', 'directives', 'without_directives',
-           'course_site', 'learner_edition', 'picture_of', 'Card', 'read_cards']
+           'course_site', 'learner_edition', 'picture_of', 'Card', 'read_cards', 'warm_ups']
 
 # %% ../../nbs/workshop/notebooks.ipynb #54f07bbb
 import copy
@@ -40,19 +40,22 @@ def learner_notebooks() -> list[Path]:
 
 
 def pick_lessons(
-    names: list[str] | None = None,  # "03", "3" or "03_shapes"; None or empty: all
+    names: list[str] | None = None,  # "03", "3", "03_shapes" or "00-03"; None or empty: all
 ) -> list[Path]:
-    """The lessons' notebooks, in the order of `names`. Raises ValueError for a name that is no
-    lesson."""
+    """The lessons' notebooks, in the order of `names`, each once. Raises ValueError for a name that
+    is no lesson, and for a range that goes backwards."""
     every = {lesson_number(path): path for path in lessons()}
     picked = []
     for name in names or every:
-        found = re.match(r"\d+", name)
-        number = f"{int(found[0]):02}" if found else ""
-        if number not in every:
-            raise ValueError(f"there is no lesson {name}: choose from {', '.join(every)}")
-        picked.append(every[number])
-    return picked
+        found = re.match(r"(\d+)(?:-(\d+)$)?", name)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (-1, -1)
+        if first > last:
+            raise ValueError(f"{name} goes backwards: write {last:02}-{first:02}")
+        for number in (f"{first:02}", f"{last:02}"):
+            if number not in every:
+                raise ValueError(f"there is no lesson {name}: choose from {', '.join(every)}")
+        picked += [every[f"{number:02}"] for number in range(first, last + 1)]
+    return list(dict.fromkeys(picked))
 
 
 def lesson_number(path: Path) -> str:  # "03"; "" if it has none
@@ -242,3 +245,9 @@ def read_cards(notebook: dict) -> list[Card]:
             cards.append(card)
             card = None
     return cards
+
+
+def warm_ups(notebook: dict) -> list[tuple[str, str]]:
+    "A lesson's questions about earlier lessons, and their answers; none where it has none."
+    text = "\n".join(markdown_cells(notebook)).partition("## Warm-up\n")[2].partition("\n## ")[0]
+    return re.findall(r"^(?:\*\*\d\.\*\* )?(.+?) \*(?!\*)(.+)\*$", text, re.M)

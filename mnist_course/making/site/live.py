@@ -560,7 +560,7 @@ def _hero() -> str:  # HTML
             "Run the lessons with nothing installed: Colab, Binder or a codespace.",
         ),
         (
-            "instructors/teaching.html",
+            "instructors/begin.html",
             "For teachers",
             "Plans, slides, worksheets, and grading that names the mistake.",
         ),
