@@ -156,10 +156,10 @@ HINTED = {  # what a folded hint of an exercise is headed -> the mistake that it
     "06.in_order": {"It never ends, or some values appear twice": "each_time_it_is_used"},
     "06.layer_slopes": {"My first table is on its side": "on_its_side"},
     "07.decoupled_step": {
-        "The new v is right, and the new w is a little off": "decay_after_the_move"
+        "The new v is right, but the new w is a little off": "decay_after_the_move"
     },
-    "07.sgd_step": {"It says that I go uphill": "goes_uphill"},
-    "08.train": {"My steps are right, and the mean isn't": "mean_of_batches"},
+    "07.sgd_step": {"It says I'm going uphill": "goes_uphill"},
+    "08.train": {"My steps are right, but the mean isn't": "mean_of_batches"},
     "08.fit": {"My rates are one epoch ahead": "rate_noted_late"},
     "08.lr_column": {"My third number is twice what it should be": "clock_wound_back"},
     "08.class_accuracy": {
@@ -168,7 +168,7 @@ HINTED = {  # what a folded hint of an exercise is headed -> the mistake that it
     },
     "08.early_stop": {"My runs are one epoch too long": "one_too_many"},
     "08.train_in_parts": {
-        "It's right for equal batches, and a little off for others": "mean_over_the_group",
+        "It's right for equal batches, but a little off for others": "mean_over_the_group",
         "My steps are several times too long": "sum_of_means",
     },
     "09.accuracy_interval": {"My interval is as wide above 0.97 as below": "around_itself"},
@@ -176,7 +176,7 @@ HINTED = {  # what a folded hint of an exercise is headed -> the mistake that it
     "09.commonest_mistake": {"It gives the same digit twice": "right_answers_count"},
     "09.f1_scores": {"I get nan": "not_a_number"},
     "10.occlusion": {"My signs are all wrong": "rises"},
-    "10.mean_output": {"It works, and the check still finds a hook": "open_after_an_error"},
+    "10.mean_output": {"It works, but the check still finds a hook": "open_after_an_error"},
     "10.against": {"My map is 0 or below everywhere": "turned_last"},
     "10.contrast": {"My maps get paler with more images": "batch_mean"},
     "11.answered": {
@@ -190,7 +190,7 @@ HINTED = {  # what a folded hint of an exercise is headed -> the mistake that it
     "12.last_batch": {"My accuracy is below 0.95": "only_the_last"},
     "12.first_bad": {
         "My function names the last bad layer, or the whole network": "last_bad",
-        "It names the right layer, and still it fails": "hooks_left",
+        "It names the right layer, but still fails": "hooks_left",
     },
     "12.pins_accuracy": {
         "My test lets everything pass": "never_asserts",
@@ -206,7 +206,7 @@ HINTED = {  # what a folded hint of an exercise is headed -> the mistake that it
     "14.step_cost": {"I get 114 for the first": "three_times_all"},
     "14.one_cycle": {"My two ends are right, but the middle isn't": "straight_lines"},
     "15.int8_bytes": {"I get a number just below": "steps_forgotten"},
-    "15.dequantize": {"It says that the sizes must match": "scaled_columns"},
+    "15.dequantize": {"It says the sizes must match": "scaled_columns"},
     "15.rings_at": {
         "It rings too early": "impatient",
         "It rings late, or never": "in_blocks",
