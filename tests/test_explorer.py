@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -415,7 +416,7 @@ def begin(page, digit: int = 7) -> None:
     "Put a sample digit on the pad, and wait for the answer."
     page.get_by_role("button", name=f"Sample digit {digit + 1} of 10").click()
     page.wait_for_function(
-        f"document.querySelector('.mc-answer').textContent.startsWith('{digit} (')"
+        f"() => document.querySelector('.mc-answer').textContent.startsWith('{digit} (')"
     )
 
 
@@ -561,13 +562,13 @@ def test_an_answer_says_what_spoke_for_it_and_against(open_page):
     rival = score.argsort(descending=True)[1].item()
     page.get_by_label("Compared with").select_option(str(rival))
     page.wait_for_function(
-        f"document.querySelector('.mc-inspector h2').textContent === 'Why 7 and not {rival}?'"
+        f"() => document.querySelector('.mc-inspector h2').textContent === 'Why 7 and not {rival}?'"
     )
     lead = score[7].item() - score[rival].item()
     assert f"7 is ahead of {rival} by {lead:.3f}" in page.locator(".mc-total").inner_text()
     page.locator(".mc-rows button").first.click()
     page.wait_for_function(
-        "document.querySelector('.mc-inspector h2').textContent.startsWith('fc1[')"
+        "() => document.querySelector('.mc-inspector h2').textContent.startsWith('fc1[')"
     )
     assert "4,096 products" in page.locator(".mc-total").inner_text()
 
@@ -584,7 +585,7 @@ def test_what_if_changes_the_answer_in_words_and_bars_and_can_be_undone(open_pag
         pick(page, "fc1", number)
         page.get_by_role("button", name=f"Silence number {number}", exact=True).click()
         page.wait_for_function(
-            f"document.querySelector('.mc-tried').textContent.includes('number {number} of fc1')"
+            f"() => document.querySelector('.mc-tried').textContent.includes('number {number} of fc1')"
         )
     words = page.locator(".mc-tried").inner_text()
     model, silent = as_travelled(load_pretrained()), {"fc1": silenced}
@@ -598,40 +599,44 @@ def test_what_if_changes_the_answer_in_words_and_bars_and_can_be_undone(open_pag
     assert page.locator(".mc-bars").inner_text() != before
     page.get_by_role("button", name="Undo this").click()
     page.wait_for_function(
-        f"!document.querySelector('.mc-tried').textContent.includes('number {silenced[-1]} of')"
+        f"() => !document.querySelector('.mc-tried').textContent.includes('number {silenced[-1]} of')"
     )
     page.get_by_role("button", name="Put everything back").click()
-    page.wait_for_function("document.querySelector('.mc-whatif').hidden")
+    page.wait_for_function("() => document.querySelector('.mc-whatif').hidden")
     assert page.locator(".mc-bars").inner_text() == before
     pick(page, "conv1", 3)
     page.get_by_label("Swap its kernel for").select_option("Sobel, vertical edges")
     page.get_by_role("button", name="Swap its kernel").click()
     page.wait_for_function(
-        "document.querySelector('.mc-tried').textContent.includes('kernel 3 of conv1 swapped')"
+        "() => document.querySelector('.mc-tried').textContent.includes('kernel 3 of conv1 swapped')"
     )
 
 
 def test_the_slider_goes_back_to_before_the_network_had_learned(open_page):
     page = open_page()
     begin(page)
-    page.wait_for_function("document.querySelectorAll('.mc-strip b')[5].textContent === '7'")
+    page.wait_for_function("() => document.querySelectorAll('.mc-strip b')[5].textContent === '7'")
     asked = "performance.getEntriesByType('resource').filter((r) => r.name.endsWith('.i8')).length"
     assert page.evaluate(asked) == 0
     slider = page.get_by_role("slider", name="How long the network has learned")
     assert slider.get_attribute("aria-valuetext").startswith("after 10 epochs")
     slider.press("Home")
     page.wait_for_function(
-        "document.querySelector('.mc-answer').textContent.startsWith('not sure')"
+        "() => document.querySelector('.mc-answer').textContent.startsWith('not sure')"
     )
     assert page.evaluate(asked) == 1
     assert slider.get_attribute("aria-valuetext").startswith("before it learned anything: reads 9.")
     assert "before it learned anything" in page.locator("[aria-live]").inner_text()
     slider.press("ArrowRight")
     slider.press("ArrowRight")
-    page.wait_for_function("document.querySelector('.mc-moment').textContent.includes('100 steps')")
-    page.wait_for_function("document.querySelectorAll('.mc-strip b')[2].textContent === '7'")
+    page.wait_for_function(
+        "() => document.querySelector('.mc-moment').textContent.includes('100 steps')"
+    )
+    page.wait_for_function("() => document.querySelectorAll('.mc-strip b')[2].textContent === '7'")
     slider.press("End")
-    page.wait_for_function("document.querySelector('.mc-answer').textContent.startsWith('7 (> 99')")
+    page.wait_for_function(
+        "() => document.querySelector('.mc-answer').textContent.startsWith('7 (> 99')"
+    )
 
 
 def test_a_moment_that_does_not_arrive_is_said_and_the_network_stays(chromium, site):
@@ -641,7 +646,7 @@ def test_a_moment_that_does_not_arrive_is_said_and_the_network_stays(chromium, s
     begin(page)
     page.get_by_role("slider").press("Home")
     page.wait_for_function(
-        "document.querySelector('.mc-moment').textContent.includes('could not be loaded')"
+        "() => document.querySelector('.mc-moment').textContent.includes('could not be loaded')"
     )
     assert page.locator(".mc-answer").inner_text().startswith("7 (")
     page.close()
@@ -698,6 +703,8 @@ def test_the_page_in_one_file_opens_without_a_server(chromium, tmp_path):
     page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
+    policy = re.search(r'Security-Policy" content="([^"]*)"', path.read_text("utf-8"))[1]
+    assert "connect-src data:;" in policy and not re.search("https?:|unsafe-eval", policy)
     page.goto(path.as_uri())
     begin(page)
     page.get_by_role("button", name="What speaks for 7").click()
@@ -739,7 +746,7 @@ def test_axe_finds_nothing_on_a_network_taken_apart(open_page, violations, schem
     begin(page)
     open_panel(page)
     page.get_by_role("button", name="Silence map").click()
-    page.wait_for_function("!document.querySelector('.mc-whatif').hidden")
+    page.wait_for_function("() => !document.querySelector('.mc-whatif').hidden")
     assert violations(page) == []
     page.get_by_role("button", name="What speaks for 7").click()
     page.locator(".mc-fed button").first.wait_for()

@@ -215,7 +215,7 @@ def draw_seven(page, press, move, release) -> None:
 
 def wait_for(page, digit: int) -> None:
     page.wait_for_function(
-        f"document.querySelector('.mc-live').textContent.startsWith('{digit} (')"
+        f"() => document.querySelector('.mc-live').textContent.startsWith('{digit} (')"
     )
 
 
@@ -230,7 +230,9 @@ def test_a_digit_drawn_with_the_mouse_is_read_without_a_kernel(open_page):
     wait_for(page, 7)
     assert page.locator(".mc-best .mc-digit").inner_text() == "7"
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_function("document.querySelector('.mc-live').textContent.startsWith('blank')")
+    page.wait_for_function(
+        "() => document.querySelector('.mc-live').textContent.startsWith('blank')"
+    )
 
 
 def test_a_digit_drawn_by_touch_is_read(open_page, finger):
@@ -257,7 +259,9 @@ def test_the_keyboard_alone_is_enough(open_page):
         page.keyboard.press("Space" if key == " " else key)
     wait_for(page, 7)
     page.get_by_role("button", name="Clear").press("Enter")
-    page.wait_for_function("document.querySelector('.mc-live').textContent.startsWith('blank')")
+    page.wait_for_function(
+        "() => document.querySelector('.mc-live').textContent.startsWith('blank')"
+    )
     for digit in range(3):
         page.get_by_role("button", name="Clear").press("Enter")
         page.get_by_role("button", name="A sample digit").press("Enter")
@@ -274,7 +278,7 @@ def test_axe_finds_nothing(open_page, violations, scheme, width):
 
 def test_the_page_is_light_at_the_start(open_page):
     page = open_page()
-    page.wait_for_function("window.model")
+    page.wait_for_function("() => window.model")
     sizes = page.evaluate(
         "performance.getEntriesByType('resource').map((one) => [one.name, one.transferSize])"
     )
@@ -395,7 +399,7 @@ def test_one_line_speaks_for_the_pen_and_the_answer(open_page):
     for key in [*["ArrowDown"] * 16, "Space"]:
         page.keyboard.press(key)
     page.wait_for_function(
-        "/^Pen up\\. .*1/.test(document.querySelector('[aria-live]').textContent)"
+        "() => /^Pen up\\. .*1/.test(document.querySelector('[aria-live]').textContent)"
     )
     assert page.locator(".mc-answer").inner_text() in live.inner_text()
 
@@ -406,7 +410,7 @@ def test_words_and_bars_give_the_same_number(open_page):
     for digit in range(10):
         page.get_by_role("button", name="A sample digit").click()
         page.wait_for_function(
-            f"document.querySelector('.mc-best .mc-digit')?.textContent === '{digit}'"
+            f"() => document.querySelector('.mc-best .mc-digit')?.textContent === '{digit}'"
         )
         bar = page.locator(".mc-best .mc-share").inner_text()
         words = page.locator(".mc-answer").inner_text()

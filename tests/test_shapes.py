@@ -502,7 +502,7 @@ def test_what_is_on_the_way_to_a_number_is_no_value(open_page, typed):
     page.locator("[aria-invalid=true]").wait_for()
     assert page.evaluate("seen") == [] and "stays 3" in live(page)
     field.evaluate(keys, "11")
-    page.wait_for_function("seen.length")
+    page.wait_for_function("() => seen.length")
     assert page.evaluate("seen") == [11] and "stays" not in live(page)
 
 
@@ -668,7 +668,7 @@ def test_python_and_the_widget_see_what_the_other_changes(lab):
         "Enter"
     )  # not a key of the notebook's while a button of the widget has the focus
     lab.page.wait_for_function(
-        "document.activeElement.getAttribute('aria-label') === 'Move relu1 down'"
+        "() => document.activeElement.getAttribute('aria-label') === 'Move relu1 down'"
     )
     said = lab.run(
         second, "print(*[layer['kind'] for layer in explorer.layers[:3]], len(explorer.layers))"
@@ -681,7 +681,7 @@ def test_python_and_the_widget_see_what_the_other_changes(lab):
     )
     assert said == ""
     lab.page.wait_for_function(
-        "document.querySelector('.mc-live').textContent.startsWith('The network runs: 3 x 32 x 32 in, 192 out')"
+        "() => document.querySelector('.mc-live').textContent.startsWith('The network runs: 3 x 32 x 32 in, 192 out')"
     )
     assert lab.page.get_by_label("kernel_size of pool1").input_value() == "4"
     said = lab.run(

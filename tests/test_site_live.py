@@ -733,6 +733,14 @@ def test_the_network_wakes_up_under_the_first_stroke(visit, site):
     assert pixels(page, ".ml-eye")[0] != after[0]
 
 
+def test_a_worker_reads_so_that_no_stroke_waits(visit):
+    page = visit("index.html")
+    page.wait_for_selector(".ml-glance .ml-eye")
+    assert len(page.workers) == 1 and page.workers[0].url.endswith("/live/reader.js")
+    page.get_by_role("button", name="A sample digit").click()
+    page.wait_for_selector("[data-seen]")
+
+
 def test_the_first_answer_is_what_the_network_says(visit, site):
     "What is shown before a touch was computed when the page was made: the browser comes to the same."
     page = visit("index.html")

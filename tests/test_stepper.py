@@ -564,7 +564,7 @@ def test_without_its_values_the_page_says_so(chromium, tmp_path):
     page.route("http://broken.test/**", answer)
     page.goto("http://broken.test/")
     page.wait_for_function(
-        "document.getElementById('stepper').textContent.includes('stepper.json: 404')"
+        "() => document.getElementById('stepper').textContent.includes('stepper.json: 404')"
     )
     page.close()
 
@@ -614,7 +614,7 @@ def test_python_and_the_widget_tell_each_other(lab):
     )
     lab.output(cell)
     page.wait_for_function(
-        "document.querySelector('.mc-live').textContent.startsWith('Row 12, column 0:')"
+        "() => document.querySelector('.mc-live').textContent.startsWith('Row 12, column 0:')"
     )
     assert (
         page.get_by_label("Kernel, row 1, column 1").input_value() == "2"

@@ -8,19 +8,21 @@ __all__ = ['half_weights', 'packed_weights', 'ActivationViewer', 'write_drawing_
 # %% ../../nbs/workshop/explorer.ipynb #9f71fc49
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 import traitlets
 from torch import nn
 
 from ..base import as_path, asset, write_atomically
+from ..engine.export import one_file
 from ..engine.predict import load_reference
+from ..export import data_url
 from ..model import Net, load_pretrained
 from mnist_course.widgets.bundle import (
     bundle,
     sample_digits,
     synced_bytes,
-    widget_in_one_file,
     write_widget_page,
 )
 from .pad import DrawingPad
@@ -161,6 +163,11 @@ def write_drawing_file(
 ) -> Path:
     """Write that page in one file, with your network in it: it opens in any browser, without a
     server and offline."""
-    page = widget_in_one_file("try_it", _files(model), **_WORDS)
+    with TemporaryDirectory() as folder:
+        files = write_drawing_page(folder, model, plain=True)
+        page = one_file(files, bundle("try_it"), data_url)
+    # a page that is finished: the site puts no frame around it
+    mark = '<meta name="generator" content="mnist_course">'
+    page = page.replace("<head>", f"<head>\n{mark}", 1)
     write_atomically(path, page.encode())
     return as_path(path)

@@ -6,6 +6,7 @@
 __all__ = ['finish']
 
 # %% ../../../nbs/workshop/site_polish.ipynb #ef33a13b
+import functools
 import html
 import io
 import re
@@ -81,6 +82,7 @@ def _finished(
     return framed(address, text, picture=_head_picture(text, address))
 
 # %% ../../../nbs/workshop/site_polish.ipynb #b3eab9c5
+@functools.cache
 def _letters(size: int, kind: str = "serif", weight: int = 400) -> ImageFont.FreeTypeFont:
     "A font of the site, for Pillow, which reads no woff2."
     plain = io.BytesIO()

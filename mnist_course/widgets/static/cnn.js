@@ -33,7 +33,10 @@ function halfTable() {
   return halves
 }
 
-const COUNT = LAYERS.reduce((sum, [, out, into, k]) => sum + out * (into * (k * k || 1) + 1), 0)
+export const COUNT = LAYERS.reduce(
+  (sum, [, out, into, k]) => sum + out * (into * (k * k || 1) + 1),
+  0,
+)
 const OUTPUTS = LAYERS.reduce((sum, [, out]) => sum + out, 0)
 
 /**

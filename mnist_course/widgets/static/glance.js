@@ -1,11 +1,10 @@
 // A pad, and the whole network alive under it: some maps of each layer, from the pixels to the
 // answer, while one draws.
 
-import {Network, oodScoreOf, readReference} from "./cnn.js"
+import {startReader} from "./ask.js"
 import {h, percent} from "./common.js"
 import {render as renderPad} from "./pad.js"
 import {PageModel} from "./page_model.js"
-import {areDigits, examine, judge} from "./prepare.js"
 
 const FILES = {weights: "net.f16", reference: "reference.f32"} // beside the page to draw on
 const STAGES = [
@@ -38,23 +37,6 @@ async function fetchNetwork(here) {
   return Object.fromEntries(
     Object.keys(FILES).map((name) => [name, raw(globalThis.mnistCourse.network[name])]),
   )
-}
-
-/** The function that looks at a drawing: every layer's maps, and the answer in words. */
-function makeReader({weights, reference}) {
-  const network = new Network(weights)
-  const known = readReference(reference)
-  return (drawing, side) => {
-    const {page, seen: remark, halves} = examine(drawing, side, side)
-    const seen = network.look(page)
-    const read = (half) => {
-      const answer = network.look(half)
-      return {probabilities: answer.probabilities, oodScore: oodScoreOf(answer, known)}
-    }
-    const told = areDigits(halves, read) ? "two digits" : remark
-    const answer = judge(seen.probabilities, page, oodScoreOf(seen, known), told)
-    return {page, activations: seen.activations, answer}
-  }
 }
 
 /** Some maps of a layer side by side, in one picture with a gap of one pixel between them. */
@@ -150,51 +132,42 @@ export function render({model, el}) {
   }
 
   // ---- the network, fetched when somebody comes near the pad
-  let reader = null
+  const {ask, apart, end} = startReader()
   let coming = false
-  let waiting = null
-  let rested = 0 // when the next look may begin: a slow machine rests as long as it looked
+  let ready = false
+  let looking = false
+  let again = false // there's more ink than when it began to look
 
-  const look = () => {
-    waiting = null
+  const look = async () => {
     const image = inner.get("image")
-    if (!reader || !image) return
-    const start = performance.now()
-    const drawing = bytes(image)
-    if (drawing.some((byte) => byte)) {
-      const seen = reader(drawing, side)
-      show(seen)
-      inner.set("answer", seen.answer)
-      el.closest("[data-live]")?.setAttribute("data-seen", "") // the first answer has come
-    } else {
-      const empty = Object.fromEntries(
-        Object.entries(shown.activations).map(([name, {shape, data}]) => [
-          name,
-          {shape, data: new Float32Array(data.length)},
-        ]),
-      )
-      show({page: new Uint8Array(784), activations: empty, picked: shown.picked, answer: {}})
-      inner.set("answer", {})
-    }
-    rested = 2 * performance.now() - start
+    again = looking
+    if (!ready || !image || looking) return
+    looking = true
+    const seen = await ask("look", {image: bytes(image), side})
+    looking = false
+    if (seen.blank) {
+      for (const {data} of Object.values(seen.activations)) data.fill(0)
+      seen.answer = {}
+    } else el.closest("[data-live]")?.setAttribute("data-seen", "") // the first answer has come
+    show(seen)
+    inner.set("answer", seen.answer)
+    if (again) look()
   }
-  const lookSoon = () => {
-    if (waiting === null) waiting = setTimeout(look, Math.max(0, rested - performance.now()))
-  }
-  const come = () => {
+  const come = async () => {
     if (coming) return
     coming = true
-    fetchNetwork(here).then(
-      (files) => {
-        reader = makeReader(files)
-        lookSoon()
-      },
-      (error) => {
-        coming = false // the next stroke asks again
-        inner.set("answer", {message: `The network could not be fetched (${error.message}).`})
-      },
-    )
+    try {
+      await ask("load", await fetchNetwork(here))
+      ready = true
+      look()
+    } catch (error) {
+      coming = false // the next stroke asks again
+      inner.set("answer", {message: `The network could not be fetched (${error.message}).`})
+    }
   }
+
+  // somebody who clicks at once shouldn't wait for this
+  const warming = setTimeout(() => coming || !apart() || ask("warm"), 1000)
 
   const glance = h("div", {class: "mc ml-glance"})
   const hint = h("span", {class: "ml-hint", "aria-hidden": "true"}, "draw your own here")
@@ -221,9 +194,9 @@ export function render({model, el}) {
     fresh = false
     hint.remove()
     come()
-    if (!reader && !inner.get("answer")?.label)
+    if (!ready && !inner.get("answer")?.label)
       inner.set("answer", {message: "Fetching the network ..."})
-    lookSoon()
+    look()
   })
 
   // ---- before anybody has drawn: a digit that was looked at when the page was made
@@ -248,7 +221,8 @@ export function render({model, el}) {
   dark.addEventListener("change", repaint)
   return () => {
     stop()
-    clearTimeout(waiting)
+    clearTimeout(warming)
+    end()
     watcher.disconnect()
     dark.removeEventListener("change", repaint)
   }

@@ -392,6 +392,20 @@ function poolView({from, map, row, column, values, winner, silent, value}, actio
   ]
 }
 
+/** What is not shown, in one line; nothing where everything is. */
+const restLine = (rest, sum, ...more) =>
+  rest.length
+    ? [
+        h(
+          "div",
+          {class: "mc-rest"},
+          h("span", {}, rest.length === 1 ? "the other one" : `the other ${rest.length} together`),
+          h("b", {}, sum),
+          ...more,
+        ),
+      ]
+    : []
+
 /** Of a part: where its largest product is, in the layer before. */
 function strongestOf({from, map, top, left, width, products}) {
   const k = products.reduce((best, p, i) => (Math.abs(p) > Math.abs(products[best]) ? i : best), 0)
@@ -468,21 +482,7 @@ function sumView(made, actions, all, redraw) {
             : "The kernel",
     ),
     h("ul", {class: "mc-parts"}, ...parts),
-    ...(rest.length
-      ? [
-          h(
-            "div",
-            {class: "mc-rest"},
-            h(
-              "span",
-              {},
-              rest.length === 1 ? "the other one" : `the other ${rest.length} together`,
-            ),
-            h("b", {}, signed(others)),
-            button(`Show all ${terms.length}`, redraw),
-          ),
-        ]
-      : []),
+    ...restLine(rest, signed(others), button(`Show all ${terms.length}`, redraw)),
     h("div", {class: "mc-rest"}, h("span", {}, "bias"), h("b", {}, signed(bias))),
     h(
       "div",
@@ -543,20 +543,7 @@ function answerView(made, latest, actions) {
   const list = (name, rows, rest) => [
     h("h3", {}, name),
     h("ul", {class: "mc-rows"}, ...rows),
-    ...(rest.length
-      ? [
-          h(
-            "div",
-            {class: "mc-rest"},
-            h(
-              "span",
-              {},
-              rest.length === 1 ? "the other one" : `the other ${rest.length} together`,
-            ),
-            h("b", {}, signed(add(rest), 2)),
-          ),
-        ]
-      : []),
+    ...restLine(rest, signed(add(rest), 2)),
   ]
   const fed = maps.filter((one) => one.product !== 0)
   const [best, worst] = [fed.slice(0, 6), fed.slice(-3).filter((one) => one.product < 0)]

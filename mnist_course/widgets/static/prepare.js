@@ -30,6 +30,29 @@ function edgesOf(values, height, width, depth = 0) {
   return [row(depth), row(height - 1 - depth), column(depth), column(width - 1 - depth)]
 }
 
+/** The four edges in one list. */
+function frameOf(values, height, width, depth = 0) {
+  const edges = edgesOf(values, height, width, depth)
+  const list = new Float32Array(edges.reduce((sum, edge) => sum + edge.length, 0))
+  let at = 0
+  for (const edge of edges) {
+    list.set(edge, at)
+    at += edge.length
+  }
+  return list
+}
+
+/** The least and the largest number. An index, since `of` is slow until a browser knows the loop. */
+function rangeOf(values) {
+  let low = Infinity
+  let high = -Infinity
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < low) low = values[i]
+    if (values[i] > high) high = values[i]
+  }
+  return [low, high]
+}
+
 /** Four parts of a list; the first ones are longer by one where it does not divide. */
 function quarters(list) {
   const [size, more] = [list.length >> 2, list.length % 4]
@@ -129,16 +152,11 @@ function faintest(grey, height, width) {
  * frame shows. With less contrast than the given one, there is none.
  */
 export function toInk(grey, height, width, contrast = CONTRAST) {
-  let low = Infinity
-  let high = -Infinity
-  for (let i = 0; i < grey.length; i++) {
-    if (grey[i] < low) low = grey[i]
-    if (grey[i] > high) high = grey[i]
-  }
+  const [low, high] = rangeOf(grey)
   const ink = new Float32Array(grey.length)
   if (high - low < contrast) return ink
   const edges = edgesOf(grey, height, width)
-  const paper = median(edges.flatMap((edge) => [...edge]))
+  const paper = median(frameOf(grey, height, width))
   const light = paper > (low + high) / 2
   const parts = edges.flatMap((edge) => quarters(edge).map(median))
   const uneven = Math.max(...parts) - Math.min(...parts) > UNEVEN * (high - low)
@@ -151,8 +169,7 @@ export function toInk(grey, height, width, contrast = CONTRAST) {
   }
   if (most < contrast) return ink.fill(0)
   for (let i = 0; i < ink.length; i++) ink[i] /= most
-  const grain =
-    1.4826 * median(edgesOf(ink, height, width).flatMap((edge) => [...edge].map(Math.abs)))
+  const grain = 1.4826 * median(frameOf(ink, height, width).map(Math.abs))
   const least = Math.fround(Math.min(GRAIN * grain, 0.5))
   for (let i = 0; i < ink.length; i++)
     ink[i] = ink[i] < least ? 0 : Math.min(Math.max(ink[i], 0), 1)
@@ -176,20 +193,16 @@ function part({data, width, top: above = 0, left: before = 0}, top, bottom, left
 
 /** Cut off a line of one color along all four edges, up to a tenth of the picture. */
 function withoutFrame(whole) {
-  let [low, high] = [Infinity, -Infinity]
-  for (const value of whole.data) {
-    low = Math.min(low, value)
-    high = Math.max(high, value)
-  }
+  const [low, high] = rangeOf(whole.data)
   const contrast = high - low
   const like = (list, color) =>
-    [...list].filter((value) => Math.abs(value - color) < 0.25 * contrast).length / list.length
+    list.filter((value) => Math.abs(value - color) < 0.25 * contrast).length / list.length
   let picture = whole
   for (let turn = 0; turn < 3; turn++) {
     const short = Math.min(picture.height, picture.width)
     const depth = Math.floor(short / 10)
     const colors = Array.from({length: Math.min(depth + 3, (short + 1) >> 1)}, (_, i) =>
-      median(edgesOf(picture.data, picture.height, picture.width, i).flatMap((edge) => [...edge])),
+      median(frameOf(picture.data, picture.height, picture.width, i)),
     )
     const thick = colors.findIndex((color) => Math.abs(color - colors[0]) > 0.4 * contrast)
     if (contrast < CONTRAST || thick < 1) return picture
@@ -199,7 +212,7 @@ function withoutFrame(whole) {
     if (thick > depth || !plain || 2 * thick + 5 > short) return picture
     const cut = thick + 1
     picture = part(picture, cut, picture.height - cut, cut, picture.width - cut)
-    const paper = edgesOf(picture.data, picture.height, picture.width).flatMap((edge) => [...edge])
+    const paper = frameOf(picture.data, picture.height, picture.width)
     if (like(paper, median(paper)) < 0.7) return whole
   }
   return picture
@@ -391,20 +404,24 @@ function hasFourSides({data, height, width}) {
   return Math.min(...sides) > 0.9 && ink < 0.6
 }
 
-/** Cut away a box around the digit, and lines above or below it, that don't touch it. */
+/**
+ * Cut away a box around the digit, and lines above or below it, that don't touch it: what's left,
+ * and the same in FINE.
+ */
 function cutLines(box) {
   const fine = resize(box, FINE)
   const parts = partsOf(fine)
   const isAround = (one) => one.height === fine.height && one.width === fine.width
   const inside = parts.filter((one) => !isAround(one))
   const kept = inside.length && hasFourSides(fine) ? inside : withoutLines(parts)
-  if (kept.length === parts.length) return box
+  if (kept.length === parts.length) return {box, fine}
   const {top, bottom, left, right} = joined(kept)
   const scale = Math.max(box.height, box.width) / FINE
   const first = (place) => Math.max(0, Math.trunc((place - 1) * scale))
   const last = (place, most) => Math.min(Math.ceil((place + 1) * scale), most)
   const cut = part(box, first(top), last(bottom, box.height), first(left), last(right, box.width))
-  return crop(cut.data, cut.height, cut.width, cut.top, cut.left)
+  const rest = crop(cut.data, cut.height, cut.width, cut.top, cut.left)
+  return {box: rest, fine: resize(rest, FINE)}
 }
 
 /** "two digits" for parts side by side, "frame" for a box that touches what is inside, or "". */
@@ -474,8 +491,8 @@ export function examine(bytes, height, width) {
   const pale = !ink.some((value) => value > 0)
   if (pale)
     ink = toInk(grey.data, grey.height, grey.width, faintest(grey.data, grey.height, grey.width))
-  const box = cutLines(crop(ink, grey.height, grey.width, grey.top, grey.left))
-  const seen = pale ? "pale" : layoutOf(resize(box, FINE))
+  const {box, fine} = cutLines(crop(ink, grey.height, grey.width, grey.top, grey.left))
+  const seen = pale ? "pale" : layoutOf(fine)
   const small = resize(box)
   const {top, left} = placeOf(small, 28)
   const step = Math.max(box.height, box.width) / Math.max(small.height, small.width)

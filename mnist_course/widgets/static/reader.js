@@ -2,7 +2,7 @@
 // it. It keeps the networks and what they saw last, and answers one message at a time.
 
 import {speakersOf, takeApart} from "./anatomy.js"
-import {Network, oodScoreOf, readReference} from "./cnn.js"
+import {COUNT, Network, oodScoreOf, readReference} from "./cnn.js"
 import {areDigits, examine, judge} from "./prepare.js"
 
 /** "fc1" and "pool2" are needed for an answer's parts; the rest only where it's looked at. */
@@ -37,12 +37,13 @@ export class Reader {
 
   /**
    * Look at a stroke that nobody drew, so that the browser has these loops at its fingertips when
-   * the first real one comes.
+   * the first real one comes. Before the weights are here, with others: 2 ** -7 each.
    */
   warm() {
+    const network = this.trained ?? new Network(new Uint16Array(COUNT).fill(0x2000).buffer)
     const drawing = new Uint8Array(280 * 280)
     for (let y = 60; y < 220; y++) drawing.fill(255, 280 * y + 130, 280 * y + 150)
-    this.trained.look(examine(drawing, 280, 280).page)
+    network.look(examine(drawing, 280, 280).page)
     return {}
   }
 

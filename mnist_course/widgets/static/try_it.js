@@ -1,15 +1,13 @@
-// The page that anyone can open: the viewer, with the network's weights beside it, or inside the
-// page itself, and nobody behind it.
+// The page that anyone can open: the viewer, with the network's weights beside it, and nobody
+// behind it.
 
 import {startReader} from "./ask.js"
 import {h} from "./common.js"
 import {PageModel} from "./page_model.js"
 import {render} from "./viewer.js"
 
-/** A file that the page itself holds, or else one beside it. What goes wrong is said in words. */
+/** A file beside the page. What goes wrong is said in words. */
 async function bytes(name) {
-  const inside = document.querySelector(`[data-file="${name}"]`)
-  if (inside) return Uint8Array.from(atob(inside.textContent), (letter) => letter.charCodeAt(0))
   let answer
   try {
     answer = await fetch(new URL(name, document.baseURI))
@@ -36,7 +34,6 @@ const view = (array) => new DataView(array.buffer)
 
 /** The moments of training that the site has: the last one is the network itself. */
 async function stopsOf() {
-  if (document.querySelector("[data-file]")) return [] // a page in one file has no others
   try {
     const {stops} = JSON.parse(new TextDecoder().decode(await bytes("stops.json")))
     return stops.map((one) => ({
