@@ -91,7 +91,8 @@ def try_container(
 ) -> None:
     """Look whether an image can do its work, before the first learner needs it. Raises ValueError,
     with what Docker or Podman said."""
-    code = "import mnist_course, os; open('tried', 'w').close(); print(mnist_course.__version__)"
+    code = "open('tried', 'w').close(); "  # the folder is ours to write to
+    code += f"from {mnist_course.__name__} import __version__; print(__version__)"
     command = way_in(OPEN, container, place)
     command[-1:] = ["--workdir", str(place), container, "python", "-P", "-c", code]
     try:
