@@ -93,6 +93,7 @@ setup(
             "widgets/static/*",
             "teaching/static/*",
             "teaching/static/slides/*",
+            "teaching/static/jupyter/labconfig/*",
             "py.typed",
         ]
     },

@@ -274,7 +274,7 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory):
     "JupyterLab in a learner's folder, as `mnist-course start` makes it: its address, token and folder."
-    from mnist_course.teaching.folder import _QUIET, write_course
+    from mnist_course.teaching.folder import _QUIET, _lab_environment, write_course
 
     folder, home = tmp_path_factory.mktemp("my_course"), tmp_path_factory.mktemp("home")
     write_course(folder)
@@ -305,7 +305,11 @@ def lab_server(tmp_path_factory):
     ]
     with open(home / "log.txt", "w") as log:
         server = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT
+            command,
+            cwd=folder,
+            env={**_lab_environment(), **own},
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         try:
             answers_at(f"http://127.0.0.1:{port}/api?token={token}", server, home / "log.txt")

@@ -1,11 +1,14 @@
 """The learner's folder, and the promise that nothing of theirs is overwritten."""
 
+import hashlib
 import json
 
 import pytest
 
 import mnist_course.teaching.folder as own_folder
+from mnist_course.progress import MANIFEST, events
 from mnist_course.teaching.folder import write_course
+from mnist_course.teaching.notebooks import learner_notebooks
 
 
 def notebook(*sources: str) -> dict:
@@ -47,7 +50,7 @@ def test_update_of_an_untouched_lesson(course):
     source, folder = course
     write_course(folder)
     (source / "01_b.ipynb").write_text(json.dumps(notebook("better")))
-    assert write_course(folder) == ["01_b.ipynb: updated"]
+    assert [line.partition(" (")[0] for line in write_course(folder)] == ["01_b.ipynb: updated"]
     assert "better" in (folder / "01_b.ipynb").read_text()
 
 
@@ -57,14 +60,151 @@ def test_update_of_a_changed_lesson(course):
     (folder / "01_b.ipynb").write_text("mine")
     assert write_course(folder) == []
     (source / "01_b.ipynb").write_text(json.dumps(notebook("better")))
-    assert write_course(folder) == ["your 01_b.ipynb is kept; 01_b.new.ipynb: new"]
+    said = ["01_b.ipynb: yours is kept, and the new edition 01_b.new.ipynb waits beside it"]
+    for _ in range(3):  # it's named as long as it waits, and there is one of it
+        assert [line.partition(" (")[0] for line in write_course(folder)] == said
     assert (folder / "01_b.ipynb").read_text() == "mine"
-    assert "better" in (folder / "01_b.new.ipynb").read_text()
-    assert write_course(folder) == []
+    (source / "01_b.ipynb").write_text(json.dumps(notebook("better still")))
+    write_course(folder)
+    assert [path.name for path in folder.glob("01_b.new*")] == ["01_b.new.ipynb"]
     (folder / "01_b.new.ipynb").write_text("mine too")
     (source / "01_b.ipynb").write_text(json.dumps(notebook("best")))
-    assert write_course(folder) == ["your 01_b.ipynb is kept; 01_b.new2.ipynb: new"]
+    assert "01_b.new2.ipynb waits" in write_course(folder)[0]
     assert (folder / "01_b.new.ipynb").read_text() == "mine too"
+    (folder / "01_b.new2.ipynb").unlink()  # no, thank you
+    assert write_course(folder) == []
+
+
+def as_jupyterlab_saves(path, ran: bool) -> None:
+    "A lesson that was opened, or run to its end; nobody typed anything."
+    found = json.loads(path.read_text())
+    found["metadata"]["kernelspec"] = {"display_name": "Python 3 (ipykernel)", "name": "python3"}
+    found["metadata"]["language_info"] = {"name": "python", "version": "3.13.1"}
+    for cell in found["cells"]:
+        cell["source"] = "".join(cell["source"])
+        if ran:
+            cell |= {"execution_count": 7, "outputs": [{"output_type": "stream", "text": ["7"]}]}
+            cell["metadata"] = {"scrolled": True, "trusted": True}
+    if ran:  # Shift-Enter in the last cell makes an empty one
+        found["cells"].append({"cell_type": "code", "id": "e", "source": [], "metadata": {}})
+    path.write_text(json.dumps(found, indent=2) + "\n")
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_a_lesson_that_was_only_opened_or_run_is_ours(course, ran):
+    source, folder = course
+    write_course(folder)
+    as_jupyterlab_saves(folder / "01_b.ipynb", ran)
+    assert write_course(folder) == []
+    (source / "01_b.ipynb").write_text(json.dumps(notebook("better")))
+    assert [line.partition(" (")[0] for line in write_course(folder)] == ["01_b.ipynb: updated"]
+    assert not [*folder.glob("*.new*")]
+
+
+def test_one_letter_is_a_change(course):
+    source, folder = course
+    write_course(folder)
+    text = (folder / "01_b.ipynb").read_text()
+    (folder / "01_b.ipynb").write_text(text.replace("print(", "print(1, "))
+    (source / "01_b.ipynb").write_text(json.dumps(notebook("better")))
+    assert "yours is kept" in write_course(folder)[0]
+
+
+def sections(**parts: str) -> str:
+    cells = [
+        {"cell_type": "markdown", "source": f"## {head}\n\n{text}", "metadata": {}}
+        for head, text in parts.items()
+    ]
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_what_is_new_is_said(course):
+    source, folder = course
+    (source / "01_b.ipynb").write_text(sections(Kernels="a", Padding="b", Pools="c"))
+    write_course(folder)
+    (source / "01_b.ipynb").write_text(sections(Kernels="a", Strides="b", Pools="now c"))
+    what = "(new: Strides; changed: Pools; gone: Padding)"
+    (folder / "00_a.ipynb").unlink()
+    assert write_course(folder) == ["00_a.ipynb: written again", f"01_b.ipynb: updated {what}"]
+    (folder / "01_b.ipynb").write_text("mine")
+    (source / "01_b.ipynb").write_text(sections(Kernels="a", Strides="b"))
+    for _ in range(2):
+        (said,) = write_course(folder)
+        assert said.endswith("01_b.new.ipynb waits beside it (gone: Pools)")
+    (folder / "01_b.new.ipynb").replace(folder / "01_b.ipynb")  # taken over
+    assert write_course(folder) == [] and not [*folder.glob("*.new*")]
+
+
+def test_who_copies_the_new_edition_needs_it_no_more(course):
+    source, folder = course
+    write_course(folder)
+    (folder / "01_b.ipynb").write_text("mine")
+    (source / "01_b.ipynb").write_text(json.dumps(notebook("better")))
+    write_course(folder)
+    (folder / "01_b.ipynb").write_bytes((folder / "01_b.new.ipynb").read_bytes())
+    assert write_course(folder) == [] and not [*folder.glob("*.new*")]
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_broken_off_after_each_file(course, monkeypatch, after):
+    source, folder = course
+    if after >= 2:  # during an update, with a lesson of the learner's
+        write_course(folder)
+        (folder / "00_a.ipynb").write_text("mine")
+        for name in ("00_a.ipynb", "01_b.ipynb"):
+            (source / name).write_text(json.dumps(notebook("better")))
+    real, written = own_folder.write_atomically, []
+
+    def broken_off(path, content):
+        if len(written) == after % 2:
+            raise KeyboardInterrupt
+        written.append(path)
+        real(path, content)
+
+    monkeypatch.setattr(own_folder, "write_atomically", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_course(folder)
+    monkeypatch.setattr(own_folder, "write_atomically", real)
+    write_course(folder)
+    theirs = ["00_a.new.ipynb"] if after >= 2 else []
+    assert sorted(path.name for path in folder.glob("*.ipynb")) == sorted(
+        ["00_a.ipynb", "01_b.ipynb", *theirs]
+    )
+
+
+def test_a_folder_of_before(course):
+    "The bytes were remembered then, and progress was in sight."
+    source, folder = course
+    write_course(folder)
+    ours = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.ipynb")
+    }
+    (folder / MANIFEST).write_text(json.dumps({"version": "0.1.0", "files": ours}))
+    event = {"kind": "check", "id": "01.x", "status": "passed", "lessons": 16}
+    (folder / "progress.jsonl").write_text(json.dumps(event))
+    assert events(folder) == [event]
+    (source / "01_b.ipynb").write_text(json.dumps(notebook("better")))
+    assert write_course(folder) == ["01_b.ipynb: updated"]
+    assert events(folder) == [event]
+    assert not [
+        path for path in folder.iterdir() if "progress" in path.name and path.name[0] != "."
+    ]
+    (folder / "progress.jsonl").write_text(json.dumps({**event, "id": "01.y"}))  # an open kernel
+    write_course(folder)
+    assert {one["id"] for one in events(folder)} == {"01.x", "01.y"}
+
+
+def test_some_lessons(tmp_path):
+    folder = tmp_path / "my_course"
+    said = write_course(folder, ["01-03", "5"])
+    names = sorted(path.name[:2] for path in folder.glob("*.ipynb"))
+    assert names == ["01", "02", "03", "05"] and len(said) == 4
+    assert write_course(folder) == []  # the choice is remembered
+    assert [line[:2] for line in write_course(folder, ["06"])] == ["06"]
+    assert len(write_course(folder, ["all"])) == len(learner_notebooks()) - 5
+    for wrong in (["99"], ["03-99"], ["shapes"], ["05-03"]):
+        with pytest.raises(ValueError, match=r"no lesson|comes first"):
+            write_course(folder, wrong)
 
 
 @pytest.mark.parametrize("manifest", ["", "{", "[]", '{"files": 3}', '{"version": "1"}'])

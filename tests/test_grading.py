@@ -23,7 +23,7 @@ from mnist_course.teaching.folder import write_course
 from mnist_course.teaching.grading import Limits, grade_class
 from mnist_course.teaching.grading.gradebook import Record
 from mnist_course.teaching.grading.limits import Watch
-from mnist_course.teaching.grading.room import OPEN, best_room, clean_environment
+from mnist_course.teaching.grading.room import OPEN, best_room, clean_environment, try_container
 from mnist_course.teaching.grading.run import Grade, _as_they_come, _submissions, grade_folder
 
 posix = pytest.mark.skipif(
@@ -340,6 +340,10 @@ AS_IN_JUPYTER = {
     "lost": ({"03_shapes.ipynb": [FLAT + LINE + "\n1 / 0"]}, "passed"),
     "by another name": ({"03_shapes.ipynb": [f"exec({FLAT!r})" + LINE]}, "passed"),
     "colon": ({"03_shapes.ipynb": [FLAT.replace("kernels):", "kernels)") + LINE]}, "failed"),
+    "never ends": (
+        {"03_shapes.ipynb": [FLAT.replace("return", "while True: pass\n    return") + LINE]},
+        "failed",
+    ),
     "too late": ({"03_shapes.ipynb": ["1 / 0\n" + FLAT + LINE]}, "failed"),
     "deep": ({"03_shapes.ipynb": ["x = " + "-" * 100_000 + "1", FLAT + LINE]}, "passed"),
     "capital.IPYNB": ({"03_shapes.IPYNB": [FLAT + LINE]}, "passed"),
@@ -580,3 +584,55 @@ def test_a_watch_counts_what_a_process_computes_once(monkeypatch):
         times = own.cpu_times()
         process.kill()
     assert seen == pytest.approx(times.user + times.system) and seen >= 0.3
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    "A stand-in for Podman: it runs what it's told to run, outside of any container."
+    program = tmp_path / "bin" / "podman"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> "{tmp_path}/said"\n'
+        'while [ "$1" != course ]; do\n'
+        '  [ "$1" = gone ] && { echo "Error: gone: image not known" >&2; exit 125; }\n'
+        '  [ "$1" = old ] && { echo 0.0.1; exit 0; }\n'
+        '  [ "$1" = --workdir ] && cd "$2"\n'
+        "  shift\ndone\nshift\n"
+        f'[ "$1" = python ] && shift\nexec "{sys.executable}" "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return tmp_path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
+def test_a_container_is_looked_at_before_the_first_learner(engine):
+    try_container("course", engine)
+    with pytest.raises(ValueError, match="gone can't be used: Error: gone: image not known"):
+        try_container("gone", engine)
+    with pytest.raises(ValueError, match=r"holds version 0\.0\.1 of the course.*build the image"):
+        try_container("old", engine)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
+def test_a_class_in_a_container(engine):
+    write(engine / "class" / "ada", NEEDED, *right_cells())
+    (ada,) = grade_folder(engine / "class", 1, Limits(seconds=20), container="course")
+    assert ada.passed == len(RIGHT)
+    first, *more = (engine / "said").read_text().splitlines()
+    assert more
+    for line_of in (first, more[0]):
+        for words in (
+            "--network none",
+            "--read-only",
+            "--cap-drop ALL",
+            "--security-opt no-new-privileges",
+            "--pids-limit 256",
+            "--memory 6g",
+            f"--user {os.getuid()}:{os.getgid()}",
+        ):
+            assert words in line_of
+        mounted = line_of.split("--volume ")[1].split()[0]
+        assert str(engine / "class") not in mounted  # results and the others' files stay outside
+        assert ("--userns keep-id" in line_of) == bool(os.getuid())

@@ -137,3 +137,13 @@ def test_python_lays_a_digit_on_the_viewer_and_reads_its_answer(lab):
         "print(viewer.answer['label'], len(viewer.answer['probabilities']), viewer.milliseconds > 0)",
     )
     assert said == "7 10 True"
+
+
+def test_nobody_is_asked_about_news(lab):
+    lab.open("00_start_here.ipynb")
+    lab.page.wait_for_timeout(4000)  # the question comes when everything else is there
+    assert lab.page.get_by_text("Jupyter news").count() == 0
+    lab.page.get_by_role("tab", name="File Browser").click()
+    lab.page.locator(".jp-DirListing-item").first.wait_for(state="attached")
+    shown = lab.page.locator(".jp-DirListing-item").all_text_contents()
+    assert shown and not [name for name in shown if "progress" in name]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..base import write_atomically
 from .readme import write_curves, write_readme
-from .repository import root
+from .repository import follow_settings, root
 from .revealed import keep_revealed, listening_cell
 from mnist_course.teaching.notebooks import (
     all_notebooks,
@@ -101,7 +101,11 @@ def _write_minutes() -> None:
 def run_notebooks(
     names: list[str] | None = None,  # parts of paths; None: those whose code changed
 ) -> None:
-    "Run notebooks and keep their outputs, then make the README and its curves."
+    """Follow settings.ini, run notebooks and keep their outputs, then make the README and its
+    curves."""
+    if done := follow_settings():
+        few = ", ".join(done[:5]) + (f" and {len(done) - 5} more" if done[5:] else "")
+        print(f"names and addresses as in settings.ini: {few}", flush=True)
     _write_minutes()
     write_curves()
     for path in all_notebooks():

@@ -10,78 +10,205 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
-from ..base import as_path, write_atomically, write_json
-from ..progress import MANIFEST
-from .notebooks import learner_edition, learner_notebooks, read_notebook
+from ..base import as_path, asset, write_atomically, write_json
+from ..progress import FILE, MANIFEST, OLD_FILE
+from mnist_course.teaching.notebooks import (
+    learner_edition,
+    learner_notebooks,
+    lesson_number,
+    lessons,
+    pick_lessons,
+    read_notebook,
+)
 
 # %% ../../nbs/workshop/folder.ipynb #394b1953
-def _fingerprint(
-    content: bytes,
-) -> str:
-    "A digest of some content: as good as different for different contents."
-    return hashlib.sha256(content).hexdigest()
+_LINK = re.compile(r"\]\((?:https?://[^)\s]*/)?(\w+)\.(?:ipynb|html)(#[^)\s]*)?\)")
 
 
-def _read_manifest(
-    folder: Path,
-) -> dict[str, str]:  # file name -> fingerprint of what we wrote; empty when there is none
-    """What this folder holds of ours. A damaged manifest counts as none: then every file there is
-    the learner's."""
+def _said(notebook: dict[str, Any]) -> list[tuple[str, str]]:
+    "What the cells say, with the section that each is in. Empty cells say nothing."
+    section, found = "", []
+    for cell in notebook["cells"]:
+        source = _LINK.sub(r"](\1\2)", "".join(cell["source"])).strip()
+        if cell["cell_type"] == "markdown" and (head := re.match(r"##+ +(.+)", source)):
+            section = head[1].strip()
+        if source:
+            found.append((section, source))
+    return found
+
+
+def _digest(words: object) -> str:
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def _fingerprint(content: bytes) -> str:
+    "As good as different for different sources; for a file that is no notebook, of its bytes."
     try:
-        return dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        return _digest([source for _, source in _said(json.loads(content))])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return hashlib.sha256(content).hexdigest()
+
+
+def _sections(notebook: dict[str, Any]) -> dict[str, str]:  # heading -> what is in it, as a digest
+    "The parts of a lesson, to be compared with those of another edition."
+    parts: dict[str, list[str]] = {}
+    for section, source in _said(notebook):
+        parts.setdefault(section, []).append(source)
+    return {section: _digest(sources)[:12] for section, sources in parts.items()}
+
+
+def _news(old: dict[str, str], new: dict[str, str]) -> str:
+    "What is new in an edition, in a few words; empty if the old one isn't known."
+    if not old:
+        return ""
+
+    def named(sections: list[str]) -> str:
+        more = f" and {len(sections) - 3} more" if sections[3:] else ""
+        return ", ".join(section or "its beginning" for section in sections[:3]) + more
+
+    parts = {
+        "new": [section for section in new if section not in old],
+        "changed": [section for section in new if old.get(section, new[section]) != new[section]],
+        "gone": [section for section in old if section not in new],
+    }
+    return "; ".join(f"{what}: {named(sections)}" for what, sections in parts.items() if sections)
+
+
+def _table(found: object) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """What this folder holds of ours: files with their fingerprints, sections, which lessons were
+    asked for. A damaged manifest counts as none: then every file there is the learner's."""
+    try:
+        known = _table(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        known = {}
+    asked = known.get("lessons")
+    return {
+        "files": {
+            name: mark for name, mark in _table(known.get("files")).items() if isinstance(mark, str)
+        },
+        "sections": {name: _table(one) for name, one in _table(known.get("sections")).items()},
+        "lessons": [one for one in asked if isinstance(one, str)]
+        if isinstance(asked, list)
+        else [],
+    }
 
 # %% ../../nbs/workshop/folder.ipynb #2b6ac7ab
+def _is_ours(path: Path, marks: Iterable[str | None]) -> bool:
+    "Whether a file is as we wrote it. Before version 0.2, its bytes were remembered."
+    content = path.read_bytes()
+    return not {_fingerprint(content), hashlib.sha256(content).hexdigest()}.isdisjoint(marks)
+
+
 def _place(
     folder: Path,
     name: str,  # of the lesson's file
-    content: bytes,  # its new edition
-    ours: dict[str, str],  # the manifest, which is brought up to date
+    edition: dict[str, Any],
+    known: dict[str, Any],  # the manifest, which is brought up to date
 ) -> str:  # what was done, in words; empty when nothing
     "Put one lesson into the learner's folder, beside their own version where they changed it."
-    path = folder / name
-    new = _fingerprint(content)
-    if path.exists() and _fingerprint(path.read_bytes()) != ours.get(name):
-        if ours.get(name) == new:
-            return ""  # theirs began as this very edition
+    ours, path = known["files"], folder / name
+    content = (json.dumps(edition, indent=1, ensure_ascii=False) + "\n").encode()
+    new, sections = _fingerprint(content), _sections(edition)
+    beside = [
+        one
+        for one in sorted(folder.glob(f"{path.stem}.new*.ipynb"))
+        if one.name in ours and _is_ours(one, [ours[one.name]])
+    ]
+    if not path.exists() or _is_ours(path, [ours.get(name), new]):
+        for one in beside:  # whoever has taken the new edition over needs no second one
+            one.unlink()
+        if not path.exists():
+            done = "written again" if name in ours else "new"
+        else:
+            done = "" if _is_ours(path, [new]) else "updated"
+        if done:
+            write_atomically(path, content)
+    else:
+        done = _set_beside(path, content, beside, ours)
+    news = _news(known["sections"].get(name, {}), sections)
+    if not done.endswith(_WAITS):
         ours[name] = new
-        for i in count(1):
-            beside = f"{path.stem}.new{i if i > 1 else ''}.ipynb"
-            other = folder / beside
-            if not other.exists() or _fingerprint(other.read_bytes()) == ours.get(beside):
-                return f"your {name} is kept; " + _place(folder, beside, content, ours)
-    if path.exists() and ours.get(name) == new:
-        return ""
-    done = "updated" if path.exists() else "new"
-    write_atomically(path, content)
-    ours[name] = new
-    return f"{name}: {done}"
+        known["sections"][name] = sections
+    return done and f"{name}: {done}{news and f' ({news})'}"
+
+
+_WAITS = "waits beside it"
+
+
+def _set_beside(path: Path, content: bytes, beside: list[Path], ours: dict[str, str]) -> str:
+    "A new edition beside a learner's own, of which there is never more than one."
+    new = _fingerprint(content)
+    seen = f"{path.stem}|beside"  # the edition that was set beside it last
+    if new in (ours.get(path.name), ours.get(seen)):  # it began as this one, or has it already
+        return f"yours is kept, and the new edition {beside[0].name} {_WAITS}" if beside else ""
+    names = (f"{path.stem}.new{i if i > 1 else ''}.ipynb" for i in count(1))
+    taken = {one.name for one in beside}
+    other = next(
+        place
+        for place in map(path.with_name, names)
+        if place.name in taken or not place.exists() or _is_ours(place, [new])
+    )
+    for one in beside:
+        if one != other:
+            one.unlink()
+    write_atomically(other, content)
+    ours[other.name] = ours[seen] = new
+    return f"yours is kept, and the new edition {other.name} {_WAITS}"
 
 # %% ../../nbs/workshop/folder.ipynb #c6c20c39
+def _asked(
+    names: Sequence[str],  # such as "03", "00-05", or "all"
+) -> list[str]:  # their numbers; none: all
+    "The lessons that were asked for. Raises ValueError for a name that is no lesson."
+    numbers: list[str] = []
+    for name in names:
+        if name == "all":
+            return []
+        first, _, last = name.partition("-")
+        ends = [lesson_number(path) for path in pick_lessons([first, last or first])]
+        if ends[0] > ends[1]:
+            raise ValueError(f"{name}: the first lesson comes first, as in {ends[1]}-{ends[0]}")
+        numbers += [
+            number for path in lessons() if ends[0] <= (number := lesson_number(path)) <= ends[1]
+        ]
+    return sorted(set(numbers))
+
+
 def write_course(
     folder: str | Path = "my_course",  # made when it is not there
-) -> list[str]:  # what was done, a line a lesson; empty when everything was up to date
-    """Write the learner's edition of every lesson into `folder`; files that the learner changed
-    stay as they are."""
+    only: Sequence[str] = (),  # lessons, such as "03" or "00-05"; none: as last time, at first all
+) -> list[str]:  # what was done and what waits, a line a lesson; empty when there is nothing to say
+    """Write the learner's edition of lessons into `folder`; files that the learner changed stay as
+    they are. Raises ValueError for a lesson that there isn't."""
     folder = as_path(folder, "folder")
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; give the name of a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    ours = _read_manifest(folder)
+    known = _read_manifest(folder)
+    if only:
+        known["lessons"] = _asked(only)
+    if (folder / OLD_FILE).exists() and not (folder / FILE).exists():
+        os.replace(folder / OLD_FILE, folder / FILE)
     done = []
     for lesson in learner_notebooks():
-        edition = learner_edition(read_notebook(lesson))
-        content = (json.dumps(edition, indent=1, ensure_ascii=False) + "\n").encode()
-        done.append(_place(folder, lesson.name, content, ours))
-    write_json(folder / MANIFEST, {"version": __version__, "files": ours})
+        wanted = not known["lessons"] or lesson_number(lesson) in known["lessons"]
+        if wanted or (folder / lesson.name).exists():
+            edition = learner_edition(read_notebook(lesson))
+            done.append(_place(folder, lesson.name, edition, known))
+    write_json(folder / MANIFEST, {"version": __version__, **known})
     return [line for line in done if line]
 
 # %% ../../nbs/workshop/folder.ipynb #e36fc78c
@@ -90,6 +217,13 @@ _QUIET = (
     "--LabApp.news_url=None",
     "--ServerApp.answer_yes=True",  # one Ctrl-C is enough
 )
+
+
+def _lab_environment() -> dict[str, str]:
+    "The variables for JupyterLab: its settings include ours."
+    ours = str(asset("teaching", "static", "jupyter"))
+    paths = [path for path in (os.environ.get("JUPYTER_CONFIG_PATH"), ours) if path]
+    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
 
 
 def _lab_command(
@@ -116,13 +250,14 @@ def open_lab(
 ) -> int:  # JupyterLab's exit status
     """Start JupyterLab in `folder`; Ctrl-C stops it. It takes the place of this process, so that
     nothing but JupyterLab stays in memory."""
-    command = _lab_command(extra=extra)
     folder = as_path(folder, "folder")
+    here = [path.name for path in lessons() if (folder / path.name).exists()]
+    command = _lab_command(here[0] if here else "00_start_here.ipynb", extra)
     if os.name == "posix":
         os.chdir(folder)
-        os.execv(command[0], command)
+        os.execve(command[0], command, _lab_environment())
     # on Windows the terminal would not wait for a process that took the place of another
-    with subprocess.Popen(command, cwd=folder) as lab:
+    with subprocess.Popen(command, cwd=folder, env=_lab_environment()) as lab:
         while True:
             with contextlib.suppress(
                 KeyboardInterrupt

@@ -395,12 +395,13 @@ def class_html(records: Sequence[Record], course: Course, items: Sequence[Exerci
     reached = sorted(points_of(record, course, items).total for record in records if record.results)
     middle = shown(reached[len(reached) // 2]) if reached else "0"
     whole = shown(_everything(items, course).maximum)
+    half = f"all {whole} points" if middle == whole else f"{middle} of {whole} points or more"
     return _page(
         "class.html",
         title=for_html(course.title or "mnist_course"),
         summary=for_html(
             f"{len(records)} learners, {there} with something to grade, {len(items)} exercises. "
-            f"At least half of them have {middle} of {whole} points or more."
+            f"At least half of them have {half}."
         ),
         topics=f"<ol>{topics}</ol>" if topics else "<p>Nothing stands out: the class has it.</p>",
         heat=_heat_map(records, course, items),

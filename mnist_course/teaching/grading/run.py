@@ -40,7 +40,14 @@ from mnist_course.teaching.grading.read import (
     needed_cells,
     reads_solutions,
 )
-from .room import CLOSED, OPEN, best_room, clean_environment, way_in
+from mnist_course.teaching.grading.room import (
+    CLOSED,
+    OPEN,
+    best_room,
+    clean_environment,
+    try_container,
+    way_in,
+)
 from .words import for_terminal
 from .worker import host, let_in
 
@@ -66,7 +73,8 @@ class _Host:
         self.process = subprocess.Popen(
             [*way_in(self.room, self.container, self.place), python, "-P", "-c", code],
             cwd=self.place,
-            env=clean_environment(home),
+            # Docker and Podman find their images by ours, and hand on none of it
+            env=None if self.container else clean_environment(home),
             start_new_session=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -242,6 +250,13 @@ def _run_through(
             remarks.append(f"it {stopped} before its first cell")
             break
         remarks.append(f"cell {reached[-1] + 1} {stopped}")
+        for id, numbers in order["answers"].items():  # an answer that never ends is an answer
+            if reached[-1] in numbers and results[id]["status"] == "not attempted":
+                results[id] = {
+                    **_NOTHING,
+                    "status": "failed",
+                    "message": f"The cell with this answer {stopped}.",
+                }
         if reached[-1] in skip or attempt >= again:
             break
         skip.add(reached[-1])
@@ -413,6 +428,8 @@ def grade_learners(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
         hosts: queue.SimpleQueue[_Host] = queue.SimpleQueue()
         secret = [Path(path).absolute() for path in hidden]
+        if container:
+            try_container(container, _made(Path(base) / "tried"))
         every = [_Host(_made(Path(base) / str(i)), room, secret, container) for i in range(jobs)]
         for one in every:
             hosts.put(one)
