@@ -13,6 +13,7 @@ import argparse
 import ast
 import compileall
 import contextlib
+import importlib
 import json
 import multiprocessing
 import os
@@ -183,13 +184,8 @@ def copy_of_the_repository(target: Path) -> Path:
 
 def prepare() -> None:
     "Load what every test needs, once. Nothing of ours: that is read anew in every fork."
-    import hypothesis
-    import IPython.core.interactiveshell
-    import matplotlib.pyplot
-    import pytest
-    import torch
-    import torchvision  # noqa: F401
-
+    for name in ("torch", "torchvision", "matplotlib.pyplot", "IPython", "hypothesis", "pytest"):
+        importlib.import_module(name)
     assert "mnist_course" not in sys.modules
 
 
@@ -283,7 +279,9 @@ def survives(folder: Path, module: str, mutant: Mutant, room: Room, marks: list[
     "True if every test of the room passes: first those that reach the line, the fastest first."
     place = folder / path_of(module)
     original = place.read_text("utf-8")
-    near = set().union(*(room.reach.get(n, ()) for n in range(mutant.lines[0], mutant.lines[1] + 1)))
+    near = set().union(
+        *(room.reach.get(n, ()) for n in range(mutant.lines[0], mutant.lines[1] + 1))
+    )
     near = sorted(near, key=room.tests.get)
     rest = [name for name in room.tests if name not in near]
     place.write_text(mutant.source, "utf-8")
