@@ -7,7 +7,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := settings.ini constraints.txt setup.py pyproject.toml
 
-.PHONY: help learn train bench quick test lint export notebooks coverage docs docs-preview
+.PHONY: help learn train bench quick test lint export notebooks coverage mutants matrix load docs docs-preview
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -40,6 +40,15 @@ notebooks: .venv/developer ## run the notebooks whose code changed on the full M
 
 coverage: .venv/developer ## say which lines the tests reach (the slow ones too; some minutes)
 	@$(BIN)/python tests/run.py coverage
+
+mutants: .venv/developer ## change a module in sixty small places: do its tests notice? make mutants ROOM=data (some minutes a room)
+	@$(BIN)/python tools/mutants.py $(ROOM) $(ARGS)
+
+matrix: .venv/developer ## every Python there is here, with the oldest and the newest of each dependency (an hour, 20 GB)
+	@$(BIN)/python tools/matrix.py $(ARGS)
+
+load: .venv/developer ## thirty kernels, 300 submissions, 200 processes that want the data (an hour, 20 GB of memory)
+	@$(BIN)/python tools/load.py $(ARGS)
 
 docs: .venv/docs ## make the site in _docs/, with Quarto where it is installed and else without
 	@$(BIN)/python -m mnist_course.making site

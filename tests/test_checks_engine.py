@@ -18,7 +18,7 @@ import torch
 from helpers import PATIENCE
 from torch import nn
 
-from mnist_course.checks import Registry, Wrong, messages, run_check, sandbox, snapshot
+from mnist_course.checks import Registry, Wrong, engine, messages, run_check, sandbox, snapshot
 from mnist_course.checks.compare import difference, keep, kind_of, letters_of, nearly, quote
 from mnist_course.checks.engine import _sentence
 from mnist_course.progress import SESSION
@@ -264,6 +264,33 @@ def test_waiting_for_a_processor_costs_nothing_and_computing_does():
     watch = sandbox._Watch(threading.current_thread(), 5, None)
     watch.clock = iter([1.0, 3.0, 5.9, 6.1]).__next__
     assert [watch.is_over() for _ in range(4)] == [False, False, False, True]
+
+
+def test_a_machine_that_stands_still_is_not_an_answer_that_waits(monkeypatch):
+    "Four looks in which an hour passed each, asleep: that is the machine's doing. A hundred short ones add up."
+    hours = itertools.count(0, 3600)
+    monkeypatch.setattr(sandbox.time, "monotonic", lambda: float(next(hours)))
+    monkeypatch.setattr(sandbox, "_is_asleep", lambda thread: True)
+    watch = sandbox._Watch(threading.current_thread(), 2, None)
+    watch.clock = lambda: 7.0
+    looks = [watch.is_over() for _ in range(90)]
+    assert not any(looks[:79]) and looks[81]  # 80 looks of a tenth of a second: four times 2 s
+
+
+def test_an_audit_has_sixty_times_the_time_of_an_answer(monkeypatch):
+    limits = set()
+    limited = engine.limited
+
+    def noted(function, seconds=float("inf"), home=None):
+        limits.add(seconds)
+        return limited(function, seconds, home)
+
+    monkeypatch.setattr(engine, "limited", noted)
+    mine = course(lambda n: 2 * n, time_limit=2)
+    mine.mistake("x.task", "That is the square.", "squared")(lambda n: n * n)
+    assert mine.audit("x.task").passed and 120 in limits and 2 not in limits
+    limits.clear()
+    assert mine.check("x.task", lambda n: 2 * n) and 2 in limits and 120 not in limits
 
 
 def test_a_loop_is_called_one_only_where_it_was_seen():

@@ -358,6 +358,7 @@ def test_it_reads_three_digits_in_four_and_sees_no_shape(sample):
 def test_batch_sizes_are_those_of_a_data_loader(n, size, drop_last):
     loader = DataLoader(range(n), size, drop_last=drop_last)
     assert batch_sizes(n, size, drop_last) == [len(batch) for batch in loader]
+    assert batch_sizes(n, size) == [len(batch) for batch in DataLoader(range(n), size)]
 
 
 def test_who_wrote_the_sample(sample):

@@ -86,6 +86,8 @@ def test_the_functions_of_the_lesson_walk_as_torch_does(momentum):
         w, v = momentum_step(w, curvature * w, v, 0.04, momentum)
         plain = sgd_step(plain, curvature * plain, 0.04)
         torch.testing.assert_close(w, theirs.detach())
+        if momentum == 0:  # at every step: what walks the other way is right every second time
+            torch.testing.assert_close(plain, w)
     assert torch.allclose(plain, w) == (momentum == 0)
 
 

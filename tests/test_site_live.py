@@ -235,6 +235,7 @@ def test_a_question_after_a_question_waits_for_it():
     order += ['to="03.dense"', 'to="03.places"', "## What now"]
     at = 0
     for part in order:
+        assert part in shown[at:], part
         at = shown.index(part, at)
 
 

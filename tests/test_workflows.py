@@ -1,6 +1,9 @@
 "The workflows: least permissions, pinned actions, and what they run."
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -57,6 +60,27 @@ def test_permissions_are_minimal(path):
     ) and "pull_request_target" not in path.read_text("utf-8")
 
 
+def test_zizmor_finds_nothing_to_attack():
+    "Injections, loose permissions, caches that somebody may poison. Without asking anybody."
+    zizmor = Path(sys.executable).with_name("zizmor")
+    done = subprocess.run(
+        [zizmor, "--offline", "--no-progress", ROOT / ".github"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_zizmor_would_find_something(tmp_path):
+    bad = tmp_path / ".github" / "workflows" / "bad.yml"
+    bad.parent.mkdir(parents=True)
+    bad.write_text(
+        "on: issues\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n"
+        "      - run: echo ${{ github.event.issue.title }}\n"
+    )
+    zizmor = Path(sys.executable).with_name("zizmor")
+    done = subprocess.run([zizmor, "--offline", bad], capture_output=True, text=True)
+    assert done.returncode != 0 and "template-injection" in done.stdout
+
+
 def test_quarto_is_pinned():
     steps = yaml.safe_load((ROOT / ".github" / "workflows" / "deploy.yml").read_text("utf-8"))[
         "jobs"
@@ -92,6 +116,17 @@ def test_weekly_runs_without_constraints():
     assert any("pip install" in run for run in runs) and not any(
         "-c constraints.txt" in run for run in runs
     )
+
+
+def test_the_long_suites_run_by_themselves():
+    "What takes too long for every push runs once a week: mutants of rooms in turn, the oldest versions, known holes."
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "weekly.yml").read_text("utf-8"))
+    runs = "\n".join(
+        step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]
+    )
+    assert "make matrix" in runs and "--oldest" in runs
+    assert "make mutants ROOM=" in runs
+    assert "pip-audit" in runs and "constraints.txt" in runs
 
 
 def test_dependabot():

@@ -185,7 +185,11 @@ def test_the_sizes_that_the_lesson_states():
 
 def test_every_variant_and_network_can_be_trained(digits):
     for plan in [*VARIANTS.values(), *NETWORKS.values()]:
-        train_plan(dataclasses.replace(plan, epochs=1, batch_size=64), random_subset(digits, 64))
+        short = dataclasses.replace(plan, epochs=1, batch_size=64)
+        model = train_plan(short, random_subset(digits, 64))
+        assert not model.training
+        assert all(bool(p.isfinite().all()) for p in model.parameters()), plan
+        assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
 def test_what_is_recorded_belongs_to_the_plans():

@@ -209,6 +209,7 @@ class _Watch:
     "Counts the computing of a thread, and sees where it is."
 
     WAITS = 4  # an answer that only waits gets this many times its limit
+    LOOK = 0.1  # seconds of waiting that one look is proof of: a machine may stand still in between
     PATIENCE = 120.0  # seconds of computing for imports, and twice that where one only waits
 
     def __init__(self, thread: threading.Thread, seconds: float, home: str | None) -> None:
@@ -238,7 +239,8 @@ class _Watch:
             return False
         passed = now - self.at
         gained = 0.0 if self.computed is None else computed - self.computed
-        idle = passed if gained < 0.1 * passed and _is_asleep(self.thread) else 0.0
+        waits = gained < 0.1 * passed and _is_asleep(self.thread)
+        idle = min(passed, self.LOOK) if waits else 0.0
         if max(self.spent + gained, self.waited + idle) < self.seconds / 8 and not self.loading:
             # Nearly every answer ends here. To look at another thread's frames is not without
             # risk: Python 3.11 crashes where one is being cleared while PyTorch frees a tensor.

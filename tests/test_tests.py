@@ -1,0 +1,150 @@
+"""The tests themselves: each asserts something, none looks at a clock, and every excused mutant is one."""
+
+import ast
+import re
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+from helpers import ROOT
+
+TESTS = sorted((ROOT / "tests").glob("*.py"))
+# what fails by itself when something is not as it should be
+RAISES = {"raises", "warns", "fail", "mutants", "assert_allclose", "assert_close", "assert_equal"}
+RAISES |= {"check_returncode", "gradcheck", "wait_for_function", "wait_for_selector"}
+
+
+@cache
+def defined(path: Path) -> dict[str, ast.FunctionDef]:
+    "Every function of a file, methods too, by its name."
+    tree = ast.parse(path.read_text("utf-8"))
+    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def asserts(
+    node: ast.AST, around: dict[str, ast.FunctionDef], seen: frozenset = frozenset()
+) -> bool:
+    "True if some code asserts, expects an error, or calls or is given something around it that does."
+    said = set()
+    for one in ast.walk(node):
+        if isinstance(one, ast.Assert):
+            return not (isinstance(one.test, ast.Constant) and one.test.value)
+        if isinstance(one, ast.Call):
+            function = one.func
+            name = getattr(function, "attr", getattr(function, "id", ""))
+            if name in RAISES:
+                return True
+            if any(key.arg == "check" and ast.unparse(key.value) == "True" for key in one.keywords):
+                return True
+            said.add(name)
+        if isinstance(one, ast.Raise):
+            return True
+    if isinstance(node, ast.FunctionDef):
+        said |= {arg.arg for arg in node.args.args}  # fixtures
+    return any(
+        asserts(around[name], around, seen | {name})
+        for name in said
+        if name in around and name not in seen
+    )
+
+
+def silent(path: Path) -> list[str]:
+    "The tests of a file in which nothing can fail but by an accident."
+    around = {**defined(ROOT / "tests" / "conftest.py"), **defined(ROOT / "tests" / "helpers.py")}
+    around |= defined(path)
+    return [
+        name
+        for name, node in defined(path).items()
+        if name.startswith("test_")
+        and not any("fixture" in ast.unparse(one) for one in node.decorator_list)
+        and not asserts(node, around)
+    ]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+def test_every_test_can_fail(path):
+    assert not silent(path), "these assert nothing"
+
+
+def test_a_test_that_asserts_nothing_is_found(tmp_path):
+    made = tmp_path / "test_made.py"
+    made.write_text(
+        "def test_runs():\n    print(1)\n"
+        "def test_says_yes():\n    assert True\n"
+        "def helper(x):\n    assert x == 1\n"
+        "def test_by_a_helper():\n    helper(1)\n"
+        "def test_that_waits_for_an_error():\n    with pytest.raises(ValueError):\n        int('x')\n"
+    )
+    assert silent(made) == ["test_runs", "test_says_yes"]
+
+
+CLOCKS = re.compile(r"time\.(monotonic|perf_counter|time|time_ns|perf_counter_ns)\(")
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+def test_no_test_is_decided_by_a_clock_on_the_wall(path):
+    "A machine that others use too may stand still for a minute. What computes is measured in CPU time, with room."
+    if path.stem in ("run", "fresh_processes"):
+        pytest.skip("programs that tell how long they took")
+    for name, node in defined(path).items():
+        assert not (name.startswith("test_") and CLOCKS.search(ast.unparse(node))), name
+
+
+# ---- mutants of our own modules
+
+
+@pytest.fixture(scope="module")
+def tool():
+    sys.path.insert(0, str(ROOT / "tools"))
+    import mutants
+
+    yield mutants
+    sys.path.remove(str(ROOT / "tools"))
+
+
+def test_what_a_module_may_be_changed_to(tool):
+    source = (
+        "__all__ = ['grade']\n"
+        "LIMIT = 3\n\n\n"
+        "def grade(n, best=LIMIT):\n"
+        '    "n of 3."\n'
+        "    if n > best:  # none is better\n"
+        "        raise ValueError(f'{n + 1} is too much')\n"
+        "    return n / best\n\n\n"
+        "@mistake('x')\n"
+        "def wrong(n):\n    return n + 1\n"
+    )
+    found = {one.change: one for one in tool.mutants(source)}
+    assert "3 -> (4) in: LIMIT = 3" in found  # outside of functions too
+    assert "n > best -> (n >= best) in: if n > best:" in found
+    change = found["n / best -> (n * best) in: return n / best"]
+    assert change.lines == (9, 9) and "return (n * best)\n" in change.source
+    assert change.source.replace("(n * best)", "n / best") == source  # and nothing else is touched
+    assert not any("__all__" in change or change.startswith("n + 1") for change in found)
+    assert not any(one.lines[0] > 11 for one in found.values())  # a mistake is wrong on purpose
+
+
+def test_the_sample_is_the_same_every_time_and_another_with_another_seed(tool):
+    first, again, other = (tool.sample("optim", 20, seed) for seed in (0, 0, 1))
+    assert first == again and len(set(first)) == 20 and first != other
+
+
+def test_every_excuse_belongs_to_a_mutant_and_says_why(tool):
+    entries = tomllib.loads(tool.EXCUSES.read_text("utf-8")).get("excused", [])
+    possible = {}
+    for entry in entries:
+        module = entry["module"]
+        if module not in possible:
+            source = (ROOT / tool.path_of(module)).read_text("utf-8")
+            possible[module] = {one.change for one in tool.mutants(source)}
+        assert entry["change"] in possible[module], f"{module} has changed: {entry['change']}"
+        assert len(entry["reason"]) > 20
+
+
+def test_the_tests_of_a_room_have_its_name(tool):
+    assert tool.tests_of("engine.data") == ["tests/test_data.py", "tests/test_engine_data.py"]
+    assert "tests/test_checks_engine.py" in tool.tests_of("checks.sandbox")
+    assert tool.selection("checks.shapes") == ["-k", "03."]
+    assert tool.selection("checks.engine") == []
