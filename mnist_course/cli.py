@@ -243,6 +243,11 @@ def _start(parser: argparse.ArgumentParser) -> None:
         "folder", nargs="?", default="my_course", help="your own folder (default: my_course)"
     )
     parser.add_argument(
+        "--lessons",
+        metavar="LESSONS",
+        help="which ones, such as 00-05 or 00,03,07-09 (default: as last time, at first all)",
+    )
+    parser.add_argument(
         "--write-only", action="store_true", help="write the lessons and open nothing"
     )
     parser.add_argument(
@@ -253,7 +258,8 @@ def _start(parser: argparse.ArgumentParser) -> None:
     def run(args: argparse.Namespace) -> int:
         from mnist_course.teaching.folder import open_lab, write_course
 
-        for line in write_course(args.folder) or ["every lesson is up to date"]:
+        wanted = [name.strip() for name in (args.lessons or "").split(",") if name.strip()]
+        for line in write_course(args.folder, wanted) or ["every lesson is up to date"]:
             print(line)
         if args.write_only:
             return 0

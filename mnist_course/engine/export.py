@@ -6,9 +6,10 @@
 __all__ = ['Tensors', 'Numbers', 'STORED', 'fingerprint', 'describe_model', 'read_about', 'rebuilt', 'largest_difference',
            'quantize', 'pack', 'unpack', 'save_model', 'load_model', 'Signals', 'signals', 'measure', 'with_interval',
            'card', 'save_onnx', 'OnnxNetwork', 'percentile', 'Latency', 'latency', 'Drift', 'drift', 'scanner_days',
-           'one_file']
+           'policy_of', 'one_file']
 
 # %% ../../nbs/engine/15_ship_it.ipynb #836cdd49
+import base64
 import copy
 import hashlib
 import json
@@ -722,13 +723,45 @@ def scanner_days(
     }
 
 # %% ../../nbs/engine/15_ship_it.ipynb #a0cee908
+_INLINE = re.compile(
+    r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application/(?:ld\+)?json\")[^>]*>(.*?)</script>", re.S
+)
+
+
+def policy_of(
+    page: str,  # HTML; the scripts inside it may run, and no others
+    fetches: str = "'self'",  # what it may fetch
+) -> str:
+    "What a page may load and run, as a content security policy."
+    hashes = sorted(
+        {
+            "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
+            for script in _INLINE.findall(page)
+        }
+    )
+    return "; ".join(
+        [
+            "default-src 'none'",
+            " ".join(["script-src 'self'", *hashes]),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self'",
+            f"connect-src {fetches}",
+            "worker-src 'self' blob:",
+            "media-src 'self'",
+            "base-uri 'self'",
+            "form-action 'none'",
+        ]
+    )
+
+
 def one_file(
     files: Sequence[Path],  # of a page: index.html, style sheets, and what its script fetches
     script: str,  # all of its modules as one text, as `bundle` makes it
     as_url: Callable[[bytes], str],  # bytes -> a URL that holds them
 ) -> str:
-    """A page that needs no server and no other file. Raises ValueError without an index.html that
-    imports from a script."""
+    """A page that needs no server and no other file, and may fetch nothing. Raises ValueError
+    without an index.html that imports from a script."""
     held = {path.name: path.read_bytes() for path in files}
     if "index.html" not in held:
         raise ValueError(f"a page needs an index.html, got {', '.join(held) or 'no file'}")
@@ -752,4 +785,5 @@ def one_file(
     )
     if not found:
         raise ValueError("index.html imports nothing from a script beside it")
-    return page
+    policy = f'\\g<1>"{policy_of(page, "data:")}"'
+    return re.sub(r'(http-equiv="Content-Security-Policy" content=)"[^"]*"', policy, page)
