@@ -10,8 +10,8 @@ from mnist_course.teaching.notebooks import lessons, markdown_cells, read_notebo
 from mnist_course.teaching.slides import (
     _blocks,
     _first_sentence,
+    _teachers_notes,
     slides_of,
-    teachers_notes,
     write_slides,
 )
 
@@ -60,7 +60,7 @@ def test_many_words_are_said_and_not_shown():
 def test_notes_come_from_the_teaching_page_and_their_headings_are_the_lessons():
     anchored = 0
     for path in LESSONS:
-        notes = teachers_notes(path.name[:2])
+        notes = _teachers_notes(path.name[:2])
         headings = re.findall(
             r"^#{1,2} (.+)$", "\n".join(markdown_cells(read_notebook(path))), re.M
         )

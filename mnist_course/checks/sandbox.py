@@ -222,6 +222,7 @@ class _Watch:
         self.at = time.monotonic()
         self.computed: float | None = None
         self.seen: list[tuple[int, tuple[int, int] | None]] = []  # frames and loops, as sampled
+        self.looks = 0
 
     def named(self) -> None:
         "Called in the thread: from now on its own clock counts."
@@ -256,10 +257,12 @@ class _Watch:
             self.spent += gained
             self.waited += idle
             self._look(frame)
+            self.looks += 1
         self.at, self.computed, self.loading = now, computed, loading
         if loading:
             return self.loaded > self.PATIENCE
-        return self.spent > self.seconds or self.waited > self.WAITS * self.seconds
+        over = self.spent > self.seconds or self.waited > self.WAITS * self.seconds
+        return over and self.looks >= 8  # as many as it takes to name the loop
 
     def _look(self, frame: FrameType | None) -> None:
         while frame is not None and not _is_learners(frame.f_code.co_filename, self.home):
