@@ -469,6 +469,11 @@ def _grade(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-names", action="store_true", help="numbers for names in class.html and report.md"
     )
+    parser.add_argument(
+        "--variant",
+        choices=["name", "id", "email"],
+        help="each learner has numbers of their own, drawn from this",
+    )
     parser.add_argument("--container", metavar="IMAGE", help="run notebooks in Docker or Podman")
     parser.add_argument("--jobs", type=int, help="notebooks at a time (default: one a core)")
     parser.add_argument(
@@ -501,6 +506,7 @@ def _grade(parser: argparse.ArgumentParser) -> None:
             learner=args.learner,
             only=args.only,
             again=args.again,
+            variants=args.variant,
             back=args.back,
             names=not args.no_names,
             jobs=args.jobs,

@@ -19,8 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...base import DataError
 from ...checks import Exercise, exercises
-from ...checks.engine import run_check
+from ...checks.engine import run_check, variant_of
+from ...checks.own import take_own
 from .exam import can_be_asked, differs, question, reply_to, write_line
 from mnist_course.teaching.grading.limits import (
     Limits,
@@ -147,7 +149,16 @@ def _codes(item: Exercise) -> Iterator[Any]:
             yield code
 
 
-def _learner(order: dict[str, Any], channel: socket.socket) -> None:
+def _exercises_for(order: dict[str, Any]) -> dict[str, Exercise]:
+    "The exercises by their ids; those that are asked for with the learner's own numbers."
+    by_id = {item.id: item for item in exercises()}
+    if order.get("variant"):
+        for id in (*order["answers"], *order["late"]):
+            by_id[id] = variant_of(by_id[id], order["variant"], order["secret"])
+    return by_id
+
+
+def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.socket) -> None:
     "The learner's process, from its first line to its last."
     os.setsid()
     drop_rights()
@@ -164,7 +175,6 @@ def _learner(order: dict[str, Any], channel: socket.socket) -> None:
         if os.getpid() == owner:
             send(dump(known))
 
-    by_id = {item.id: item for item in exercises()}
     answers: dict[int, list[Exercise]] = {}
     for id, numbers in order["answers"].items():
         for number in numbers:
@@ -275,13 +285,13 @@ def _judge(order: dict[str, Any], say: Callable[..., None]) -> None:
     "Run one notebook, watch it, and say what becomes known."
     adopt_orphans()
     limits = Limits(**order["limits"])
-    by_id = {item.id: item for item in exercises()}
+    by_id = _exercises_for(order)
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         try:
             ours.close()
-            _learner(order, theirs)
+            _learner(order, by_id, theirs)
         finally:
             os._exit(0)
     theirs.close()
@@ -337,6 +347,11 @@ def host() -> None:
     os.set_inheritable(_VOICE, False)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _load()
+    try:
+        take_own(first["own"])
+    except DataError as error:
+        _speak({"fault": str(error)})
+        return
     adopt_orphans()
     _speak({"ready": True})
     for line in sys.stdin:
@@ -367,5 +382,3 @@ def _load() -> None:
     import mnist_course.fast
     import mnist_course.widgets.bundle
     import mnist_course.zoo  # noqa: F401
-
-    list(exercises())
