@@ -30,6 +30,7 @@ from mnist_course.checks import (  # noqa: F401
     ship_it,
     start_here,
     training,
+    variants,
     your_digits,
 )
 from mnist_course.checks.engine import (

@@ -381,7 +381,7 @@ class Registry(dict[str, Exercise]):
             words = f"There is no exercise {exercise_id!r}."
             words += f" Did you mean {near[0]!r}?" if near else ""
             if not number.isdecimal() and not near:
-                words += " If it's your teacher's own, put their file of exercises beside this one."
+                words += " If it's your teacher's own: is their course.toml in this folder?"
             return Result(exercise_id, "failed", words)
         if seed is None:
             seed = random.SystemRandom().randrange(100_000)
@@ -1266,9 +1266,11 @@ def variant_of(
         return item
     key = hashlib.sha256("\n".join([secret, item.id, who]).encode("utf-8", "replace"))
     rng = random.Random(int.from_bytes(key.digest(), "big"))
+    known = keep(item.solution)
     for _ in range(1000):
         made = with_numbers(item, item.draw(rng))
-        if _told_apart(made):
+        # the course's own answer is on the site, and no other learner's is worth less
+        if _problem(item, _Seen(known), _Seen(keep(made.solution))) and _told_apart(made):
             return made
     raise ValueError(f"{item.id}: no numbers were found that tell its mistakes apart")
 

@@ -65,6 +65,11 @@ class _Inbox(Registry):
         made = isinstance(item.solution, types.FunctionType)
         if made and item.cases is None and item.judge is None and item.run is None:
             raise ValueError(f"{id}: a function needs cases=, which draws inputs for it, or judge=")
+        if not item.task and not (made and item.solution.__doc__):
+            raise ValueError(
+                f"{id}: what is asked? Write it as the function's docstring, or as task= for the "
+                "sheet and the site"
+            )
         item.origin = self.origin
         super().__setitem__(id, item)
 
