@@ -527,11 +527,34 @@ def _sheet(parser: argparse.ArgumentParser) -> None:
         default="exercises.html",
         help="a file that ends in .html or .md (default: exercises.html)",
     )
+    parser.add_argument(
+        "--variant",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="a paper for each of these, with numbers of their own",
+    )
+    parser.add_argument("--roster", metavar="FILE", help="a paper for everybody on this list (CSV)")
+    parser.add_argument(
+        "--course", metavar="FILE", help="which exercises, and how numbers are drawn (course.toml)"
+    )
+    parser.add_argument("--key", action="store_true", help="the answers, and what mistakes give")
 
     def run(args: argparse.Namespace) -> int:
+        from mnist_course.teaching.grading.gradebook import read_course
+        from mnist_course.teaching.papers import readers
         from mnist_course.teaching.worksheet import write_sheet
 
-        print(write_sheet(args.out, args.lessons))
+        course = read_course(args.course)
+        said = write_sheet(
+            args.out,
+            args.lessons or [*course.lessons],
+            readers(args.variant, args.roster, args.course),
+            only=course.exercises,
+            title=course.title,
+            key=args.key,
+        )
+        print(said)
         return 0
 
     parser.set_defaults(run=run)

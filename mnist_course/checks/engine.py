@@ -1269,7 +1269,7 @@ def variant_of(
     known = keep(item.solution)
     for _ in range(1000):
         made = with_numbers(item, item.draw(rng))
-        # the course's own answer is on the site, and no other learner's is worth less
+        # never the course's own answer: that one is on the site
         if _problem(item, _Seen(known), _Seen(keep(made.solution))) and _told_apart(made):
             return made
     raise ValueError(f"{item.id}: no numbers were found that tell its mistakes apart")

@@ -832,6 +832,7 @@ def _last_batch(last: int, first: int, second: int, right: int) -> Version:
     true = (first + second + right) / every
     backwards = shown * every - first - second
     said = f"{float(shown):.2f}"
+    places = 2 if right * 100 % last == 0 else 3
     return Version(
         f"A history says {said}, but that's the mean of the batches' accuracies. There were three "
         f"batches, of 100, 100 and {last} digits, with {first} right in the first and {second} in "
@@ -865,7 +866,7 @@ def _last_batch(last: int, first: int, second: int, right: int) -> Version:
         },
         hint=f"Together, the three accuracies make three times {said}. For the second number, "
         "forget the batches and count digits.",
-        after=f"The mean of {first / 100:.2f}, {second / 100:.2f} and {third:.3g} is {said}, but "
+        after=f"The mean of {first / 100:.2f}, {second / 100:.2f} and {third:.{places}f} is {said}, but "
         f"{first + second + right} of {every} is {true:.3f}.",
     )
 

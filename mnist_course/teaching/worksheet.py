@@ -7,14 +7,23 @@ __all__ = ['write_sheet']
 
 # %% ../../nbs/workshop/worksheet.ipynb #620b5e0c
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
 from .. import __version__
 from ..base import asset, check_place
 from ..checks import exercises
+from .grading.read import own_lessons
 from .mathml import with_mathml
 from .notebooks import Card, pick_lessons, read_cards, read_notebook, title_of
+from mnist_course.teaching.papers import (
+    Reader,
+    card_for,
+    class_key_markdown,
+    key_markdown,
+    own_cards,
+)
 
 # %% ../../nbs/workshop/worksheet.ipynb #d230be5c
 def _kind(card: Card) -> str:
@@ -36,7 +45,11 @@ def _card_markdown(card: Card) -> str:
 
 # %% ../../nbs/workshop/worksheet.ipynb #6e4000c1
 def _heading(title: str, cards: list[Card]) -> str:
-    return f"{title}: {len(cards)} exercises, {sum(card.minutes for card in cards)} min"
+    return f"{title}: {_count(cards)}, {sum(card.minutes for card in cards)} min"
+
+
+def _count(cards: list[Card]) -> str:
+    return f"{len(cards)} exercise{'s' * (len(cards) != 1)}"
 
 
 def _room(card: Card) -> int:
@@ -45,45 +58,105 @@ def _room(card: Card) -> int:
     return few.get(_kind(card), min(12, max(5, card.minutes)))
 
 
-def _sheet_markdown(chapters: list[tuple[str, list[Card]]]) -> str:
+_Chapters = list[tuple[str, list[Card]]]
+_Papers = list[tuple[str, _Chapters]]  # for whom ("": anybody), and what they are asked
+_TITLE = "Exercises of mnist_course"
+
+
+def _sheet_markdown(papers: _Papers, title: str) -> str:
     "The sheet as Markdown. Images are in it as data, so that it is one file."
-    parts = ["# Exercises of mnist_course"]
-    for title, cards in chapters:
-        parts += [f"## {_heading(title, cards)}", *map(_card_markdown, cards)]
+    parts = []
+    for name, chapters in papers:
+        parts.append(f"# {title}" + f": {name}" * bool(name))
+        for lesson, cards in chapters:
+            parts += [f"## {_heading(lesson, cards)}", *map(_card_markdown, cards)]
     parts.append(f"mnist_course {__version__}. Text and pictures: CC BY 4.0.")
     return "\n\n".join(parts) + "\n"
 
 
-def _sheet_html(chapters: list[tuple[str, list[Card]]]) -> str:
-    "The sheet as a page to print, one file that needs no other."
+def _render(text: str) -> str:
     import mistune
 
-    render = mistune.create_markdown(escape=False, plugins=["table"])
+    page = mistune.create_markdown(escape=False, plugins=["table"])(with_mathml(text))
+    assert isinstance(page, str)
+    return page
+
+
+def _sheet_html(papers: _Papers, title: str) -> str:
+    "The sheet as a page to print, one file that needs no other."
     parts = []
-    for title, cards in chapters:
-        parts.append(f"<h2>{html.escape(_heading(title, cards))}</h2>")
-        for card in cards:
-            lines = '<div class="line"></div>' * _room(card)
-            inside = render(with_mathml(_card_markdown(card)))
-            parts.append(f'<section class="card" id="{card.id}">\n{inside}{lines}\n</section>')
+    for number, (name, chapters) in enumerate(papers):
+        who = f"<strong>{html.escape(name)}</strong>" if name else "_" * 38
+        parts.append(f'<section class="paper">\n<h1>{html.escape(title)}</h1>')
+        parts.append(f'<p class="name">Name: {who} &nbsp; Date: {"_" * 20}</p>')
+        for lesson, cards in chapters:
+            parts.append(f"<h2>{html.escape(_heading(lesson, cards))}</h2>")
+            for card in cards:
+                lines = '<div class="line"></div>' * _room(card)
+                mark = "" if number else f' id="{card.id}"'
+                inside = _render(_card_markdown(card))
+                parts.append(f'<section class="card"{mark}>\n{inside}{lines}\n</section>')
+        parts.append("</section>")
+    return _page("\n".join(parts), title)
+
+
+def _page(inside: str, title: str) -> str:
     page = Template(asset("teaching", "static", "sheet.html").read_text(encoding="utf-8"))
-    return page.substitute(cards="\n".join(parts), version=__version__)
+    return page.substitute(cards=inside, title=html.escape(title), version=__version__)
+
+
+def _chapters(names: list[str] | None, only: Sequence[str]) -> _Chapters:
+    "The cards of some lessons, a teacher's own among them, or some of these cards."
+    own = own_lessons()
+    picked = [name for name in names or [] if name not in own]
+    chapters: _Chapters = []
+    for path in pick_lessons(picked) if picked or not names else []:
+        notebook = read_notebook(path)
+        chapters.append((f"{path.name[:2]} {title_of(notebook)}", read_cards(notebook)))
+    for lesson in sorted(own):
+        if not names or lesson in names:
+            chapters.append((lesson, own_cards(lesson)))
+    if only:
+        kept = [(title, [one for one in cards if one.id in only]) for title, cards in chapters]
+        chapters = [(title, cards) for title, cards in kept if cards]
+    if not chapters:
+        raise ValueError("none of these exercises has a card, so there's nothing to print")
+    return chapters
 
 
 def write_sheet(
     out: str | Path = "exercises.html",  # .html to print, .md to edit
     names: list[str] | None = None,  # of lessons; None or empty: all
+    readers: Sequence[Reader] = (),  # each gets a paper with numbers of their own
+    only: Sequence[str] = (),  # such as "03.team_params"; none: all exercises of these lessons
+    title: str = "",
+    key: bool = False,  # True: the answers, and what each known wrong one says
 ) -> str:  # what was written, in a sentence
     "Write the sheet. Raises ValueError for another kind of file, or for a name that is no lesson."
     out = check_place(out)
     if out.suffix not in (".html", ".md"):
         raise ValueError(f"the sheet is written as .html or .md, and {out.name} is neither")
-    chapters = []
-    for path in pick_lessons(names):
-        notebook = read_notebook(path)
-        chapters.append((f"{path.name[:2]} {title_of(notebook)}", read_cards(notebook)))
-    make = _sheet_html if out.suffix == ".html" else _sheet_markdown
+    chapters = _chapters(names, only)
+    title = title or _TITLE
+    is_page = out.suffix == ".html"
+    if key:
+        if len(readers) > 1:
+            text = f"# {title}, key\n\n{class_key_markdown(chapters, readers)}\n"
+        else:
+            one = readers[0] if readers else None
+            whose = f": {one.name}" if one else ""
+            text = f"# {title}, key{whose}\n\n{key_markdown(chapters, one)}\n"
+        if is_page:
+            text = _page(f'<section class="key">\n{_render(text)}</section>', f"{title}, key")
+    else:
+        papers: _Papers = [
+            (one.name, [(t, [card_for(card, one) for card in cards]) for t, cards in chapters])
+            for one in readers
+        ]
+        text = (_sheet_html if is_page else _sheet_markdown)(papers or [("", chapters)], title)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(make(chapters), encoding="utf-8")
+    out.write_text(text, encoding="utf-8")
     every = [card for _, cards in chapters for card in cards]
-    return f"{out}: {len(every)} exercises, {sum(card.minutes for card in every)} minutes in all"
+    each = f", for {len(readers)} people" if readers else ""
+    minutes = sum(card.minutes for card in every)
+    return f"{out}: {_count(every)}, {minutes} minutes in all{each}"

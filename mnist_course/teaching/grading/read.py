@@ -198,7 +198,8 @@ def answer_cells(
     cells: list[str],
     lesson: str,  # such as "03"
 ) -> tuple[dict[str, list[int]], set[str]]:  # id -> the numbers of its cells; ids that are as given
-    "Where a notebook answers the exercises of a lesson, and which stubs nobody has touched."
+    """Where a notebook answers the exercises of a lesson, and others whose checks it calls; and which
+    stubs nobody has touched."""
     original = {cell.strip() for cell in _original_cells(lesson)}
     trees = [_parsed(cell) for cell in cells]
     bound = [None if tree is None else _binds(tree) for tree in trees]
@@ -206,8 +207,8 @@ def answer_cells(
     untouched = set()
     text = "\n".join(cells)
     for item in exercises():
-        asked = item.origin and re.search(rf'check\(\s*["\']{re.escape(item.id)}\b', text)
-        if item.lesson != lesson and not asked:
+        # an exam may ask for exercises of several lessons, and a lesson's notebook for a teacher's
+        if item.lesson != lesson and not re.search(rf'check\(\s*["\']{re.escape(item.id)}\b', text):
             continue
         numbers = [
             i
