@@ -560,6 +560,36 @@ def _sheet(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def _audit(parser: argparse.ArgumentParser) -> None:
+    """Look your own exercises over: does the solution pass, is each mistake found, what else passes?
+    The exit status is 1 where something has to be mended."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="such as lab.py")
+    parser.add_argument("--seeds", type=int, default=3, help="how often to draw (default: 3)")
+
+    def run(args: argparse.Namespace) -> int:
+        from mnist_course.checks import exercises
+        from mnist_course.checks.own import use_own
+        from mnist_course.checks.review import review
+
+        if args.seeds < 1:
+            raise ValueError("--seeds must be at least 1")
+        use_own(args.files)
+        own = [item for item in exercises() if item.origin]
+        if not own:
+            raise ValueError("which file? Name the one with your exercises, such as lab.py")
+        reviews = []
+        for item in own:
+            reviews.append(review(item, range(args.seeds)))
+            print(reviews[-1], end="\n\n", flush=True)
+        broken = [one.id for one in reviews if one.wrong]
+        doubts = sum(len(one.doubts) for one in reviews)
+        said = f"to mend: {', '.join(broken)}" if broken else "nothing has to be mended"
+        print(f"exercises: {len(own)}; {said}; to look at: {doubts}")
+        return 1 if broken else 0
+
+    parser.set_defaults(run=run)
+
+
 def _slides(parser: argparse.ArgumentParser) -> None:
     "Write slides of lessons, each one file that opens in a browser without a network."
     parser.add_argument("lessons", nargs="*", metavar="LESSON", help="such as 03 (default: all)")
@@ -590,6 +620,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "grade": (_grade, "for instructors: grade a class"),
     "sheet": (_sheet, "for instructors: the exercises on paper"),
     "slides": (_slides, "for instructors: slides of the lessons"),
+    "audit": (_audit, "for instructors: look your own exercises over"),
 }
 
 

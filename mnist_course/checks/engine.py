@@ -300,6 +300,10 @@ class Registry(dict[str, Exercise]):
             label = getattr(wrong, "__name__", "") if name is None else name
             if not isinstance(label, str) or not label.isidentifier():
                 raise ValueError(f"a mistake of {id} needs a name, such as bias_forgotten")
+            if item.origin and label in item.reasons:
+                raise ValueError(
+                    f"{id} has a mistake {label!r} already: another way to make it is a @variant"
+                )
             if not isinstance(reason, str) or not reason.strip():
                 raise ValueError(f"{id}, {label}: what should the learner be told?")
             item.misconceptions[label] = wrong
@@ -315,7 +319,8 @@ class Registry(dict[str, Exercise]):
     ) -> Callable[[_T], _T]:  # a decorator for the function that makes the same mistake
         "Register another way in which people write a known mistake."
         item = self._at(id)
-        item.reasons[name]  # a name that is not known is an error
+        if name not in item.reasons:
+            raise KeyError(f"{id} has no mistake {name!r}")
 
         def register(wrong: _T) -> _T:
             item.variants.setdefault(name, []).append(wrong)

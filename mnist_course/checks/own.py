@@ -86,6 +86,7 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"this isn't Python: {error.msg}"
     said = " ".join(str(error.args[0] if error.args else error).split())[:300]
+    said = said.replace("Exercise.__init__()", "exercise()")
     ours = traceback.extract_tb(error.__traceback__)[-1].filename in _OURS
     return (
         said
