@@ -1223,8 +1223,11 @@ def _who(name: str) -> str:
 
 
 def _told_apart(item: Exercise) -> bool:
-    "Whether each mistake of an exercise leads to a value of its own, far from the right one."
+    """Whether each mistake of an exercise leads to a value of its own, far from the right one. A
+    right one that happens to be 0 tells too little."""
     right = keep(item.solution)
+    if (numbers := _numbers(right)) and not any(numbers):
+        return False
     for name, wrong in item.ways():
         value = keep(wrong)
         if not _problem(item, _Seen(right), _Seen(value)) or _name_value(item, value) != name:

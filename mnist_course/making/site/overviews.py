@@ -186,7 +186,7 @@ def map_page() -> str:
 
 # %% ../../../nbs/workshop/site_overviews.ipynb #6229604e
 _FOR_INSTRUCTORS = {
-    "In class": ("teaching", "syllabus", "slides", "sheet", "grading"),
+    "In class": ("teaching", "syllabus", "slides", "sheet", "grading", "own_exercises"),
     "Getting everyone started": ("ways_in", "offline", "running", "publishing"),
     "More to try": ("fashion", "several_processes"),
 }
