@@ -157,7 +157,8 @@ def _is_learners() -> bool:
     while frame is not None:
         file = frame.f_code.co_filename
         libraries = "site-packages" in file or "dist-packages" in file
-        generated = file.startswith(("<frozen", "<string>", "<__array"))
+        # a notebook's `open` is IPython's
+        generated = file.startswith(("<frozen", "<string>", "<__array")) or "/IPython/" in file
         if file == __file__ or generated or (file.startswith(_LIBRARY) and not libraries):
             frame = frame.f_back  # type: ignore[assignment]
             continue
