@@ -115,7 +115,7 @@ REFUSED = {
     ONE.replace('mistake("lab.double"', 'mistake("lab.triple"'): (9, "no exercise 'lab.triple'"),
     ONE.replace('mistake("lab.double"', 'mistake("03.team_params"'): (9, "no exercise '03.team"),
     ONE.replace('"You squared it."', '" "'): (9, "what should the learner be told?"),
-    ONE + '\n\nvariant("lab.double", "sqared")(abs)\n': (14, "has no mistake 'sqared'"),
+    ONE + '\n\nvariant("lab.double", "unknown_one")(abs)\n': (14, "has no mistake 'unknown_one'"),
     ONE + "\n\ndef f(x):\n    return x.missing\n\n\nf(3)\n": (15, "AttributeError"),
     ONE + "\n\nraise SystemExit(3)\n": (14, "SystemExit"),
     ONE + "\n\nimport a_module_that_is_not_there\n": (14, "ModuleNotFoundError"),
@@ -140,7 +140,7 @@ def test_what_is_wrong_is_told_with_its_line_and_nothing_is_kept(text, tmp_path,
     ("text", "words"),
     [
         ("", "has no exercise in it"),
-        (b"# caf\xe9\n", "isn't text in UTF-8"),
+        (b"# \xe9\n", "isn't text in UTF-8"),
         (None, "can't be read: No such file"),
     ],
 )

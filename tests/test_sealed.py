@@ -34,7 +34,7 @@ def test_a_wheel_is_rewritten_and_says_so(tmp_path):
     assert new.name == "mnist_course-0.1.0+exam-py3-none-any.whl"
     with zipfile.ZipFile(new) as made:
         names = made.namelist()
-        assert "answer" not in made.read("mnist_course/checks/shapes.py").decode().split("\n")[-2]
+        assert "51_328" not in made.read("mnist_course/checks/shapes.py").decode()
         assert made.read("mnist_course/base.py") == b"answer = 51_328\n"
         assert b"Version: 0.1.0+exam\n" in made.read("mnist_course-0.1.0+exam.dist-info/METADATA")
         record = made.read("mnist_course-0.1.0+exam.dist-info/RECORD").decode().splitlines()
