@@ -13,7 +13,12 @@ from mnist_course.making.sealed import _sealed, seal
 def test_nothing_of_an_answer_is_left():
     text = "\n".join(_sealed().values())
     assert all(f"'{id}'" in text for id in COURSE)
-    assert "@mistake" not in text and "mistake(" not in text and "51328" not in text and "def " not in text
+    assert (
+        "@mistake" not in text
+        and "mistake(" not in text
+        and "51328" not in text
+        and "def " not in text
+    )
     assert len(_sealed()) == len({item.lesson for item in COURSE.values()}) + 1
 
 

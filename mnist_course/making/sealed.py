@@ -20,12 +20,12 @@ def _bare(lesson: str, items: list[Exercise]) -> str:
     "A module that says which exercises there are, and none of their answers."
     lines = [
         f'"""The exercises of lesson {lesson}, without their answers."""',
-        "from .engine import KEPT, exercise",
+        "from .engine import _KEPT, exercise",
         "__all__: list[str] = []",
     ]
     for item in items:
         about = (item.id, item.title, item.difficulty, item.minutes, item.kind)
-        lines.append(f"exercise({', '.join(map(repr, about))}, answer=KEPT)")
+        lines.append(f"exercise({', '.join(map(repr, about))}, answer=_KEPT)")
     return "\n".join(lines) + "\n"
 
 
