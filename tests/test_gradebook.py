@@ -282,7 +282,7 @@ def quick(monkeypatch):
     "Grading that takes no time: an answer is right if the notebook says `right`. The names graded so far."
     ran: list[str] = []
 
-    def run(everyone, folder, jobs, limits, say, *, done, hidden, container):
+    def run(everyone, folder, jobs, limits, say, *, done, hidden, container, variants, secret):
         for name, files in everyone.items():
             if ran.count("stop") and len(ran) > 3:
                 raise KeyboardInterrupt

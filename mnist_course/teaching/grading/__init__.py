@@ -8,6 +8,6 @@ __all__ = ['Limits', 'grade_class', 'grade_folder']
 # %% ../../../nbs/workshop/grading.ipynb #09c7b165
 from .classroom import grade_class
 from .limits import Limits
-from .run import grade_folder  # noqa: F401
+from .run import grade_folder
 
 _all_ = ["Limits", "grade_class", "grade_folder"]
