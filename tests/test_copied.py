@@ -149,6 +149,7 @@ WAYS = {
     ),
     "key_printed": (
         "from mnist_course.teaching import papers\nteam_params = 51_328",
+        "from mnist_course.teaching.worksheet import write_sheet\nteam_params = 51_328",
         "reaches for the solutions",
     ),
 }

@@ -50,15 +50,16 @@ def test_the_page_gives_each_reader_a_sheet_and_repeats_no_id(exam):
 
 
 def test_the_key_has_the_answer_and_what_each_mistake_gives(exam):
-    words = ["sheet", "--key", "--course", "exam.toml", "--out", "key.md", "--variant"]
+    words = ["sheet", "--key", "--points", "--course", "exam.toml", "--out", "e.md", "--variant"]
     assert main([*words, "Ada Lovelace"]) == 0
-    key = (exam / "key.md").read_text("utf-8")
+    sheet, key = ((exam / name).read_text("utf-8") for name in ("e.md", "e-key.md"))
     item = mine("03.team_params")
     assert f"**{item.solution:,}**" in key and "def same_padding" in key
     for name, wrong in item.misconceptions.items():
-        assert f"| {wrong:,} | {name} | {item.reasons[name]}" in key
+        assert f"| {wrong:,} | `{name}` | {item.reasons[name]}" in key
+    assert item.task in sheet and f"{item.solution:,}" not in sheet
     assert main([*words, "Ada Lovelace", "Grace Hopper"]) == 0
-    key = (exam / "key.md").read_text("utf-8")
+    key = (exam / "e-key.md").read_text("utf-8")
     for name in ("Ada Lovelace", "Grace Hopper"):
         part = key.split(f"## {name}\n")[1].split("\n## ")[0]
         item = mine("03.team_params", name)
@@ -66,12 +67,56 @@ def test_the_key_has_the_answer_and_what_each_mistake_gives(exam):
             f"**{item.solution:,}**" in part and f"{item.misconceptions['one_kernel']:,} " in part
         )
     assert key.count("def same_padding") == 1
+    # what stands once: a rubric for every task, and no answers where they differ
+    assert re.findall(r"^### (\S+)", key, re.M) == ["03.1", "03.3", "04.1"]
+    assert "Kernels in teams (2 points)\n\n- 1.5 points: The answer is right" in key
+    assert f"{COURSE['03.team_params'].solution:,}" not in key
+
+
+def test_time_points_and_a_title_go_with_numbers_of_a_readers_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = "sheet 02-05 --minutes 60 --points --key --title Midterm --out m.md --variant"
+    assert main([*words.split(), "Emmy Noether"]) == 0
+    sheet, key = ((tmp_path / name).read_text("utf-8") for name in ("m.md", "m-key.md"))
+    assert sheet.startswith("# Midterm: Emmy Noether\n")
+    assert key.startswith("# Midterm: the key for Emmy Noether\n")
+    assert sum(map(int, re.findall(r"of 5, (\d+) min", sheet))) <= 60
+    heads = [re.findall(r"^## .+", text, re.M) for text in (sheet, key)]
+    total = sum(int(re.search(r", (\d+) points$", head)[1]) for head in heads[0])
+    assert heads[0] == heads[1]
+    assert f"{total} points, for Emmy Noether\n" in capsys.readouterr().out
+    asked = re.findall(r"`(\d\d\.\w+)`\*$", sheet, re.M)
+    own = [id for id in asked if COURSE[id].version]
+    assert len(own) > 2 and len(re.findall(r"^### .+ points?\)$", key, re.M)) == len(asked)
+    for id in own:
+        item = variant_of(COURSE[id], "Emmy Noether")
+        assert item.task in sheet and item.after in key
+
+
+def test_points_on_paper_are_those_of_the_grader(exam):
+    (exam / "exam.toml").write_text(EXAM + 'maximum = 20\npoints = { "04.row_place" = 6 }\n')
+    assert main(["sheet", "--course", "exam.toml", "--points", "--key", "--out", "e.md"]) == 0
+    for name, said in (
+        ("e.md", r"of 5, \d+ min, (\d+) points"),
+        ("e-key.md", r"^### .+\((\d+) points\)$"),
+    ):
+        text = (exam / name).read_text("utf-8")
+        assert re.findall(said, text, re.M) == ["4", "4", "12"]
 
 
 def test_the_key_to_the_course_itself(exam):
-    assert main(["sheet", "03", "--key", "--out", "key.html"]) == 0
-    page = (exam / "key.html").read_text("utf-8")
+    assert main(["sheet", "03", "--key", "--out", "e.html"]) == 0
+    page = (exam / "e-key.html").read_text("utf-8")
     assert "51,328" in page and "<table>" in page and "bias_forgotten" in page
+
+
+def test_a_name_is_text_on_the_key_too(exam):
+    words = ["sheet", "--course", "exam.toml", "--key", "--variant", "Ada", "Ben & <Co>"]
+    assert main([*words, "--out", "e.html"]) == 0
+    page = (exam / "e-key.html").read_text("utf-8")
+    assert "<h2>Ben &amp; &lt;Co&gt;</h2>" in page and "<Co>" not in page
+    assert main([*words[:-2], "Ben & <Co>", "--out", "e.html"]) == 0
+    assert "the key for Ben &amp; &lt;Co&gt;</h1>" in (exam / "e-key.html").read_text("utf-8")
 
 
 def test_a_roster_is_a_class_and_numbers_come_from_what_course_toml_says(exam):
@@ -97,7 +142,7 @@ def test_a_roster_is_a_class_and_numbers_come_from_what_course_toml_says(exam):
         (["--variant", "!"], "holds no name"),
         (["--course", "no.toml"], "no.toml"),
         (["--roster", "no.csv", "--course", "exam.toml"], "no.csv"),
-        (["04", "--course", "other.toml"], "nothing to print"),
+        (["04", "--course", "other.toml"], "no exercise with a card"),
         (["--course", "bad.toml"], 'must be "name", "id" or "email"'),
     ],
 )

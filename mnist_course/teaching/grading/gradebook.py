@@ -106,10 +106,10 @@ def _names(value: object) -> list[str]:
 
 
 def _lessons(value: object) -> tuple[str, ...]:
-    own = own_lessons()
-    return tuple(
-        one if one in own else pick_lessons([one])[0].name[:2] for one in _names(value or [])
-    )
+    own, found = own_lessons(), []
+    for name in _names(value or []):
+        found += [name] if name in own else [path.name[:2] for path in pick_lessons([name])]
+    return tuple(dict.fromkeys(found))
 
 
 def _ids(value: object) -> tuple[str, ...]:
@@ -127,7 +127,11 @@ def _points(value: object) -> dict[str, float]:
 
 
 def _weights(value: object) -> dict[str, float]:
-    return {_lessons([lesson])[0]: _number(weight) for lesson, weight in _table(value).items()}
+    return {
+        lesson: _number(weight)
+        for name, weight in _table(value).items()
+        for lesson in _lessons([name])
+    }
 
 
 def _table(value: object) -> dict[str, Any]:

@@ -259,6 +259,6 @@ def reads_solutions(cells: list[str]) -> bool:
     text = "\n".join(cells)
     inside = (
         r"mnist_course[./]checks[./]\w+|\bchecks import (?!check\b|yours\b|progress\b|messages\b)"
-        r"|\.solution\b|\bCOURSE\b|\bteaching[./ ](?:import )?papers\b|\bvariant_of\b|sheet\b.*--key"
+        r"|\.solution\b|\bCOURSE\b|\bteaching[./ ](?:import )?(papers|worksheet)\b|\bvariant_of\b|sheet\b.*--key"
     )
     return re.search(inside, text) is not None
