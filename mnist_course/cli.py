@@ -475,6 +475,11 @@ def _grade(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-names", action="store_true", help="numbers for names in class.html and report.md"
     )
+    parser.add_argument(
+        "--variant",
+        choices=["name", "id", "email"],
+        help="each learner has numbers of their own, drawn from this",
+    )
     parser.add_argument("--container", metavar="IMAGE", help="run notebooks in Docker or Podman")
     parser.add_argument("--jobs", type=int, help="notebooks at a time (default: one a core)")
     parser.add_argument(
@@ -507,6 +512,7 @@ def _grade(parser: argparse.ArgumentParser) -> None:
             learner=args.learner,
             only=args.only,
             again=args.again,
+            variants=args.variant,
             back=args.back,
             names=not args.no_names,
             jobs=args.jobs,
@@ -531,20 +537,36 @@ def _sheet(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=int, metavar="M", help="only those that fit into M, the easiest first"
     )
     parser.add_argument("--points", action="store_true", help="say what each is worth")
-    parser.add_argument("--key", action="store_true", help="write answers and rubrics, too")
-    parser.add_argument("--title", default="Exercises of mnist_course", help="such as an exam's")
+    parser.add_argument(
+        "--key", action="store_true", help="write answers and rubrics, too, in a file beside it"
+    )
+    parser.add_argument("--title", default="", help="such as an exam's")
     parser.add_argument(
         "--out",
         default="exercises.html",
         help="a file that ends in .html or .md (default: exercises.html)",
     )
+    parser.add_argument(
+        "--variant",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="a paper for each of these, with numbers of their own",
+    )
+    parser.add_argument("--roster", metavar="FILE", help="a paper for everybody on this list (CSV)")
+    parser.add_argument(
+        "--course", metavar="FILE", help="a course.toml: which exercises, points and numbers"
+    )
 
     def run(args: argparse.Namespace) -> int:
+        from mnist_course.teaching.papers import readers
         from mnist_course.teaching.worksheet import write_sheet
 
         said = write_sheet(
             args.out,
             args.lessons,
+            readers(args.variant, args.roster, args.course),
+            course=args.course,
             difficulty=args.difficulty,
             minutes=args.minutes,
             points=args.points,
@@ -573,6 +595,36 @@ def _quiz(parser: argparse.ArgumentParser) -> None:
 
         print(write_quiz(args.out, args.lessons))
         return 0
+
+    parser.set_defaults(run=run)
+
+
+def _audit(parser: argparse.ArgumentParser) -> None:
+    """Look your own exercises over: does the solution pass, is each mistake found, what else passes?
+    The exit status is 1 where something has to be mended."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="such as lab.py")
+    parser.add_argument("--seeds", type=int, default=3, help="how often to draw (default: 3)")
+
+    def run(args: argparse.Namespace) -> int:
+        from mnist_course.checks import exercises
+        from mnist_course.checks.own import use_own
+        from mnist_course.checks.review import review
+
+        if args.seeds < 1:
+            raise ValueError("--seeds must be at least 1")
+        use_own(args.files)
+        own = [item for item in exercises() if item.origin]
+        if not own:
+            raise ValueError("which file? Name the one with your exercises, such as lab.py")
+        reviews = []
+        for item in own:
+            reviews.append(review(item, range(args.seeds)))
+            print(reviews[-1], end="\n\n", flush=True)
+        broken = [one.id for one in reviews if one.wrong]
+        doubts = sum(len(one.doubts) for one in reviews)
+        said = f"to mend: {', '.join(broken)}" if broken else "nothing has to be mended"
+        print(f"exercises: {len(own)}; {said}; to look at: {doubts}")
+        return 1 if broken else 0
 
     parser.set_defaults(run=run)
 
@@ -610,6 +662,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "sheet": (_sheet, "for instructors: the exercises on paper"),
     "quiz": (_quiz, "for instructors: questions for a learning platform"),
     "slides": (_slides, "for instructors: slides of the lessons"),
+    "audit": (_audit, "for instructors: look your own exercises over"),
 }
 
 

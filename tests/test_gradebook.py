@@ -141,6 +141,13 @@ def test_a_course_that_cannot_be_understood_is_told(tmp_path, text, said):
     assert "course.toml" in str(told.value)
 
 
+def test_lessons_and_their_weights_may_be_a_range(tmp_path):
+    text = 'lessons = ["02-04", "3", "9"]\n[weights]\n"02-03" = 2\n"9" = 0.5\n'
+    course = read_course(toml(tmp_path, text))
+    assert course.lessons == ("02", "03", "04", "09")
+    assert course.weights == {"02": 2, "03": 2, "09": 0.5}
+
+
 def test_the_command_line_comes_before_the_file(tmp_path):
     path = toml(tmp_path, 'lessons = ["03"]\ntitle = "Lab"\ndue = 2024-01-31 23:59:00\n')
     course = read_course(path, lessons=["5"], exercises=[])
@@ -282,7 +289,7 @@ def quick(monkeypatch):
     "Grading that takes no time: an answer is right if the notebook says `right`. The names graded so far."
     ran: list[str] = []
 
-    def run(everyone, folder, jobs, limits, say, *, done, hidden, container):
+    def run(everyone, folder, jobs, limits, say, *, done, hidden, container, variants, secret):
         for name, files in everyone.items():
             if ran.count("stop") and len(ran) > 3:
                 raise KeyboardInterrupt

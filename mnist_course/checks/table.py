@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .engine import COURSE, Registry, run_check
+from .own import load_own
 from ..progress import events
 
 # %% ../../nbs/workshop/checks_table.ipynb #c1c09baa
@@ -63,6 +64,8 @@ def progress(
     registry: Registry = COURSE,  # whose exercises
 ) -> Progress:
     "What is passed, tried and open, by lesson. An exercise that was passed once stays passed."
+    if registry is COURSE:
+        load_own(folder)
     states: dict[str, str] = {}
     for event in events(folder):
         if event.get("kind") == "check" and states.get(event["id"]) != "passed":

@@ -174,7 +174,20 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 # %% ../../nbs/workshop/making.ipynb #f881bd4a
+def _seal(parser: argparse.ArgumentParser) -> None:
+    "Make a wheel without answers out of a wheel, for exams."
+    parser.add_argument("wheel", metavar="WHEEL", help="such as dist/mnist_course-0.1.0-...whl")
+
+    def run(args: argparse.Namespace) -> None:
+        from mnist_course.making.sealed import seal
+
+        print(f"written: {seal(args.wheel)}")
+
+    parser.set_defaults(run=run)
+
+
 _COMMANDS = {
+    "seal": (_seal, "make a wheel without answers, for exams"),
     "site": (_site, "make the site, or show it"),
     "notebooks": (_notebooks, "run notebooks, keep outputs"),
     "readme": (_readme, "photograph the page to draw on"),

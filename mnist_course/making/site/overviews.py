@@ -25,6 +25,7 @@ from .live import TOYS
 from .pages import front_matter, modules
 from ...model import load_pretrained
 from ...predict import predict
+from ...teaching.grading.read import own_lessons
 from mnist_course.teaching.notebooks import (
     Card,
     code_cells,
@@ -36,6 +37,7 @@ from mnist_course.teaching.notebooks import (
     read_notebook,
     title_of,
 )
+from ...teaching.papers import own_cards
 
 # %% ../../../nbs/workshop/site_overviews.ipynb #a0395894
 def exercise_cards() -> Iterator[tuple[Path, Card]]:
@@ -72,6 +74,13 @@ def exercises_page() -> str:
                 f"::: {{.facts}}\n{facts}\n:::",
                 re.split(r"^<details", card.task, flags=re.M)[0].strip(),
             ]
+    for lesson in sorted(own_lessons()):
+        parts.append(f"## {lesson}")
+        for card in own_cards(lesson):
+            item = known[card.id]
+            facts = f"{item.kind} · difficulty {card.difficulty} of 5 · {card.minutes} minutes"
+            heading = f"### {card.number} · {card.title}"
+            parts += [heading, f"::: {{.facts}}\n{facts}\n:::", card.task]
     return "\n\n".join(parts) + "\n"
 
 # %% ../../../nbs/workshop/site_overviews.ipynb #1ba88e9c
@@ -177,7 +186,16 @@ def map_page() -> str:
 
 # %% ../../../nbs/workshop/site_overviews.ipynb #6229604e
 _FOR_INSTRUCTORS = {
-    "In class": ("begin", "teaching", "syllabus", "slides", "sheet", "quiz", "grading"),
+    "In class": (
+        "begin",
+        "teaching",
+        "syllabus",
+        "slides",
+        "sheet",
+        "quiz",
+        "grading",
+        "own_exercises",
+    ),
     "Getting everyone started": ("ways_in", "offline", "running", "publishing"),
     "More to try": ("fashion", "several_processes"),
 }

@@ -7,6 +7,7 @@ __all__ = ['grade_class']
 
 # %% ../../../nbs/workshop/grading_classroom.ipynb #ea4b15ed
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from ... import __version__
 from ...base import as_path, check_place
+from ...checks.own import own_texts
 from mnist_course.teaching.grading.feedback import (
     class_html,
     feedback_html,
@@ -84,7 +86,29 @@ def _only(labels: dict[str, Submission], names: Collection[str]) -> set[str]:
     return found
 
 
-def _fresh(one: Submission, course: Course, limits: Limits) -> Record:
+def _variants(labels: dict[str, Submission], kind: str) -> dict[str, str]:
+    """What each learner's own numbers are drawn from: their name, id or e-mail. Raises ValueError
+    where somebody has none."""
+    found = {}
+    for label, one in labels.items():
+        # two people of one name have a number or an id behind it
+        name = re.sub(r" \((\d+|" + re.escape(one.id or "-") + r")\)$", "", one.name)
+        found[label] = {"name": name, "id": one.id, "email": one.email}[kind]
+    if none := [label for label, word in found.items() if not re.search(r"\w", word)]:
+        few = ", ".join(none[:5]) + " ..." * (len(none) > 5)
+        raise ValueError(
+            f"each learner's numbers are drawn from the {kind}, and there's none for {few}: a "
+            "--roster may have them"
+        )
+    return found
+
+
+def _fresh(
+    one: Submission,
+    course: Course,
+    limits: Limits,
+    variant: str,  # what the learner's own numbers are drawn from; "": the course's numbers
+) -> Record:
     "What is known before the notebooks run. Files that don't count are left out of `one`."
     if course.due:
         one.late |= {path for path in one.files if one.order[path][0] > course.due}
@@ -93,6 +117,7 @@ def _fresh(one: Submission, course: Course, limits: Limits) -> Record:
     if one.mark:
         kept = sorted(f"{path.parent.name}/{path.name}" for path in one.files)
         words = [one.mark, __version__, repr(limits), *sorted(course.wanted()), *kept]
+        words += [*(variant, course.secret) * bool(variant), *(text for _, text in own_texts())]
         mark = hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
     return Record(
         one.name,
@@ -102,6 +127,7 @@ def _fresh(one: Submission, course: Course, limits: Limits) -> Record:
         [lesson for lesson, is_late in late.items() if is_late],
         {},
         one.remarks,
+        variant,
     )
 
 
@@ -211,6 +237,7 @@ def grade_class(
     learner: str | None = None,  # a pattern for names of other kinds
     only: Sequence[str] = (),  # learners; the others keep what they have
     again: bool = False,  # True: grade also whose files haven't changed
+    variants: str | None = None,  # "name", "id" or "email": numbers of each learner's own
     back: Sequence[str] = (),  # tables to write for "moodle", "canvas", "google"
     names: bool = True,  # False: class.html and report.md call nobody by name
     jobs: int | None = None,  # notebooks at a time; None: one for each core
@@ -222,7 +249,7 @@ def grade_class(
     NotADirectoryError, ValueError or DataError for what can't be used, before anything runs."""
     source, out = as_path(folder, "folder"), check_place(out, folder=True)
     file = as_path(course, "course") if course is not None else _course_file(source)
-    what = read_course(file, lessons=[*lessons], exercises=[*exercises])
+    what = read_course(file, lessons=[*lessons], exercises=[*exercises], variants=variants)
     people = read_roster(roster) if roster is not None else None
     if wrong := [one for one in back if one not in PLATFORMS]:
         raise ValueError(f"there is no platform {wrong[0]!r}: choose from {', '.join(PLATFORMS)}")
@@ -232,6 +259,8 @@ def grade_class(
         said = [*handed.said, *(match(handed, people) if people else [])]
         if file:
             said.append(f"what counts is in {file}")
+        if what.variants:
+            said.append(f"each learner has numbers of their own, drawn from the {what.variants}")
         several = any(len(one.files) > 1 for one in handed.learners)
         if several:
             rule = (
@@ -243,7 +272,10 @@ def grade_class(
         labels = _labels(handed.learners)
         chosen = _only(labels, only) if only else {*labels}
         ledger = Results(out, source, say)
-        records = {label: _fresh(one, what, limits) for label, one in labels.items()}
+        drawn = _variants(labels, what.variants) if what.variants else {}
+        records = {
+            label: _fresh(one, what, limits, drawn.get(label, "")) for label, one in labels.items()
+        }
 
         def grade(everyone: dict[str, list[Path]], done: Callable[[Grade], None]) -> object:
             hidden = [path for path in (source, out, roster, file) if path is not None]
@@ -256,6 +288,8 @@ def grade_class(
                 done=done,
                 hidden=hidden,
                 container=container,
+                variants=drawn,
+                secret=what.secret,
             )
 
         _run(labels, records, ledger, chosen, again or bool(only), grade)

@@ -9,13 +9,14 @@ __all__ = ['feedback_html', 'feedback_markdown', 'nameless', 'class_html', 'repo
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from string import Template
 
 from ... import __version__
 from ...base import asset, markdown_table
 from ...checks import Exercise
+from ...checks.engine import variant_of
 from .gradebook import Course, Points, Record, points_of, shown
 from .words import fence, for_html, for_markdown
 from mnist_course.teaching.notebooks import (
@@ -60,7 +61,7 @@ def _reading_place(item: Exercise) -> tuple[str, str]:  # in words, and an addre
         title = _lesson_title(item.lesson)
         page = pick_lessons([item.lesson])[0].stem
     except ValueError:  # an exercise of somebody's own
-        return f"lesson {item.lesson}", ""
+        return f"what your teacher gave you, {item.lesson}", ""
     heading = re.sub(r" \(\d of 5, \d+ min\)$", "", heading)
     words = f"lesson {item.lesson}, {title}" + (f": {heading}" if heading else "")
     full = _headings(item.lesson).get(item.id, "")
@@ -102,9 +103,16 @@ def _case_alone(evidence: str) -> str:
     return "\n".join(lines)
 
 
-def _answers(record: Record, items: Sequence[Exercise], got: Points, full: Points) -> list[_Answer]:
+def _answers(
+    record: Record,
+    items: Sequence[Exercise],
+    got: Points,
+    full: Points,
+    secret: str,  # of the variants
+) -> list[_Answer]:
     made = []
-    for item in items:
+    for asked in items:
+        item = variant_of(asked, record.variant, secret) if record.variant else asked
         result = record.results.get(item.id, {})
         status = result.get("status", "missing")
         case = result.get("evidence", "")
@@ -159,7 +167,7 @@ def _code_in(text: str) -> str:
 def feedback_html(record: Record, course: Course, items: Sequence[Exercise]) -> str:
     "A learner's page, which needs no other file."
     got, full = points_of(record, course, items), _everything(items, course)
-    answers = _answers(record, items, got, full)
+    answers = _answers(record, items, got, full, course.secret)
     parts = []
     lesson = ""
     for one in answers:
@@ -206,7 +214,7 @@ def _title_or_id(lesson: str) -> str:
 def feedback_markdown(record: Record, course: Course, items: Sequence[Exercise]) -> str:
     "The same as text."
     got, full = points_of(record, course, items), _everything(items, course)
-    answers = _answers(record, items, got, full)
+    answers = _answers(record, items, got, full, course.secret)
     parts = [
         f"# {for_markdown(course.title or 'mnist_course')}: {for_markdown(record.name)}",
         _summary(answers, got) + ".",
@@ -263,6 +271,13 @@ def _mistakes_met(records: Sequence[Record], items: Sequence[Exercise]) -> list[
         for (id, name), number in times.items()
         if id in by_id
     ]
+    if any(record.variant for record in records):
+        met = [
+            replace(one, reason=f"{one.reason} (Said of the course's own numbers.)")
+            if one.item.version
+            else one
+            for one in met
+        ]
     return sorted(met, key=lambda one: (-one.times, one.item.id, one.name))
 
 

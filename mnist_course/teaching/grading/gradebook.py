@@ -23,6 +23,8 @@ from typing import Any
 from ... import __version__
 from ...base import DataError, as_path, write_atomically
 from ...checks import Exercise, exercises
+from ...checks.own import named_in, use_own
+from .read import own_lessons
 from .submissions import Roster
 from .words import for_csv, for_terminal
 from ..notebooks import pick_lessons
@@ -43,6 +45,8 @@ class Course:
     partial_credit: float = 0.0  # percent of the points, for a mistake that has a name
     repeated: str = "best"  # or "last": which of several files for a lesson counts
     column: str = ""  # the assignment in Canvas or Google Classroom
+    variants: str = ""  # "name", "id" or "email": what each learner's own numbers are drawn from
+    secret: str = ""  # and a word that makes them hard to guess
 
     def chosen(self, answered: Iterable[str] = ()) -> list[Exercise]:
         "The exercises that count. `answered` are the lessons to take if none were named."
@@ -81,6 +85,12 @@ def _repeated(value: object) -> str:
     return str(value)
 
 
+def _variants(value: object) -> str:
+    if value not in ("name", "id", "email"):
+        raise ValueError('must be "name", "id" or "email"')
+    return str(value)
+
+
 def _due(value: object) -> str:
     if not isinstance(value, datetime.datetime) or value.tzinfo:
         raise ValueError(
@@ -96,7 +106,10 @@ def _names(value: object) -> list[str]:
 
 
 def _lessons(value: object) -> tuple[str, ...]:
-    return tuple(path.name[:2] for path in pick_lessons(_names(value))) if value else ()
+    own, found = own_lessons(), []
+    for name in _names(value or []):
+        found += [name] if name in own else [path.name[:2] for path in pick_lessons([name])]
+    return tuple(dict.fromkeys(found))
 
 
 def _ids(value: object) -> tuple[str, ...]:
@@ -114,7 +127,11 @@ def _points(value: object) -> dict[str, float]:
 
 
 def _weights(value: object) -> dict[str, float]:
-    return {_lessons([lesson])[0]: _number(weight) for lesson, weight in _table(value).items()}
+    return {
+        lesson: _number(weight)
+        for name, weight in _table(value).items()
+        for lesson in _lessons([name])
+    }
 
 
 def _table(value: object) -> dict[str, Any]:
@@ -141,7 +158,10 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "partial_credit": _percent,
     "repeated": _repeated,
     "column": _text,
+    "variants": _variants,
+    "secret": _text,
 }
+_OWN = "own_exercises"  # read before all others, which may name what is in it
 
 
 def read_course(
@@ -159,11 +179,14 @@ def read_course(
             table = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DataError(f"{path} is no TOML: {for_terminal(error)[:200]}") from error
+    if path is not None and _OWN in table:
+        use_own(named_in(path))
+        del table[_OWN]
     read: dict[str, Any] = {}
     for key in table:
         if key not in _READ:
             raise DataError(
-                f"{path}: there is no key {for_terminal(key)[:80]!r}{nearest(key, _READ)}"
+                f"{path}: there is no key {for_terminal(key)[:80]!r}{nearest(key, [*_READ, _OWN])}"
             )
     for key, value in (table | {key: value for key, value in said.items() if value}).items():
         source = f"--{key}" if said.get(key) else f"{path}: {key}"
@@ -187,6 +210,7 @@ class Record:
     late: list[str] = field(default_factory=list)  # lessons
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    variant: str = ""  # what this learner's own numbers were drawn from
 
     @property
     def key(self) -> str:
@@ -256,6 +280,7 @@ def _record_of(found: Any, by_id: dict[str, Exercise]) -> Record | None:
     ):
         return None
     known = Record(**{name: found[name] for name in kinds})
+    known.variant = str(found.get("variant", ""))
     known.late = [str(one) for one in known.late]
     known.remarks = [str(one) for one in known.remarks]
     for id, result in known.results.items():

@@ -27,6 +27,7 @@ from typing import Any
 
 from ...base import as_path
 from ...checks import exercises
+from ...checks.own import own_texts
 from ..folder import MANIFEST
 from .limits import Limits
 from mnist_course.teaching.grading.read import (
@@ -86,10 +87,12 @@ class _Host:
             "place": str(self.place),
             "hidden": [str(path) for path in [*self.hidden, self.place.parent, Path.home()]],
             "scratch": sorted({"/tmp", "/dev/shm", "/var/tmp"}),
+            "own": own_texts(),
         }
         self._send(words)
-        if "ready" not in next(self._listen(300), {}):
-            raise _Gone("it did not start")
+        said = next(self._listen(300), {})
+        if "ready" not in said:
+            raise _Gone(said.get("fault", "it did not start"))
         return self.process
 
     def _send(self, words: dict[str, Any]) -> None:
@@ -267,6 +270,7 @@ def _grade_notebook(
     path: Path,
     limits: Limits,
     run: Callable[[dict[str, Any]], tuple[list[dict[str, Any]], str]],
+    numbers_of: dict[str, str],  # {"variant": a name, "secret": a word}, or nothing
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:  # results, remarks
     "Run what a notebook's answers need, then, for what isn't right yet, the whole of it."
     try:
@@ -291,9 +295,9 @@ def _grade_notebook(
         remarks.append("it reaches for the solutions in mnist_course.checks")
     tried = {id: numbers for id, numbers in answers.items() if numbers and id not in untouched}
     absent = {item.id for item in exercises() if item.lesson == lesson and not answers[item.id]}
-    late = sorted(id for id in absent if id.split(".")[1] not in course_names(lesson))
+    late = sorted(id for id in absent if id.rpartition(".")[2] not in course_names(lesson))
     new: list[str] = []
-    order = {"cells": cells, "answers": tried, "late": [], "limits": asdict(limits)}
+    order = {"cells": cells, "answers": tried, "late": [], "limits": asdict(limits), **numbers_of}
     if tried:
         answering = {number for numbers in tried.values() for number in numbers}
         chosen = needed_cells(cells, answering)
@@ -415,6 +419,8 @@ def grade_learners(
     done: Callable[[Grade], None] | None = None,
     hidden: Collection[str | Path] = (),
     container: str | None = None,
+    variants: dict[str, str] | None = None,  # learner -> what their own numbers are drawn from
+    secret: str = "",
 ) -> list[Grade]:
     "As `grade_folder`, for learners whose files are known."
     limits = limits or Limits()
@@ -427,21 +433,22 @@ def grade_learners(
     grades: dict[str, Grade] = {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
         hosts: queue.SimpleQueue[_Host] = queue.SimpleQueue()
-        secret = [Path(path).absolute() for path in hidden]
+        unseen = [Path(path).absolute() for path in hidden]
         if container:
             try_container(container, _made(Path(base) / "tried"))
-        every = [_Host(_made(Path(base) / str(i)), room, secret, container) for i in range(jobs)]
+        every = [_Host(_made(Path(base) / str(i)), room, unseen, container) for i in range(jobs)]
         for one in every:
             hosts.put(one)
 
-        def guarded(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        def guarded(learner: str, path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
             if broken_off.is_set():
                 return {}, ["grading was broken off"]
             alone = path.parent == folder and not (folder / MANIFEST).exists()
             own = None if alone else path.parent
             one = hosts.get()
             try:
-                return _grade_notebook(path, limits, lambda order: one.run(order, own))
+                mine = {"variant": variants[learner], "secret": secret} if variants else {}
+                return _grade_notebook(path, limits, lambda order: one.run(order, own), mine)
             except Exception as error:  # no submission stops the rest, not even by a fault of ours
                 return {}, [f"{path.name}: could not be graded: {type(error).__name__}: {error}"]
             finally:
@@ -450,8 +457,8 @@ def grade_learners(
         try:
             with ThreadPoolExecutor(jobs) as pool:
                 tasks = {
-                    path: pool.submit(guarded, path)
-                    for files in everyone.values()
+                    path: pool.submit(guarded, learner, path)
+                    for learner, files in everyone.items()
                     for path in files
                     if is_notebook(path)
                 }

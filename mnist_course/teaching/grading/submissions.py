@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from ...base import DataError, as_path
 from ..folder import MANIFEST
-from .read import cells_of, is_notebook, lesson_of
+from .read import cells_of, is_notebook, lesson_of, own_lessons
 from .words import for_terminal
 from ..notebooks import learner_notebooks, lessons
 
@@ -107,6 +107,8 @@ def _plain_name(name: str) -> str:
         stem = re.sub(
             rf"(?<!\d){number}[ _-]?{topic}|(?<!\d){number}(?=_|$| )", "", stem, flags=re.I
         )
+    for word in own_lessons():
+        stem = re.sub(rf"(?<![^\W_]){word}(?![^\W_])", "", stem, flags=re.I)
     return stem.strip(" _-.")
 
 # %% ../../../nbs/workshop/grading_submissions.ipynb #7ca47fb8

@@ -16,11 +16,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from ...base import DataError
 from ...checks import Exercise, exercises
-from ...checks.engine import run_check
+from ...checks.engine import run_check, variant_of
+from ...checks.own import take_own
+from .copied import is_copied, is_taken, watch
 from .exam import can_be_asked, differs, question, reply_to, write_line
 from mnist_course.teaching.grading.limits import (
     Limits,
@@ -70,14 +73,6 @@ def _shell() -> Any:
     return shell
 
 
-def _from_the_package(answer: Any, by_code: set[Any]) -> bool:
-    "Whether an answer is one of the course's own functions or classes."
-    inner = getattr(answer, "__wrapped__", answer)
-    codes = {getattr(one, "__code__", None) for one in (answer, inner)}
-    homes = {str(getattr(one, "__module__", "")) for one in (answer, inner)}
-    return bool(codes & by_code) or any(home.startswith("mnist_course.checks.") for home in homes)
-
-
 def _say_error(error: BaseException) -> str:
     "An error in one line; for code that Python can't read, with the line."
     text = " ".join(str(getattr(error, "msg", None) or error).split())[:150]
@@ -98,7 +93,7 @@ def _run_cells(
     judge = (
         run_check  # bound before the first cell: a notebook may replace what it finds in modules
     )
-    package = {code for item in exercises() for code in _codes(item)}
+    watch(lambda words: tell(remark=words))
     kept: dict[str, Any] = {}
 
     def judged(item: Exercise, number: int) -> None:
@@ -108,8 +103,10 @@ def _run_cells(
         known = (result.status, result.misconception, result.message[:2000], result.evidence[:2000])
         names = ("status", "misconception", "message", "evidence")
         tell(id=item.id, **dict(zip(names, known, strict=True)))
-        if result.status == "passed" and _from_the_package(answer, package):
-            tell(remark=f"{item.id}: the answer is the course's own solution")
+        if result.status == "passed" and is_taken(answer):
+            tell(remark=f"{item.id}: the answer is the course's own solution, or calls it")
+        elif result.status == "passed" and is_copied(item, answer):
+            tell(remark=f"{item.id}: but for names, the answer is the course's own to the letter")
 
     for number in chosen:
         tell(cell=number)
@@ -135,19 +132,22 @@ def _run_cells(
                 words = f"Your code stopped before it made {item.name}. {said}"
                 tell(id=item.id, status="failed", misconception=None, message=words, evidence="")
     for item in late:
-        if item.name in shell.user_ns and not _from_the_package(shell.user_ns[item.name], package):
+        if item.name in shell.user_ns and not is_taken(shell.user_ns[item.name]):
             judged(item, len(cells))
     tell(done=True)
     return kept
 
 
-def _codes(item: Exercise) -> Iterator[Any]:
-    for one in (item.solution, *(wrong for _, wrong in item.ways())):
-        if code := getattr(one, "__code__", None):
-            yield code
+def _exercises_for(order: dict[str, Any]) -> dict[str, Exercise]:
+    "The exercises by their ids; those that are asked for with the learner's own numbers."
+    by_id = {item.id: item for item in exercises()}
+    if order.get("variant"):
+        for id in (*order["answers"], *order["late"]):
+            by_id[id] = variant_of(by_id[id], order["variant"], order["secret"])
+    return by_id
 
 
-def _learner(order: dict[str, Any], channel: socket.socket) -> None:
+def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.socket) -> None:
     "The learner's process, from its first line to its last."
     os.setsid()
     drop_rights()
@@ -164,7 +164,6 @@ def _learner(order: dict[str, Any], channel: socket.socket) -> None:
         if os.getpid() == owner:
             send(dump(known))
 
-    by_id = {item.id: item for item in exercises()}
     answers: dict[int, list[Exercise]] = {}
     for id, numbers in order["answers"].items():
         for number in numbers:
@@ -275,13 +274,13 @@ def _judge(order: dict[str, Any], say: Callable[..., None]) -> None:
     "Run one notebook, watch it, and say what becomes known."
     adopt_orphans()
     limits = Limits(**order["limits"])
-    by_id = {item.id: item for item in exercises()}
+    by_id = _exercises_for(order)
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         try:
             ours.close()
-            _learner(order, theirs)
+            _learner(order, by_id, theirs)
         finally:
             os._exit(0)
     theirs.close()
@@ -337,6 +336,11 @@ def host() -> None:
     os.set_inheritable(_VOICE, False)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _load()
+    try:
+        take_own(first["own"])
+    except DataError as error:
+        _speak({"fault": str(error)})
+        return
     adopt_orphans()
     _speak({"ready": True})
     for line in sys.stdin:
@@ -367,5 +371,3 @@ def _load() -> None:
     import mnist_course.fast
     import mnist_course.widgets.bundle
     import mnist_course.zoo  # noqa: F401
-
-    list(exercises())
