@@ -157,7 +157,7 @@ def test_the_citation_says_what_settings_ini_says(settings):
         and citation["license"] == "Apache-2.0"
     )
     assert citation["version"] == settings["version"]
-    assert citation["authors"] == [{"name": settings["author"]}]
+    assert citation["authors"] == [{"name": settings["author"], "email": settings["author_email"]}]
     assert citation["repository-code"] == settings["git_url"]
     assert citation["url"] == settings["doc_host"] + settings["doc_baseurl"]
 

@@ -13,7 +13,7 @@ OURS = sorted(
     path
     for kind in ("*.js", "*.mjs")
     for path in (ROOT / "mnist_course").rglob(kind)
-    if path.name != "reveal.js"  # not ours
+    if not path.name.startswith("reveal.")  # not ours
 )
 
 

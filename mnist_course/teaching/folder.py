@@ -173,18 +173,9 @@ def _asked(
     names: Sequence[str],  # such as "03", "00-05", or "all"
 ) -> list[str]:  # their numbers; none: all
     "The lessons that were asked for. Raises ValueError for a name that is no lesson."
-    numbers: list[str] = []
-    for name in names:
-        if name == "all":
-            return []
-        first, _, last = name.partition("-")
-        ends = [lesson_number(path) for path in pick_lessons([first, last or first])]
-        if ends[0] > ends[1]:
-            raise ValueError(f"{name}: the first lesson comes first, as in {ends[1]}-{ends[0]}")
-        numbers += [
-            number for path in lessons() if ends[0] <= (number := lesson_number(path)) <= ends[1]
-        ]
-    return sorted(set(numbers))
+    if not names or "all" in names:
+        return []
+    return sorted(map(lesson_number, pick_lessons(list(names))))
 
 
 def write_course(

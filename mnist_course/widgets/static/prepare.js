@@ -42,7 +42,7 @@ function frameOf(values, height, width, depth = 0) {
   return list
 }
 
-/** The least and the largest number. An index, since `of` is slow until a browser knows the loop. */
+/** The least and the largest number. Counted: `of` is slow until a browser knows the loop. */
 function rangeOf(values) {
   let low = Infinity
   let high = -Infinity
