@@ -147,8 +147,11 @@ WAYS = {
         " if one.id == '03.team_params'][0]",
         "reads the answers of 03.team_params",
     ),
-    "key_printed": (
+    "papers_drawn": (
         "from mnist_course.teaching import papers\nteam_params = 51_328",
+        "reaches for the solutions",
+    ),
+    "key_printed": (
         "from mnist_course.teaching.worksheet import write_sheet\nteam_params = 51_328",
         "reaches for the solutions",
     ),

@@ -85,6 +85,9 @@ def test_every_exercise_has_a_key(tmp_path):
     page = (tmp_path / "all-key.html").read_text("utf-8")
     assert all(f'id="{item.id}"' in page for item in exercises() if item.kind != "build")
     assert 'class="line"' not in page and "Name:" not in page
+    plain = re.sub(r"<(pre|code)>.*?</\1>", "", page, flags=re.S)
+    assert " | " not in plain and "tensor(" not in plain  # no table is torn by what is in it
+    assert "<strong>[-1, -1, 2], [-1, 2, -1], [2, -1, -1]</strong>" in page  # 02.slant
 
 
 def test_the_plan_for_an_afternoon_prints_what_it_promises(tmp_path, monkeypatch, capsys):
