@@ -262,8 +262,15 @@ def test_the_solution_goes_first_so_that_everything_is_loaded():
 
 def test_waiting_for_a_processor_costs_nothing_and_computing_does():
     watch = sandbox._Watch(threading.current_thread(), 5, None)
-    watch.clock = iter([1.0, 3.0, 5.9, 6.1]).__next__
-    assert [watch.is_over() for _ in range(4)] == [False, False, False, True]
+    watch.clock = iter([1.0, 3.0, *[5.9] * 6, 6.1]).__next__
+    assert [watch.is_over() for _ in range(9)] == [False] * 8 + [True]
+
+
+def test_a_loop_is_named_however_seldom_the_machine_lets_us_look():
+    "The limit is long over, and eight looks are taken all the same."
+    watch = sandbox._Watch(threading.current_thread(), 0.1, None)
+    watch.clock = map(float, itertools.count()).__next__
+    assert [watch.is_over() for _ in range(9)] == [False] * 8 + [True]
 
 
 def test_a_machine_that_stands_still_is_not_an_answer_that_waits(monkeypatch):
