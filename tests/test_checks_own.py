@@ -262,3 +262,17 @@ def test_what_is_wrong_with_an_exercise_is_found(change, words, tmp_path, capsys
 
 def test_audit_without_a_file_asks_which(capsys):
     assert main(["audit"]) == 2 and "which file?" in capsys.readouterr().err
+
+
+def test_a_file_that_is_gone_takes_its_exercises_along(tmp_path):
+    from mnist_course.checks.own import use_own
+
+    path = tmp_path / "lab.py"
+    path.write_text(
+        "from mnist_course.checks import exercise\n\n"
+        'exercise("gone.three", "Three", 1, 1, task="What is 1 + 2?", answer=3)\n'
+    )
+    use_own([path])
+    assert "gone.three" in [item.id for item in exercises()]
+    path.unlink()
+    assert "gone.three" not in [item.id for item in exercises()]

@@ -160,8 +160,13 @@ def _files(folder: str | Path | None) -> dict[Path, str]:  # file -> who names i
         if place is not None and (place / "course.toml").is_file():
             for path in named_in(place / "course.toml"):
                 found.setdefault(path, str(place / "course.toml"))
-    for path in _ASKED:
-        found.setdefault(path, "the command")
+    for path in [*_ASKED]:
+        if path.exists():
+            found.setdefault(path, "the command")
+        else:  # a file that was read and is gone takes its exercises along
+            _ASKED.remove(path)
+            _KNOWN.pop(str(path), None)
+            _forget(str(path))
     return found
 
 
@@ -225,7 +230,7 @@ def _points() -> list[importlib.metadata.EntryPoint]:
 
 def use_own(paths: Iterable[str | Path]) -> None:
     "Read these files as well, now and from now on. Raises DataError."
-    for path in map(as_path, paths):
+    for path in (as_path(path).absolute() for path in paths):
         if path not in _ASKED:
             _load_file(path, "the command")
             _ASKED.append(path)
