@@ -21,6 +21,7 @@ import pytest
 from helpers import PATIENCE, ROOT
 
 from mnist_course.data import DigitDataset, load_mnist
+from mnist_course.progress import SESSION
 
 # A shared machine can stand still for minutes: no example fails for being slow.
 hypothesis.settings.register_profile(
@@ -58,6 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept():
+    "What one test has passed is no progress of the next."
+    yield
+    SESSION.clear()
 
 
 @pytest.fixture(scope="session")
