@@ -525,11 +525,16 @@ def _grade(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def _sheet(parser: argparse.ArgumentParser) -> None:
-    "Write exercises as one page to print (.html) or to edit (.md), and their key if wanted."
+def _lessons(parser: argparse.ArgumentParser) -> None:
+    "The argument of commands that take lessons."
     parser.add_argument(
         "lessons", nargs="*", metavar="LESSON", help="such as 03 or 00-03 (default: all)"
     )
+
+
+def _sheet(parser: argparse.ArgumentParser) -> None:
+    "Write exercises as one page to print (.html) or to edit (.md), and their key if wanted."
+    _lessons(parser)
     parser.add_argument(
         "--difficulty", type=int, default=5, metavar="N", help="only those up to N of 5"
     )
@@ -581,9 +586,7 @@ def _sheet(parser: argparse.ArgumentParser) -> None:
 
 def _quiz(parser: argparse.ArgumentParser) -> None:
     "Write warm-ups and exercises by hand for a learning platform's question bank."
-    parser.add_argument(
-        "lessons", nargs="*", metavar="LESSON", help="such as 03 or 00-03 (default: all)"
-    )
+    _lessons(parser)
     parser.add_argument(
         "--out",
         default="quiz.xml",
@@ -631,9 +634,7 @@ def _audit(parser: argparse.ArgumentParser) -> None:
 
 def _slides(parser: argparse.ArgumentParser) -> None:
     "Write slides of lessons, each one file that opens in a browser without a network."
-    parser.add_argument(
-        "lessons", nargs="*", metavar="LESSON", help="such as 03 or 00-03 (default: all)"
-    )
+    _lessons(parser)
     parser.add_argument(
         "--out",
         default="slides",

@@ -37,7 +37,6 @@ from mnist_course.checks import (
 )
 from mnist_course.checks.compare import difference
 from mnist_course.model import Net
-from mnist_course.progress import SESSION
 from mnist_course.teaching.notebooks import read_notebook
 
 ROOT = Path(__file__).parent.parent
@@ -50,8 +49,6 @@ by_lesson = pytest.mark.parametrize("lesson", LESSONS)
 @pytest.fixture(autouse=True)
 def no_progress(monkeypatch):
     monkeypatch.setenv("MNIST_COURSE_PROGRESS", "off")
-    yield
-    SESSION.clear()
 
 
 @pytest.fixture(autouse=True)

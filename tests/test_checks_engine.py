@@ -29,8 +29,6 @@ MINE = "only the learner's own code says this"
 @pytest.fixture(autouse=True)
 def no_progress(monkeypatch):
     monkeypatch.setenv("MNIST_COURSE_PROGRESS", "off")
-    yield
-    SESSION.clear()
 
 
 def course(solution, **options) -> Registry:

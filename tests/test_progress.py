@@ -45,8 +45,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / MANIFEST).write_text("{}")
     monkeypatch.delenv("MNIST_COURSE_PROGRESS", raising=False)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    SESSION.clear()
+    return tmp_path
 
 
 def state(id: str) -> str:

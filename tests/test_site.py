@@ -575,7 +575,7 @@ def test_lists_for_machines_have_the_order_of_the_sidebar(built, pages):
     site = "https://mnist-course.github.io/mnist_course/"
     mapped = re.findall(rf"<loc>{site}(.*?)</loc>", (built / "sitemap.xml").read_text("utf-8"))
     assert mapped == [place.address for place in places()]
-    assert set(pages) - set(mapped) == {"404.html", "try/draw_a_digit.html"}  # a copy to keep
+    assert set(pages) - set(mapped) == {"404.html", ONE_FILE}
     listed = re.findall(rf"\({site}(.*?)\.llms\.md\)", (built / "llms.txt").read_text("utf-8"))
     numbers = [name[:2] for name in listed if re.match(r"\d\d_", name)]
     assert numbers == sorted(numbers) and len(numbers) == len(lessons())
@@ -817,8 +817,8 @@ def test_the_list_of_pages_on_a_desk_and_on_a_phone(visit, address):
 def test_the_bar_marks_where_a_page_belongs(pages):
     marked = {}
     for name, page in pages.items():
-        if name == "try/draw_a_digit.html":
-            continue  # a copy to keep, without the site around it
+        if name == ONE_FILE:
+            continue
         bar = re.search(r'<nav class="bar-links".*?</nav>', page.source, re.S)[0]
         marked[name] = re.findall(r'<a href="([^"]*)" aria-current="page">', bar)
     assert marked["map.html"] == ["map.html"] and marked["index.html"] == []

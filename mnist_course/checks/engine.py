@@ -343,6 +343,10 @@ class Registry(dict[str, Exercise]):
 
         return register
 
+    def _near(self, id: str) -> str:  # "" where nothing is near
+        "The id that somebody may have meant."
+        return next(iter(difflib.get_close_matches(id, self, 1, 0.4)), "")
+
     def _at(self, id: str) -> Exercise:
         "An exercise that was registered before. Raises KeyError, in words, where there's none."
         home = self if self.inbox is None else self.inbox
@@ -382,9 +386,9 @@ class Registry(dict[str, Exercise]):
             same = [one.id for one in self.values() if one.name == name and not one.origin]
             exercise_id = same[0] if len(same) == 1 else exercise_id
         if exercise_id not in self:
-            near = difflib.get_close_matches(exercise_id, self, 1, 0.4)
+            near = self._near(exercise_id)
             words = f"There is no exercise {exercise_id!r}."
-            words += f" Did you mean {near[0]!r}?" if near else ""
+            words += f" Did you mean {near!r}?" if near else ""
             if not number.isdecimal() and not near:
                 words += " If it's your teacher's own: is their course.toml in this folder?"
             return Result(exercise_id, "failed", words)
@@ -411,8 +415,7 @@ class Registry(dict[str, Exercise]):
         nothing. Nothing of it is kept as progress. Raises ValueError where there's no such
         exercise."""
         if isinstance(id, str) and id not in self:
-            near = difflib.get_close_matches(id, self, 1, 0.4)
-            meant = f": did you mean {near[0]!r}?" if near else ""
+            meant = f": did you mean {near!r}?" if (near := self._near(id)) else ""
             raise ValueError(f"there is no exercise {id!r}{meant}")
         item = self[id] if isinstance(id, str) else id
         item = replace(item, time_limit=60 * item.time_limit)

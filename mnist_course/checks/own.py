@@ -160,17 +160,13 @@ def _files(folder: str | Path | None) -> dict[Path, str]:  # file -> who names i
         if place is not None and (place / "course.toml").is_file():
             for path in named_in(place / "course.toml"):
                 found.setdefault(path, str(place / "course.toml"))
-    for path in [*_ASKED]:
-        if path.exists():
-            found.setdefault(path, "the command")
-        else:  # a file that was read and is gone takes its exercises along
-            _ASKED.remove(path)
-            _KNOWN.pop(str(path), None)
-            _forget(str(path))
+    for path in _ASKED:
+        found.setdefault(path, "the command")
     return found
 
 
 def _forget(origin: str) -> None:
+    _KNOWN.pop(origin, None)
     for id in [id for id, item in COURSE.items() if item.origin == origin]:
         del COURSE[id]
 
@@ -189,7 +185,6 @@ def _load_file(path: Path, named_by: str) -> None:
     except OSError as error:
         why = error.strerror or str(error)
         raise DataError(f"{named_by} names {path}, and it can't be read: {why}") from error
-    _KNOWN.pop(origin, None)
     _forget(origin)
     COURSE.update(_collected(origin, partial(_run_file, origin, text)))
     _KNOWN[origin] = (mark, text)
@@ -210,8 +205,10 @@ def load_own(
     with _LOCK:
         if _SHUT or COURSE.inbox is not None:  # a file that asks while it's being read
             return
-        wanted = _files(folder)
-        for path, named_by in wanted.items():
+        for path in [one for one in _ASKED if not one.exists()]:
+            _ASKED.remove(path)  # a file that was read and is gone takes its exercises along
+            _forget(str(path))
+        for path, named_by in _files(folder).items():
             _load_file(path, named_by)
         for point in _points():
             _load_package(point)

@@ -12,25 +12,6 @@ import random
 from collections.abc import Sequence
 from fractions import Fraction
 
-# each of these registers the exercises of a lesson
-from mnist_course.checks import (  # noqa: F401
-    backprop,
-    better,
-    bug_museum,
-    convolution,
-    curves,
-    data,
-    faster,
-    inside,
-    loss,
-    network,
-    sgd,
-    shapes,
-    ship_it,
-    start_here,
-    training,
-    your_digits,
-)
 from .engine import Version, other_numbers
 
 # %% ../../nbs/workshop/checks_variants.ipynb #1116d1f2

@@ -17,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
-from ..base import check_place
+from ..base import check_place, write_atomically
 from ..checks import Exercise, Wrong, exercises
 from mnist_course.teaching.notebooks import (
     Card,
@@ -64,9 +65,8 @@ def _tolerance(item: Exercise, place: int, right: tuple[_Part, ...], wrong: list
     value = right[place]
     if isinstance(value, str):
         return 0.0
-    share = item.rtol if value == int(value) and item.rtol < 1e-3 else max(item.rtol, 0.005)
     exact = value == int(value) and item.rtol < 1e-3
-    room = 0.0 if exact else share * abs(value)
+    room = 0.0 if exact else max(item.rtol, 0.005) * abs(value)
     others = [abs(parts[place] - value) for parts, _ in wrong if parts[place] != value]
     own = 0.0 if exact else item.rtol * abs(value) + item.atol
     return max(own, min([room, *(gap / 3 for gap in others)]))
@@ -126,9 +126,7 @@ def questions_of(
     "A lesson's warm-ups, then its exercises by hand."
     notebook, number = read_notebook(path), lesson_number(path)
     found = [
-        Question(
-            f"{number}.warm_up_{i}", f"{number} warm-up {i}", *((asked, "", "", (), (), ())), said
-        )
+        Question(f"{number}.warm_up_{i}", f"{number} warm-up {i}", asked, "", "", (), (), (), said)
         for i, (asked, said) in enumerate(warm_ups(notebook), 1)
     ]
     items = {item.id: item for item in exercises()}
@@ -192,8 +190,8 @@ def _moodle_question(question: Question) -> ET.Element:
     asked = _add(made, "questiontext", format="html")
     text = _html(question.text)
     if question.picture:
-        text += f'<p><img src="@@PLUGINFILE@@/{question.id}.png" alt="" /></p>'
-        text = text.replace('alt=""', f"alt={_quoted(question.alt)}")
+        alt = quoteattr(question.alt)
+        text += f'<p><img src="@@PLUGINFILE@@/{question.id}.png" alt={alt} /></p>'
     if several:
         gaps = [f"{i + 1}. {_gap(question, i)}" for i in range(len(question.tolerances))]
         text += f"<p>{' '.join(gaps)}</p>"
@@ -221,12 +219,6 @@ def _moodle_question(question: Question) -> ET.Element:
                 _add(answer, "tolerance", f"{question.tolerances[0]:.6g}")
             _add(_add(answer, "feedback", format="html"), "text", _html(words))
     return made
-
-
-def _quoted(text: str) -> str:
-    from xml.sax.saxutils import quoteattr
-
-    return quoteattr(text)
 
 
 def _moodle(lessons: Sequence[tuple[str, list[Question]]]) -> bytes:
@@ -414,8 +406,7 @@ def write_quiz(
         (f"{lesson_number(path)} {title_of(read_notebook(path))}", questions_of(path))
         for path in pick_lessons(names)
     ]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(_moodle(lessons) if out.suffix == ".xml" else _package(lessons))
+    write_atomically(out, _moodle(lessons) if out.suffix == ".xml" else _package(lessons))
     every = [question for _, questions in lessons for question in questions]
     marked = [question for question in every if question.right]
     words = sum(len(question.wrong) for question in marked)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..base import as_path, asset, check_place
+from ..base import as_path, asset, check_place, write_atomically
 from .mathml import with_mathml
 from mnist_course.teaching.notebooks import (
     HIDDEN,
@@ -407,9 +407,8 @@ def _as_cells(slide: Slide, minute: int) -> list[dict]:
     return [*cells, {"cell_type": "markdown", "metadata": notes, "source": text}]
 
 
-def _deck(notebook: dict, number: str = "") -> dict:
+def _deck(notebook: dict, slides: list[Slide]) -> dict:
     "A notebook whose cells are the lesson's slides."
-    slides = slides_of(notebook, _teachers_notes(number))
     at = _minutes(slides, _TALK)
     cells = [
         cell for slide, minute in zip(slides, at, strict=True) for cell in _as_cells(slide, minute)
@@ -427,6 +426,7 @@ def _deck(notebook: dict, number: str = "") -> dict:
 def _slides_html(
     notebook: dict,  # a lesson, with its outputs
     number: str,  # "03"
+    slides: list[Slide],
 ) -> str:
     "One page that needs no other file and no other host."
     import nbformat
@@ -446,7 +446,7 @@ def _slides_html(
     known_by = picture_of(notebook)
     parts["picture"] = known_by[0] if known_by else ""
     exporter = SlidesExporter(template_name="slides", extra_template_basedirs=[str(folder.parent)])
-    deck = nbformat.reads(json.dumps(_deck(notebook, number)), 4)
+    deck = nbformat.reads(json.dumps(_deck(notebook, slides)), 4)
     return exporter.from_notebook_node(deck, resources={"slides": parts})[0]
 
 # %% ../../nbs/workshop/slides.ipynb #2a280a28
@@ -467,7 +467,7 @@ def write_slides(
                 "slides show results, and an installed course holds its lessons without: "
                 "use a clone of the repository"
             )
-        out.mkdir(parents=True, exist_ok=True)
-        target = out / f"{path.stem}.html"
-        target.write_text(_slides_html(notebook, lesson_number(path)), encoding="utf-8")
-        yield f"{target}: {len(slides_of(notebook))} slides, with notes for {_TALK} minutes"
+        number, target = lesson_number(path), out / f"{path.stem}.html"
+        slides = slides_of(notebook, _teachers_notes(number))
+        write_atomically(target, _slides_html(notebook, number, slides).encode())
+        yield f"{target}: {len(slides)} slides, with notes for {_TALK} minutes"

@@ -17,7 +17,7 @@ from string import Template
 from typing import Any
 
 from .. import __version__
-from ..base import asset, check_place, markdown_table
+from ..base import asset, check_place, markdown_table, write_atomically
 from ..checks import Exercise, exercises
 from ..checks.compare import items_of, keep, number_of, show
 from .grading.gradebook import Course, read_course, shown, worth
@@ -175,8 +175,8 @@ def _plain(value: Any) -> str:
 
 
 def _named(task: Task, points: bool) -> str:
-    worth = f" ({_points(task.points)})" if points else ""
-    return f"{task.card.number} · {task.card.title}{worth}"
+    counts = f" ({_points(task.points)})" if points else ""
+    return f"{task.card.number} · {task.card.title}{counts}"
 
 
 def _key_markdown(task: Task, points: bool = False, told: bool = False) -> str:
@@ -310,10 +310,9 @@ def write_sheet(
     if key:
         beside = out.with_name(f"{out.stem}-key{out.suffix}")
         files[beside] = _key(title, papers, points)
-    out.parent.mkdir(parents=True, exist_ok=True)
     for path, sheet in files.items():
         text = sheet.html() if path.suffix == ".html" else sheet.markdown()
-        path.write_text(text, encoding="utf-8")
+        write_atomically(path, text.encode())
     every = [task for _, tasks in chapters for task in tasks]
     total = _worth(sum(task.points for task in every), points)
     people = readers[0].name if len(readers) == 1 else f"{len(readers)} people"

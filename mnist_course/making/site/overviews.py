@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...base import markdown_table
-from ...checks import exercises
+from ...checks import Exercise, exercises
 from ...data import load_mnist
 from ...figure import BLUE
 from ..repository import root
@@ -47,6 +47,17 @@ def exercise_cards() -> Iterator[tuple[Path, Card]]:
             yield path, card
 
 
+def _facts_of(card: Card, item: Exercise, address: str = "") -> list[str]:
+    "An exercise on the page of all: where it is, what is known about it, what it asks."
+    title = f"{card.number} · {card.title}"
+    facts = f"{item.kind} · difficulty {card.difficulty} of 5 · {card.minutes} minutes"
+    return [
+        f"### [{title}]({address})" if address else f"### {title}",
+        f"::: {{.facts}}\n{facts}\n:::",
+        re.split(r"^<details", card.task, flags=re.M)[0].strip(),
+    ]
+
+
 def exercises_page() -> str:
     "The page of all exercises: the cards of the lessons, with what the checks know about them."
     known = {one.id: one for one in exercises()}
@@ -67,20 +78,11 @@ def exercises_page() -> str:
         if own:
             parts.append(f"## Lesson {lesson_number(path)}: {title_of(read_notebook(path))}")
         for card in own:
-            item = known[card.id]
-            facts = f"{item.kind} · difficulty {card.difficulty} of 5 · {card.minutes} minutes"
-            parts += [
-                f"### [{card.number} · {card.title}]({path.name}#exercise-{item.name})",
-                f"::: {{.facts}}\n{facts}\n:::",
-                re.split(r"^<details", card.task, flags=re.M)[0].strip(),
-            ]
+            parts += _facts_of(card, known[card.id], f"{path.name}#exercise-{known[card.id].name}")
     for lesson in sorted(own_lessons()):
         parts.append(f"## {lesson}")
         for card in own_cards(lesson):
-            item = known[card.id]
-            facts = f"{item.kind} · difficulty {card.difficulty} of 5 · {card.minutes} minutes"
-            heading = f"### {card.number} · {card.title}"
-            parts += [heading, f"::: {{.facts}}\n{facts}\n:::", card.task]
+            parts += _facts_of(card, known[card.id])
     return "\n\n".join(parts) + "\n"
 
 # %% ../../../nbs/workshop/site_overviews.ipynb #1ba88e9c
