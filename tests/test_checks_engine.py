@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import PATIENCE
+from helpers import PATIENCE, ROOT
 from torch import nn
 
 from mnist_course.checks import Registry, Wrong, engine, messages, run_check, sandbox, snapshot
 from mnist_course.checks.compare import difference, keep, kind_of, letters_of, nearly, quote
 from mnist_course.checks.engine import _sentence
 from mnist_course.progress import SESSION
+from mnist_course.teaching.notebooks import code_cells, module_of, read_notebook
 
+ANSWERS = sorted((ROOT / "nbs" / "answers").glob("*.ipynb"))
 MINE = "only the learner's own code says this"
 
 
@@ -814,3 +816,25 @@ def test_run_check_puts_back_what_an_answer_turned():
 )
 def test_a_message_begins_with_a_capital_but_a_name_is_written_as_it_is(words, said):
     assert _sentence(words) == said
+
+
+def test_an_exercise_that_is_registered_again_keeps_its_other_numbers():
+    "An answers' notebook that is run registers its own again; the numbers come from elsewhere."
+    registry = Registry()
+    registry.exercise("x.sum", "A sum", 1, 1, answer=3)
+    registry.other_numbers("x.sum", (1, 2), lambda rng: (rng.randrange(9), 2))(
+        lambda a, b: engine.Version(f"{a} + {b}?", a + b, {})
+    )
+    registry.exercise("x.sum", "A sum", 1, 1, answer=3)
+    mine = engine.variant_of(registry["x.sum"], "Ada")
+    assert mine.task == f"{mine.solution - 2} + 2?"
+
+
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.stem)
+def test_an_answers_notebook_gives_the_course_its_own_back(path):
+    "Else what a notebook has registered is tried by those that run after it, in one process."
+    notebook = read_notebook(path)
+    assert (
+        f'_ = reload(import_module("mnist_course.{module_of(notebook)}"))'
+        in code_cells(notebook)[-1]
+    )

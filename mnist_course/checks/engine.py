@@ -274,7 +274,10 @@ class Registry(dict[str, Exercise]):
         home = self if self.inbox is None else self.inbox
 
         def register(solution: _T) -> _T:
-            home[id] = Exercise(id, title, difficulty, minutes, kind, solution, **options)
+            made = Exercise(id, title, difficulty, minutes, kind, solution, **options)
+            if known := home.get(id):  # again, from a notebook: other numbers are written elsewhere
+                made.version, made.numbers, made.draw = known.version, known.numbers, known.draw
+            home[id] = made
             return solution
 
         return register if answer is ... else register(answer)
