@@ -103,6 +103,7 @@ setup(
             "course_requirements"
         ].split(),  # the lessons: JupyterLab, the widgets, what teachers use
         "onnx": settings["onnx_requirements"].split(),
+        "fuzz": settings["fuzz_requirements"].split(),
         "dev": [  # the tests run the lessons, build the site, and export to ONNX
             *settings["course_requirements"].split(),
             *settings["dev_requirements"].split(),

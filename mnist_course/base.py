@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['FILES', 'STEMS', 'SIZES', 'MD5', 'CourseError', 'CourseWarning', 'DataError', 'damaged', 'MissingExtraError',
-           'need_extra', 'check_type', 'whole_number', 'real_number', 'asset', 'clone', 'as_path', 'check_place',
-           'write_atomically', 'write_json', 'short', 'tilde', 'markdown_table', 'this_machine', 'cache_folder',
-           'find_files', 'md5_of', 'unpacked', 'other_kind', 'whats_wrong', 'verified_files', 'describe_files',
-           'describe_source']
+           'need_extra', 'check_type', 'whole_number', 'real_number', 'asset', 'clone', 'as_path', 'read_file',
+           'from_json', 'alone_in', 'check_place', 'write_atomically', 'write_json', 'short', 'tilde', 'markdown_table',
+           'this_machine', 'cache_folder', 'find_files', 'md5_of', 'unpacked', 'other_kind', 'whats_wrong',
+           'verified_files', 'describe_files', 'describe_source']
 
 # %% ../nbs/workshop/base.ipynb #58b04f4f
 import bz2
@@ -21,6 +21,7 @@ import math
 import os
 import platform
 import re
+import stat
 import struct
 import uuid
 import zipfile
@@ -31,7 +32,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from operator import index
 from pathlib import Path
-from typing import IO, SupportsFloat, SupportsIndex
+from typing import IO, Any, SupportsFloat, SupportsIndex
 
 # %% ../nbs/workshop/base.ipynb #71c072b9
 class CourseError(Exception):
@@ -146,9 +147,86 @@ def as_path(
     return Path(os.path.expanduser(os.path.expandvars(os.fsdecode(path))))
 
 
+def read_file(
+    path: str | Path,
+    most: int = 2**33,  # bytes
+) -> bytes:
+    """All bytes of an ordinary file. Raises DataError for a pipe or a device, which might never
+    end, and for a file with more bytes than `most`; OSError where nothing can be read."""
+    path = as_path(path)
+    with open(path, "rb", opener=_without_waiting) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError(f"{path} is not an ordinary file: give a file")
+        if found.st_size > most:
+            raise DataError(f"{path} is too large: it has {found.st_size:,} bytes")
+        content = file.read(most + 1)
+    if len(content) > most:  # it grew meanwhile
+        raise DataError(f"{path} is too large: it has more than {most:,} bytes")
+    return content
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    "Open a file, but wait for nobody at the other end of a pipe."
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def from_json(content: str | bytes) -> Any:
+    """What JSON says. Raises ValueError, whatever is wrong with it: also for lists in lists, too
+    deep to be read."""
+    try:
+        return json.loads(content)
+    except (RecursionError, MemoryError) as error:
+        raise ValueError("it is nested too deep") from error
+
+
+_HERE = f"{zlib.crc32(platform.node().encode()):08x}"  # this machine, in the names of rests
+_REST = re.compile(rf"\..+\.{_HERE}-(\d+)-[0-9a-f]{{8}}")
+
+
 def _beside(path: Path) -> Path:
-    "A name that nobody else has, in the same folder."
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    "A name that nobody else has, in the same folder. It tells which process of which machine."
+    few = os.fsencode(path.name)[:60].decode("utf-8", "ignore")
+    return path.with_name(f".{few}.{_HERE}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+
+
+def _sweep(folder: Path) -> None:
+    "Remove what processes that were killed while writing have left in a folder."
+    import psutil
+
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            rest = _REST.fullmatch(name)
+            if rest and not psutil.pid_exists(int(rest[1])):
+                with contextlib.suppress(OSError):
+                    (folder / name).unlink()
+
+
+@contextlib.contextmanager
+def alone_in(
+    folder: Path,  # made when it isn't there
+    what: str,  # is done in it, such as "training"
+    wait: float = 0,  # seconds, for another process to end
+) -> Iterator[None]:
+    """Keep other processes that say so, too, out of a folder. Whoever holds it and is killed
+    holds it no longer. Raises CourseError when another one is at it, and OSError when the folder
+    can't be written. An empty file `.lock` stays in it: were it taken away, two could get in, one
+    with the old file and one with a new one."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=wait, mode=0o664)  # people may share a folder
+    try:
+        with contextlib.suppress(NotImplementedError):  # where files can't be locked, all get in
+            lock.acquire()
+    except Timeout:
+        raise CourseError(
+            f"another process is {what} in {folder}: wait for it, or choose another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_target(path: Path) -> None:
@@ -176,6 +254,8 @@ def check_place(
         )
     probe = _beside(holder / path.name if holder == first else holder / "probe")
     try:
+        with contextlib.suppress(FileNotFoundError):
+            path.lstat()  # a name may be too long
         probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
@@ -185,13 +265,14 @@ def check_place(
 
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write under a temporary name beside `path`, then rename: a reader sees the old file or the
-    new one, never half of one. Raises OSError, naming the file, when the disk is full or the
-    folder cannot be written."""
+    new one, never half of one. What a killed process left is removed on the way. Raises OSError,
+    naming the file, when the disk is full or the folder cannot be written."""
     path = as_path(path)
     _check_target(path)
     temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
@@ -456,9 +537,12 @@ def whats_wrong(
     place = STEMS.index(stem)
     most = 16 + 784 * max(SIZES.values())  # no good file is larger, packed or not
     try:
-        if path.stat().st_size > 2 * most:
+        found = path.stat()
+        if found.st_size > 2 * most:
             return f"is too large for {dataset}"
-        raw = path.read_bytes()
+        if not stat.S_ISREG(found.st_mode):
+            return "is not an ordinary file"
+        raw = read_file(path, 2 * most)
         total = hashlib.md5(raw, usedforsecurity=False).hexdigest()
         if total == MD5[dataset][place]:
             return ""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import CourseWarning, as_path
+from .base import CourseWarning, DataError, as_path, from_json, read_file
 
 # %% ../nbs/workshop/progress.ipynb #251c85b0
 MANIFEST = ".mnist_course.json"  # `mnist-course start` puts one into the learner's folder
@@ -74,23 +74,45 @@ def append(event: dict[str, Any]) -> None:
         warnings.warn(f"progress was not written to {path}: {error}", CourseWarning, stacklevel=2)
 
 
+_MOST = 2**26  # bytes of a file of progress: years of a diligent learner have a hundredth of it
+
+
+def _is_event(event: Any) -> bool:
+    "Whether a line says what an event says, and in its kinds."
+    if not isinstance(event, dict):
+        return False
+    if not all(isinstance(event.get(name), str) for name in ("id", "kind")):
+        return False
+    if event["kind"] == "check":
+        return isinstance(event.get("status"), str)
+    if event["kind"] == "reveal" and not isinstance(event.get("right"), bool):
+        return False
+    return event["kind"] not in ("guess", "reveal") or _is_number(event.get("sure"))
+
+
+def _lines(path: Path) -> list[bytes]:
+    "The lines of a file; none, with a CourseWarning, where it can't be read."
+    try:
+        return read_file(path, _MOST).splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, DataError) as error:
+        warnings.warn(f"progress was not read: {error}", CourseWarning, stacklevel=3)
+        return []
+
+
 def events(folder: str | Path | None = None) -> list[dict[str, Any]]:
-    "All events so far, oldest first; lines that are no event are skipped."
+    """All events so far, oldest first; lines that are no event are skipped. A file that can't be
+    read holds none, and a CourseWarning says so."""
     path = progress_file(folder)
     found = []
     places = [path.with_name(OLD_FILE), path] if path and path.name == FILE else [path]
-    lines = [
-        line
-        for place in places
-        if place is not None and place.exists()
-        for line in place.read_bytes().splitlines()
-    ]
-    for line in lines:
+    for line in (line for place in places if place is not None for line in _lines(place)):
         try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
+            event = from_json(line)
+        except ValueError:
             continue
-        if isinstance(event, dict) and isinstance(event.get("id"), str) and "kind" in event:
+        if _is_event(event):
             found.append(_renumbered(event))
     return found + (SESSION if folder is None else [])
 

@@ -52,6 +52,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("MNIST_COURSE_SITE", ""),
         help="a finished site for tests/test_site.py; MNIST_COURSE_SITE says the same",
     )
+    parser.addoption(
+        "--kills", type=int, default=0, help="how many in each test of tests/long; make kill: 50"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    "Processes are killed only for who asks for it: one kill in each test takes a minute already."
+    long = collection_path.parent.name == "long" and not config.getoption("--kills")
+    return True if long else None
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    "How many processes a test kills."
+    return request.config.getoption("--kills")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,8 @@
 "What every room needs: words for people, arguments, assets. The files of MNIST are tested with their loading."
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,15 @@ from mnist_course.base import (
     CourseError,
     CourseWarning,
     DataError,
+    _beside,
+    alone_in,
     as_path,
     asset,
     check_place,
     check_type,
     damaged,
+    from_json,
+    read_file,
     real_number,
     short,
     tilde,
@@ -141,3 +147,76 @@ def test_a_class_in_place_of_an_instance_is_named():
         check_type("model", type(Path(".")), Path)
     with pytest.raises(TypeError, match=r"^x must be a Tensor, got ndarray: torch.from_numpy"):
         check_type("x", np.zeros(2), torch.Tensor)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_and_a_device_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(DataError, match="not an ordinary file"):
+            read_file(path)
+    (tmp_path / "long").write_bytes(bytes(9))
+    with pytest.raises(DataError, match="too large"):
+        read_file(tmp_path / "long", 8)
+    assert read_file(tmp_path / "long", 9) == bytes(9)
+
+
+def test_json_that_is_nested_too_deep_is_a_value_error():
+    for text in ("[" * 100_000, '{"a":' * 100_000, b"\xff", "9" * 5000):
+        with pytest.raises(ValueError):
+            from_json(text)
+    assert from_json(b'{"a": [1]}') == {"a": [1]}
+
+
+def test_what_a_killed_process_left_goes_away_and_what_a_living_one_writes_stays(tmp_path):
+    path = tmp_path / "a.json"
+    rest = _beside(path)
+    living = _beside(path)
+    gone = rest.with_name(rest.name.replace(f"-{os.getpid()}-", "-999999999-"))
+    for file in (gone, living, tmp_path / ".a.json.mine"):
+        file.write_bytes(b"half")
+    write_atomically(path, b"whole")
+    assert {file.name for file in tmp_path.iterdir()} == {"a.json", living.name, ".a.json.mine"}
+
+
+def test_one_process_at_a_time_in_a_folder(tmp_path):
+    with (
+        alone_in(tmp_path / "run", "training"),
+        pytest.raises(CourseError, match="another process is training in"),
+        alone_in(tmp_path / "run", "training"),
+    ):
+        pass
+    with alone_in(tmp_path / "run", "training"):
+        (tmp_path / "run" / "a").touch()
+    # the lock stays, out of sight: a file that is taken away locks nobody out
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"a", ".lock"}
+
+
+def test_whoever_waits_for_a_folder_gets_it_and_is_alone_then(tmp_path):
+    "Eight threads wait for one that holds it, and then for each other."
+    inside, most = [], []
+
+    def work():
+        with alone_in(tmp_path, "writing", wait=60):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    with alone_in(tmp_path, "training"):
+        for thread in threads:
+            thread.start()
+        assert most == []
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 8
+
+
+def test_where_files_cannot_be_locked_everybody_gets_in(tmp_path, monkeypatch):
+    def cannot(*args, **options):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", cannot)
+    with alone_in(tmp_path, "training"):
+        (tmp_path / "a").touch()

@@ -17,6 +17,7 @@ import torch
 from helpers import PATIENCE
 
 import mnist_course.data
+from mnist_course.base import alone_in
 from mnist_course.cli import main
 from mnist_course.training import History
 
@@ -61,6 +62,7 @@ def test_train_writes_a_run(capsys, tmp_path):
         "checkpoint.pt",
         "model.safetensors",
         "curves.png",
+        ".lock",
     }
 
 
@@ -126,6 +128,14 @@ def test_what_a_user_can_mend_is_one_line(words, message, capsys, tmp_path):
     said = capsys.readouterr().err
     assert message in said and said.startswith("mnist-course: ") and len(said.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_in_which_somebody_trains_is_left_alone(capsys, tmp_path):
+    with alone_in(tmp_path / "run", "training"):
+        assert main(["train", "--epochs", "1", "--out", "run"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("mnist-course: another process is training in run: wait for it")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]  # it stays
 
 
 def test_checkpoint_of_another_network(capsys, tmp_path):

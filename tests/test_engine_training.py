@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pickle
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from mnist_course.engine.training import (
     plot_losses,
     power_cut,
     read_checkpoint,
+    read_weights,
     save_checkpoint,
     save_weights,
     show_strip,
@@ -814,3 +816,24 @@ def test_losses_of_short_runs_are_told():
         "with: 2.30 to 0.10, at most 2.3; without: 2.30 to 7.50, at most 7.5" in figure.description
     )
     assert [line.get_label() for line in figure.axes[0].lines[:2]] == ["with", "without"]
+
+
+def test_a_packed_checkpoint_is_refused_before_it_is_unpacked(tmp_path):
+    "Forty megabytes of nothing in forty kilobytes: torch.save packs nothing, so somebody else did."
+    with zipfile.ZipFile(tmp_path / "run.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("run/data.pkl", b"\x80\x02}q\x00.")
+        archive.writestr("run/data/0", bytes(40_000_000))
+    for reader in (read_checkpoint, read_weights):
+        with pytest.raises(ValueError, match="is packed"):
+            reader(tmp_path / "run.pt")
+
+
+def test_an_archive_on_several_disks_is_no_checkpoint(tmp_path):
+    with zipfile.ZipFile(tmp_path / "run.pt", "w") as archive:
+        archive.writestr("run/data.pkl", b"")
+    end = (tmp_path / "run.pt").read_bytes()[-22:]
+    locator = b"PK\x06\x07" + (0).to_bytes(4, "little") + bytes(8) + (2).to_bytes(4, "little")
+    (tmp_path / "run.pt").write_bytes(locator + end)
+    for reader in (read_checkpoint, read_weights):
+        with pytest.raises(ValueError, match=r"run\.pt"):
+            reader(tmp_path / "run.pt")

@@ -145,33 +145,6 @@ def test_who_copies_the_new_edition_needs_it_no_more(course):
     assert write_course(folder) == [] and not [*folder.glob("*.new*")]
 
 
-@pytest.mark.parametrize("after", range(4))
-def test_broken_off_after_each_file(course, monkeypatch, after):
-    source, folder = course
-    if after >= 2:  # during an update, with a lesson of the learner's
-        write_course(folder)
-        (folder / "00_a.ipynb").write_text("mine")
-        for name in ("00_a.ipynb", "01_b.ipynb"):
-            (source / name).write_text(json.dumps(notebook("better")))
-    real, written = own_folder.write_atomically, []
-
-    def broken_off(path, content):
-        if len(written) == after % 2:
-            raise KeyboardInterrupt
-        written.append(path)
-        real(path, content)
-
-    monkeypatch.setattr(own_folder, "write_atomically", broken_off)
-    with pytest.raises(KeyboardInterrupt):
-        write_course(folder)
-    monkeypatch.setattr(own_folder, "write_atomically", real)
-    write_course(folder)
-    theirs = ["00_a.new.ipynb"] if after >= 2 else []
-    assert sorted(path.name for path in folder.glob("*.ipynb")) == sorted(
-        ["00_a.ipynb", "01_b.ipynb", *theirs]
-    )
-
-
 def test_a_folder_of_before(course):
     "The bytes were remembered then, and progress was in sight."
     source, folder = course
@@ -223,3 +196,44 @@ def test_a_file_in_the_way(tmp_path):
     with pytest.raises(NotADirectoryError, match="give the name of a folder"):
         write_course(tmp_path / "my_course")
     assert (tmp_path / "my_course").read_text() == "not a folder"
+
+
+@pytest.mark.parametrize("edition", ["first", "second"])
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_a_call_that_is_broken_off_is_finished_by_the_next_one(course, monkeypatch, edition, last):
+    "Stopped after each file in turn, also where the learner's own version stays beside the new one."
+    source, folder = course
+    if edition == "second":
+        write_course(folder)
+        (folder / "00_a.ipynb").write_text("mine")
+        for path in source.glob("*"):
+            path.write_text(json.dumps(notebook("better")))
+    write = own_folder.write_atomically
+    done = []
+
+    def stops(path, content):
+        if len(done) == last:
+            raise KeyboardInterrupt
+        done.append(path)
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own_folder, "write_atomically", stops)
+        patch.setattr(own_folder, "write_json", lambda path, value: stops(path, b"{}"))
+        with pytest.raises(KeyboardInterrupt):
+            write_course(folder)
+    write_course(folder)
+    names = {path.name for path in folder.glob("*.ipynb")}
+    beside = {"00_a.new.ipynb"} if edition == "second" else set()
+    assert names == {"00_a.ipynb", "01_b.ipynb"} | beside
+    assert all("00_a.new.ipynb waits beside it" in line for line in write_course(folder))
+
+
+@pytest.mark.parametrize(
+    "manifest", ["[" * 100_000, '{"files": {"00_a.ipynb": Infinity}}', "\ud800"]
+)
+def test_a_manifest_of_odd_things_counts_as_none(course, manifest):
+    folder = course[1]
+    write_course(folder)
+    (folder / ".mnist_course.json").write_bytes(manifest.encode("utf-8", "surrogatepass"))
+    assert write_course(folder) == []

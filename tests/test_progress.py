@@ -16,6 +16,7 @@ from mnist_course.cli import main
 from mnist_course.progress import (
     FILE,
     MANIFEST,
+    OLD_FILE,
     QUESTIONS,
     SESSION,
     append,
@@ -23,6 +24,7 @@ from mnist_course.progress import (
     events,
     guess,
     progress_file,
+    record,
     reveal,
 )
 
@@ -307,3 +309,25 @@ def test_a_notebook_of_before_asks_by_the_old_id():
     result = check("06.equal_stride", -1)
     assert result.id == "07.equal_stride" and result.status == "failed"
     assert "no exercise" in check("06.nothing_of_the_kind", 1).message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        '{"id": "03.x", "kind": "reveal"}',
+        '{"id": "03.x", "kind": "reveal", "right": 1, "sure": 0.5}',
+        '{"id": "03.x", "kind": "guess", "sure": "much"}',
+        '{"id": "03.x", "kind": ["check"]}',
+        '{"id": "03.x", "kind": "check", "status": []}',
+        "9" * 5000,
+    ],
+    ids=range(7),
+)
+def test_a_line_that_is_no_event_costs_that_line_only(folder, line):
+    record("03.good", "passed")
+    path = folder / FILE
+    path.write_text(f"{line}\n{path.read_text()}\n{line}")
+    (folder / OLD_FILE).write_text(line)  # of before version 0.2
+    assert [event["id"] for event in events()] == ["03.good"]
+    calibration()

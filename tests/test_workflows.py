@@ -126,6 +126,7 @@ def test_the_long_suites_run_by_themselves():
     )
     assert "make matrix" in runs and "--oldest" in runs
     assert "make mutants ROOM=" in runs
+    assert "make fuzz MINUTES=" in runs and "make kill" in runs
     assert "pip-audit" in runs and "constraints.txt" in runs
 
 

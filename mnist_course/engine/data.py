@@ -43,6 +43,7 @@ from mnist_course.base import (
     find_files,
     md5_of,
     other_kind,
+    read_file,
     real_number,
     tilde,
     unpacked,
@@ -205,7 +206,7 @@ def read_raw(
     bytes aren't IDX, or when the file ends inside its header or goes on after its last value, and
     OSError when there's no such file."""
     path = as_path(path)
-    packed = path.read_bytes()
+    packed = read_file(path)
     try:
         head = unpacked(packed, 4 + 4 * 255)
         if len(head) < 4 or head[:3] != b"\x00\x00\x08":

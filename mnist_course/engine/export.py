@@ -10,6 +10,7 @@ __all__ = ['Tensors', 'Numbers', 'STORED', 'fingerprint', 'describe_model', 'rea
 
 # %% ../../nbs/engine/15_ship_it.ipynb #836cdd49
 import base64
+import contextlib
 import copy
 import hashlib
 import json
@@ -30,7 +31,7 @@ from safetensors.torch import save
 from torch import nn
 
 from .. import __version__
-from ..base import as_path, markdown_table, write_atomically
+from ..base import as_path, from_json, markdown_table, write_atomically
 from ..data import MEAN, STD, DigitDataset, normalize
 from .fast import wait_for_gpu
 from mnist_course.engine.predict import (
@@ -106,7 +107,7 @@ def read_about(
     path = weights_file(path)
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            about = from_json((file.metadata() or {}).get("about", "{}"))
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is not a safetensors file, or is damaged: {error}") from error
     return about if isinstance(about, dict) else {}
@@ -549,7 +550,10 @@ class OnnxNetwork(nn.Module):
             raise ValueError(
                 f"{path} is not an ONNX file, or is damaged ({type(error).__name__})"
             ) from error
-        self.about = json.loads(self.session.get_modelmeta().custom_metadata_map.get("about", "{}"))
+        about: Any = {}
+        with contextlib.suppress(ValueError):  # of another program, or damaged: the weights count
+            about = from_json(self.session.get_modelmeta().custom_metadata_map.get("about", "{}"))
+        self.about: dict[str, Any] = about if isinstance(about, dict) else {}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, 1, 28, 28) -> log-probs (N, 10)
         name = self.session.get_inputs()[0].name

@@ -15,7 +15,6 @@ __all__ = ['PRECISIONS', 'COLUMNS', 'RECIPES', 'CHECKPOINT_FORMAT', 'Loader', 'S
 import copy
 import inspect
 import io
-import json
 import math
 import os
 import pickle
@@ -48,6 +47,8 @@ from mnist_course.base import (
     as_path,
     check_place,
     check_type,
+    from_json,
+    read_file,
     whole_number,
     write_atomically,
     write_json,
@@ -388,8 +389,8 @@ class History:
         """Read what `save` wrote. Raises ValueError when the file is something else, or its lists
         differ in length."""
         try:
-            values = _check_history(json.loads(as_path(path).read_text(encoding="utf-8")))
-        except (ValueError, RecursionError) as error:  # JSON's and Unicode's are ValueErrors too
+            values = _check_history(from_json(read_file(path, 2**28)))
+        except ValueError as error:  # JSON's and Unicode's are ValueErrors too
             raise ValueError(f"{path} is not a saved History: {error}") from error
         return cls(**values)
 
@@ -868,6 +869,33 @@ def save_checkpoint(
     write_atomically(path, buffer.getvalue())
 
 
+def _is_archive(path: Path) -> bool:
+    "True for a zip archive, as torch.save writes it. One that spans several disks is none."
+    try:
+        return path.is_file() and zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        return False
+
+
+def _listed(path: Path) -> list[zipfile.ZipInfo]:
+    "What is in a zip archive. Raises ValueError."
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.infolist()
+    except Exception as error:  # a damaged table of contents can fail anywhere in zipfile
+        raise ValueError(f"{path} is damaged ({type(error).__name__}): delete it") from error
+
+
+def _check_sizes(path: Path, infos: list[zipfile.ZipInfo]) -> None:
+    """Looks at the sizes in a zip archive before anything is unpacked: torch.save packs nothing, so
+    what's in it can't be larger than the file. Raises ValueError."""
+    if sum(info.file_size for info in infos) > path.stat().st_size:
+        raise ValueError(
+            f"{path} is packed, as torch.save never does, and would need "
+            f"{sum(info.file_size for info in infos):,} bytes: it was not read"
+        )
+
+
 def read_checkpoint(
     path: str | Path,
 ) -> dict[str, Any]:
@@ -878,12 +906,11 @@ def read_checkpoint(
         path = path / "checkpoint.pt"  # the folder of a run
     if not path.exists():
         raise FileNotFoundError(f"there is no checkpoint {path}")
-    if not zipfile.is_zipfile(
-        path
-    ):  # torch.save writes a zip archive, whose table of contents comes last
+    if not _is_archive(path):  # torch.save writes a zip archive, whose table of contents comes last
         raise ValueError(
             f"{path} is not a checkpoint, or was cut off: delete it, or give the right file"
         )
+    _check_sizes(path, _listed(path))
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -997,10 +1024,8 @@ def is_torch_file(path: Path) -> bool:
 
 def _torch_state(path: Path) -> dict[str, Any]:
     "The weights in a file of torch.save. Nothing in it is executed. Raises ValueError."
-    names: list[str] = []
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = [name.rpartition("/")[2] for name in archive.namelist()]
+    infos = _listed(path) if _is_archive(path) else []
+    names = [info.filename.rpartition("/")[2] for info in infos]
     if any(name.endswith(".npy") for name in names):
         raise ValueError(f"{path} holds NumPy arrays: give a file of torch.save or safetensors")
     if "model.weights.h5" in names:
@@ -1009,6 +1034,7 @@ def _torch_state(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is a TorchScript program: save the state_dict() of its network")
     if names and "data.pkl" not in names:
         raise ValueError(f"{path} is a zip archive, and not a file of torch.save: unpack it")
+    _check_sizes(path, infos)
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..base import as_path, asset, write_atomically, write_json
+from mnist_course.base import (
+    alone_in,
+    as_path,
+    asset,
+    from_json,
+    read_file,
+    write_atomically,
+    write_json,
+)
 from ..progress import FILE, MANIFEST, OLD_FILE
 from mnist_course.teaching.notebooks import (
     learner_edition,
@@ -53,8 +61,8 @@ def _digest(words: object) -> str:
 def _fingerprint(content: bytes) -> str:
     "As good as different for different sources; for a file that is no notebook, of its bytes."
     try:
-        return _digest([source for _, source in _said(json.loads(content))])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return _digest([source for _, source in _said(from_json(content))])
+    except (ValueError, KeyError, TypeError):
         return hashlib.sha256(content).hexdigest()
 
 
@@ -87,19 +95,21 @@ def _table(found: object) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _texts(found: object) -> dict[str, str]:
+    return {name: text for name, text in _table(found).items() if isinstance(text, str)}
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     """What this folder holds of ours: files with their fingerprints, sections, which lessons were
     asked for. A damaged manifest counts as none: then every file there is the learner's."""
     try:
-        known = _table(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError):
+        known = _table(from_json(read_file(folder / MANIFEST, 2**24)))
+    except (OSError, ValueError):
         known = {}
     asked = known.get("lessons")
     return {
-        "files": {
-            name: mark for name, mark in _table(known.get("files")).items() if isinstance(mark, str)
-        },
-        "sections": {name: _table(one) for name, one in _table(known.get("sections")).items()},
+        "files": _texts(known.get("files")),
+        "sections": {name: _texts(one) for name, one in _table(known.get("sections")).items()},
         "lessons": [one for one in asked if isinstance(one, str)]
         if isinstance(asked, list)
         else [],
@@ -107,8 +117,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 # %% ../../nbs/workshop/folder.ipynb #2b6ac7ab
 def _is_ours(path: Path, marks: Iterable[str | None]) -> bool:
-    "Whether a file is as we wrote it. Before version 0.2, its bytes were remembered."
-    content = path.read_bytes()
+    """Whether a file is as we wrote it. Before version 0.2, its bytes were remembered. What is no file
+    is the learner's."""
+    if not path.is_file():
+        return False
+    content = read_file(path)
     return not {_fingerprint(content), hashlib.sha256(content).hexdigest()}.isdisjoint(marks)
 
 
@@ -183,23 +196,25 @@ def write_course(
     only: Sequence[str] = (),  # lessons, such as "03" or "00-05"; none: as last time, at first all
 ) -> list[str]:  # what was done and what waits, a line a lesson; empty when there is nothing to say
     """Write the learner's edition of lessons into `folder`; files that the learner changed stay as
-    they are. Raises ValueError for a lesson that there isn't."""
+    they are. Raises ValueError for a lesson that there isn't, and CourseError when another process
+    is at it for a minute."""
     folder = as_path(folder, "folder")
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; give the name of a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    known = _read_manifest(folder)
-    if only:
-        known["lessons"] = _asked(only)
-    if (folder / OLD_FILE).exists() and not (folder / FILE).exists():
-        os.replace(folder / OLD_FILE, folder / FILE)
-    done = []
-    for lesson in learner_notebooks():
-        wanted = not known["lessons"] or lesson_number(lesson) in known["lessons"]
-        if wanted or (folder / lesson.name).exists():
-            edition = learner_edition(read_notebook(lesson))
-            done.append(_place(folder, lesson.name, edition, known))
-    write_json(folder / MANIFEST, {"version": __version__, **known})
+    asked = _asked(only)
+    with alone_in(folder, "writing lessons", wait=60):
+        known = _read_manifest(folder)
+        if only:
+            known["lessons"] = asked
+        if (folder / OLD_FILE).exists() and not (folder / FILE).exists():
+            os.replace(folder / OLD_FILE, folder / FILE)
+        done = []
+        for lesson in learner_notebooks():
+            wanted = not known["lessons"] or lesson_number(lesson) in known["lessons"]
+            if wanted or (folder / lesson.name).exists():
+                edition = learner_edition(read_notebook(lesson))
+                done.append(_place(folder, lesson.name, edition, known))
+        write_json(folder / MANIFEST, {"version": __version__, **known})
     return [line for line in done if line]
 
 # %% ../../nbs/workshop/folder.ipynb #e36fc78c

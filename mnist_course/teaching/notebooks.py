@@ -9,13 +9,12 @@ __all__ = ['HIDDEN', 'all_notebooks', 'lessons', 'learner_notebooks', 'pick_less
 
 # %% ../../nbs/workshop/notebooks.ipynb #54f07bbb
 import copy
-import json
 import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
-from ..base import asset
+from ..base import asset, from_json, read_file
 
 # %% ../../nbs/workshop/notebooks.ipynb #26bb7526
 def all_notebooks() -> list[Path]:
@@ -66,8 +65,8 @@ def lesson_number(path: Path) -> str:  # "03"; "" if it has none
 def read_notebook(path: Path) -> dict:
     "A notebook as nested dictionaries. Raises ValueError for a file that isn't JSON."
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        return from_json(read_file(path, 2**29))
+    except ValueError as error:
         raise ValueError("this is no notebook: it cannot be read as JSON") from error
 
 

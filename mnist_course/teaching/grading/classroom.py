@@ -6,6 +6,7 @@
 __all__ = ['grade_class']
 
 # %% ../../../nbs/workshop/grading_classroom.ipynb #ea4b15ed
+import contextlib
 import hashlib
 import re
 import tempfile
@@ -14,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ... import __version__
-from ...base import as_path, check_place
+from ...base import alone_in, as_path, check_place
 from ...checks.own import own_texts
 from mnist_course.teaching.grading.feedback import (
     class_html,
@@ -254,7 +255,10 @@ def grade_class(
     if wrong := [one for one in back if one not in PLATFORMS]:
         raise ValueError(f"there is no platform {wrong[0]!r}: choose from {', '.join(PLATFORMS)}")
     limits = limits or Limits()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
+    with (
+        contextlib.ExitStack() as stack,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work,
+    ):
         handed = gather(source, Path(work), export, learner, ours=[out])
         said = [*handed.said, *(match(handed, people) if people else [])]
         if file:
@@ -271,6 +275,7 @@ def grade_class(
             say(line)
         labels = _labels(handed.learners)
         chosen = _only(labels, only) if only else {*labels}
+        stack.enter_context(alone_in(out, "grading"))
         ledger = Results(out, source, say)
         drawn = _variants(labels, what.variants) if what.variants else {}
         records = {

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
-from ...base import DataError, as_path, write_atomically
+from ...base import DataError, as_path, from_json, read_file, write_atomically
 from ...checks import Exercise, exercises
 from ...checks.own import named_in, use_own
 from .read import own_lessons
@@ -175,9 +175,10 @@ def read_course(
         path = as_path(path, "course")
         if path.stat().st_size > 2**20:
             raise DataError(f"{path} is too long for a course.toml")
+        content = read_file(path, 2**20)
         try:
-            table = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            table = tomllib.loads(content.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:  # also of numbers with 5,000 digits
             raise DataError(f"{path} is no TOML: {for_terminal(error)[:200]}") from error
     if path is not None and _OWN in table:
         use_own(named_in(path))
@@ -311,25 +312,29 @@ class Results:
         self.source = str(source.resolve())
         self.records: dict[str, Record] = {}
         self.written: dict[str, str] = {}  # file -> hash of what we wrote
+        self.begun: dict[str, str] = {}  # the same, of a call that may have been interrupted
         self._read()
         self._write()
 
     def _read(self) -> None:
         try:
-            lines = self.path.read_bytes().decode("utf-8", "replace").splitlines()
+            lines = read_file(self.path).decode("utf-8", "replace").splitlines()
         except FileNotFoundError:
             return
         by_id = {item.id: item for item in exercises()}
         unread = 0
         for i, line in enumerate(lines):
             try:
-                found = json.loads(line)
-            except (ValueError, RecursionError):
+                found = from_json(line)
+            except ValueError:
                 found = None
             if i == 0 and isinstance(found, dict) and isinstance(found.get("class"), str):
                 self._same_class(found["class"])
                 if isinstance(found.get("written"), dict):
                     self.written = {str(name): str(mark) for name, mark in found["written"].items()}
+                continue
+            if isinstance(found, dict) and isinstance(found.get("begun"), dict):
+                self.begun |= {str(name): str(mark) for name, mark in found["begun"].items()}
                 continue
             known = _record_of(found, by_id)
             if known is None:
@@ -357,14 +362,18 @@ class Results:
 
     def _write(self) -> None:
         head = {"class": self.source, "version": __version__, "written": self.written}
-        lines = [json.dumps(one) for one in (head, *map(asdict, self.records.values()))]
+        begun = [{"begun": self.begun}] if self.begun else []
+        lines = [json.dumps(one) for one in (head, *begun, *map(asdict, self.records.values()))]
         write_atomically(self.path, "".join(line + "\n" for line in lines).encode())
 
     def add(self, record: Record) -> None:
         "Keep a learner's results, at once."
         self.records[record.key] = record
+        self._append(asdict(record))
+
+    def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("ab") as file:
-            file.write(json.dumps(asdict(record)).encode() + b"\n")
+            file.write(json.dumps(line).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -380,7 +389,7 @@ class Results:
         mark = hashlib.sha256(content).hexdigest()[:32]
         if path.exists():
             old = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
-            if old not in (self.written.get(name), mark):
+            if old not in (self.written.get(name), self.begun.get(name), mark):
                 number = 1
                 while (
                     aside := path.with_name(f"{path.stem}.yours-{number}{path.suffix}")
@@ -388,12 +397,15 @@ class Results:
                     number += 1
                 os.replace(path, aside)
                 self.say(f"{path} was changed by somebody, and is now {aside.name}")
+        if mark != self.begun.get(name):  # said first: who is killed next is still its author
+            self._append({"begun": {name: mark}})
         write_atomically(path, content)
         self.written[name] = mark
         return path
 
     def close(self) -> None:
-        "Remember what was written. Pages of ours that nobody needs any more are removed."
+        "Remember what was written."
+        self.begun = {}
         self._write()
 
     def drop(self, keep: set[str], below: str) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ...base import DataError, as_path
+from ...base import DataError, as_path, read_file
 from ..folder import MANIFEST
 from .read import cells_of, is_notebook, lesson_of, own_lessons
 from .words import for_terminal
@@ -664,9 +664,7 @@ class Roster:
 
 def _table_of(path: Path) -> tuple[list[list[str]], str]:
     "The cells of a CSV file of any encoding and delimiter."
-    if path.stat().st_size > _SIZE:
-        raise DataError(f"{path} has more than {_SIZE >> 20} MB: is it a roster?")
-    content = path.read_bytes()
+    content = read_file(path, _SIZE)
     try:
         text = content.decode(
             "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
