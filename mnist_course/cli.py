@@ -9,7 +9,6 @@ __all__ = ['main']
 import argparse
 import contextlib
 import io
-import json
 import os
 import sys
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .base import CourseError, as_path, check_place
+from .base import CourseError, alone_in, as_path, check_place, from_json, read_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,10 +49,31 @@ def _new_settings(args: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
+def _check_settings(settings: Any) -> None:
+    "Raises ValueError unless a run's settings have the names and kinds that we write."
+    kinds = {"recipe": str, "epochs": int, "batch_size": int, "seed": int}
+    if not isinstance(settings, dict) or not {*_OPTIONS} <= {*settings}:
+        raise ValueError("names are missing")
+    for name in _OPTIONS:
+        kind = kinds.get(name, str | None)
+        if not isinstance(settings[name], kind) or isinstance(settings[name], bool):
+            raise ValueError(f"{name} is {settings[name]!r}")
+    if settings["recipe"] not in _RECIPES or settings["precision"] not in (
+        None, "float32", "bfloat16"
+    ):  # fmt: skip
+        raise ValueError("there is no such recipe or precision")
+    if settings["epochs"] < 1 or settings["batch_size"] < 1:
+        raise ValueError("epochs and batch_size must be at least 1")
+    digits = settings.get("digits", [1, 1])
+    if not isinstance(digits, list) or not all(isinstance(one, int) for one in digits):
+        raise ValueError("digits are no numbers")
+
+
 def _old_settings(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     "What the run in `folder` was begun with. Raises ValueError when an option says otherwise."
     try:
-        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        settings = from_json(read_file(folder / "settings.json", 2**20))
+        _check_settings(settings)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{folder} is not a run that can be resumed: settings.json is missing or damaged"
@@ -80,15 +100,20 @@ def _run_folder(args: argparse.Namespace) -> Path:
         return as_path(args.resume)
     new = f"runs/{args.recipe or 'seed'}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = check_place(args.out or new, folder=True)
+    _check_new(folder)
+    return folder
+
+
+def _check_new(folder: Path) -> None:
+    "Raises ValueError for a folder that holds a run."
     if (folder / "settings.json").exists():
         raise ValueError(
             f"{folder} holds a run already: go on with --resume {folder}, or choose another --out"
         )
-    return folder
 
 
 def _begin_run(args: argparse.Namespace, processes: int) -> tuple[Path, dict[str, Any]]:
-    "Folder and settings of the run that the options ask for."
+    "Folder and settings of the run that the options ask for. Nothing is written yet."
     folder = _run_folder(args)
     settings = _old_settings(folder, args) if args.resume else _new_settings(args)
     if settings["batch_size"] < processes:
@@ -97,6 +122,21 @@ def _begin_run(args: argparse.Namespace, processes: int) -> tuple[Path, dict[str
             "processes: each needs one"
         )
     return folder, settings
+
+
+def _take_folder(
+    folder: Path,
+    settings: dict[str, Any],
+    resume: bool,
+    stack: contextlib.ExitStack,  # keeps others out of the folder
+) -> None:
+    "Write down what the run is, once nothing that was asked for is impossible."
+    from mnist_course.base import write_json
+
+    stack.enter_context(alone_in(folder, "training"))
+    if not resume:
+        _check_new(folder)  # somebody may have begun meanwhile
+    write_json(folder / "settings.json", settings)
 
 
 def _same_data(
@@ -132,10 +172,15 @@ def _say_results(folder: Path, history: "History", test_size: int) -> None:
     )
 
 
-def _train_run(team: "Team", folder: Path, settings: dict[str, Any], resume: bool) -> int:
+def _train_run(
+    team: "Team",
+    folder: Path,
+    settings: dict[str, Any],
+    resume: bool,
+    stack: contextlib.ExitStack,  # is closed when nobody writes into the folder any more
+) -> int:
     "Train, and let the first process write model, history and plot. Gives the exit status."
     from mnist_course.arithmetic import ledger, seed_summary
-    from mnist_course.base import write_json
     from mnist_course.data import load_mnist, make_loaders
     from mnist_course.distributed import fit_together
     from mnist_course.environment import seed_everything
@@ -166,7 +211,7 @@ def _train_run(team: "Team", folder: Path, settings: dict[str, Any], resume: boo
     settings["precision"] = team.agree(
         lambda: settings["precision"] or recipe.precision
     )  # one measures, for all
-    team.agree(lambda: write_json(folder / "settings.json", settings))
+    team.agree(lambda: _take_folder(folder, settings, resume, stack))
     history = fit_together(
         team,
         model,
@@ -222,9 +267,9 @@ def _train(parser: argparse.ArgumentParser) -> None:
 
         folder = None
         try:
-            with Team() as team:
+            with contextlib.ExitStack() as stack, Team() as team:
                 folder, settings = team.agree(lambda: _begin_run(args, team.size))
-                return _train_run(team, folder, settings, bool(args.resume))
+                return _train_run(team, folder, settings, bool(args.resume), stack)
         except DivergedError as error:
             raise CourseError(str(error)) from error
         except LostError as error:

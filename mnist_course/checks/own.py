@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from ..base import DataError, as_path
+from ..base import DataError, as_path, read_file
 from .engine import COURSE, Exercise, Registry
 from ..progress import progress_file
 
@@ -140,10 +140,12 @@ _SHUT = False  # True: where strangers' notebooks run, nothing more is looked fo
 
 def named_in(path: Path) -> list[Path]:
     "The files that a course.toml names. Raises DataError where it can't be read."
+    content = read_file(path, 2**20)
     try:
-        found = tomllib.loads(path.read_bytes().decode("utf-8-sig")).get("own_exercises", [])
+        table = tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no TOML: {str(error)[:200]}") from error
+    found = table.get("own_exercises", [])
     names = [found] if isinstance(found, str) else found
     if not isinstance(names, list) or not all(isinstance(one, str) and one for one in names):
         raise DataError(f'{path}: own_exercises must be a file, or a list of files, as in "lab.py"')
