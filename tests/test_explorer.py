@@ -612,6 +612,22 @@ def test_what_if_changes_the_answer_in_words_and_bars_and_can_be_undone(open_pag
     )
 
 
+def test_an_answer_that_comes_while_somebody_types_takes_nothing_away(open_page):
+    page = open_page()
+    begin(page)
+    open_panel(page)
+    field = page.get_by_label("map", exact=True)
+    field.fill("4")
+    before = page.locator(".mc-inspector h2").inner_text()
+    page.get_by_role("button", name="Sample digit 9 of 10").evaluate("(button) => button.click()")
+    page.wait_for_function(
+        "(before) => document.querySelector('.mc-inspector h2').textContent !== before", arg=before
+    )
+    assert field.input_value() == "4"
+    field.press("Enter")
+    shown_number(page, "conv1[4")
+
+
 def test_the_slider_goes_back_to_before_the_network_had_learned(open_page):
     page = open_page()
     begin(page)

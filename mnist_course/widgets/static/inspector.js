@@ -160,7 +160,9 @@ function picker(choose) {
     h("label", {}, "layer ", layer),
     ...fields.map((field) => h("label", {}, `${field.name} `, field)),
   )
+  let typed = null // the field that somebody types in: an answer to something earlier may come now
   const moved = () => {
+    typed = null
     const {shape} = ORDER[layer.value]
     const at = {layer: layer.value}
     fields.forEach((field, i) => {
@@ -170,13 +172,21 @@ function picker(choose) {
     choose(at)
   }
   layer.addEventListener("change", moved)
-  for (const field of fields) field.addEventListener("change", moved)
+  for (const field of fields) {
+    field.addEventListener("input", () => {
+      typed = field
+    })
+    field.addEventListener("blur", () => {
+      typed = null
+    })
+    field.addEventListener("change", moved)
+  }
   const show = (made) => {
     const {shape} = ORDER[made.layer]
     layer.value = made.layer
     fields.forEach((field, i) => {
       field.max = shape[i] - 1
-      field.value = made[field.name]
+      if (field !== typed) field.value = made[field.name]
       field.parentElement.hidden = shape[i] === 1
       field.title = `0 to ${shape[i] - 1}`
     })
