@@ -243,7 +243,11 @@ def read_idx(
     if len(raw) != expected:
         what = f"holds {len(raw):,} bytes, its header promises {expected:,}"
         raise damaged(as_path(path), what)
-    return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[start:].reshape(shape)
+    try:
+        return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[start:].reshape(shape)
+    except RuntimeError as error:  # a size of 0, and others whose product is no 64-bit number
+        what = f"promises a shape that no tensor can have, {shape}"
+        raise damaged(as_path(path), what) from error
 
 # %% ../../nbs/engine/01_data.ipynb #ac44366c
 MEAN, STD = 0.1307, 0.3081  # of the 60,000 training images, with pixels scaled to 0..1
