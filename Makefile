@@ -29,13 +29,6 @@ quick: .venv/developer ## test what a change of one module needs, in about a min
 test: .venv/developer ## test everything, as CI does
 	@$(BIN)/python tests/run.py
 
-fuzz: .venv/developer ## feed every reader with damaged inputs (make fuzz MINUTES=10)
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,fuzz]"
-	@MNIST_COURSE_DATA=sample $(BIN)/python -m tests.fuzz.harness --minutes $(or $(MINUTES),10)
-
-kill: .venv/developer ## kill processes at fifty random moments each, and look at what is left
-	@MNIST_COURSE_DATA=sample $(BIN)/python -m pytest tests/long --kills 50
-
 lint: .venv/developer ## look at form, spelling and types only
 	@$(BIN)/python tests/run.py lint format spelling types
 
@@ -56,6 +49,13 @@ matrix: .venv/developer ## every Python there is here, with the oldest and the n
 
 load: .venv/developer ## thirty kernels, 300 submissions, 200 processes that want the data (an hour, 20 GB of memory)
 	@$(BIN)/python tools/load.py $(ARGS)
+
+fuzz: .venv/developer ## feed every reader with damaged inputs (make fuzz MINUTES=10)
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,fuzz]"
+	@MNIST_COURSE_DATA=sample $(BIN)/python -m tests.fuzz.harness --minutes $(or $(MINUTES),10)
+
+kill: .venv/developer ## kill processes at fifty random moments each, and look at what is left
+	@MNIST_COURSE_DATA=sample $(BIN)/python -m pytest tests/long --kills 50
 
 docs: .venv/docs ## make the site in _docs/, with Quarto where it is installed and else without
 	@$(BIN)/python -m mnist_course.making site
