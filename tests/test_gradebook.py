@@ -126,6 +126,8 @@ def test_late_work_and_named_misconceptions(state, late, share):
         ("partial_credit = nan", "must be a number"),
         ("maximum = 0", "must be a number from 0.01"),
         ("maximum = true", "must be a number"),
+        ("maximum = inf", "must be a number from 0.01 to 1,000,000"),
+        ("maximum = 1" + 400 * "0", "must be a number from 0.01"),
         ('repeated = "worst"', 'must be "best" or "last"'),
         ('due = "tomorrow"', "must be a date and a time"),
         ('[points]\n"03.nothing" = 1', "no exercise"),

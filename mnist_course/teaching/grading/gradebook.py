@@ -62,10 +62,9 @@ class Course:
         return set(self.lessons) or {item.lesson for item in exercises()}
 
 
-def _number(value: object, least: float = 0, most: float = float("inf")) -> float:
+def _number(value: object, least: float = 0, most: float = 1_000_000) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        top = "" if most == float("inf") else f" to {most:g}"
-        raise ValueError(f"must be a number from {least:g}{top}")
+        raise ValueError(f"must be a number from {least:g} to {most:,}")
     return float(value)
 
 
