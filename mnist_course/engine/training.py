@@ -329,9 +329,12 @@ def _check_history(values: object) -> dict[str, Any]:
     of one length."""
     if not isinstance(values, dict) or not set(values) <= {*COLUMNS, "settings"}:
         raise ValueError(f"expected the names {', '.join(COLUMNS)} and settings")
-    if not isinstance(values.get("settings", {}), dict):
+    if not isinstance(settings := values.get("settings", {}), dict):
         raise ValueError("settings must be names with values")
-    return values | history_columns(values)
+    try:
+        return history_columns(values) | {"settings": _plain("settings", settings)}
+    except RecursionError:
+        raise ValueError("the settings are nested too deep") from None
 
 
 def _plain(where: str, value: Any) -> Any:
