@@ -125,6 +125,7 @@ def record(id: str, status: str, misconception: str | None = None) -> None:
 # %% ../nbs/workshop/progress.ipynb #7a3e0c58
 _PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _THOUSANDS = r"[+-]?[1-9]\d{0,2}(?:([, _'])\d{3})(?:\1\d{3})*(?:\.\d+)?"
+_SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9}
 
 
 def _number(text: str) -> int | float:
@@ -158,6 +159,10 @@ def _read_text(text: str) -> list[Any]:
         for value in _read_text(percent[1]):
             if isinstance(value, int | float):
                 found += [value, value / 100]
+    if scaled := re.fullmatch(r"(.+?)\s*(thousand|million|billion)", text, re.I):
+        for value in _read_text(scaled[1]):
+            if isinstance(value, int | float):
+                found.append(_number(f"{value * _SCALES[scaled[2].lower()]:.12g}"))
     ratio = re.fullmatch(rf"({_PLAIN})\s*/\s*({_PLAIN})", text)
     if ratio and float(ratio[2]):
         found.append(float(ratio[1]) / float(ratio[2]))
@@ -438,7 +443,7 @@ def guess(
     if problem:
         return Note(f"{id}: {problem}. Nothing was recorded yet.")
     if sure is ...:
-        return Note(f"{id}: how sure are you? Add it behind your answer, such as `sure=0.7`.")
+        return Note(f"{id}: how sure are you? Add it after your answer, such as `sure=0.7`.")
     chance = _chance(sure)
     if chance is None:
         meant = (

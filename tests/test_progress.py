@@ -180,6 +180,10 @@ def test_how_sure_is_a_probability(sure):
         ("many", 3, 0, False),
         (None, 3, 0, False),
         ("18,496", 18_496, 0, True),
+        ("17 million", 17_000_000, 0, True),
+        ("1.1864 million", 1_186_400, 0, True),
+        ("about 2 Thousand", 2_000, 0, True),
+        ("a million", 1_000_000, 0, False),
         ([18, 496], 18_496, 0, True),
         ("c b", "cb", 0, True),
         (".6", 0.6, 0, True),
@@ -246,7 +250,7 @@ def test_what_is_no_answer_to_the_question_is_not_kept(id, typed, words):
 
 
 def test_how_sure_is_asked_for_where_it_is_missing():
-    assert "Add it behind your answer, such as `sure=0.7`" in guess("03.places", 24).text
+    assert "Add it after your answer, such as `sure=0.7`" in guess("03.places", 24).text
     assert "Did you mean `sure=0.8`?" in guess("03.places", 24, sure=80).text
     assert events() == [] and "80% sure" in guess("03.places", 24, sure="80%").text
 

@@ -670,7 +670,7 @@ def _compare_values(
     now: Numbers,  # (M,)
     chance: float,  # of a false alarm
 ) -> Drift:
-    "How far two sets of numbers are apart, with Smirnov's limit."
+    "How far two sets are apart. Smirnov's limit: 2 exp(-2 limit^2 / (1/N + 1/M)) = chance."
     limit = math.sqrt(-math.log(chance / 2) / 2 * (1 / len(usual) + 1 / len(now)))
     return Drift(float(usual.mean()), float(now.mean()), _largest_gap(usual, now), limit)
 

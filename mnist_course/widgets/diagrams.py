@@ -259,8 +259,8 @@ def _cuts(values: Sequence[float], top: float, height: float) -> list[tuple[floa
 
 
 def _percent(share: float) -> str:
-    "0.498 -> 49.8 %; what is too small for that says so."
-    return f"{100 * share:.1f} %" if share >= 0.0005 or share == 0 else "under 0.1 %"
+    "0.498 -> 49.8%; what is too small for that says so."
+    return f"{100 * share:.1f}%" if share >= 0.0005 or share == 0 else "under 0.1%"
 
 # %% ../../nbs/workshop/diagrams.ipynb #8dd8170a
 def to_scale(
@@ -277,7 +277,7 @@ def to_scale(
         [r.params for r in layers],
         [r.macs for r in layers],
     )
-    top, height = 78, max(340, 40 * len(layers))
+    top, height = 96, max(340, 40 * len(layers))
     sheet = Diagram(title, 600, top + height + 24)
     sides = {
         "parameters": (params, 190, 176, "end"),
@@ -293,7 +293,7 @@ def to_scale(
         edge, turn = (x, -1) if anchor == "end" else (x + 40, 1)
         middles = [(low + high) / 2 for low, high in column]
         for i, (y, label) in enumerate(
-            zip(middles, _spread(middles, 38, top + 8, top + height - 8), strict=True)
+            zip(middles, _spread(middles, 34, top - 16, top + height - 8), strict=True)
         ):
             low, high = column[i]
             sheet.box(x, low, 40, high - low, _COLORS[i % len(_COLORS)], thick=0.75)
@@ -576,7 +576,7 @@ def convolution(
     sheet.text(sheet.width - 16, sheet.height - 16, total, size=15, anchor="end", bold=True)
     for i in range(len(x)):
         row_y = top + block * i + cell * x.shape[1] / 2
-        sheet.arrow([(sum_x + 54, row_y), (sum_x + 66, row_y), (map_x - 8, middle)], thick=1.5)
+        sheet.arrow([(sum_x + 54, row_y), (sum_x + 66, row_y), (map_x - 8, map_y + cell * (row + 0.5))], thick=1.5)
     parts = " and ".join(f"{_plain(s)} from channel {i}" for i, s in enumerate(sums.tolist()))
     extra = f", and a bias of {_plain(bias)}" if bias else ""
     channels = f"{len(x)} channel" if len(x) == 1 else f"{len(x)} channels"

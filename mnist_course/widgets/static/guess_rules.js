@@ -2,6 +2,7 @@
 
 const PLAIN = "[+-]?(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?"
 const THOUSANDS = "[+-]?[1-9]\\d{0,2}(?:([, _'])\\d{3})(?:\\1\\d{3})*(?:\\.\\d+)?"
+const SCALES = {thousand: 1e3, million: 1e6, billion: 1e9}
 const MOST = 1e300 // no number that anybody means is larger
 
 const whole = (pattern, flags = "") => new RegExp(`^(?:${pattern})$`, flags)
@@ -25,6 +26,11 @@ export function readings(given) {
   const percent = /^([\s\S]+?)\s*(?:%|percent|per cent)$/.exec(text)
   if (percent)
     for (const value of readings(percent[1])) if (isNumber(value)) found.push(value, value / 100)
+  const scaled = /^([\s\S]+?)\s*(thousand|million|billion)$/i.exec(text)
+  if (scaled)
+    for (const value of readings(scaled[1]))
+      if (isNumber(value))
+        found.push(Number((value * SCALES[scaled[2].toLowerCase()]).toPrecision(12)))
   const ratio = whole(`(${PLAIN})\\s*/\\s*(${PLAIN})`).exec(text)
   if (ratio && Number(ratio[2])) found.push(Number(ratio[1]) / Number(ratio[2]))
   const inside = text.replace(/^[[({]\s*|\s*[\])}]$/g, "")
