@@ -3,6 +3,7 @@
 `pytest tests/test_site.py --site _docs` looks at a site that was built before, whoever rendered it."""
 
 import base64
+import functools
 import gzip
 import html.parser
 import io
@@ -18,14 +19,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+import numpy as np
 import pytest
+import torch
 from helpers import ROOT, copy_repository, run_in
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from mnist_course.engine.export import policy_of
+from mnist_course.figure import show_panels
 from mnist_course.making.server import site_server
 from mnist_course.making.site.api import _signature
 from mnist_course.making.site.content import (
+    _for_dark,
     _with_switched_diagrams,
     text_of,
     without_left_overs,
@@ -586,46 +592,9 @@ def test_lists_for_machines_have_the_order_of_the_sidebar(built, pages):
 
 
 @pytest.fixture
-def visit(chromium, address):
-    "Opens a page; the test fails when a page wrote an error, or asked another host for anything."
-    faults, contexts = [], []
-
-    def opener(**options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append((page.url, str(error))))
-        page.on(
-            "console",
-            lambda message: (
-                faults.append((page.url, message.text))
-                if message.type in ("error", "warning")
-                else None
-            ),
-        )
-        # a request that was still under way when the page was left is no fault
-        page.on(
-            "requestfailed",
-            lambda one: (
-                faults.append((page.url, one.url, one.failure))
-                if "ERR_ABORTED" not in str(one.failure)
-                else None
-            ),
-        )
-        page.on(
-            "request",
-            lambda one: (
-                faults.append(one.url)
-                if not one.url.startswith((address, "data:", "blob:", "file:"))
-                else None
-            ),
-        )
-        return page
-
-    yield opener
-    for context in contexts:
-        context.close()
-    told(faults)
+def visit(new_page, address):
+    "Opens a window on the site."
+    return functools.partial(new_page, address)
 
 
 @pytest.mark.parametrize("width", [390, 320])  # 320: a desk's window at 400 percent
@@ -1218,6 +1187,73 @@ def test_pictures_become_files_with_a_size_and_a_caption(tmp_path):
         assert (image["width"], image["height"], image["alt"]) == ("60", "20", said)
         assert (folder / image["src"]).read_bytes() == buffer.getvalue()
         assert f'<figcaption aria-hidden="true">{said}</figcaption>' in page
+
+
+def test_figures_come_for_both_lights(tmp_path):
+    "In the dark: no paper, light letters, colors that can be told from it; images as they are."
+    digit = torch.zeros(28, 28)
+    digit[8:20, 12:16] = 1
+    figure = show_panels([digit], [torch.eye(3)], ["a stroke", "a map"])
+    light = figure.png()
+    data = base64.b64encode(light).decode()
+    source = QUARTO_DRAWN.replace("SOURCE", f"data:image/png;base64,{data}")
+    page = from_quarto(tmp_path, "a.html", source.replace("ALT", ' alt="A stroke, and a map."'))
+    one, other = [image for image in Parsed(page).images if image["tag"] == "img"]
+    assert (one["class"], other["class"]) == ("in-light", "in-dark")
+    assert one["alt"] == other["alt"] == "A stroke, and a map."
+    assert (one["width"], one["height"]) == (other["width"], other["height"])
+    assert (tmp_path / one["src"]).read_bytes() == light
+    with Image.open(tmp_path / other["src"]) as image, Image.open(io.BytesIO(light)) as before:
+        assert image.mode == "RGBA"
+        dark, was = np.asarray(image), np.asarray(before.convert("RGB"))
+        panels = json.loads(before.info["panels"])
+    height, width = was.shape[:2]
+    outside = np.ones((height, width), bool)
+    for left, bottom, right, top in panels:
+        place = (
+            slice(round((1 - top) * height), round((1 - bottom) * height)),
+            slice(round(left * width), round(right * width)),
+        )
+        assert (dark[place][..., :3] == was[place]).all() and (dark[place][..., 3] == 255).all()
+        outside[place] = False
+    paper, letters = outside & (was == 255).all(2), outside & (was == 0).all(2)
+    assert paper.mean() > 0.1 and letters.sum() > 20
+    assert (dark[paper][:, 3] == 0).all() and (dark[letters] == 255).all()
+
+
+@pytest.mark.parametrize(
+    "color", ["BLUE", "ORANGE", "GREEN", "PINK", "SKY", "AMBER", "BLACK"], ids=str.lower
+)
+def test_every_color_of_the_palette_can_be_told_from_a_dark_page(color):
+    "At least 3 to 1, as WCAG 2.2 asks of graphics (1.4.11)."
+    from mnist_course import figure as of
+
+    drawn = of.DescribedFigure(2, 1)
+    drawn.add_artist(Rectangle((0, 0), 1, 1, color=getattr(of, color)))
+    with Image.open(io.BytesIO(_for_dark(drawn.png()))) as image:
+        red, green, blue, opaque = image.getpixel((100, 50))
+    page = (0x17, 0x15, 0x1D)
+    mixed = [
+        a * opaque / 255 + b * (1 - opaque / 255)
+        for a, b in zip((red, green, blue), page, strict=True)
+    ]
+
+    def luminance(rgb):
+        parts = [c / 255 for c in rgb]
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    assert (luminance(mixed) + 0.05) / (luminance(page) + 0.05) >= 3
+
+
+def test_a_picture_of_somebody_elses_stays_on_its_paper(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 20), "white").save(buffer, "png")
+    assert _for_dark(buffer.getvalue()) == b"" == _for_dark(b"GIF89a")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    source = QUARTO_DRAWN.replace("SOURCE", f"data:image/png;base64,{data}")
+    page = from_quarto(tmp_path, "a.html", source.replace("ALT", ' alt="An empty sheet."'))
+    assert "in-dark" not in page and "in-light" not in page
 
 
 def test_a_caption_does_not_repeat_what_everybody_sees():
