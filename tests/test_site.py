@@ -1148,6 +1148,52 @@ A: 2.34 to 2.05</code></pre></div></div>
     )
 
 
+def test_nothing_is_left_of_what_quarto_writes_for_itself(tmp_path):
+    "Each kind of thing that stands on its pages, all on one page: none of its own names is left, every word is."
+    picture = io.BytesIO()
+    Image.new("L", (60, 20), 255).save(picture, "png")
+    data = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+    hidden = QUARTO_FOLD.format(n=4).replace(
+        'class="cell">',
+        """class="cell" data-quarto-private-1='{"key":"jupyter","value":{"source_hidden":true}}'>""",
+    )
+    body = "\n".join(
+        [
+            '<section id="why" class="level2"><h2 class="anchored" data-anchor-id="why">Why?</h2>',
+            '<p><a href="./glossary.html#kernel" class="quarto-xref">A kernel</a> of <code>int \\| None</code>.</p>',
+            QUARTO_CARD.replace("minutes", "columns"),
+            QUARTO_DRAWN.replace("SOURCE", data).replace(
+                "ALT", ' alt="A wide white sheet of paper."'
+            ),
+            hidden,
+            '<div class="cell-output cell-output-stderr"><pre><code>a warning</code></pre></div>',
+            '<p><a href="b.html"><img src="badge.png" alt="Open it in Colab" class="img-fluid"></a></p>',
+            "</section>",
+        ]
+    )
+    main = from_quarto(tmp_path, "a.html", body).split("<main")[1].split("</main>")[0]
+    names = {name for names in re.findall(r'class="([^"]*)"', main) for name in names.split()}
+    told(
+        sorted(
+            name
+            for name in names
+            if re.match(
+                r"quarto-(?!xref)|anchored|sourceCode|caption|img-|figure-img|toc-|nav-", name
+            )
+        )
+    )
+    told(re.findall(r"data-(?:quarto|anchor|bs)[\w-]*|onclick|style=", main))
+    assert main.count('tabindex="0"') == 3, "a table and two blocks can be scrolled by keyboard"
+    for words in (
+        "Why?",
+        "A kernel",
+        "a warning",
+        "lessons 01 and 02, a pencil",
+        "Open it in Colab",
+    ):
+        assert words in main, words
+
+
 def test_both_renderers_lead_to_the_same_text(tmp_path):
     "The same cell, as each of them writes it."
     quarto = """<div id="dfe4" class="cell"><div class="code-copy-outer-scaffold"><div class="sourceCode cell-code" id="cb3"><pre class="sourceCode python code-with-copy"><code class="sourceCode python"><span id="cb3-1"><a href="#cb3-1" aria-hidden="true" tabindex="-1"></a>f(<span class="dv">1</span>)</span></code></pre></div><button title="Copy to Clipboard" class="code-copy-button"><i class="bi"></i></button></div>

@@ -435,6 +435,18 @@ def _headings(soup: BeautifulSoup) -> None:
             heading.append(link)
 
 
+def _marks(soup: BeautifulSoup) -> None:
+    "A renderer's marks for its own styles and scripts, which aren't here."
+    for tag in soup.find_all(True):
+        for name in [name for name in tag.attrs if name.startswith("data-quarto")]:
+            del tag[name]
+    for image in soup.find_all("img"):
+        own = [one for one in _classes(image) if one not in ("img-fluid", "figure-img")]
+        del image["class"]
+        if own:
+            image["class"] = own
+
+
 def _links(soup: BeautifulSoup) -> None:
     "./03_shapes.html is 03_shapes.html."
     for link in soup.find_all("a", href=re.compile(r"^\./")):
@@ -533,6 +545,7 @@ def text_of(
     _figures(soup, kept, folder, files)
     _exercises(soup)
     _headings(soup)
+    _marks(soup)
     _links(soup)
     change(soup)
     kept = [
