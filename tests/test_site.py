@@ -692,6 +692,10 @@ def search_for(page, words: str) -> list[str]:
         ("softmax", r"05_loss\.html#"),
         ("saliency", r"(10_inside|glossary)\.html#"),
         ("output_size", r"(03_shapes|api/arithmetic)\.html#"),
+        ("18496", r"03_shapes\.html#"),
+        ("what does padding do?", r"03_shapes\.html#"),
+        ("gradients", r"0\d_\w+\.html#"),
+        ("which lesson explains pooling", r"(02_convolution|glossary)\.html#"),
     ],
 )
 def test_search_finds_what_explains_a_word_first(visit, address, words, first):
@@ -703,6 +707,18 @@ def test_search_finds_what_explains_a_word_first(visit, address, words, first):
     places = [i for i, one in enumerate(found) if re.match(r"\.\./\d\d_", one)]
     library = [i for i, one in enumerate(found) if "/api/" in one]
     assert "_" in words or not library or places[0] < library[0], "lessons come first"
+
+
+def test_search_says_when_no_place_has_all_words_or_any(visit, address):
+    page = visit()
+    page.goto(address + "map.html")
+    search_for(page, "padding xylophone")
+    assert (
+        page.locator(".search-said").inner_text().startswith("Nothing has all of these words. Some")
+    )
+    page.get_by_role("searchbox").fill("xylophone")
+    page.locator(".search-said", has_text="Nothing has any of these words.").wait_for()
+    assert page.locator(".search-result").count() == 0
 
 
 def test_search_works_by_keyboard_and_leads_there(visit, address):
