@@ -769,6 +769,29 @@ def test_without_scripts_a_page_follows_the_system_and_hides_nothing(visit, addr
     assert not page.locator(".search-button").is_visible()
 
 
+def test_a_lesson_on_paper(visit, address):
+    "White paper whatever the screen was, the figures of a light page, room for a guess, and nothing that can only be pressed."
+    page = visit(color_scheme="dark", viewport={"width": 700, "height": 1000})
+    page.goto(address + "05_loss.html")
+    page.locator(".ml-guess").first.wait_for()
+    page.emulate_media(media="print")
+    assert page.evaluate(COLOR) == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    for what in (
+        "img.in-dark",
+        ".site-bar",
+        "#site-nav",
+        ".copy",
+        ".code-fold:not([open])",
+        "form",
+    ):
+        assert not [one for one in page.locator(what).all() if one.is_visible()], what
+    room = "getComputedStyle(document.querySelector('.ml-guess'), '::after').content"
+    assert "Your guess: ____" in page.evaluate(room)
+    ink = page.evaluate("getComputedStyle(document.querySelector('main section > p')).color")
+    assert max(map(int, re.findall(r"\d+", ink)[:3])) < 80, "dark letters"
+
+
 def test_the_first_stop_of_a_keyboard_leads_to_the_text(visit, address):
     page = visit()
     for name in ("03_shapes.html", "api/arithmetic.html", "index.html"):
