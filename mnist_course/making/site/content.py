@@ -170,7 +170,6 @@ def _other_light(image: Tag, content: bytes, folder: Path) -> Tag | None:
     image["class"] = ["in-light"]
     return other
 
-
 # %% ../../../nbs/workshop/site_content.ipynb #fffadff1
 def _classes(tag: Tag) -> list[str]:
     return list(tag.get("class") or [])

@@ -58,7 +58,10 @@ def _head_picture(text: Text, address: str) -> str:  # HTML; "" for a page witho
     wanted = " ".join(known_by[1].split()) if known_by else ""
     for figure in re.findall(r'<figure class="plate on-paper[^"]*">.*?</figure>', text.body, re.S):
         images = re.findall(r"<img\b[^>]*>", figure)
-        if " ".join(html.unescape(images[0].partition('alt="')[2].partition('"')[0]).split()) == wanted:
+        if (
+            " ".join(html.unescape(images[0].partition('alt="')[2].partition('"')[0]).split())
+            == wanted
+        ):
             shown = re.sub(r' alt="[^"]*"', ' alt="" role="presentation"', "".join(images))
             return f'<figure class="head-picture on-paper">{shown}</figure>'
     return ""
