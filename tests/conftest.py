@@ -162,35 +162,48 @@ def serve():
 
 
 @pytest.fixture
-def open_page(chromium, site):
-    "Open the page of a module's `site` in a fresh window; the test fails when it wrote an error or asked another host for anything."
+def new_page(chromium):
+    """A page in a fresh window: a function of the address that it may ask, and of options for the
+    window. The test fails when a page wrote an error or a warning, or asked for anything elsewhere."""
     contexts, faults = [], []
 
-    def open_it(**options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 1000}, **options})
+    def opened(home: str, **options):
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page, near = context.new_page(), (home, "data:", "blob:", "file:")
+
+        def fault(*what) -> None:
+            faults.append((page.url, *what))
+
+        page.on("pageerror", lambda error: fault(str(error)))
         page.on(
-            "console",
-            lambda message: (
-                faults.append(message.text) if message.type in ("error", "warning") else None
-            ),
+            "console", lambda one: fault(one.text) if one.type in ("error", "warning") else None
         )
+        # a request that was still under way when the page was left is no fault
         page.on(
-            "request",
-            lambda request: (
-                faults.append(request.url) if not request.url.startswith((site, "data:")) else None
-            ),
+            "requestfailed",
+            lambda one: None if "ERR_ABORTED" in str(one.failure) else fault(one.url, one.failure),
         )
+        page.on("request", lambda one: None if one.url.startswith(near) else fault(one.url))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+@pytest.fixture
+def open_page(new_page, site):
+    "Open the page of a module's `site` in a fresh window, and wait for its widget."
+
+    def open_it(**options):
+        page = new_page(site, **{"viewport": {"width": 1280, "height": 1000}, **options})
         page.goto(site)
         page.wait_for_selector(".mc")
         return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert not faults
+    return open_it
 
 
 @pytest.fixture(scope="session")

@@ -671,29 +671,26 @@ def test_a_moment_that_does_not_arrive_is_said_and_the_network_stays(chromium, s
 
 
 @pytest.mark.parametrize("how", ["none", "forbidden"])
-def test_without_workers_the_page_reads_all_the_same(chromium, site, how):
-    context = chromium.new_context()
-    context.add_init_script(
+def test_without_workers_the_page_reads_all_the_same(new_page, site, how):
+    page = new_page(site)
+    page.add_init_script(
         "delete globalThis.Worker"
         if how == "none"
         else "globalThis.Worker = class { postMessage() { setTimeout(() => this.onerror(new Event('error', {cancelable: true}))) } terminate() {} }"
     )
-    page = context.new_page()
     page.goto(site)
     begin(page)
     page.get_by_role("button", name="What speaks for 7").click()
     page.locator(".mc-fed button").first.wait_for()
-    context.close()
 
 
-def test_a_stroke_never_waits_for_the_network(chromium, open_page, site):
+def test_a_stroke_never_waits_for_the_network(new_page, open_page, site):
     "The network is in a worker; and while that says nothing at all, the pen draws."
     page = open_page()
     begin(page)
     assert len(page.workers) == 1
-    context = chromium.new_context()
-    context.add_init_script("globalThis.Worker = class { postMessage() {} terminate() {} }")
-    page = context.new_page()
+    page = new_page(site)
+    page.add_init_script("globalThis.Worker = class { postMessage() {} terminate() {} }")
     page.goto(site)
     box = page.locator(".mc-canvas").bounding_box()
     page.mouse.move(box["x"] + 40, box["y"] + 90)
@@ -709,7 +706,6 @@ def test_a_stroke_never_waits_for_the_network(chromium, open_page, site):
     assert white > 3500
     page.get_by_role("button", name="Undo", exact=True).click()
     assert page.get_by_role("button", name="Undo", exact=True).is_disabled()
-    context.close()
 
 
 def test_the_page_in_one_file_opens_without_a_server(chromium, tmp_path):
@@ -739,9 +735,8 @@ def test_the_page_in_one_file_opens_without_a_server(chromium, tmp_path):
 @pytest.mark.parametrize(
     "renderer", ["mnist_course-scheme", "quarto-color-scheme", "smalldocs-scheme"]
 )
-def test_light_and_dark_are_as_chosen_on_the_site(chromium, site, renderer):
-    context = chromium.new_context(color_scheme="light")
-    page = context.new_page()
+def test_light_and_dark_are_as_chosen_on_the_site(new_page, site, renderer):
+    page = new_page(site, color_scheme="light")
     page.goto(site)
     color = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(color)
@@ -754,7 +749,6 @@ def test_light_and_dark_are_as_chosen_on_the_site(chromium, site, renderer):
     assert page.evaluate(color) == light
     page.reload()
     assert page.evaluate(color) == light
-    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,9 +1,13 @@
+import io
+import json
+
 import matplotlib.image
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from mnist_course.figure import DescribedFigure, show_digits, show_maps
+from mnist_course.figure import DescribedFigure, show_digits, show_maps, show_panels
 
 
 def drawn(figure) -> list[np.ndarray]:
@@ -23,6 +27,27 @@ def test_the_picture_has_the_size_asked_for_and_white_paper(tmp_path):
     picture = matplotlib.image.imread(path)
     assert picture.shape[:2] == (110, 220)
     assert (picture == 1).all()
+
+
+def test_a_file_says_where_its_images_and_color_scales_are():
+    figure = show_panels([torch.zeros(28, 28)], [torch.eye(3)], ["black", "a map"])
+    with Image.open(io.BytesIO(figure.png())) as image:
+        panels, rgb = json.loads(image.info["panels"]), np.asarray(image.convert("RGB"))
+    assert len(panels) == 3, "an image, a map and its color scale"
+    left, bottom, right, top = panels[0]
+    height, width = rgb.shape[:2]
+    rows = slice(round((1 - top) * height), round((1 - bottom) * height))
+    columns = slice(round(left * width), round(right * width))
+    assert (rgb[rows, columns] == 0).all()
+    around = rgb.copy()
+    around[rows, columns] = 255
+    assert (
+        around[rows.start - 1 : rows.stop + 1, columns.start - 1 : columns.stop + 1] == 255
+    ).all()
+    chart = DescribedFigure(2, 1)
+    chart.subplots().plot([1, 2])
+    with Image.open(io.BytesIO(chart.png())) as image:
+        assert json.loads(image.info["panels"]) == []
 
 
 def test_style_does_not_leak():

@@ -8,6 +8,7 @@ from helpers import ROOT
 from PIL import Image
 
 import mnist_course.making.readme as readme
+from mnist_course.engine.export import policy_of
 from mnist_course.making.__main__ import main
 from mnist_course.making.readme import (
     _CURVES,
@@ -66,20 +67,21 @@ def test_pictures_are_small_and_lead_somewhere():
         assert said in proof()
 
 
-def test_the_page_answers_as_its_picture_says(tmp_path, chromium):
+def test_the_page_answers_as_its_picture_says(tmp_path, new_page):
     write_drawing_page(tmp_path / "try")
     write_live(tmp_path)
-    (tmp_path / "index.html").write_text(instrument_page(), "utf-8")
+    instrument = instrument_page()
+    assert f'Security-Policy" content="{policy_of(instrument)}"' in instrument
+    (tmp_path / "index.html").write_text(instrument, "utf-8")
     server, address = site_server(tmp_path)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    page = chromium.new_page(viewport={"width": 760, "height": 900})
+    page = new_page(address, viewport={"width": 760, "height": 900})
     page.goto(f"{address}index.html")
     page.wait_for_selector(".mc-canvas")
     said = _draw_seven(page)
     assert said.startswith("7 (") and f"It says: {said}." in _words_of(picture_file(PAGE)), (
         "python -m mnist_course.making readme"
     )
-    page.close()
     server.shutdown()
 
 

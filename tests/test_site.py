@@ -3,6 +3,7 @@
 `pytest tests/test_site.py --site _docs` looks at a site that was built before, whoever rendered it."""
 
 import base64
+import functools
 import gzip
 import html.parser
 import io
@@ -18,14 +19,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+import numpy as np
 import pytest
+import torch
 from helpers import ROOT, copy_repository, run_in
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from mnist_course.engine.export import policy_of
+from mnist_course.figure import show_panels
 from mnist_course.making.server import site_server
 from mnist_course.making.site.api import _signature
 from mnist_course.making.site.content import (
+    _for_dark,
     _with_switched_diagrams,
     text_of,
     without_left_overs,
@@ -586,46 +592,9 @@ def test_lists_for_machines_have_the_order_of_the_sidebar(built, pages):
 
 
 @pytest.fixture
-def visit(chromium, address):
-    "Opens a page; the test fails when a page wrote an error, or asked another host for anything."
-    faults, contexts = [], []
-
-    def opener(**options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append((page.url, str(error))))
-        page.on(
-            "console",
-            lambda message: (
-                faults.append((page.url, message.text))
-                if message.type in ("error", "warning")
-                else None
-            ),
-        )
-        # a request that was still under way when the page was left is no fault
-        page.on(
-            "requestfailed",
-            lambda one: (
-                faults.append((page.url, one.url, one.failure))
-                if "ERR_ABORTED" not in str(one.failure)
-                else None
-            ),
-        )
-        page.on(
-            "request",
-            lambda one: (
-                faults.append(one.url)
-                if not one.url.startswith((address, "data:", "blob:", "file:"))
-                else None
-            ),
-        )
-        return page
-
-    yield opener
-    for context in contexts:
-        context.close()
-    told(faults)
+def visit(new_page, address):
+    "Opens a window on the site."
+    return functools.partial(new_page, address)
 
 
 @pytest.mark.parametrize("width", [390, 320])  # 320: a desk's window at 400 percent
@@ -723,6 +692,10 @@ def search_for(page, words: str) -> list[str]:
         ("softmax", r"05_loss\.html#"),
         ("saliency", r"(10_inside|glossary)\.html#"),
         ("output_size", r"(03_shapes|api/arithmetic)\.html#"),
+        ("18496", r"03_shapes\.html#"),
+        ("what does padding do?", r"03_shapes\.html#"),
+        ("gradients", r"0\d_\w+\.html#"),
+        ("which lesson explains pooling", r"(02_convolution|glossary)\.html#"),
     ],
 )
 def test_search_finds_what_explains_a_word_first(visit, address, words, first):
@@ -734,6 +707,18 @@ def test_search_finds_what_explains_a_word_first(visit, address, words, first):
     places = [i for i, one in enumerate(found) if re.match(r"\.\./\d\d_", one)]
     library = [i for i, one in enumerate(found) if "/api/" in one]
     assert "_" in words or not library or places[0] < library[0], "lessons come first"
+
+
+def test_search_says_when_no_place_has_all_words_or_any(visit, address):
+    page = visit()
+    page.goto(address + "map.html")
+    search_for(page, "padding xylophone")
+    assert (
+        page.locator(".search-said").inner_text().startswith("Nothing has all of these words. Some")
+    )
+    page.get_by_role("searchbox").fill("xylophone")
+    page.locator(".search-said", has_text="Nothing has any of these words.").wait_for()
+    assert page.locator(".search-result").count() == 0
 
 
 def test_search_works_by_keyboard_and_leads_there(visit, address):
@@ -782,6 +767,29 @@ def test_without_scripts_a_page_follows_the_system_and_hides_nothing(visit, addr
     assert (brightness > 200) == (scheme == "light")
     assert not page.locator(".scheme-button").is_visible(), "what needs a script isn't offered"
     assert not page.locator(".search-button").is_visible()
+
+
+def test_a_lesson_on_paper(visit, address):
+    "White paper whatever the screen was, the figures of a light page, room for a guess, and nothing that can only be pressed."
+    page = visit(color_scheme="dark", viewport={"width": 700, "height": 1000})
+    page.goto(address + "05_loss.html")
+    page.locator(".ml-guess").first.wait_for()
+    page.emulate_media(media="print")
+    assert page.evaluate(COLOR) == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    for what in (
+        "img.in-dark",
+        ".site-bar",
+        "#site-nav",
+        ".copy",
+        ".code-fold:not([open])",
+        "form",
+    ):
+        assert not [one for one in page.locator(what).all() if one.is_visible()], what
+    room = "getComputedStyle(document.querySelector('.ml-guess'), '::after').content"
+    assert "Your guess: ____" in page.evaluate(room)
+    ink = page.evaluate("getComputedStyle(document.querySelector('main section > p')).color")
+    assert max(map(int, re.findall(r"\d+", ink)[:3])) < 80, "dark letters"
 
 
 def test_the_first_stop_of_a_keyboard_leads_to_the_text(visit, address):
@@ -1179,6 +1187,52 @@ A: 2.34 to 2.05</code></pre></div></div>
     )
 
 
+def test_nothing_is_left_of_what_quarto_writes_for_itself(tmp_path):
+    "Each kind of thing that stands on its pages, all on one page: none of its own names is left, every word is."
+    picture = io.BytesIO()
+    Image.new("L", (60, 20), 255).save(picture, "png")
+    data = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+    hidden = QUARTO_FOLD.format(n=4).replace(
+        'class="cell">',
+        """class="cell" data-quarto-private-1='{"key":"jupyter","value":{"source_hidden":true}}'>""",
+    )
+    body = "\n".join(
+        [
+            '<section id="why" class="level2"><h2 class="anchored" data-anchor-id="why">Why?</h2>',
+            '<p><a href="./glossary.html#kernel" class="quarto-xref">A kernel</a> of <code>int \\| None</code>.</p>',
+            QUARTO_CARD.replace("minutes", "columns"),
+            QUARTO_DRAWN.replace("SOURCE", data).replace(
+                "ALT", ' alt="A wide white sheet of paper."'
+            ),
+            hidden,
+            '<div class="cell-output cell-output-stderr"><pre><code>a warning</code></pre></div>',
+            '<p><a href="b.html"><img src="badge.png" alt="Open it in Colab" class="img-fluid"></a></p>',
+            "</section>",
+        ]
+    )
+    main = from_quarto(tmp_path, "a.html", body).split("<main")[1].split("</main>")[0]
+    names = {name for names in re.findall(r'class="([^"]*)"', main) for name in names.split()}
+    told(
+        sorted(
+            name
+            for name in names
+            if re.match(
+                r"quarto-(?!xref)|anchored|sourceCode|caption|img-|figure-img|toc-|nav-", name
+            )
+        )
+    )
+    told(re.findall(r"data-(?:quarto|anchor|bs)[\w-]*|onclick|style=", main))
+    assert main.count('tabindex="0"') == 3, "a table and two blocks can be scrolled by keyboard"
+    for words in (
+        "Why?",
+        "A kernel",
+        "a warning",
+        "lessons 01 and 02, a pencil",
+        "Open it in Colab",
+    ):
+        assert words in main, words
+
+
 def test_both_renderers_lead_to_the_same_text(tmp_path):
     "The same cell, as each of them writes it."
     quarto = """<div id="dfe4" class="cell"><div class="code-copy-outer-scaffold"><div class="sourceCode cell-code" id="cb3"><pre class="sourceCode python code-with-copy"><code class="sourceCode python"><span id="cb3-1"><a href="#cb3-1" aria-hidden="true" tabindex="-1"></a>f(<span class="dv">1</span>)</span></code></pre></div><button title="Copy to Clipboard" class="code-copy-button"><i class="bi"></i></button></div>
@@ -1218,6 +1272,73 @@ def test_pictures_become_files_with_a_size_and_a_caption(tmp_path):
         assert (image["width"], image["height"], image["alt"]) == ("60", "20", said)
         assert (folder / image["src"]).read_bytes() == buffer.getvalue()
         assert f'<figcaption aria-hidden="true">{said}</figcaption>' in page
+
+
+def test_figures_come_for_both_lights(tmp_path):
+    "In the dark: no paper, light letters, colors that can be told from it; images as they are."
+    digit = torch.zeros(28, 28)
+    digit[8:20, 12:16] = 1
+    figure = show_panels([digit], [torch.eye(3)], ["a stroke", "a map"])
+    light = figure.png()
+    data = base64.b64encode(light).decode()
+    source = QUARTO_DRAWN.replace("SOURCE", f"data:image/png;base64,{data}")
+    page = from_quarto(tmp_path, "a.html", source.replace("ALT", ' alt="A stroke, and a map."'))
+    one, other = [image for image in Parsed(page).images if image["tag"] == "img"]
+    assert (one["class"], other["class"]) == ("in-light", "in-dark")
+    assert one["alt"] == other["alt"] == "A stroke, and a map."
+    assert (one["width"], one["height"]) == (other["width"], other["height"])
+    assert (tmp_path / one["src"]).read_bytes() == light
+    with Image.open(tmp_path / other["src"]) as image, Image.open(io.BytesIO(light)) as before:
+        assert image.mode == "RGBA"
+        dark, was = np.asarray(image), np.asarray(before.convert("RGB"))
+        panels = json.loads(before.info["panels"])
+    height, width = was.shape[:2]
+    outside = np.ones((height, width), bool)
+    for left, bottom, right, top in panels:
+        place = (
+            slice(round((1 - top) * height), round((1 - bottom) * height)),
+            slice(round(left * width), round(right * width)),
+        )
+        assert (dark[place][..., :3] == was[place]).all() and (dark[place][..., 3] == 255).all()
+        outside[place] = False
+    paper, letters = outside & (was == 255).all(2), outside & (was == 0).all(2)
+    assert paper.mean() > 0.1 and letters.sum() > 20
+    assert (dark[paper][:, 3] == 0).all() and (dark[letters] == 255).all()
+
+
+@pytest.mark.parametrize(
+    "color", ["BLUE", "ORANGE", "GREEN", "PINK", "SKY", "AMBER", "BLACK"], ids=str.lower
+)
+def test_every_color_of_the_palette_can_be_told_from_a_dark_page(color):
+    "At least 3 to 1, as WCAG 2.2 asks of graphics (1.4.11)."
+    from mnist_course import figure as of
+
+    drawn = of.DescribedFigure(2, 1)
+    drawn.add_artist(Rectangle((0, 0), 1, 1, color=getattr(of, color)))
+    with Image.open(io.BytesIO(_for_dark(drawn.png()))) as image:
+        red, green, blue, opaque = image.getpixel((100, 50))
+    page = (0x17, 0x15, 0x1D)
+    mixed = [
+        a * opaque / 255 + b * (1 - opaque / 255)
+        for a, b in zip((red, green, blue), page, strict=True)
+    ]
+
+    def luminance(rgb):
+        parts = [c / 255 for c in rgb]
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    assert (luminance(mixed) + 0.05) / (luminance(page) + 0.05) >= 3
+
+
+def test_a_picture_of_somebody_elses_stays_on_its_paper(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 20), "white").save(buffer, "png")
+    assert _for_dark(buffer.getvalue()) == b"" == _for_dark(b"GIF89a")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    source = QUARTO_DRAWN.replace("SOURCE", f"data:image/png;base64,{data}")
+    page = from_quarto(tmp_path, "a.html", source.replace("ALT", ' alt="An empty sheet."'))
+    assert "in-dark" not in page and "in-light" not in page
 
 
 def test_a_caption_does_not_repeat_what_everybody_sees():

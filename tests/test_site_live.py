@@ -377,31 +377,15 @@ def fixture_pages() -> dict[str, str]:
 
 
 @pytest.fixture
-def visit(chromium, site):
-    "Open a page of the site in a fresh window; the test fails when it wrote an error or asked another host for anything."
-    contexts, faults = [], []
+def visit(new_page, site):
+    "Open a page of the site in a fresh window."
 
     def open_it(name: str, **options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        page.on(
-            "request",
-            lambda one: (
-                None
-                if one.url.startswith((site, "data:", "blob:", "file:"))
-                else faults.append(one.url)
-            ),
-        )
+        page = new_page(site, **options)
         page.goto(name if ":" in name else site + name)
         return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert not faults
+    return open_it
 
 
 both_shapes = pytest.mark.parametrize("shape", ["smalldocs", "quarto"])

@@ -515,37 +515,16 @@ LINK = "#digits=200&batch=50&epochs=3&seed=4"
 
 
 @pytest.fixture
-def visit(chromium, site):
-    "Open the trainer; the test fails when the page wrote an error or asked another host for anything."
-    contexts, faults = [], []
+def visit(new_page, site):
+    "Open the trainer in a fresh window."
 
     def open_it(link: str = "", address: str = site, **options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 1000}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                faults.append(message.text) if message.type in ("error", "warning") else None
-            ),
-        )
-        page.on(
-            "request",
-            lambda request: (
-                faults.append(request.url)
-                if not request.url.startswith((address, "data:", "blob:"))
-                else None
-            ),
-        )
+        page = new_page(address, **{"viewport": {"width": 1280, "height": 1000}, **options})
         page.goto(f"{address}/index.html{link}")
         page.wait_for_function("() => window.model")
         return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert not faults
+    return open_it
 
 
 def press(page, name: str) -> None:
@@ -678,7 +657,7 @@ def test_runs_are_compared_and_named_by_what_differs(visit):
     page.get_by_role("combobox", name="Learning rate").select_option("0.05")
     page.get_by_label("Shuffle the labels").check()
     assert "lr 0.05" in page.locator(".mc-pending").inner_text()
-    press(page, "New run")
+    press(page, "Start this run")
     wait_for_words(page, "Done")
     rows = page.locator(".mc-runs tbody tr th").all_inner_texts()
     assert len(rows) == 2 and "lr 0.05" in rows[1] and "shuffled labels" in rows[1]
@@ -690,6 +669,22 @@ def test_runs_are_compared_and_named_by_what_differs(visit):
     page.get_by_role("button", name="Use the settings of run 1").click()
     assert page.get_by_role("combobox", name="Learning rate").input_value() == "0.02"
     assert not page.get_by_label("Shuffle the labels").is_checked()
+
+
+def test_what_is_changed_first_is_started_where_it_was_changed(visit):
+    page = visit(LINK, viewport={"width": 390, "height": 700})
+    assert not page.locator(".mc-pending").is_visible()
+    press(page, "Break it on purpose ↓")
+    page.wait_for_function("() => scrollY > 500")
+    page.get_by_label("Shuffle the labels").check()
+    pending = page.locator(".mc-pending")
+    assert "shuffled labels" in pending.inner_text()
+    box = pending.bounding_box()
+    assert box["y"] > 0 and box["y"] + box["height"] <= 700, "it's in sight"
+    press(page, "Start this run")
+    wait_for_words(page, "Done")
+    assert page.locator(".mc-runs tbody tr").count() == 1
+    assert not pending.is_visible() and page.get_by_role("button", name="Train").is_visible()
 
 
 def test_a_link_that_asks_too_much_is_answered(visit):
@@ -745,8 +740,8 @@ def test_a_screen_reader_finds_its_way(visit):
     assert page.locator("[aria-live], [role=status], [role=alert]").count() == 1
     press(page, "One batch")
     wait_for_words(page, "Batch 1")
-    page.wait_for_selector(".mc-strip li.mc-wrong")
-    assert ", read as " in page.locator(".mc-strip").aria_snapshot()
+    page.wait_for_selector(".mc-tests li.mc-wrong")
+    assert ", read as " in page.locator(".mc-tests").aria_snapshot()
 
 
 @pytest.mark.parametrize("light", ["light", "dark"])
@@ -757,6 +752,8 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(visit, violations,
     wait_for_words(page, "Done")
     assert not violations(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = [digit.bounding_box() for digit in page.locator(".mc-tests li").all()]
+    assert len(boxes) == 20 and min(box["width"] for box in boxes) > 28, "the digits can be read"
 
 
 def test_the_switch_turns_the_light(visit):

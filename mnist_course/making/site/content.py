@@ -7,15 +7,20 @@ __all__ = ['without_left_overs', 'Text', 'text_of']
 
 # %% ../../../nbs/workshop/site_content.ipynb #ec3cc1a6
 import base64
+import copy
 import hashlib
 import html
+import io
+import json
 import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from bs4 import BeautifulSoup, Tag
+from PIL import Image
 
 from ...teaching.mathml import IN_HTML, with_mathml
 
@@ -126,6 +131,44 @@ def _as_file(
     (folder / files / name).write_bytes(content)
     image["src"] = f"{files}/{name}"
     return content
+
+# %% ../../../nbs/workshop/site_content.ipynb #5d1b7c03
+def _for_dark(content: bytes) -> bytes:  # a PNG; empty for a picture that stays as it is
+    "A figure of the course as a dark page shows it."
+    if not content.startswith(b"\x89PNG"):
+        return b""
+    with Image.open(io.BytesIO(content)) as image:
+        panels = json.loads(image.info.get("panels", "null"))
+        light = np.asarray(image.convert("RGB")) / 255
+    if panels is None:
+        return b""
+    height, width, _ = light.shape
+    brightness = light @ [0.213, 0.715, 0.072]
+    turned = (1 + light - 2 * brightness[..., None]).clip(0, 1)
+    opaque = turned.max(2, keepdims=True)
+    dark = np.concatenate([turned / opaque.clip(1e-6), opaque], 2)
+    for left, bottom, right, top in panels:
+        rows = slice(round((1 - top) * height), round((1 - bottom) * height))
+        columns = slice(round(left * width), round(right * width))
+        dark[rows, columns, :3] = light[rows, columns]
+        dark[rows, columns, 3] = 1
+    buffer = io.BytesIO()
+    Image.fromarray((dark * 255).round().astype(np.uint8)).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def _other_light(image: Tag, content: bytes, folder: Path) -> Tag | None:
+    "The same picture for a dark page, written beside it."
+    source = str(image.get("src", ""))
+    made = b"" if ":" in source else _for_dark(content)
+    if not made:
+        return None
+    name = f"{source.removesuffix('.png')}.dark.png"
+    (folder / name).write_bytes(made)
+    other = copy.copy(image)
+    other["src"], other["class"], other["loading"] = name, ["in-dark"], "lazy"
+    image["class"] = ["in-light"]
+    return other
 
 # %% ../../../nbs/workshop/site_content.ipynb #fffadff1
 def _classes(tag: Tag) -> list[str]:
@@ -252,6 +295,8 @@ def _figures(soup: BeautifulSoup, kept: list[str], folder: Path, files: str) -> 
             continue
         wide = size is not None and size[0] >= 900 and size[0] > 1.8 * size[1]
         _framed(soup, output, image, str(image.get("alt", "")), "on-paper", wide)
+        if other := _other_light(image, content, folder):
+            image.insert_after(other)
     for place in soup.select(".cell-output-display mc-kept"):
         drawing = kept[int(place["n"])]
         if drawing.startswith("<svg") and 'role="img"' in drawing[:400]:
@@ -389,6 +434,18 @@ def _headings(soup: BeautifulSoup) -> None:
             heading.append(link)
 
 
+def _marks(soup: BeautifulSoup) -> None:
+    "A renderer's marks for its own styles and scripts, which aren't here."
+    for tag in soup.find_all(True):
+        for name in [name for name in tag.attrs if name.startswith("data-quarto")]:
+            del tag[name]
+    for image in soup.find_all("img"):
+        own = [one for one in _classes(image) if one not in ("img-fluid", "figure-img")]
+        del image["class"]
+        if own:
+            image["class"] = own
+
+
 def _links(soup: BeautifulSoup) -> None:
     "./03_shapes.html is 03_shapes.html."
     for link in soup.find_all("a", href=re.compile(r"^\./")):
@@ -487,6 +544,7 @@ def text_of(
     _figures(soup, kept, folder, files)
     _exercises(soup)
     _headings(soup)
+    _marks(soup)
     _links(soup)
     change(soup)
     kept = [

@@ -22,6 +22,7 @@ import torch
 from ...base import asset, write_atomically
 from ...checks import exercises, run_check
 from ...data import load_mnist
+from ...engine.export import policy_of
 from ...engine.zoo import recorded
 from ..revealed import revealed
 from .content import without_left_overs
@@ -737,9 +738,11 @@ def _glance_state() -> dict[str, Any]:
 def instrument_page() -> str:  # HTML
     "A page with nothing but the instrument on it, to be photographed."
     style = "<style>body { margin: 1rem; font: 1rem/1.5 system-ui, sans-serif }</style>"
+    body = f"<body>{_head('')}{_place('glance', '', '')}</body>"
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>mnist_course</title>'
-        f"{style}<body>{_head('')}{_place('glance', '', '')}</body></html>"
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy_of(body)}">'
+        f'<link rel="icon" href="data:,"><title>mnist_course</title>{style}{body}</html>'
     )
 
 

@@ -56,14 +56,14 @@ def _head_picture(text: Text, address: str) -> str:  # HTML; "" for a page witho
         return ""
     known_by = picture_of(read_notebook(source))
     wanted = " ".join(known_by[1].split()) if known_by else ""
-    for found in re.findall(r'<figure class="plate on-paper[^"]*">\s*<img\b([^>]*)>', text.body):
-        image = dict(re.findall(r'([\w-]+)="([^"]*)"', found))
-        if " ".join(html.unescape(image.get("alt", "")).split()) == wanted:
-            size = f'width="{image.get("width", "")}" height="{image.get("height", "")}"'
-            return (
-                f'<figure class="head-picture on-paper"><img src="{image["src"]}" alt="" '
-                f'role="presentation" {size}></figure>'
-            )
+    for figure in re.findall(r'<figure class="plate on-paper[^"]*">.*?</figure>', text.body, re.S):
+        images = re.findall(r"<img\b[^>]*>", figure)
+        if (
+            " ".join(html.unescape(images[0].partition('alt="')[2].partition('"')[0]).split())
+            == wanted
+        ):
+            shown = re.sub(r' alt="[^"]*"', ' alt="" role="presentation"', "".join(images))
+            return f'<figure class="head-picture on-paper">{shown}</figure>'
     return ""
 
 

@@ -129,8 +129,8 @@ function digitStrip(test) {
   const count = h("strong", {}, "")
   const element = h(
     "section",
-    {class: "mc-strip", "aria-label": "Twenty test digits"},
-    h("p", {class: "mc-strip-words"}, "Twenty digits it never trains on. ", count),
+    {class: "mc-tests", "aria-label": "Twenty test digits"},
+    h("p", {class: "mc-tests-words"}, "Twenty digits it never trains on. ", count),
     h("ul", {}, ...items.map(({item}) => item)),
   )
   const show = (predicted) => {
@@ -223,7 +223,19 @@ export function render({model, el}) {
       item: h("li", {}, h("label", {}, field, ` ${words}`), h("p", {id, class: "mc-note"}, watch)),
     }
   })
-  const pending = h("p", {class: "mc-note mc-pending", hidden: true})
+  const pendingWords = h("span", {})
+  const pending = h(
+    "div",
+    {class: "mc-pending", hidden: true},
+    pendingWords,
+    button("Start this run", () => {
+      if (run.step === 0) toggle()
+      else begin()
+      change()
+      main.scrollIntoView()
+    }),
+  )
+  let changed = false // has somebody turned a knob before the first batch?
 
   const showKnobs = () => {
     for (const [name, {field}] of Object.entries(knobs)) {
@@ -247,13 +259,17 @@ export function render({model, el}) {
     if (run && run.step === 0 && !run.going && toFragment(run.settings) !== toFragment(settings)) {
       runs.pop() // it hasn't learned anything yet: begin with these instead
       numbers -= 1
+      changed = true
       return make()
     }
     const waits = run && toFragment(run.settings) !== toFragment(settings)
-    pending.hidden = !waits
-    pending.textContent = waits
-      ? `For the next run: ${difference(settings)}. Press "New run"; this one stays on the chart.`
-      : ""
+    const fits = changed && run?.step === 0 && !run.going
+    pending.hidden = !waits && !fits
+    pendingWords.textContent = waits
+      ? `For the next run: ${difference(settings)}. This one stays on the chart.`
+      : fits
+        ? `For this run: ${difference(settings)}.`
+        : ""
     fresh.classList.toggle("mc-primary", Boolean(waits))
     model.set("settings", settings)
     model.save_changes()
@@ -290,6 +306,7 @@ export function render({model, el}) {
     else if (!run || run.finished) begin()
     else {
       run.going = true
+      pending.hidden = !run.step || pending.hidden
       trainer.postMessage({task: "go"})
       buttons()
       say("Training goes on.")
@@ -573,7 +590,10 @@ export function render({model, el}) {
   })
 
   // ---- all of it
-  const heading = (words) => h("h2", {}, words)
+  const heading = (words) => h("h2", {tabindex: -1}, words)
+  const knobsHeading = heading("Turn the knobs")
+  const museumHeading = heading("Break it on purpose")
+  const jump = (to) => button(`${to.textContent} ↓`, () => to.focus())
   const column = (words) => h("th", {scope: "col"}, words)
   const comparison = h(
     "section",
@@ -609,6 +629,7 @@ export function render({model, el}) {
       progress,
       pace,
       said,
+      h("div", {class: "mc-controls mc-jumps"}, jump(knobsHeading), jump(museumHeading)),
     ),
     strip.element,
     h(
@@ -654,21 +675,21 @@ export function render({model, el}) {
     h(
       "section",
       {class: "mc-knobs"},
-      heading("Turn the knobs"),
+      knobsHeading,
       h(
         "div",
         {class: "mc-knob-row"},
         ...Object.values(knobs).map(({label}) => label),
         h("label", {}, h("span", {}, "Random seed"), seed),
       ),
-      pending,
     ),
     h(
       "section",
       {class: "mc-museum"},
-      heading("Break it on purpose"),
+      museumHeading,
       h("ul", {}, ...switches.map(({item}) => item)),
     ),
+    pending,
   )
   el.append(main)
   showKnobs()

@@ -156,33 +156,66 @@
     })
   }
 
+  const SMALL = new Set(
+    "a an and are can do does explain explains find for how i in is it lesson me mean means my of on or the to what when where which who why with you".split(
+      " ",
+    ),
+  )
+
+  /** 18,496 is 18496. @param {string} text */
+  const plain = (text) => text.toLowerCase().replace(/(\d),(?=\d{3}(?!\d))/g, "$1")
+
+  /** The words of a query that say something, each without its plural. @param {string} query */
+  function wordsOf(query) {
+    const all = query.split(/[\s?!]+/).filter((word) => word)
+    const said = all.filter((word) => !SMALL.has(word))
+    return (said.length ? said : all).map((word) =>
+      /^[a-z]{3,}[^s]s$/.test(word) ? word.slice(0, -1) : word,
+    )
+  }
+
   /**
-   * How well a section answers, 0 if not all words are in it.
+   * How well a section answers, 0 if fewer than `least` of the words are in it.
    * @param {Entry} entry
    * @param {string} query
+   * @param {string[]} words
+   * @param {number} least
    */
-  function score([, title, heading, text, explains, kind], query) {
-    const words = query.split(/\s+/).filter((word) => word)
-    const name = `${heading || title}`.toLowerCase()
-    const all = `${title} ${heading} ${text}`.toLowerCase()
-    if (!words.every((word) => all.includes(word))) return 0
-    let points = 10 - kind
-    if (all.includes(query)) points += 10
+  function score([, title, heading, text, explains, kind], query, words, least) {
+    const name = plain(heading || title)
+    const all = plain(`${title} ${heading} ${text}`)
+    const found = words.filter((word) => all.includes(word)).length
+    if (found < least) return 0
+    let points = 10 - kind + 30 * (found - least)
+    const core = words.join(" ")
+    if (all.includes(query) || all.includes(core)) points += 10
     if (words.every((word) => name.includes(word))) points += 25
-    if (name === query) points += 20
+    if (name === query || name === core) points += 20
     // the lesson that earns a word, then the glossary
-    if (explains.some((one) => one === query || one === `${query}s`)) points += kind ? 40 : 90
-    // the library comes first for names of code only
+    if (explains.some((one) => one === query || one === core || one === `${core}s`))
+      points += kind ? 40 : 90
+    else if (explains.some((one) => one.endsWith(` ${core}`))) points += kind ? 15 : 30
+    // the library comes first for names of code only, and how the course is made comes last
     if (kind === 3 && !/[_.()]/.test(query)) points -= 60
+    if (kind === 5) points -= 40
     return points - (heading ? 0 : 2)
   }
 
-  /** @param {Entry[]} entries @param {string} query */
+  /**
+   * What has all words; where nothing has, what has at least half of them.
+   * @param {Entry[]} entries
+   * @param {string} query
+   */
   function best(entries, query) {
-    return entries
-      .map((entry) => ({entry, points: score(entry, query)}))
-      .filter(({points}) => points !== 0)
-      .sort((a, b) => b.points - a.points)
+    const words = wordsOf(query)
+    for (const least of [words.length, Math.ceil(words.length / 2)]) {
+      const found = entries
+        .map((entry) => ({entry, points: score(entry, query, words, least)}))
+        .filter(({points}) => points !== 0)
+        .sort((a, b) => b.points - a.points)
+      if (found.length) return {found, all: least === words.length}
+    }
+    return {found: [], all: true}
   }
 
   /**
@@ -191,19 +224,14 @@
    * @param {string} query
    */
   function around(text, query) {
-    const at = Math.max(
-      0,
-      text.toLowerCase().indexOf(query) >= 0
-        ? text.toLowerCase().indexOf(query)
-        : text.toLowerCase().indexOf(query.split(/\s+/)[0]),
-    )
+    const pattern = wordsOf(query)
+      .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\d(?=\d)/g, "$&,?"))
+      .join("|")
+    const whole = text.toLowerCase().indexOf(query)
+    const at = Math.max(0, whole < 0 ? text.search(new RegExp(pattern, "i")) : whole)
     const start = at > 60 ? text.indexOf(" ", at - 60) + 1 : 0
     const piece = text.slice(start, start + 170)
     const line = make("span", {class: "part"})
-    const pattern = query
-      .split(/\s+/)
-      .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
-      .join("|")
     piece.split(new RegExp(`(${pattern})`, "i")).forEach((part, i) => {
       line.append(i % 2 ? make("mark", {}, part) : part)
     })
@@ -244,9 +272,9 @@
     const look = async () => {
       const query = input.value.trim().toLowerCase()
       try {
-        const entries = query ? await index() : []
+        const entries = query ? await index() : /** @type {Entry[]} */ ([])
         if (query !== input.value.trim().toLowerCase()) return
-        const found = query ? best(entries, query) : []
+        const {found, all} = best(entries, plain(query))
         const shown = found.slice(0, MOST)
         list.replaceChildren(
           ...shown.map(({entry: [address, title, heading, text, , kind]}) => {
@@ -256,7 +284,7 @@
               {class: "search-result", href: up + address},
               make("b", {}, heading || title),
               make("span", {class: "from"}, from),
-              around(text, query),
+              around(text, plain(query)),
             )
             link.addEventListener("click", () => dialog?.close())
             return make("li", {}, link)
@@ -266,8 +294,8 @@
         const more = found.length > MOST ? `, the best ${MOST} of them here` : ""
         said.textContent = query
           ? found.length
-            ? `${found.length} ${found.length === 1 ? "place" : "places"}${more}`
-            : `Nothing has all of these words.`
+            ? `${all ? "" : "Nothing has all of these words. Some of them: "}${found.length} ${found.length === 1 ? "place" : "places"}${more}`
+            : "Nothing has any of these words."
           : "Type a word, such as stride."
       } catch (error) {
         said.textContent = `${/** @type {Error} */ (error).message}. Is the site complete?`
