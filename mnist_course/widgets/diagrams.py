@@ -576,7 +576,10 @@ def convolution(
     sheet.text(sheet.width - 16, sheet.height - 16, total, size=15, anchor="end", bold=True)
     for i in range(len(x)):
         row_y = top + block * i + cell * x.shape[1] / 2
-        sheet.arrow([(sum_x + 54, row_y), (sum_x + 66, row_y), (map_x - 8, map_y + cell * (row + 0.5))], thick=1.5)
+        sheet.arrow(
+            [(sum_x + 54, row_y), (sum_x + 66, row_y), (map_x - 8, map_y + cell * (row + 0.5))],
+            thick=1.5,
+        )
     parts = " and ".join(f"{_plain(s)} from channel {i}" for i, s in enumerate(sums.tolist()))
     extra = f", and a bias of {_plain(bias)}" if bias else ""
     channels = f"{len(x)} channel" if len(x) == 1 else f"{len(x)} channels"
