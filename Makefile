@@ -7,7 +7,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := settings.ini constraints.txt setup.py pyproject.toml
 
-.PHONY: help learn train bench quick test lint export notebooks coverage mutants matrix load fuzz kill docs docs-preview
+.PHONY: help learn train bench quick test lint export notebooks long coverage mutants matrix load fuzz kill docs docs-preview
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -28,6 +28,9 @@ quick: .venv/developer ## test what a change of one module needs, in about a min
 
 test: .venv/developer ## test everything, as CI does
 	@$(BIN)/python tests/run.py
+
+long: .venv/developer ## test all of what make test draws a sample of, and run every notebook (an hour)
+	@$(BIN)/python tests/run.py lint format spelling types every-notebook whole
 
 fuzz: .venv/developer ## feed every reader with damaged inputs (make fuzz MINUTES=10)
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,fuzz]"

@@ -236,6 +236,7 @@ def test_the_renderer_gets_lists_of_lines(ours, built):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_built_twice_is_the_same(ours, built, tmp_path_factory):
     folder = copy_repository(tmp_path_factory.mktemp("a_second_place"))
     run_in(
@@ -272,6 +273,7 @@ sys.exit(subprocess.run([sys.executable, "-m", "smalldocs.cli", "render", "--qui
 """
 
 
+@pytest.mark.long
 def test_nbdevs_own_commands_make_the_same_site_and_change_nothing(ours, built, tmp_path):
     "With a stand-in for Quarto that calls the steps in _quarto.yml as Quarto does."
     folder = copy_repository(tmp_path / "clone")
