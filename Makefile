@@ -29,7 +29,7 @@ quick: .venv/developer ## test what a change of one module needs, in about a min
 test: .venv/developer ## test everything, as CI does
 	@$(BIN)/python tests/run.py
 
-long: .venv/developer ## test all of what make test draws a sample of, and run every notebook (an hour)
+long: .venv/developer ## test all of what make test draws a sample of, and run every notebook
 	@$(BIN)/python tests/run.py lint format spelling types every-notebook whole
 
 fuzz: .venv/developer ## feed every reader with damaged inputs (make fuzz MINUTES=10)

@@ -691,7 +691,13 @@ def kinds(names: list[str], all_lessons: bool) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("light", 390), ("dark", 1280), ("dark", 390)]
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 390),
+        pytest.param("light", 390, marks=pytest.mark.long),
+        pytest.param("dark", 1280, marks=pytest.mark.long),
+    ],
 )
 def test_axe_finds_nothing(visit, pages, address, violations, scheme, width):
     page, faults = visit(color_scheme=scheme, viewport={"width": width, "height": 900}), []
