@@ -29,16 +29,6 @@ quick: .venv/developer ## test what a change of one module needs, in about a min
 test: .venv/developer ## test everything, as CI does
 	@$(BIN)/python tests/run.py
 
-long: .venv/developer ## test all of what make test draws a sample of, and run every notebook
-	@$(BIN)/python tests/run.py lint format spelling types every-notebook whole
-
-fuzz: .venv/developer ## feed every reader with damaged inputs (make fuzz MINUTES=10)
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,fuzz]"
-	@MNIST_COURSE_DATA=sample $(BIN)/python -m tests.fuzz.harness --minutes $(or $(MINUTES),10)
-
-kill: .venv/developer ## kill processes at fifty random moments each, and look at what is left
-	@MNIST_COURSE_DATA=sample $(BIN)/python -m pytest tests/long --kills 50
-
 lint: .venv/developer ## look at form, spelling and types only
 	@$(BIN)/python tests/run.py lint format spelling types
 
@@ -47,6 +37,9 @@ export: .venv/developer ## write the modules from the notebooks' cells
 
 notebooks: .venv/developer ## run the notebooks whose code changed on the full MNIST, and keep their outputs
 	@$(BIN)/python -m mnist_course.making notebooks $(ARGS)
+
+long: .venv/developer ## test all of what make test draws a sample of, and run every notebook
+	@$(BIN)/python tests/run.py lint format spelling types every-notebook whole
 
 coverage: .venv/developer ## say which lines the tests reach (the slow ones too; some minutes)
 	@$(BIN)/python tests/run.py coverage
@@ -59,6 +52,13 @@ matrix: .venv/developer ## every Python there is here, with the oldest and the n
 
 load: .venv/developer ## thirty kernels, 300 submissions, 200 processes that want the data (an hour, 20 GB of memory)
 	@$(BIN)/python tools/load.py $(ARGS)
+
+fuzz: .venv/developer ## feed every reader with damaged inputs (make fuzz MINUTES=10)
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,fuzz]"
+	@MNIST_COURSE_DATA=sample $(BIN)/python -m tests.fuzz.harness --minutes $(or $(MINUTES),10)
+
+kill: .venv/developer ## kill processes at fifty random moments each, and look at what is left
+	@MNIST_COURSE_DATA=sample $(BIN)/python -m pytest tests/long --kills 50
 
 docs: .venv/docs ## make the site in _docs/, with Quarto where it is installed and else without
 	@$(BIN)/python -m mnist_course.making site

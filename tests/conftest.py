@@ -44,7 +44,17 @@ SLOW_FILES = {
     "test_typing",
 }
 # Workers take whole files: one that begins last would let the others wait for it.
-LONGEST = ["test_site", "test_grading", "test_checks_lanes", "test_checks"]
+LONGEST = [
+    "site",
+    "grading",
+    "explorer",
+    "trainer",
+    "site_live",
+    "checks_lanes",
+    "checks",
+    "diagnose",
+]
+LONGEST += ["submissions", "jupyterlab", "copied", "install", "moving", "distributed", "typing"]
 SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site"}
 
 
@@ -85,7 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if not item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
-    order = {name: place for place, name in enumerate(LONGEST)}
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
