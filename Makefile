@@ -7,7 +7,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := settings.ini constraints.txt setup.py pyproject.toml
 
-.PHONY: help learn train bench quick test lint export notebooks coverage mutants matrix load fuzz kill docs docs-preview
+.PHONY: help learn train bench quick test lint export notebooks long coverage mutants matrix load fuzz kill docs docs-preview
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -37,6 +37,9 @@ export: .venv/developer ## write the modules from the notebooks' cells
 
 notebooks: .venv/developer ## run the notebooks whose code changed on the full MNIST, and keep their outputs
 	@$(BIN)/python -m mnist_course.making notebooks $(ARGS)
+
+long: .venv/developer ## test all of what make test draws a sample of, and run every notebook
+	@$(BIN)/python tests/run.py lint format spelling types every-notebook whole
 
 coverage: .venv/developer ## say which lines the tests reach (the slow ones too; some minutes)
 	@$(BIN)/python tests/run.py coverage

@@ -4,12 +4,14 @@ import contextlib
 import functools
 import http.server
 import os
+import random
 import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 os.environ["MNIST_COURSE_DATA"] = "sample"
@@ -41,6 +43,18 @@ SLOW_FILES = {
     "test_site",
     "test_typing",
 }
+# Workers take whole files: one that begins last would let the others wait for it.
+LONGEST = [
+    "site",
+    "grading",
+    "explorer",
+    "trainer",
+    "site_live",
+    "checks_lanes",
+    "checks",
+    "diagnose",
+]
+LONGEST += ["submissions", "jupyterlab", "copied", "install", "moving", "distributed", "typing"]
 SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site"}
 
 
@@ -54,6 +68,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--kills", type=int, default=0, help="how many in each test of tests/long; make kill: 50"
+    )
+    parser.addoption(
+        "--whole", action="store_true", help="all of what is else a sample; make long does that"
     )
 
 
@@ -69,11 +86,32 @@ def kills(request: pytest.FixtureRequest) -> int:
     return request.config.getoption("--kills")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    "Mark the slow tests."
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    "Mark the slow tests, leave out the long ones, and begin with the files that take longest."
     for item in items:
         if item.path.stem in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    if not config.getoption("--whole"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+@pytest.fixture
+def share(request: pytest.FixtureRequest) -> Callable[[Iterable, int], list]:
+    """Some of many things, in their order: `share(names, 10)` draws ten, always the same ones in the
+    same test, others in another; with --whole all of them."""
+
+    def drawn(things: Iterable, number: int) -> list:
+        everything = list(things)
+        if request.config.getoption("--whole") or number >= len(everything):
+            return everything
+        places = random.Random(request.node.name).sample(range(len(everything)), number)
+        return [everything[place] for place in sorted(places)]
+
+    return drawn
 
 
 @pytest.fixture(autouse=True)

@@ -20,20 +20,28 @@ ENVIRONMENT = {
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
 }
 
-# the tests of a file share what they made, so they go to one worker
+# the tests of a file share what they made, so they go to one worker; the longest files begin
 TESTS = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadfile"]
+TESTS += ["--no-loadscope-reorder"]
+
+NOTEBOOKS = [BIN / "nbdev_test", "--n_workers", WORKERS]
+# What the tests ask of the modules made from these, or ask as well: two processes train as one does.
+ELSEWHERE = ["--skip_folder_re", r"^[_.]|^(answers|engine|workshop)$"]
+ELSEWHERE += ["--skip_file_re", r"^[_.]|^several_processes"]
 
 STEPS = {  # what CI runs
     "lint": [BIN / "ruff", "check", "."],
     "format": [BIN / "ruff", "format", "--check", "."],
     "spelling": [BIN / "typos"],
     "types": [BIN / "mypy"],
-    "notebooks": [BIN / "nbdev_test", "--n_workers", WORKERS],
+    "notebooks": [*NOTEBOOKS, *ELSEWHERE],
     "tests": TESTS,
 }
 
 PARTS = {  # what is run by its name only
     "quick": [*TESTS, "-m", "not slow"],
+    "every-notebook": NOTEBOOKS,
+    "whole": [*TESTS, "--whole"],
     "coverage": [*TESTS, "--cov", "--cov-report=term:skip-covered"],
 }
 

@@ -111,8 +111,8 @@ KINDS = {"build", "by hand", "write", "predict", "fix", "read a plot", "order", 
 
 
 @by_exercise
-def test_the_solution_passes_and_every_mistake_is_found_by_its_name(item, training_step):
-    report = audit(item.id, range(3))
+def test_the_solution_passes_and_every_mistake_is_found_by_its_name(item, training_step, share):
+    report = audit(item.id, share(range(3), 1))
     assert report.passed, check(item.id, item.solution, seed=0)
     for name, found, _ in report:
         assert found == [name], f"{name} was found as {found}"
@@ -192,7 +192,7 @@ def test_what_a_learner_built_is_what_the_page_goes_on_with(item):
 
 @by_exercise
 def test_an_untouched_stub_is_not_attempted(item):
-    "Each lesson's own cells, from the first to the last, run in test_lessons_run; here the stub alone, as it stands."
+    'Each lesson runs from top to bottom in the step "notebooks" of tests/run.py; here the stub alone, as it stands.'
     stub = stubs(item.lesson)[item.id].split("\ncheck(")[0]
     space: dict = {"nn": torch.nn, "torch": torch, "F": torch.nn.functional, "np": np}
     exec("from __future__ import annotations\n" + stub, space)
@@ -297,7 +297,7 @@ OURS = {str(asset()), str(asset().resolve())}
 
 @pytest.mark.slow
 @by_exercise
-def test_garbage_is_answered_in_words(item, capsys):
+def test_garbage_is_answered_in_words(item, capsys, share):
     answers = (
         VALUES
         | FUNCTIONS
@@ -306,7 +306,7 @@ def test_garbage_is_answered_in_words(item, capsys):
             for name, value in VALUES.items()
         }
     )
-    for name, garbage in answers.items():
+    for name, garbage in share(answers.items(), 17):
         result = check(item.id, garbage, seed=1)
         assert result.status == "failed" and result.message, f"{name}: {result}"
         text = repr(result) + result._repr_markdown_()

@@ -18,8 +18,9 @@ from mnist_course.environment import seed_everything
 from mnist_course.model import Net, load_pretrained
 from mnist_course.training import DivergedError, History, fit, test, train
 
-SEEDS = (0, 1, 2)
-by_seed = pytest.mark.parametrize("seed", SEEDS)
+by_seed = pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))]
+)
 
 
 class Pocket(nn.Module):

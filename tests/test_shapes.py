@@ -181,11 +181,13 @@ def test_the_famous_errors(keeps_notes):
         == f"{_linear_words()}mat1 and mat2 shapes cannot be multiplied (1x6400 and 4096x50)"
     )
     assert found.error in repr(found) and found.error in found._repr_markdown_()
-    found = explore([{"kind": "Conv2d", "out_channels": 8, "kernel_size": 3}], (8, 2, 2))
-    assert found.failed == "conv1" and found.params == 0
-    assert found.error == (
-        "Calculated padded input size per channel: (2 x 2). Kernel size: (3 x 3). Kernel size can't be greater than actual input size"
-    )
+    for width in (2, 9):  # 9: only the rows are too few
+        conv = {"kind": "Conv2d", "out_channels": 8, "kernel_size": 3}
+        found = explore([conv], (8, 2, width))
+        assert found.failed == "conv1" and found.params == 0
+        assert found.error == (
+            f"Calculated padded input size per channel: (2 x {width}). Kernel size: (3 x 3). Kernel size can't be greater than actual input size"
+        )
     pools = [
         {"kind": "Conv2d", "out_channels": 256, "kernel_size": 28},
         {"kind": "MaxPool2d", "kernel_size": 2},

@@ -242,6 +242,7 @@ def test_the_renderer_gets_lists_of_lines(ours, built):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_built_twice_is_the_same(ours, built, tmp_path_factory):
     folder = copy_repository(tmp_path_factory.mktemp("a_second_place"))
     run_in(
@@ -278,6 +279,7 @@ sys.exit(subprocess.run([sys.executable, "-m", "smalldocs.cli", "render", "--qui
 """
 
 
+@pytest.mark.long
 def test_nbdevs_own_commands_make_the_same_site_and_change_nothing(ours, built, tmp_path):
     "With a stand-in for Quarto that calls the steps in _quarto.yml as Quarto does."
     folder = copy_repository(tmp_path / "clone")
@@ -598,9 +600,10 @@ def visit(new_page, address):
 
 
 @pytest.mark.parametrize("width", [390, 320])  # 320: a desk's window at 400 percent
-def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address, width):
+def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address, width, share):
     page, wide = visit(viewport={"width": width, "height": 800}), []
-    for name in pages if width == 390 else kinds(list(pages), all_lessons=True):
+    few = kinds(list(pages), all_lessons=True)
+    for name in sorted({*few, *share(pages, 60)}) if width == 390 else few:
         if name != "404.html":  # opened by its own test
             page.goto(address + name, wait_until="domcontentloaded")
             page.evaluate(
@@ -658,7 +661,13 @@ def kinds(names: list[str], all_lessons: bool) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("light", 390), ("dark", 1280), ("dark", 390)]
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 390),
+        pytest.param("light", 390, marks=pytest.mark.long),
+        pytest.param("dark", 1280, marks=pytest.mark.long),
+    ],
 )
 def test_axe_finds_nothing(visit, pages, address, violations, scheme, width):
     page, faults = visit(color_scheme=scheme, viewport={"width": width, "height": 900}), []

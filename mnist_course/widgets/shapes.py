@@ -6,6 +6,7 @@
 __all__ = ['NET', 'build', 'Exploration', 'explore', 'ShapeExplorer', 'shapes_state', 'write_explorer_page']
 
 # %% ../../nbs/workshop/shapes.ipynb #ed737e9e
+import contextlib
 import copy
 import json
 from collections import Counter, OrderedDict
@@ -163,11 +164,12 @@ def _count_params(kind: str, settings: dict) -> int:
 def _send(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Run a layer on the meta device. What fails there fails again on the CPU, whose words are the
     ones that people meet."""
-    try:
-        return layer(x)
-    except (RuntimeError, IndexError, ValueError):
-        with torch.enable_grad():
-            return layer.to_empty(device="cpu")(torch.empty(x.shape)).to("meta")
+    with contextlib.suppress(RuntimeError, IndexError, ValueError):
+        y: torch.Tensor = layer(x)
+        if y.numel():  # a map without pixels passes here, and not on the CPU
+            return y
+    with torch.enable_grad():
+        return layer.to_empty(device="cpu")(torch.empty(x.shape)).to("meta")
 
 
 class _TooLarge(Exception):
