@@ -177,7 +177,10 @@ ROSTERS = {
     "moodle": 'Identifier,Full name,Email address,Status,Grade,Maximum Grade,Feedback comments\nParticipant 1,"Ada, L",a@x,,,100.00,=keep\nParticipant 2,Ben,b@x,,7,100.00,\n',
     "canvas": 'Student,ID,SIS User ID,SIS Login ID,Section,Lab 2 (5),Lab 3 (6),Final Score\n,,,,,Manual Posting,,(read only)\n    Points Possible,,,,,10,20,(read only)\n"L, Ada",1,s1,ada,A;B,9,,4\n"B, Ben",2,s2,ben,A,8,5,3\n',
     "google": "Last Name,First Name,Email Address,Lab 3\nPoints,,,20\nL,Ada,a@x,\nB,Ben,b@x,5\n",
+    "blackboard": "Last Name,First Name,Username,Student ID,Last Access,Availability,Weighted Total [Total Pts: 30 Score] |1,Lab 2 [Total Pts: 10 Score] |7,Lab 3 [Total Pts: 40 Score] |8\nL,Ada,ada,1,,Yes,,9,\nB,Ben,ben,2,,Yes,,8,5\n",
+    "brightspace": "OrgDefinedId,Username,Last Name,First Name,Email,Lab 2 Points Grade <Numeric MaxPoints:10>,Lab 3 Points Grade <Numeric MaxPoints:5 Weight:10>,Lab 3 Text Grade <Text>,Calculated Final Grade Numerator,End-of-Line Indicator\n#1,#ada,L,Ada,a@x,9,,,,#\n#2,#ben,B,Ben,b@x,8,5,,,#\n",
 }
+_OUT_OF = {"moodle": 100, "canvas": 20, "google": 20, "blackboard": 40, "brightspace": 5}
 
 
 @pytest.mark.parametrize("platform", ROSTERS)
@@ -188,15 +191,17 @@ def test_a_platforms_own_rows_and_headers_come_back_to_the_letter(tmp_path, plat
     rows = {roster.people[0].row: ada, roster.people[1].row: ben}
     course = Course(lessons=("03",), column="Lab 3")
     text, _ = back_csv(platform, [ada, ben], course, ITEMS, roster, rows)
-    column = {"moodle": "Grade", "canvas": "Lab 3 (6)", "google": "Lab 3"}[platform]
     before, after = (list(csv.reader(io.StringIO(one))) for one in (ROSTERS[platform], text))
-    place = before[0].index(column)
+    place = next(i for i, name in enumerate(before[0]) if name.startswith(("Grade", "Lab 3")))
     changed = [
         (i, j) for i, row in enumerate(before) for j, cell in enumerate(row) if after[i][j] != cell
     ]
     assert changed == [(roster.people[0].row + 1, place)]
-    whole = sum(item.difficulty for item in ITEMS)
-    assert after[changed[0][0]][place] == ("100" if platform == "moodle" else str(whole))
+    assert after[changed[0][0]][place] == str(_OUT_OF[platform])
+    half = Course(lessons=("03",), column="Lab 3", maximum=10)  # of ten here, and of more there
+    text, said = back_csv(platform, [ada, ben], half, ITEMS, roster, rows)
+    assert [*csv.reader(io.StringIO(text))][changed[0][0]][place] == str(_OUT_OF[platform])
+    assert any("scaled from 10 to" in one for one in said)
 
 
 def test_which_column_is_asked_for_if_it_could_be_several(tmp_path):
@@ -212,6 +217,11 @@ def test_which_column_is_asked_for_if_it_could_be_several(tmp_path):
     assert (
         rows_of(text)[0]["New"] == "20" and rows_of(text)[1]["New"] == "3" and "is new" in said[0]
     )
+    (tmp_path / "r.csv").write_text("Username,Email,End-of-Line Indicator\n#ada,a@x,#\n")
+    roster = read_roster(tmp_path / "r.csv")
+    new = Course(title="New", lessons=("03",))
+    text, _ = back_csv("brightspace", [], new, ITEMS, roster, {0: record("Ada", "p")})
+    assert text == "Username,Email,New Points Grade,End-of-Line Indicator\n#ada,a@x,3,#\n"
 
 
 @pytest.mark.parametrize(
@@ -220,6 +230,8 @@ def test_which_column_is_asked_for_if_it_could_be_several(tmp_path):
         ("moodle", {"Identifier": "Participant 7", "Grade": "20"}),
         ("canvas", {"Student": "Lovelace, Ada", "ID": "7"}),
         ("google", {"Last Name": "Lovelace", "First Name": "Ada"}),
+        ("blackboard", {"Last Name": "Lovelace", "Username": "7"}),
+        ("brightspace", {"Last Name": "Lovelace", "End-of-Line Indicator": "#"}),
     ],
 )
 def test_without_a_roster_a_table_has_the_platforms_headers(platform, first):
