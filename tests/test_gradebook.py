@@ -5,15 +5,17 @@ import html
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
+from helpers import PATIENCE
 from test_grading import IDS, posix, right_cells, write
 
 from mnist_course.base import DataError
 from mnist_course.checks import exercises
 from mnist_course.cli import main
-from mnist_course.teaching.grading import classroom, grade_class
+from mnist_course.teaching.grading import Limits, classroom, grade_class
 from mnist_course.teaching.grading.feedback import (
     _reading_place,
     _talk_about,
@@ -709,3 +711,101 @@ def test_a_class_of_six_from_the_export_to_the_feedback(tmp_path, capsys):
     assert "SyntaxError" in (tmp_path / "out" / "feedback" / "José_Müller.md").read_text("utf-8")
     assert "homework.pdf" in (tmp_path / "out" / "report.md").read_text("utf-8")
     assert main(words) == 0 and "everybody is graded already" in capsys.readouterr().out
+
+
+ONE_SIDE = "def flat_features(size, channels, kernels):\n    for k in kernels:\n        size = (size - k + 1) // 2\n    return channels * size"
+SQUARE = f"{ONE_SIDE} * size"
+CHECKED = '\n\n\ncheck("03.flat_features", flat_features)'
+ACCIDENTS = {  # what somebody hands in: the cells, and their result
+    "Ada Lovelace": ([SQUARE + CHECKED], "passed"),
+    "Grace O'Hara": (["%matplotlib inline\n" + SQUARE + CHECKED], "passed"),  # and in UTF-16
+    "José Müller": ([SQUARE.replace("):", "", 1) + CHECKED], "failed"),  # the bracket is missing
+    "Kim van der Berg": ([ONE_SIDE + CHECKED], "failed"),
+    "Li Ming": (["if True:\n    " + SQUARE.replace("\n", "\n    ")], "passed"),  # and no check
+    "Noa Late": ([SQUARE + CHECKED], "passed"),
+    "Sam Killer": ([SQUARE + CHECKED, "import os\nos.kill(os.getppid(), 9)\nos._exit(0)"], "passed"),
+    "Uma Zip": ([SQUARE + CHECKED], "passed"),  # in an archive in an archive
+}  # fmt: skip
+
+
+def class_of_eight(folder: Path, shape: str) -> Path:
+    "An export with an accident in each submission, and the platform's list of the class beside it."
+    rows = []
+    for i, (name, (cells, _)) in enumerate(ACCIDENTS.items()):
+        user, last = f"u{i}", name.rpartition(" ")[2]
+        late = last == "Late"
+        home = folder / "made" / user
+        path = write(home, "from mnist_course.checks import check", *cells)
+        if last == "O'Hara":
+            path.write_bytes(path.read_text().encode("utf-16"))
+        if last == "Zip":
+            for _ in range(2):
+                with zipfile.ZipFile(home / "next", "w") as archive:
+                    archive.write(path, f"work/{path.name}")
+                path = (home / "next").rename(home / f"{path.name}.zip")
+        if shape == "blackboard":
+            start = f"Lab 3_{user}_attempt_2024-0{2 if late else 1}-05-10-00-00"
+            target = folder / "lab3" / f"{start}_{path.name}"
+            target.parent.mkdir(exist_ok=True)
+            (target.parent / f"{start}.txt").write_text(f"Name: {name} ({user})\n", "utf-8")
+        else:
+            day = "Feb 5" if late else "Jan 5"
+            target = (
+                folder / "lab3" / f"{70 + i}-{90 + i} - {name} - {day}, 2024 1000 AM" / path.name
+            )
+            target.parent.mkdir(parents=True)
+        path.rename(target)
+        first = name[: -len(last)].strip()
+        rows.append(
+            [last, first, user, "", "#"]
+            if shape == "brightspace"
+            else [last, first, user, "Yes", ""]
+        )
+    head = ["Last Name", "First Name", "Username"]
+    if shape == "brightspace":
+        head += ["Lab 3 Points Grade <Numeric MaxPoints:10>", "End-of-Line Indicator"]
+    else:
+        head += ["Availability", "Lab 3 [Total Pts: 10 Score] |7"]
+    file = folder / "roster.csv"
+    with file.open("w", encoding="utf-16" if shape == "blackboard" else "utf-8", newline="") as out:
+        csv.writer(out, "excel-tab" if shape == "blackboard" else "excel").writerows([head, *rows])
+    return file
+
+
+@posix
+@pytest.mark.parametrize("shape", ["blackboard", "brightspace"])
+def test_a_class_of_eight_with_an_accident_each_gets_what_it_earned(tmp_path, shape):
+    roster = class_of_eight(tmp_path, shape)
+    course = toml(
+        tmp_path,
+        'title = "Lab 3"\nexercises = ["03.flat_features"]\nmaximum = 5\nlate_penalty = 20\n'
+        "due = 2024-02-01 00:00:00\n",
+    )
+    records, _ = grade_class(
+        tmp_path / "lab3",
+        tmp_path / "out",
+        course=course,
+        roster=roster,
+        back=[shape],
+        jobs=1,
+        limits=Limits(seconds=PATIENCE),
+        say=lambda line: None,
+    )
+    got = {one.name: one.results["03.flat_features"] for one in records}
+    assert {name: one["status"] for name, one in got.items()} == {
+        name: status for name, (_, status) in ACCIDENTS.items()
+    }
+    assert "SyntaxError" in got["José Müller"]["message"]
+    assert got["Kim van der Berg"]["misconception"] == "one_side_only"
+    assert [one.name for one in records if one.late] == ["Noa Late"]
+    before, after = (
+        [*csv.reader(file.open(encoding=code, newline=""), dialect)]
+        for code, dialect in [
+            ("utf-16", "excel-tab") if shape == "blackboard" else ("utf-8", "excel")
+        ]
+        for file in (roster, tmp_path / "out" / f"{shape}.csv")
+    )
+    place = next(i for i, name in enumerate(before[0]) if name.startswith("Lab 3"))
+    points = [row.pop(place) for row in after]
+    assert after == [[*row[:place], *row[place + 1 :]] for row in before]
+    assert points[1:] == ["10", "10", "0", "0", "10", "8", "10", "10"]
