@@ -32,7 +32,14 @@ from mnist_course.teaching.grading.limits import (
     limit_memory,
     no_process_storm,
 )
-from .room import adopt_orphans, close, drop_rights, keep_out
+from mnist_course.teaching.grading.room import (
+    CLOSED,
+    adopt_orphans,
+    close,
+    desk,
+    drop_rights,
+    keep_out,
+)
 from .words import for_terminal
 
 # %% ../../../nbs/workshop/grading_worker.ipynb #a9c52668
@@ -151,6 +158,9 @@ def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.
     "The learner's process, from its first line to its last."
     os.setsid()
     drop_rights()
+    own = channel.fileno()  # all that's left open: what leads to the grader isn't ours to hold
+    os.closerange(3, own)
+    os.closerange(own + 1, os.sysconf("SC_OPEN_MAX"))
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
@@ -330,7 +340,7 @@ def host() -> None:
     global _VOICE
     keep_out()
     first = json.loads(sys.stdin.readline())
-    if first["closed"]:
+    if first["room"] == CLOSED:
         close(first["place"], first["hidden"], first["scratch"])
     _VOICE = os.dup(1)
     os.set_inheritable(_VOICE, False)
@@ -350,6 +360,7 @@ def host() -> None:
         pid = os.fork()
         if pid == 0:
             try:
+                order["here"] = desk(first["room"], first["place"], order["here"], first["scratch"])
                 _judge(order, lambda **known: _speak(known))
             except BaseException as error:
                 _speak({"fault": f"{type(error).__name__}: {error}"[:300]})
