@@ -30,6 +30,7 @@ from mnist_course.teaching.grading.limits import (
     Watch,
     end_all,
     limit_memory,
+    limit_processes,
     no_process_storm,
 )
 from mnist_course.teaching.grading.room import (
@@ -167,6 +168,7 @@ def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started with & ignores it
     os.chdir(order["here"])
     no_process_storm()
+    limit_processes(order["threads"] + 500)
     limit_memory(order["limits"]["memory"])
     owner, dump, send = os.getpid(), write_line, channel.sendall
 
@@ -360,6 +362,7 @@ def host() -> None:
         pid = os.fork()
         if pid == 0:
             try:
+                order["threads"] = first["threads"]
                 order["here"] = desk(first["room"], first["place"], order["here"], first["scratch"])
                 _judge(order, lambda **known: _speak(known))
             except BaseException as error:
@@ -367,7 +370,8 @@ def host() -> None:
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
-        end_all(None)
+        if not end_all(None):
+            return  # what can't be ended one by one ends with us, its room and its container
         _speak({"end": order["number"]})
 
 
