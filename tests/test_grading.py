@@ -407,13 +407,6 @@ ATTACKS = {
         ],
         "passed",
     ),
-    "a storm": (
-        [
-            FLAT + LINE,
-            "import os\nflat_features\nos.system('f() { f & f; }; f')",
-        ],
-        "passed",
-    ),
     "kills": (["import os\nfor pid in (os.getppid(), 1): os.kill(pid, 9)\n" + FLAT + LINE], None),
     "looks around": (
         [
@@ -440,6 +433,8 @@ ATTACKS = {
         "passed",
     ),
 }
+# two rooms, and three who leave a mess: one of them comes into a room where another one was
+ATTACKS |= {f"{name} again": ATTACKS["a mess"] for name in ("a mess", "and")}
 
 
 def put(folder: Path, files: dict) -> None:
@@ -514,6 +509,28 @@ def test_what_a_submission_may_try(odd, name):
     assert expected is None or flat(grades[name]) == expected, grades[name]
     if name in ("imports", "reads"):
         assert any("the course's own solution" in remark for remark in grades[name].remarks)
+
+
+STORM = "import os\nteam_params = 51_328\nos.system('f() { f & f & wait; }; f')" + line(
+    "03.team_params"
+)
+
+
+@closed
+@pytest.mark.skipif(
+    hasattr(os, "geteuid")
+    and os.geteuid() == 0
+    and tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (6, 14),
+    reason="before Linux 6.14, nothing counts the processes of an administrator",
+)
+def test_a_storm_of_processes_ends_with_its_room(tmp_path):
+    write(tmp_path / "class" / "ada", STORM)
+    write(tmp_path / "class" / "ben", *right_cells("03.team_params"))
+    grades = grade_folder(tmp_path / "class", 1, Limits(seconds=PATIENCE), say=lambda text: None)
+    ada, ben = sorted(grades, key=lambda grade: grade.learner)
+    assert any("processes" in remark for remark in ada.remarks) and ben.passed == 1
+    left = [one for one in psutil.process_iter(["cmdline"]) if "f & f" in str(one.info["cmdline"])]
+    assert left == []
 
 
 @posix
