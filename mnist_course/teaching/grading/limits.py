@@ -76,10 +76,14 @@ def limit_memory(bytes_more: int) -> None:
 # %% ../../../nbs/workshop/grading_limits.ipynb #f6505182
 def end_all(
     process: object,  # a psutil.Process, or None: all descendants of this one
+    alone: bool = False,  # True: there's nobody else in this room
 ) -> bool:  # whether nothing is left
     "End a process and all of its descendants, also those that it has left to us."
     import psutil
 
+    if alone and os.getppid() <= 1:  # the host is the room's first process, and this is its judge
+        with contextlib.suppress(OSError):
+            os.kill(-1, signal.SIGKILL)  # all at once: a storm can't outrun it
     for _ in range(50):  # a storm may still be growing
         try:
             family = psutil.Process().children(recursive=True)

@@ -146,8 +146,10 @@ _SAME = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}  # statvfs's f
 _MOST = 600  # processes in a room, threads included
 
 
-def _few_processes() -> None:
-    "Let this room hold so many processes only, if Linux counts them by rooms: from 6.14 on."
+def _settle() -> None:
+    "No rooms in this room, and few processes, where Linux counts them by rooms: from 6.14 on."
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
     found = re.match(r"(\d+)\.(\d+)", os.uname().release)
     if found and (int(found[1]), int(found[2])) >= (6, 14):  # before, it's the whole machine's
         with contextlib.suppress(OSError):
@@ -202,12 +204,12 @@ def close(
     scratch: list[str],  # folders that are empty inside, and may be written to
 ) -> None:
     "Close the room around this process, for good. Raises OSError where that can't be done."
-    _few_processes()
+    _settle()
     _mount("none", "/", "", _REC | _PRIVATE)
     held = os.open(place, os.O_RDONLY) if os.path.isdir(place) else -1
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         target = line.split()[4].encode().decode("unicode_escape")
-        if target == "/proc" or target.startswith("/proc/"):
+        if target.startswith("/proc/"):
             continue
         with contextlib.suppress(OSError):  # such as a mount that another one covers
             has = os.statvfs(target).f_flag

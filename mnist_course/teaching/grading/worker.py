@@ -35,6 +35,7 @@ from mnist_course.teaching.grading.limits import (
 )
 from mnist_course.teaching.grading.room import (
     CLOSED,
+    OPEN,
     adopt_orphans,
     close,
     desk,
@@ -167,6 +168,7 @@ def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.
         os.dup2(nothing, number)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started with & ignores it
     os.chdir(order["here"])
+    os.nice(5)  # whoever watches comes first
     no_process_storm()
     limit_processes(order["threads"] + 500)
     limit_memory(order["limits"]["memory"])
@@ -324,7 +326,7 @@ def _judge(order: dict[str, Any], say: Callable[..., None]) -> None:
     except OverflowError as error:
         stopped = str(error)
     finally:
-        end_all(watch.process)
+        end_all(watch.process, order["alone"])
     say(stopped=stopped)
 
 # %% ../../../nbs/workshop/grading_worker.ipynb #79dda89b
@@ -354,6 +356,7 @@ def host() -> None:
         _speak({"fault": str(error)})
         return
     adopt_orphans()
+    alone = first["room"] != OPEN and os.getpid() == 1
     _speak({"ready": True})
     for line in sys.stdin:
         order = json.loads(line)
@@ -362,7 +365,7 @@ def host() -> None:
         pid = os.fork()
         if pid == 0:
             try:
-                order["threads"] = first["threads"]
+                order |= {"threads": first["threads"], "alone": alone}
                 order["here"] = desk(first["room"], first["place"], order["here"], first["scratch"])
                 _judge(order, lambda **known: _speak(known))
             except BaseException as error:
