@@ -180,10 +180,10 @@ class Watch:
             return ""
         now = time.monotonic()
         family = self._family()
+        if len(family) > self.limits.processes:  # first: in a storm, each look takes long
+            return f"had started {len(family)} processes"
         if self._bytes(family) > self.limits.memory + _OWN_MEMORY:
             return f"used more than {self.limits.memory / 2**30:g} GB of memory"
-        if len(family) > self.limits.processes:
-            return f"had started {len(family)} processes"
         seconds = self._seconds(family)
         if seconds - self.first > 10 * self.limits.seconds + 60:
             return f"left the notebook running for {10 * self.limits.seconds:g} s"
