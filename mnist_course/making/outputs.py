@@ -75,7 +75,7 @@ def _watch_reads(file: str, folder: str) -> None:
     told = os.open(file, os.O_WRONLY | os.O_APPEND)
 
     def hook(event: str, args: tuple) -> None:
-        if event == "mnist_course.exercises":
+        if event == "mnist-course/exercises":
             os.write(told, b"the exercises\n")
         elif event == "open" and isinstance(args[0], str | bytes):
             path = os.path.abspath(os.fsdecode(args[0]))
