@@ -507,7 +507,11 @@ def _grade(parser: argparse.ArgumentParser) -> None:
         ("--lessons", "LESSON", "what was set, such as 03"),
         ("--exercises", "ID", "what was set, such as 03.same_padding"),
         ("--only", "NAME", "grade these again, and keep the rest"),
-        ("--back", "PLATFORM", "write a table for moodle, canvas or google"),
+        (
+            "--back",
+            "PLATFORM",
+            "write a table for moodle, canvas, google, blackboard or brightspace",
+        ),
     ):
         parser.add_argument(option, nargs="+", default=[], metavar=metavar, help=what)
     parser.add_argument("--course", metavar="FILE", help="points and rules (default: course.toml)")

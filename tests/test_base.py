@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,10 @@ def test_a_pipe_and_a_device_are_refused_and_not_waited_for(tmp_path):
     with pytest.raises(DataError, match="too large"):
         read_file(tmp_path / "long", 8)
     assert read_file(tmp_path / "long", 9) == bytes(9)
+    tracemalloc.start()
+    read_file(tmp_path / "long")  # nine bytes: no more is asked for than the file has
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 def test_json_that_is_nested_too_deep_is_a_value_error():

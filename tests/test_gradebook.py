@@ -5,15 +5,17 @@ import html
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
+from helpers import PATIENCE
 from test_grading import IDS, posix, right_cells, write
 
 from mnist_course.base import DataError
 from mnist_course.checks import exercises
 from mnist_course.cli import main
-from mnist_course.teaching.grading import classroom, grade_class
+from mnist_course.teaching.grading import Limits, classroom, grade_class
 from mnist_course.teaching.grading.feedback import (
     _reading_place,
     _talk_about,
@@ -179,7 +181,10 @@ ROSTERS = {
     "moodle": 'Identifier,Full name,Email address,Status,Grade,Maximum Grade,Feedback comments\nParticipant 1,"Ada, L",a@x,,,100.00,=keep\nParticipant 2,Ben,b@x,,7,100.00,\n',
     "canvas": 'Student,ID,SIS User ID,SIS Login ID,Section,Lab 2 (5),Lab 3 (6),Final Score\n,,,,,Manual Posting,,(read only)\n    Points Possible,,,,,10,20,(read only)\n"L, Ada",1,s1,ada,A;B,9,,4\n"B, Ben",2,s2,ben,A,8,5,3\n',
     "google": "Last Name,First Name,Email Address,Lab 3\nPoints,,,20\nL,Ada,a@x,\nB,Ben,b@x,5\n",
+    "blackboard": "Last Name,First Name,Username,Student ID,Last Access,Availability,Weighted Total [Total Pts: 30 Score] |1,Lab 2 [Total Pts: 10 Score] |7,Lab 3 [Total Pts: 40 Score] |8\nL,Ada,ada,1,,Yes,,9,\nB,Ben,ben,2,,Yes,,8,5\n",
+    "brightspace": "OrgDefinedId,Username,Last Name,First Name,Email,Lab 2 Points Grade <Numeric MaxPoints:10>,Lab 3 Points Grade <Numeric MaxPoints:5 Weight:10>,Lab 3 Text Grade <Text>,Calculated Final Grade Numerator,End-of-Line Indicator\n#1,#ada,L,Ada,a@x,9,,,,#\n#2,#ben,B,Ben,b@x,8,5,,,#\n",
 }
+_OUT_OF = {"moodle": 100, "canvas": 20, "google": 20, "blackboard": 40, "brightspace": 5}
 
 
 @pytest.mark.parametrize("platform", ROSTERS)
@@ -190,15 +195,17 @@ def test_a_platforms_own_rows_and_headers_come_back_to_the_letter(tmp_path, plat
     rows = {roster.people[0].row: ada, roster.people[1].row: ben}
     course = Course(lessons=("03",), column="Lab 3")
     text, _ = back_csv(platform, [ada, ben], course, ITEMS, roster, rows)
-    column = {"moodle": "Grade", "canvas": "Lab 3 (6)", "google": "Lab 3"}[platform]
     before, after = (list(csv.reader(io.StringIO(one))) for one in (ROSTERS[platform], text))
-    place = before[0].index(column)
+    place = next(i for i, name in enumerate(before[0]) if name.startswith(("Grade", "Lab 3")))
     changed = [
         (i, j) for i, row in enumerate(before) for j, cell in enumerate(row) if after[i][j] != cell
     ]
     assert changed == [(roster.people[0].row + 1, place)]
-    whole = sum(item.difficulty for item in ITEMS)
-    assert after[changed[0][0]][place] == ("100" if platform == "moodle" else str(whole))
+    assert after[changed[0][0]][place] == str(_OUT_OF[platform])
+    half = Course(lessons=("03",), column="Lab 3", maximum=10)  # of ten here, and of more there
+    text, said = back_csv(platform, [ada, ben], half, ITEMS, roster, rows)
+    assert [*csv.reader(io.StringIO(text))][changed[0][0]][place] == str(_OUT_OF[platform])
+    assert any("scaled from 10 to" in one for one in said)
 
 
 def test_which_column_is_asked_for_if_it_could_be_several(tmp_path):
@@ -214,6 +221,11 @@ def test_which_column_is_asked_for_if_it_could_be_several(tmp_path):
     assert (
         rows_of(text)[0]["New"] == "20" and rows_of(text)[1]["New"] == "3" and "is new" in said[0]
     )
+    (tmp_path / "r.csv").write_text("Username,Email,End-of-Line Indicator\n#ada,a@x,#\n")
+    roster = read_roster(tmp_path / "r.csv")
+    new = Course(title="New", lessons=("03",))
+    text, _ = back_csv("brightspace", [], new, ITEMS, roster, {0: record("Ada", "p")})
+    assert text == "Username,Email,New Points Grade,End-of-Line Indicator\n#ada,a@x,3,#\n"
 
 
 @pytest.mark.parametrize(
@@ -222,6 +234,8 @@ def test_which_column_is_asked_for_if_it_could_be_several(tmp_path):
         ("moodle", {"Identifier": "Participant 7", "Grade": "20"}),
         ("canvas", {"Student": "Lovelace, Ada", "ID": "7"}),
         ("google", {"Last Name": "Lovelace", "First Name": "Ada"}),
+        ("blackboard", {"Last Name": "Lovelace", "Username": "7"}),
+        ("brightspace", {"Last Name": "Lovelace", "End-of-Line Indicator": "#"}),
     ],
 )
 def test_without_a_roster_a_table_has_the_platforms_headers(platform, first):
@@ -699,3 +713,101 @@ def test_a_class_of_six_from_the_export_to_the_feedback(tmp_path, capsys):
     assert "SyntaxError" in (tmp_path / "out" / "feedback" / "José_Müller.md").read_text("utf-8")
     assert "homework.pdf" in (tmp_path / "out" / "report.md").read_text("utf-8")
     assert main(words) == 0 and "everybody is graded already" in capsys.readouterr().out
+
+
+ONE_SIDE = "def flat_features(size, channels, kernels):\n    for k in kernels:\n        size = (size - k + 1) // 2\n    return channels * size"
+SQUARE = f"{ONE_SIDE} * size"
+CHECKED = '\n\n\ncheck("03.flat_features", flat_features)'
+ACCIDENTS = {  # what somebody hands in: the cells, and their result
+    "Ada Lovelace": ([SQUARE + CHECKED], "passed"),
+    "Grace O'Hara": (["%matplotlib inline\n" + SQUARE + CHECKED], "passed"),  # and in UTF-16
+    "José Müller": ([SQUARE.replace("):", "", 1) + CHECKED], "failed"),  # the bracket is missing
+    "Kim van der Berg": ([ONE_SIDE + CHECKED], "failed"),
+    "Li Ming": (["if True:\n    " + SQUARE.replace("\n", "\n    ")], "passed"),  # and no check
+    "Noa Late": ([SQUARE + CHECKED], "passed"),
+    "Sam Killer": ([SQUARE + CHECKED, "import os\nos.kill(os.getppid(), 9)\nos._exit(0)"], "passed"),
+    "Uma Zip": ([SQUARE + CHECKED], "passed"),  # in an archive in an archive
+}  # fmt: skip
+
+
+def class_of_eight(folder: Path, shape: str) -> Path:
+    "An export with an accident in each submission, and the platform's list of the class beside it."
+    rows = []
+    for i, (name, (cells, _)) in enumerate(ACCIDENTS.items()):
+        user, last = f"u{i}", name.rpartition(" ")[2]
+        late = last == "Late"
+        home = folder / "made" / user
+        path = write(home, "from mnist_course.checks import check", *cells)
+        if last == "O'Hara":
+            path.write_bytes(path.read_text().encode("utf-16"))
+        if last == "Zip":
+            for _ in range(2):
+                with zipfile.ZipFile(home / "next", "w") as archive:
+                    archive.write(path, f"work/{path.name}")
+                path = (home / "next").rename(home / f"{path.name}.zip")
+        if shape == "blackboard":
+            start = f"Lab 3_{user}_attempt_2024-0{2 if late else 1}-05-10-00-00"
+            target = folder / "lab3" / f"{start}_{path.name}"
+            target.parent.mkdir(exist_ok=True)
+            (target.parent / f"{start}.txt").write_text(f"Name: {name} ({user})\n", "utf-8")
+        else:
+            day = "Feb 5" if late else "Jan 5"
+            target = (
+                folder / "lab3" / f"{70 + i}-{90 + i} - {name} - {day}, 2024 1000 AM" / path.name
+            )
+            target.parent.mkdir(parents=True)
+        path.rename(target)
+        first = name[: -len(last)].strip()
+        rows.append(
+            [last, first, user, "", "#"]
+            if shape == "brightspace"
+            else [last, first, user, "Yes", ""]
+        )
+    head = ["Last Name", "First Name", "Username"]
+    if shape == "brightspace":
+        head += ["Lab 3 Points Grade <Numeric MaxPoints:10>", "End-of-Line Indicator"]
+    else:
+        head += ["Availability", "Lab 3 [Total Pts: 10 Score] |7"]
+    file = folder / "roster.csv"
+    with file.open("w", encoding="utf-16" if shape == "blackboard" else "utf-8", newline="") as out:
+        csv.writer(out, "excel-tab" if shape == "blackboard" else "excel").writerows([head, *rows])
+    return file
+
+
+@posix
+@pytest.mark.parametrize("shape", ["blackboard", "brightspace"])
+def test_a_class_of_eight_with_an_accident_each_gets_what_it_earned(tmp_path, shape):
+    roster = class_of_eight(tmp_path, shape)
+    course = toml(
+        tmp_path,
+        'title = "Lab 3"\nexercises = ["03.flat_features"]\nmaximum = 5\nlate_penalty = 20\n'
+        "due = 2024-02-01 00:00:00\n",
+    )
+    records, _ = grade_class(
+        tmp_path / "lab3",
+        tmp_path / "out",
+        course=course,
+        roster=roster,
+        back=[shape],
+        jobs=1,
+        limits=Limits(seconds=PATIENCE),
+        say=lambda line: None,
+    )
+    got = {one.name: one.results["03.flat_features"] for one in records}
+    assert {name: one["status"] for name, one in got.items()} == {
+        name: status for name, (_, status) in ACCIDENTS.items()
+    }
+    assert "SyntaxError" in got["José Müller"]["message"]
+    assert got["Kim van der Berg"]["misconception"] == "one_side_only"
+    assert [one.name for one in records if one.late] == ["Noa Late"]
+    before, after = (
+        [*csv.reader(file.open(encoding=code, newline=""), dialect)]
+        for code, dialect in [
+            ("utf-16", "excel-tab") if shape == "blackboard" else ("utf-8", "excel")
+        ]
+        for file in (roster, tmp_path / "out" / f"{shape}.csv")
+    )
+    place = next(i for i, name in enumerate(before[0]) if name.startswith("Lab 3"))
+    points = [row.pop(place) for row in after]
+    assert after == [[*row[:place], *row[place + 1 :]] for row in before]
+    assert points[1:] == ["10", "10", "0", "0", "10", "8", "10", "10"]

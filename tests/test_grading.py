@@ -377,6 +377,36 @@ ATTACKS = {
         ],
         "failed",
     ),
+    # says that it passed, on whatever leads out of here, and leaves before anybody can ask
+    "speaks for us": (
+        [
+            "import json, os\nflat_features = 1\n"
+            "said = {'id': '03.flat_features', 'status': 'passed', 'exam': 'same'}\n"
+            "line = json.dumps(said).encode() + b'\\n'\n"
+            "for number in range(3, 64):\n    try:\n        os.write(number, line)\n    except OSError:\n        pass\n"
+            "os._exit(0)" + LINE
+        ],
+        "failed",
+    ),
+    # first, and there is one room: whoever is next finds nothing of it
+    "a mess": (
+        [
+            "import os, pathlib\nleft = [pathlib.Path(one) / 'left' for one in ('/tmp', '/dev/shm', os.path.expanduser('~'), '..')]\n"
+            "found = [one for one in left if one.exists()]\n"
+            "for one in left:\n    try:\n        one.write_text('x')\n    except OSError:\n        pass\n"
+            + FLAT.replace("channels * size**2", "channels * size**2 + 1000 * len(found)")
+            + LINE
+        ],
+        "passed",
+    ),
+    "fills the disk": (
+        [
+            "import os\nbig = 0\nwhile big < 40:\n    try:\n        with open(f'{big}.bin', 'wb') as file:\n            file.write(bytes(2**26))\n    except OSError:\n        break\n    big += 1\n"
+            + FLAT.replace("channels * size**2", "channels * size**2 + 1000 * (big == 40)")
+            + LINE
+        ],
+        "passed",
+    ),
     "kills": (["import os\nfor pid in (os.getppid(), 1): os.kill(pid, 9)\n" + FLAT + LINE], None),
     "looks around": (
         [
@@ -403,6 +433,8 @@ ATTACKS = {
         "passed",
     ),
 }
+# two rooms, and three who leave a mess: one of them comes into a room where another one was
+ATTACKS |= {f"{name} again": ATTACKS["a mess"] for name in ("a mess", "and")}
 
 
 def put(folder: Path, files: dict) -> None:
@@ -477,6 +509,28 @@ def test_what_a_submission_may_try(odd, name):
     assert expected is None or flat(grades[name]) == expected, grades[name]
     if name in ("imports", "reads"):
         assert any("the course's own solution" in remark for remark in grades[name].remarks)
+
+
+STORM = "import os\nteam_params = 51_328\nos.system('f() { f & f & wait; }; f')" + line(
+    "03.team_params"
+)
+
+
+@closed
+@pytest.mark.skipif(
+    hasattr(os, "geteuid")
+    and os.geteuid() == 0
+    and tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (6, 14),
+    reason="before Linux 6.14, nothing counts the processes of an administrator",
+)
+def test_a_storm_of_processes_ends_with_its_room(tmp_path):
+    write(tmp_path / "class" / "ada", STORM)
+    write(tmp_path / "class" / "ben", *right_cells("03.team_params"))
+    grades = grade_folder(tmp_path / "class", 1, Limits(seconds=PATIENCE), say=lambda text: None)
+    ada, ben = sorted(grades, key=lambda grade: grade.learner)
+    assert any("processes" in remark for remark in ada.remarks) and ben.passed == 1
+    left = [one for one in psutil.process_iter(["cmdline"]) if "f & f" in str(one.info["cmdline"])]
+    assert left == []
 
 
 @posix
@@ -617,22 +671,26 @@ def test_a_container_is_looked_at_before_the_first_learner(engine):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
 def test_a_class_in_a_container(engine):
-    write(engine / "class" / "ada", NEEDED, *right_cells())
-    (ada,) = grade_folder(engine / "class", 1, Limits(seconds=20), container="course")
-    assert ada.passed == len(RIGHT)
-    first, *more = (engine / "said").read_text().splitlines()
-    assert more
-    for line_of in (first, more[0]):
+    for name in ("ada", "ben"):
+        write(engine / "class" / name, NEEDED, *right_cells("03.team_params"))
+        write(engine / "class" / name, *right_cells("03.field_width"), name="03_shapes-1.ipynb")
+    grades = grade_folder(engine / "class", 1, Limits(seconds=PATIENCE), container="course")
+    assert [grade.passed for grade in grades] == [2, 2]
+    lines = (engine / "said").read_text().splitlines()
+    ways = [line for line in lines if line.startswith("run")]
+    assert len(ways) == 3 == len({line.split("--name ")[1].split()[0] for line in ways})
+    for line_of in ways:  # one to look at the image, and one for each learner
         for words in (
             "--network none",
             "--read-only",
             "--cap-drop ALL",
             "--security-opt no-new-privileges",
             "--pids-limit 256",
-            "--memory 6g",
-            f"--user {os.getuid()}:{os.getgid()}",
+            f"--memory {6 * 2**30} --memory-swap {6 * 2**30}",
+            "--user 65534:65534" if os.getuid() == 0 else f"--user {os.getuid()}:{os.getgid()}",
         ):
             assert words in line_of
         mounted = line_of.split("--volume ")[1].split()[0]
         assert str(engine / "class") not in mounted  # results and the others' files stay outside
         assert ("--userns keep-id" in line_of) == bool(os.getuid())
+        assert line_of.split("--volume ")[1].split()[0].endswith(":ro,z")

@@ -1,5 +1,6 @@
 """The widgets' JavaScript: linted and formatted by Biome, where Node.js and Biome are (npm ci)."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -56,3 +57,35 @@ def test_no_line_is_longer_than_100_columns(path):
     # the formatter leaves comments and texts alone
     lines = path.read_text("utf-8").splitlines()
     assert [number for number, line in enumerate(lines, 1) if len(line) > 100] == []
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no Node.js on this machine")
+def test_a_widget_says_in_words_when_its_kernel_is_gone():
+    module = (ROOT / "mnist_course" / "widgets" / "static" / "kernel.js").as_uri()
+    script = f"""
+        let told
+        globalThis.MutationObserver = class {{
+          constructor(look) {{ told = look }}
+          observe() {{}}
+          disconnect() {{ told = null }}
+        }}
+        globalThis.document = {{createElement: () => ({{setAttribute(name, value) {{ this[name] = value }}}})}}
+        const {{withKernel}} = await import("{module}")
+        const el = {{gone: false, closest() {{ return this.gone ? this : null }}, prepend(note) {{ this.note = note }}}}
+        const ends = []
+        const end = withKernel(({{model}}) => () => ends.push(model))({{model: 7, el}})
+        const seen = [[el.note.hidden, el.note.textContent ?? ""]]
+        for (el.gone of [true, false]) {{ told(); seen.push([el.note.hidden, el.note.textContent]) }}
+        end()
+        console.log(JSON.stringify([seen, ends, told, el.note.role]))
+    """
+    run = subprocess.run(
+        ["node", "--input-type=module", "--eval", script],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (before, gone, back), ends, told, role = json.loads(run.stdout)
+    assert before == [True, ""] and back == [True, ""] and gone[0] is False
+    assert "the kernel was stopped or restarted" in gone[1] and "run this cell again" in gone[1]
+    assert (ends, told, role) == ([7], None, "status")

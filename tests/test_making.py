@@ -1,5 +1,7 @@
 "The maintainers' commands: a typo or --help starts nothing, and each command calls what it should."
 
+import json
+
 import pytest
 
 import mnist_course.making.benchmark as benchmark
@@ -8,6 +10,7 @@ import mnist_course.making.recorded as recorded
 import mnist_course.making.site.build as build
 from mnist_course.making.__main__ import _COMMANDS, main
 from mnist_course.making.repository import root, settings
+from mnist_course.teaching.notebooks import read_notebook
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +104,51 @@ def test_the_commands_are_those_of_the_makefile():
         if "mnist_course.making " in line
     ]
     assert {"site", "notebooks", "bench"} <= set(used) <= set(_COMMANDS)
+
+
+READS = [
+    "import json, subprocess, sys\nfrom pathlib import Path\n\nprint(Path('recorded.json').read_text())",
+    "json.loads(Path('other.ipynb').read_text())['metadata']",
+    "from module import held\n\nheld",
+    "subprocess.run([sys.executable, '-c', \"open('listed.csv').read()\"], check=True)",
+    "Path('mine.txt').write_text('1')\nPath('mine.txt').read_text()",
+    "from mnist_course.checks import exercises\n\nlen([*exercises()])",
+]
+
+
+def test_outputs_are_stale_when_what_a_notebook_read_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(outputs, "root", lambda: tmp_path)
+    files = {
+        "recorded.json": "[1]",
+        "listed.csv": "a,b",
+        "beside.txt": "nobody reads it",
+        "held.txt": "read by an import",
+        "module.py": "held = open('held.txt').read()",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    def notebook(name: str, sources: list[str], printed: str = "") -> None:
+        said = [{"output_type": "stream", "name": "stdout", "text": printed}] if printed else []
+        cell = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": said}
+        cells = [cell | {"id": f"cell{i}", "source": one} for i, one in enumerate(sources)]
+        about = {"kernelspec": {"name": "python3", "display_name": "Python", "language": "python"}}
+        made = {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
+        (tmp_path / name).write_text(json.dumps(made))
+
+    notebook("other.ipynb", ["1 + 1"])
+    notebook("page.ipynb", READS)
+    outputs._run_notebook(tmp_path / "page.ipynb")
+    page = read_notebook(tmp_path / "page.ipynb")
+    reads = page["metadata"]["mnist_course"]["reads"]
+    assert {*reads} == {"recorded.json", "listed.csv", "other.ipynb", "the exercises"}
+    assert not outputs.is_stale(page)
+    notebook("other.ipynb", ["1 + 1"], printed="2")  # it was run, and says the same
+    (tmp_path / "beside.txt").write_text("changed")
+    (tmp_path / "held.txt").write_text("changed")
+    assert not outputs.is_stale(page)
+    notebook("other.ipynb", ["1 + 2"])
+    (tmp_path / "listed.csv").unlink()
+    assert outputs.changed_reads(page) == ["listed.csv", "other.ipynb"] and outputs.is_stale(page)
+    monkeypatch.setattr(outputs.COURSE, "exercises", lambda: iter(()))
+    assert "the exercises" in outputs.changed_reads(page)

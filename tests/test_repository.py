@@ -85,9 +85,9 @@ def test_nbdev_leaves_no_change(copy, command, pattern):
 
 
 @by_name
-def test_outputs_belong_to_the_code(path):
+def test_outputs_belong_to_the_code_and_to_what_it_read(path):
     assert not is_stale(read_notebook(path)), (
-        "the code changed since the outputs were made: make notebooks"
+        "the code, or what it read, changed since the outputs were made: make notebooks"
     )
 
 

@@ -72,8 +72,9 @@ def _blob(name: str) -> str:
 def bundle(
     name: str,  # of a module in static/ with a function `render`, without .js
 ) -> str:  # one ES module, as anywidget wants it
-    "A module and all that it imports, as one text."
-    return f"{_joined(name)}\nexport default {{render: {name}_js.render}}"
+    "A module and all that it imports, as one text. Above the widget it says when its kernel is gone."
+    parts = f"{_joined(name)}\n{_joined('kernel')}"
+    return f"{parts}\nexport default {{render: kernel_js.withKernel({name}_js.render)}}"
 
 # %% ../../nbs/workshop/bundle.ipynb #65fbf22c
 def synced_bytes() -> traitlets.Bytes:

@@ -204,14 +204,19 @@ def _write(
     tables = {
         "grades.csv": "\ufeff" + grades_csv(records, course, items)
     }  # the mark: UTF-8, for Excel
+    encodings = {}
     for platform in back:
         tables[f"{platform}.csv"], notes = back_csv(platform, records, course, items, roster, rows)
+        if roster and roster.kind == platform:
+            encodings[f"{platform}.csv"] = roster.encoding
         for note in notes:
             ledger.say(note)
     shown = records if names else nameless(records)
     tables["report.md"] = report_markdown(shown, course, items, said if names else ())
     tables["class.html"] = class_html(shown, course, items)
-    written = [ledger.put(name, text.encode()) for name, text in tables.items()]
+    written = [
+        ledger.put(name, text.encode(encodings.get(name, "utf-8"))) for name, text in tables.items()
+    ]
     taken: set[str] = set()
     for record in records:
         stem = for_file(record.name, taken)
@@ -239,7 +244,7 @@ def grade_class(
     only: Sequence[str] = (),  # learners; the others keep what they have
     again: bool = False,  # True: grade also whose files haven't changed
     variants: str | None = None,  # "name", "id" or "email": numbers of each learner's own
-    back: Sequence[str] = (),  # tables to write for "moodle", "canvas", "google"
+    back: Sequence[str] = (),  # tables to write, such as "moodle"
     names: bool = True,  # False: class.html and report.md call nobody by name
     jobs: int | None = None,  # notebooks at a time; None: one for each core
     limits: Limits | None = None,

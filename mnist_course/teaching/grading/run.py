@@ -29,6 +29,7 @@ from ...base import as_path
 from ...checks import exercises
 from ...checks.own import own_texts
 from ..folder import MANIFEST
+from .exam import can_be_asked
 from .limits import Limits
 from mnist_course.teaching.grading.read import (
     answer_cells,
@@ -42,12 +43,13 @@ from mnist_course.teaching.grading.read import (
     reads_solutions,
 )
 from mnist_course.teaching.grading.room import (
-    CLOSED,
+    CONTAINER,
     OPEN,
     best_room,
     clean_environment,
     try_container,
     way_in,
+    way_out,
 )
 from .words import for_terminal
 from .worker import host, let_in
@@ -60,19 +62,30 @@ class _Gone(Exception):
 class _Host:
     "A process that loads the course once and then runs notebook after notebook."
 
-    def __init__(self, place: Path, room: str, hidden: list[Path], container: str | None) -> None:
-        self.place, self.room, self.hidden, self.container = place, room, hidden, container
+    def __init__(self, base: Path, room: str, hidden: list[Path], container: str | None) -> None:
+        self.base, self.room, self.hidden, self.container = base, room, hidden, container
         self.process: subprocess.Popen[bytes] | None = None
+        self.way: list[str] = []
         self.rest = b""
         self.number = 0
+        self.learner: str | None = None
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def serve(self, learner: str) -> None:
+        "Whose notebooks come next. A container is for one learner alone."
+        if self.container and learner != self.learner:
+            self.end()
+        self.learner = learner
+
+    def _start(self, memory: int) -> subprocess.Popen[bytes]:
         python = "python" if self.container else sys.executable
+        self.place = Path(tempfile.mkdtemp(dir=self.base))
+        self.place.chmod(0o755)  # a container has another user; the folder above is ours alone
         home = self.place / "home"
-        home.mkdir(exist_ok=True)
+        home.mkdir()
         code = f"from {host.__module__} import host; host()"
+        self.way = way_in(self.room, self.container, self.place, memory + 4 * 2**30)
         self.process = subprocess.Popen(
-            [*way_in(self.room, self.container, self.place), python, "-P", "-c", code],
+            [*self.way, python, "-P", "-s", "-c", code],
             cwd=self.place,
             # Docker and Podman find their images by ours, and hand on none of it
             env=None if self.container else clean_environment(home),
@@ -83,11 +96,12 @@ class _Host:
         )
         self.rest = b""
         words = {
-            "closed": self.room == CLOSED and not self.container,
+            "room": self.room,
             "place": str(self.place),
             "hidden": [str(path) for path in [*self.hidden, self.place.parent, Path.home()]],
             "scratch": sorted({"/tmp", "/dev/shm", "/var/tmp"}),
             "own": own_texts(),
+            "threads": _threads(),
         }
         self._send(words)
         said = next(self._listen(300), {})
@@ -122,11 +136,13 @@ class _Host:
     def run(self, order: dict[str, Any], folder: Path | None) -> tuple[list[dict[str, Any]], str]:
         "Run a notebook. What became known, and why it was stopped."
         self.number += 1
-        here = self.place / f"here{self.number}"
         told: list[dict[str, Any]] = []
+        here = None
         try:
             if self.process is None:
-                self._start()
+                self._start(order["limits"]["memory"])
+            here = Path(tempfile.mkdtemp(dir=self.place)) / "work"
+            here.parent.chmod(0o755)
             _copy(folder, here)
             self._send(order | {"here": str(here), "number": self.number})
             for words in self._listen(20 * order["limits"]["seconds"] + 300):
@@ -137,7 +153,8 @@ class _Host:
             self.end()
             return told, f"ended the process that runs notebooks ({gone})"
         finally:
-            shutil.rmtree(here, ignore_errors=True)
+            if here:
+                shutil.rmtree(here.parent, ignore_errors=True)
         if faults := [str(words["fault"]) for words in told if "fault" in words]:
             return told, f"could not be run: {faults[0]}"
         stopped = [str(words["stopped"]) for words in told if "stopped" in words]
@@ -146,10 +163,34 @@ class _Host:
     def end(self) -> None:
         "End the process, and with it all that is left of its notebooks."
         process, self.process = self.process, None
-        if process is not None:
-            _end_family(process.pid)
-            process.kill()
-            process.communicate()
+        if process is None:
+            return
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if self.container and process.stdin:  # who reads no orders any more goes by itself
+                process.stdin.close()
+                process.wait(timeout=5)
+        if process.poll() is None:
+            way_out(self.way)
+        _end_family(process.pid)
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe:
+                    pipe.close()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
+def _threads() -> int:
+    "How many processes this user has by now, threads included."
+    import psutil
+
+    found = 0
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if os.name == "posix" and one.uids().real == os.getuid():
+                found += one.num_threads()
+    return found
 
 
 def _end_family(pid: int) -> None:
@@ -242,11 +283,17 @@ def _run_through(
 ) -> list[str]:  # remarks
     "Run some cells, if need be again without one that took the process down."
     remarks: list[str] = []
+    new: list[str] = []
     skip: set[int] = set()
     for attempt in count():
         told, stopped = run(order | {"chosen": [i for i in chosen if i not in skip]})
-        new = _collect(told, results)
+        new += _collect(told, results)
         if not stopped:
+            answers = order["answers"]
+            silent = {id for id in answers if results[id].get("exam") == "silent"}
+            if silent and _unasked(results) and attempt < again:  # those are heard without it
+                order = order | {"answers": {id: answers[id] for id in answers.keys() - silent}}
+                continue
             break
         reached = [entry["cell"] for entry in told if isinstance(entry.get("cell"), int)]
         if not reached:
@@ -263,7 +310,21 @@ def _run_through(
         if reached[-1] in skip or attempt >= again:
             break
         skip.add(reached[-1])
+    for id in _unasked(results):
+        words = "It passed where the notebook ran, but the notebook ended before we could ask it "
+        results[id] |= {"status": "failed", "message": words + "from outside, with other inputs."}
+        remarks.append(f"{id}: passed in its own process, and then it was gone")
     return [*remarks, *dict.fromkeys(new)]
+
+
+def _unasked(results: dict[str, dict[str, Any]]) -> list[str]:
+    "What is said to be right, and nobody has asked from outside, though that could be done."
+    by_id = {item.id: item for item in exercises()}
+    return [
+        id
+        for id, result in results.items()
+        if result["status"] == "passed" and "exam" not in result and can_be_asked(by_id[id])
+    ]
 
 
 def _grade_notebook(
@@ -426,8 +487,8 @@ def grade_learners(
     limits = limits or Limits()
     jobs = jobs or os.cpu_count() or 1
     list(exercises())  # load the answers once, before the threads
-    room = OPEN if container else best_room()
-    if room == OPEN and not container:
+    room = CONTAINER if container else best_room()
+    if room == OPEN:
         say("this machine has no closed rooms: what the learners wrote runs with your rights")
     broken_off = threading.Event()
     grades: dict[str, Grade] = {}
@@ -447,6 +508,7 @@ def grade_learners(
             own = None if alone else path.parent
             one = hosts.get()
             try:
+                one.serve(learner)
                 mine = {"variant": variants[learner], "secret": secret} if variants else {}
                 return _grade_notebook(path, limits, lambda order: one.run(order, own), mine)
             except Exception as error:  # no submission stops the rest, not even by a fault of ours

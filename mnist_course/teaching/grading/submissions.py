@@ -39,7 +39,7 @@ _PATTERNS = {
     "canvas": (r"(?P<name>[^_]+)_(?:(?P<late>LATE)_)?(?P<id>\d+)_\d+_(?P<file>.+)",),
     "google": (
         r"(?P<file>.+\.ipynb) - (?P<name>.+?)(?:\.ipynb)?",
-        r"(?:Copy of )?(?P<name>.+?) - (?P<file>.+\.(?:ipynb|py|zip)(?:\.txt)?)",
+        r"(?:Copy of )?(?P<name>.+?) - (?P<file>.+\.\w+)",
     ),
 }
 _EXPORTS = (*_PATTERNS, "github", "plain")
@@ -113,7 +113,7 @@ def _plain_name(name: str) -> str:
 
 # %% ../../../nbs/workshop/grading_submissions.ipynb #7ca47fb8
 _ENTRIES, _LEARNER, _EVERYBODY = 20_000, 300 * 2**20, 6 * 2**30
-_DEPTH = 2  # an archive in an archive
+_DEPTH = 3  # the export, a learner's own archive, and one in it
 _PACKED = (".7z", ".rar", ".tar", ".tgz", ".gz", ".xz", ".bz2")
 
 
@@ -293,7 +293,7 @@ class _Gathering:
         elif not stat.S_ISREG(path.lstat().st_mode):
             who.remarks.append(f"{shown}: this is no ordinary file, and not looked at")
         elif path.suffix.lower() == ".zip" and depth >= _DEPTH:
-            who.remarks.append(f"{shown}: an archive in an archive in an archive isn't opened")
+            who.remarks.append(f"{shown}: archives so deep in others aren't opened")
         elif path.suffix.lower() == ".zip":
             room = self.rooms.setdefault(id(who), _Room(_LEARNER, _ENTRIES, self.room))
             try:
@@ -655,26 +655,28 @@ class Person:
 class Roster:
     "A class's list, as a platform gives it."
 
-    kind: str  # "moodle", "canvas", "google", "github" or "plain"
+    kind: str  # "moodle", "canvas", "google", "github" and so on, or "plain"
     head: list[str]
     rows: list[list[str]]
     people: list[Person]
     delimiter: str = ","
+    encoding: str = "utf-8"
 
 
-def _table_of(path: Path) -> tuple[list[list[str]], str]:
-    "The cells of a CSV file of any encoding and delimiter."
+def _table_of(path: Path) -> tuple[list[list[str]], str, str]:
+    "The cells of a CSV file of any encoding and delimiter, its delimiter, and how to write it again."
     content = read_file(path, _SIZE)
+    marked = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb": "utf-8-sig"}
+    encoding = marked.get(content[:2], "utf-8")
     try:
-        text = content.decode(
-            "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        )
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        text = content.decode("cp1252", "replace")
+        text, encoding = content.decode("cp1252", "replace"), "utf-8"
     first = text.lstrip().split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     try:
-        return [*csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)], delimiter
+        table = [*csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+        return table, delimiter, encoding
     except csv.Error as error:
         raise DataError(f"{path} can't be read as CSV: {error}") from error
 
@@ -683,7 +685,7 @@ def read_roster(path: str | Path) -> Roster:
     """A roster, with its columns found by their headers. Raises DataError if there are no names in
     it, and OSError if it can't be read."""
     path = as_path(path, "roster")
-    table, delimiter = _table_of(path)
+    table, delimiter, encoding = _table_of(path)
     number = next((i for i, row in enumerate(table[:10]) if _columns(row)), None)
     if number is None:
         known = ", ".join(
@@ -699,6 +701,8 @@ def read_roster(path: str | Path) -> Roster:
         "moodle" if "identifier" in names and "full name" in names
         else "canvas" if {"student", "id"} <= names
         else "github" if any("github" in one for one in names)
+        else "brightspace" if {"orgdefinedid", "end-of-line indicator"} & names
+        else "blackboard" if {"last name", "username"} <= names and {"last access", "availability"} & names
         else "google" if {"last name", "first name", "email address"} <= names and "id number" not in names
         else "plain"
     )  # fmt: skip
@@ -706,7 +710,7 @@ def read_roster(path: str | Path) -> Roster:
     people = [one for i, row in enumerate(rows) if (one := _person(row, places, i))]
     if not people:
         raise DataError(f"{path}: there's nobody in this roster")
-    return Roster(kind, head, rows, people, delimiter)
+    return Roster(kind, head, rows, people, delimiter, encoding)
 
 
 def _columns(head: list[str]) -> dict[str, list[int]]:
@@ -731,7 +735,8 @@ def _person(row: list[str], places: dict[str, list[int]], number: int) -> Person
     name = " ".join(cells("name")[:1] or cells("first")[:1] + cells("last")[:1])
     if "," in name and name.count(",") == 1:  # Canvas: Lovelace, Ada
         name = " ".join(part.strip() for part in reversed(name.split(",")))
-    ids = [re.sub(r"^participant\s*", "", one, flags=re.I) for one in cells("id")]
+    # Moodle writes Participant 7, and Brightspace #7
+    ids = [re.sub(r"^(participant\s*|#)", "", one, flags=re.I) for one in cells("id")]
     email = "".join(cells("email")[:1])
     if name.casefold() in ("points possible", "student test", "test student") or not (ids or email):
         return None

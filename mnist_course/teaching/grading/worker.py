@@ -30,9 +30,18 @@ from mnist_course.teaching.grading.limits import (
     Watch,
     end_all,
     limit_memory,
+    limit_processes,
     no_process_storm,
 )
-from .room import adopt_orphans, close, drop_rights, keep_out
+from mnist_course.teaching.grading.room import (
+    CLOSED,
+    OPEN,
+    adopt_orphans,
+    close,
+    desk,
+    drop_rights,
+    keep_out,
+)
 from .words import for_terminal
 
 # %% ../../../nbs/workshop/grading_worker.ipynb #a9c52668
@@ -151,12 +160,17 @@ def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.
     "The learner's process, from its first line to its last."
     os.setsid()
     drop_rights()
+    own = channel.fileno()  # all that's left open: what leads to the grader isn't ours to hold
+    os.closerange(3, own)
+    os.closerange(own + 1, os.sysconf("SC_OPEN_MAX"))
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started with & ignores it
     os.chdir(order["here"])
+    os.nice(5)  # whoever watches comes first
     no_process_storm()
+    limit_processes(order["threads"] + 500)
     limit_memory(order["limits"]["memory"])
     owner, dump, send = os.getpid(), write_line, channel.sendall
 
@@ -312,7 +326,7 @@ def _judge(order: dict[str, Any], say: Callable[..., None]) -> None:
     except OverflowError as error:
         stopped = str(error)
     finally:
-        end_all(watch.process)
+        end_all(watch.process, order["alone"])
     say(stopped=stopped)
 
 # %% ../../../nbs/workshop/grading_worker.ipynb #79dda89b
@@ -330,7 +344,7 @@ def host() -> None:
     global _VOICE
     keep_out()
     first = json.loads(sys.stdin.readline())
-    if first["closed"]:
+    if first["room"] == CLOSED:
         close(first["place"], first["hidden"], first["scratch"])
     _VOICE = os.dup(1)
     os.set_inheritable(_VOICE, False)
@@ -342,6 +356,7 @@ def host() -> None:
         _speak({"fault": str(error)})
         return
     adopt_orphans()
+    alone = first["room"] != OPEN and os.getpid() == 1
     _speak({"ready": True})
     for line in sys.stdin:
         order = json.loads(line)
@@ -350,13 +365,16 @@ def host() -> None:
         pid = os.fork()
         if pid == 0:
             try:
+                order |= {"threads": first["threads"], "alone": alone}
+                order["here"] = desk(first["room"], first["place"], order["here"], first["scratch"])
                 _judge(order, lambda **known: _speak(known))
             except BaseException as error:
                 _speak({"fault": f"{type(error).__name__}: {error}"[:300]})
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
-        end_all(None)
+        if not end_all(None):
+            return  # what can't be ended one by one ends with us, its room and its container
         _speak({"end": order["number"]})
 
 
