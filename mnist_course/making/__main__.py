@@ -9,6 +9,7 @@ __all__ = ['main']
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from ..base import CourseError
 
@@ -186,9 +187,31 @@ def _seal(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def _pdf(parser: argparse.ArgumentParser) -> None:
+    "Print the course, or some chapters of it, from the site that make docs has built. It needs Chromium."
+    parser.add_argument("out", nargs="?", default="mnist_course.pdf", metavar="FILE")
+    parser.add_argument(
+        "--chapters",
+        nargs="+",
+        metavar="NAME",
+        help="such as 03 or glossary (default: every lesson, the page of the script, the glossary)",
+    )
+    parser.add_argument("--paper", default="A4", choices=["A4", "Letter"])
+    parser.add_argument("--site", metavar="FOLDER", help="a finished site (default: _docs)")
+
+    def run(args: argparse.Namespace) -> None:
+        from mnist_course.making.printed import print_course
+
+        count = print_course(args.out, args.chapters, args.paper, args.site)
+        print(f"{args.out}: {count} pages, {Path(args.out).stat().st_size / 2**20:.0f} MB")
+
+    parser.set_defaults(run=run)
+
+
 _COMMANDS = {
     "seal": (_seal, "make a wheel without answers, for exams"),
     "site": (_site, "make the site, or show it"),
+    "pdf": (_pdf, "print the course as a PDF"),
     "notebooks": (_notebooks, "run notebooks, keep outputs"),
     "readme": (_readme, "photograph the page to draw on"),
     "colab": (_colab, "write the Colab edition"),
