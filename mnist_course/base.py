@@ -160,7 +160,7 @@ def read_file(
             raise DataError(f"{path} is not an ordinary file: give a file")
         if found.st_size > most:
             raise DataError(f"{path} is too large: it has {found.st_size:,} bytes")
-        content = file.read(most + 1)
+        content = _read_at_most(file, most + 1)  # in pieces: read() makes room for all of it
     if len(content) > most:  # it grew meanwhile
         raise DataError(f"{path} is too large: it has more than {most:,} bytes")
     return content

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +221,13 @@ def test_where_files_cannot_be_locked_everybody_gets_in(tmp_path, monkeypatch):
     monkeypatch.setattr("filelock.FileLock.acquire", cannot)
     with alone_in(tmp_path, "training"):
         (tmp_path / "a").touch()
+
+
+def test_a_small_file_takes_little_memory(tmp_path):
+    # bytes asked for at once are taken at once: eight gigabytes for a file of ten
+
+    (tmp_path / "small").write_bytes(b"0123456789")
+    tracemalloc.start()
+    assert read_file(tmp_path / "small") == b"0123456789"
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()

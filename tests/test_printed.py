@@ -21,7 +21,9 @@ def test_a_chapter_that_there_is_not(words, tmp_path, capsys):
     out = tmp_path / "course.pdf"
     assert main(["pdf", str(out), *words.split()]) == 1
     wrong = words.split()[-1]
-    assert f"there is no chapter {wrong}; there are 00_start_here, 01_data" in capsys.readouterr().err
+    assert (
+        f"there is no chapter {wrong}; there are 00_start_here, 01_data" in capsys.readouterr().err
+    )
     assert not out.exists()
 
 

@@ -934,13 +934,17 @@ def test_the_course_on_paper(built, chromium, tmp_path, paper):
         size
     }
     # the contents name the pages where the chapters begin, and the pages bear these numbers
-    begins = {name: int(number) for name, number in re.findall(r"(02 · \w+|Glossary) (\d+)", pages[1])}
+    begins = {
+        name: int(number) for name, number in re.findall(r"(02 · \w+|Glossary) (\d+)", pages[1])
+    }
     assert list(begins) == ["02 · Convolution", "Glossary"] and begins["02 · Convolution"] == 3
     for number, page in enumerate(pages[1:], 2):
         assert f"{settings()['version']} {number}" in page, page[-80:]
     assert "Teach a computer" in pages[2] or "02 · Convolution" in pages[2]
     assert "Glossary" in pages[begins["Glossary"] - 1]
-    outline = [one.title for one in reader.outline[-1]] if isinstance(reader.outline[-1], list) else []
+    outline = (
+        [one.title for one in reader.outline[-1]] if isinstance(reader.outline[-1], list) else []
+    )
     assert reader.metadata.title and reader.root_object.get("/Lang"), outline
     # nothing that only a screen can do: what is folded away has moved to the end, with a number
     text = " ".join(pages)
@@ -949,10 +953,16 @@ def test_the_course_on_paper(built, chromium, tmp_path, paper):
     hints = re.findall(r"<summary>(.*?)</summary>", "".join(markdown_cells(lesson)))
     assert all(text.count(" ".join(re.sub("<.*?>", "", hint).split())) >= 2 for hint in hints[:5])
     # links lead into the book, or to the site that everybody can reach
-    links = [note.get_object()["/A"] for page in reader.pages for note in page.get("/Annots", [])
-             if "/A" in note.get_object()]
+    links = [
+        note.get_object()["/A"]
+        for page in reader.pages
+        for note in page.get("/Annots", [])
+        if "/A" in note.get_object()
+    ]
     addresses = [str(one["/URI"]) for one in links if "/URI" in one]
-    assert addresses and not [one for one in addresses if "127.0.0.1" in one or one.startswith("file")]
+    assert addresses and not [
+        one for one in addresses if "127.0.0.1" in one or one.startswith("file")
+    ]
     assert any(one.startswith("https://mnist-course.github.io/mnist_course/") for one in addresses)
 
 
