@@ -21,8 +21,10 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import pytest
 from helpers import ROOT, copy_repository, run_in
 from PIL import Image
+from pypdf import PdfReader
 
 from mnist_course.engine.export import policy_of
+from mnist_course.making.repository import root, settings
 from mnist_course.making.server import site_server
 from mnist_course.making.site.api import _signature
 from mnist_course.making.site.content import (
@@ -39,7 +41,12 @@ from mnist_course.making.site.pages import (
     public_names,
 )
 from mnist_course.making.site.polish import finish
-from mnist_course.teaching.notebooks import all_notebooks, lessons, read_notebook
+from mnist_course.teaching.notebooks import (
+    all_notebooks,
+    lessons,
+    markdown_cells,
+    read_notebook,
+)
 
 BASE = "https://site.test/mnist_course/"
 ONE_FILE = "try/draw_a_digit.html"  # to keep and to pass on: without a frame, and with all inside
@@ -699,6 +706,27 @@ def test_axe_finds_nothing(visit, pages, address, violations, scheme, width):
             page.wait_for_selector(".mc-canvas")
         faults += [(name, *found) for found in violations(page)]
     told(faults)
+
+
+CONTROLS = {"button", "link", "slider", "checkbox", "combobox", "spinbutton", "textbox", "radio"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["try/index.html", "train/index.html", "toys/stepper.html", "toys/shapes.html"],
+)
+def test_what_can_be_used_has_a_name_for_a_screen_reader(visit, address, name):
+    page = visit()
+    page.goto(address + name, wait_until="networkidle")
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    said = [
+        (one["role"]["value"], one.get("name", {}).get("value", "").strip())
+        for one in tree
+        if not one.get("ignored")
+        and one["role"]["value"] in CONTROLS | {"image", "application", "region"}
+    ]
+    told([role for role, words in said if not words])
+    assert sum(role in CONTROLS - {"link"} for role, _ in said) >= 10
 
 
 def search_for(page, words: str) -> list[str]:

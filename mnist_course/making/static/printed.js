@@ -78,6 +78,9 @@ globalThis.printedChapter = ({key, chapters, site}) => {
     "[data-answer-from], [data-look-back], [hidden]",
   ]
   for (const element of all(main, gone.join(","))) element.remove()
+  for (const code of all(main, "pre code")) // where a call to guess was, an empty line is left
+    if (code.firstChild?.nodeType === 3)
+      code.firstChild.data = code.firstChild.data.replace(/^\n+/, "")
   scoped(main)
   linked(main, key, chapters, site)
   renamed(main, key)
