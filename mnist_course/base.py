@@ -160,10 +160,14 @@ def read_file(
             raise DataError(f"{path} is not an ordinary file: give a file")
         if found.st_size > most:
             raise DataError(f"{path} is too large: it has {found.st_size:,} bytes")
-        content = _read_at_most(file, most + 1)  # in pieces: read() makes room for all of it
-    if len(content) > most:  # it grew meanwhile
+        parts, left = [], most + 1
+        # never asked for `most` at once: Python would take the memory before it looks
+        while left and (part := file.read(min(left, max(found.st_size + 1, 2**16)))):
+            parts.append(part)
+            left -= len(part)
+    if not left:  # it grew meanwhile
         raise DataError(f"{path} is too large: it has more than {most:,} bytes")
-    return content
+    return b"".join(parts)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -23,6 +23,7 @@ from helpers import ROOT, copy_repository, run_in
 from PIL import Image
 from pypdf import PdfReader
 
+from mnist_course.checks import exercises
 from mnist_course.engine.export import policy_of
 from mnist_course.making.repository import root, settings
 from mnist_course.making.server import site_server
@@ -41,6 +42,7 @@ from mnist_course.making.site.pages import (
     public_names,
 )
 from mnist_course.making.site.polish import finish
+from mnist_course.teaching.grading.feedback import _reading_place
 from mnist_course.teaching.notebooks import (
     all_notebooks,
     lessons,
@@ -507,6 +509,16 @@ def test_every_exercise_is_on_the_page_of_exercises(pages):
         == {one.name for one in exercises() if one.kind != "build"}  # those stand in the text
         == {card.id.split(".")[1] for _, card in exercise_cards()}
     )
+
+
+def test_feedback_leads_to_places_that_there_are(pages):
+    faults = []
+    for item in exercises():
+        words, address = _reading_place(item)
+        name, _, place = address.partition("mnist_course/")[2].partition("#")
+        if place not in pages[name].ids:
+            faults.append((item.id, words, address))
+    told(faults)
 
 
 def test_lessons_link_the_glossary_once_for_each_term(pages):

@@ -44,6 +44,7 @@ def copy(monkeypatch, tmp_path):
     (nbs / "translations" / "de").mkdir(parents=True)
     shutil.copy(root() / "nbs" / GERMAN.name, nbs)
     monkeypatch.setattr("mnist_course.making.translation.root", lambda: tmp_path)
+    shutil.copy(GERMAN.with_suffix(".json"), nbs / "translations" / "de")
     return Path(shutil.copy(GERMAN, nbs / "translations" / "de"))
 
 

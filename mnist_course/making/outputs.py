@@ -74,7 +74,7 @@ def _run_notebook(
         del notebook.cells[0]
         if path.resolve() in lessons():
             keep_revealed(lesson_number(path), code, told.read_text("utf-8"))
-    notebook["metadata"].setdefault("mnist_course", {})["code"] = code
+    notebook["metadata"]["mnist_course"] = {"code": code}
     keep = {
         f"allowed_{level}metadata_keys": get_config().get(f"allowed_{level}metadata_keys").split()
         for level in ("", "cell_")

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from ..base import as_path, write_atomically
+from ..base import as_path, write_json
 from .repository import root
 from ..teaching.notebooks import read_notebook
 
@@ -110,7 +110,8 @@ def translation_faults(
     for a file that translates no lesson."""
     source, original = _original(path)
     notebook = read_notebook(path)
-    known = notebook["metadata"].get("mnist_course", {}).get("translates", {})
+    beside = path.with_suffix(".json")
+    known = json.loads(beside.read_text("utf-8")) if beside.is_file() else {}
     found = []
     order = [cell["id"] for cell in notebook["cells"] if cell["id"] in original]
     if order != [id for id in original if id in order]:
@@ -136,13 +137,10 @@ def settle(
     "Say that a translation is in step with the original as it is now."
     path = as_path(path)
     _, original = _original(path)
-    notebook = read_notebook(path)
     prints = {
         cell["id"]: _print_of(original[cell["id"]])
-        for cell in notebook["cells"]
+        for cell in read_notebook(path)["cells"]
         if cell["id"] in original
     }
-    notebook["metadata"].setdefault("mnist_course", {})["translates"] = prints
-    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    write_atomically(path, text.encode())
+    write_json(path.with_suffix(".json"), prints)
     return len(prints)
