@@ -104,9 +104,9 @@ def small(sample) -> tuple[DigitDataset, DigitDataset]:
 @pytest.fixture(scope="session")
 def chromium():
     "Chromium without a window. Where there is none these tests are skipped, but never in CI."
-    from mnist_course.making.server import find_chromium
+    from mnist_course.making.server import _find_chromium
 
-    found = find_chromium()
+    found = _find_chromium()
     if found is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
             "no Chromium on this machine: apt-get install chromium"

@@ -33,7 +33,7 @@ def test_without_a_site_it_says_how_to_make_one(tmp_path, capsys):
 
 
 def test_without_chromium_it_says_what_is_missing(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(server, "find_chromium", lambda: None)
+    monkeypatch.setattr(server, "_find_chromium", lambda: None)
     (tmp_path / "03_shapes.html").write_text("<main></main>")
     words = ["pdf", str(tmp_path / "a.pdf"), "--chapters", "03", "--site", str(tmp_path)]
     assert main(words) == 1

@@ -189,7 +189,7 @@ def _seal(parser: argparse.ArgumentParser) -> None:
 
 def _pdf(parser: argparse.ArgumentParser) -> None:
     "Print the course, or some chapters of it, from the site that make docs has built. It needs Chromium."
-    parser.add_argument("out", nargs="?", default="mnist_course.pdf", metavar="FILE")
+    parser.add_argument("out", nargs="?", default="course.pdf", metavar="FILE")
     parser.add_argument(
         "--chapters",
         nargs="+",

@@ -9,14 +9,21 @@ function renamed(main, key) {
   for (const element of all(main, "*"))
     for (const {name, value} of [...element.attributes]) {
       if (["id", "for", "aria-labelledby", "aria-describedby"].includes(name))
-        element.setAttribute(name, value.trim().split(/\s+/).map((id) => `${key}-${id}`).join(" "))
+        element.setAttribute(
+          name,
+          value
+            .trim()
+            .split(/\s+/)
+            .map((id) => `${key}-${id}`)
+            .join(" "),
+        )
       else if (value.includes("url(#"))
         element.setAttribute(name, value.replaceAll("url(#", `url(#${key}-`))
     }
 }
 
 /** Links inside the book lead to its pages, all others to the site that everybody can reach. */
-function linked(main, key, chapters, site) {
+function linked(main, chapters, site) {
   const here = new URL(".", document.baseURI).href
   for (const link of all(main, "a[href]")) {
     const url = new URL(link.getAttribute("href"), document.baseURI)
@@ -32,7 +39,8 @@ function linked(main, key, chapters, site) {
 
 /** A style inside of a drawing is for this drawing alone. */
 function scoped(main) {
-  for (const style of all(main, "svg style")) style.textContent = `@scope {\n${style.textContent}\n}`
+  for (const style of all(main, "svg style"))
+    style.textContent = `@scope {\n${style.textContent}\n}`
 }
 
 /** Folded code that shows nothing and builds nothing: imports. On paper nobody needs them. */
@@ -58,7 +66,8 @@ function folded(main, key) {
     const note = document.createElement("div")
     note.className = "folded-note"
     note.id = `${key}-note-${i + 1}`
-    note.innerHTML = `<p class="note-title"><a href="#${key}-turn-${i + 1}">${i + 1}</a> ${words}</p>`
+    const back = `<a href="#${key}-turn-${i + 1}">${i + 1}</a>`
+    note.innerHTML = `<p class="note-title">${back} ${words}</p>`
     summary.remove()
     note.append(...fold.childNodes)
     notes.append(note)
@@ -74,7 +83,8 @@ function folded(main, key) {
 globalThis.printedChapter = ({key, chapters, site}) => {
   const main = document.querySelector("main")
   const gone = [
-    ".next-pages, .anchor, .ml-checked, .source-link, .copy, .where, script, link, noscript, button",
+    ".next-pages, .anchor, .ml-checked, .source-link, .copy, .where",
+    "script, link, noscript, button",
     "[data-answer-from], [data-look-back], [hidden]",
   ]
   for (const element of all(main, gone.join(","))) element.remove()
@@ -82,7 +92,7 @@ globalThis.printedChapter = ({key, chapters, site}) => {
     if (code.firstChild?.nodeType === 3)
       code.firstChild.data = code.firstChild.data.replace(/^\n+/, "")
   scoped(main)
-  linked(main, key, chapters, site)
+  linked(main, chapters, site)
   renamed(main, key)
   folded(main, key)
   const words = (selector) => main.querySelector(selector)?.textContent.trim() ?? ""
