@@ -960,26 +960,24 @@ def test_a_lost_address_gets_a_page_with_its_styles(chromium, address):
     page.close()
 
 
-@pytest.mark.parametrize("paper", ["A4", "Letter"])
-def test_the_course_on_paper(built, chromium, tmp_path, paper):
+def test_the_course_on_paper(built, chromium, tmp_path):
     out = tmp_path / "course.pdf"  # of one lesson; in a process of its own: it opens a browser
-    command = [sys.executable, "-m", "mnist_course.making", "pdf", str(out), "--paper", paper]
+    command = [sys.executable, "-m", "mnist_course.making", "pdf", str(out), "--paper", "Letter"]
     command += ["--chapters", "02", "glossary", "--site", str(built)]
     said = run_in(root(), *command)
     reader = PdfReader(out)
     pages = [" ".join(page.extract_text().split()) for page in reader.pages]
     assert f"{len(pages)} pages" in said and 12 < len(pages) < 40
-    size = {"A4": (595, 842), "Letter": (612, 792)}[paper]
-    assert {(round(page.mediabox.width), round(page.mediabox.height)) for page in reader.pages} == {
-        size
-    }
+    sizes = {(float(one.mediabox.width), float(one.mediabox.height)) for one in reader.pages}
+    assert sizes == {(612, 792)}
     # the contents name the pages where the chapters begin, and the pages bear these numbers
     begins = {
         name: int(number) for name, number in re.findall(r"(02 · \w+|Glossary) (\d+)", pages[1])
     }
     assert list(begins) == ["02 · Convolution", "Glossary"] and begins["02 · Convolution"] == 3
     for number, page in enumerate(pages[1:], 2):
-        assert f"{settings()['version']} {number}" in page, page[-80:]
+        foot = f"{number}{settings()['title']}{settings()['version']}"
+        assert foot in page.replace(" ", ""), page[:80]
     assert "Teach a computer" in pages[2] or "02 · Convolution" in pages[2]
     assert "Glossary" in pages[begins["Glossary"] - 1]
     outline = (
