@@ -30,7 +30,7 @@ class _WithoutWords(ast.NodeTransformer):
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         self.generic_visit(node)
-        kept = [part for part in node.values if isinstance(part, ast.FormattedValue)]
+        kept: list[ast.expr] = [one for one in node.values if isinstance(one, ast.FormattedValue)]
         return ast.JoinedStr(kept)
 
 
