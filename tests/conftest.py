@@ -142,7 +142,7 @@ def small(sample) -> tuple[DigitDataset, DigitDataset]:
 @pytest.fixture(scope="session")
 def chromium():
     "Chromium without a window. Where there is none these tests are skipped, but never in CI."
-    from mnist_course.making.readme import _find_chromium
+    from mnist_course.making.server import _find_chromium
 
     found = _find_chromium()
     if found is None:

@@ -87,7 +87,7 @@ def test_the_page_answers_as_its_picture_says(tmp_path, new_page):
 
 def test_a_photograph_needs_a_browser_and_says_so(monkeypatch, capsys):
     pytest.importorskip("playwright")
-    monkeypatch.setattr(readme.shutil, "which", lambda name: None)
+    monkeypatch.setattr("mnist_course.making.server._find_chromium", lambda: None)
     before = picture_file(PAGE).read_bytes()
     assert main(["readme"]) == 1 and "needs Chromium" in capsys.readouterr().err
     assert picture_file(PAGE).read_bytes() == before

@@ -25,9 +25,12 @@ import torch
 from helpers import ROOT, copy_repository, run_in
 from matplotlib.patches import Rectangle
 from PIL import Image
+from pypdf import PdfReader
 
+from mnist_course.checks import exercises
 from mnist_course.engine.export import policy_of
 from mnist_course.figure import show_panels
+from mnist_course.making.repository import root, settings
 from mnist_course.making.server import site_server
 from mnist_course.making.site.api import _signature
 from mnist_course.making.site.content import (
@@ -45,7 +48,13 @@ from mnist_course.making.site.pages import (
     public_names,
 )
 from mnist_course.making.site.polish import finish
-from mnist_course.teaching.notebooks import all_notebooks, lessons, read_notebook
+from mnist_course.teaching.grading.feedback import _reading_place
+from mnist_course.teaching.notebooks import (
+    all_notebooks,
+    lessons,
+    markdown_cells,
+    read_notebook,
+)
 
 BASE = "https://site.test/mnist_course/"
 ONE_FILE = "try/draw_a_digit.html"  # to keep and to pass on: without a frame, and with all inside
@@ -510,6 +519,16 @@ def test_every_exercise_is_on_the_page_of_exercises(pages):
     )
 
 
+def test_feedback_leads_to_places_that_there_are(pages):
+    faults = []
+    for item in exercises():
+        words, address = _reading_place(item)
+        name, _, place = address.partition("mnist_course/")[2].partition("#")
+        if place not in pages[name].ids:
+            faults.append((item.id, words, address))
+    told(faults)
+
+
 def test_lessons_link_the_glossary_once_for_each_term(pages):
     for path in lessons():
         links = Counter(
@@ -677,6 +696,27 @@ def test_axe_finds_nothing(visit, pages, address, violations, scheme, width):
             page.wait_for_selector(".mc-canvas")
         faults += [(name, *found) for found in violations(page)]
     told(faults)
+
+
+CONTROLS = {"button", "link", "slider", "checkbox", "combobox", "spinbutton", "textbox", "radio"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["try/index.html", "train/index.html", "toys/stepper.html", "toys/shapes.html"],
+)
+def test_what_can_be_used_has_a_name_for_a_screen_reader(visit, address, name):
+    page = visit()
+    page.goto(address + name, wait_until="networkidle")
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    said = [
+        (one["role"]["value"], one.get("name", {}).get("value", "").strip())
+        for one in tree
+        if not one.get("ignored")
+        and one["role"]["value"] in CONTROLS | {"image", "application", "region"}
+    ]
+    told([role for role, words in said if not words])
+    assert sum(role in CONTROLS - {"link"} for role, _ in said) >= 10
 
 
 def search_for(page, words: str) -> list[str]:
@@ -935,6 +975,50 @@ def test_a_lost_address_gets_a_page_with_its_styles(chromium, address):
     page.get_by_role("link", name="lesson 00").click()
     assert page.url == address + "00_start_here.html"
     page.close()
+
+
+def test_the_course_on_paper(built, chromium, tmp_path):
+    out = tmp_path / "course.pdf"  # of one lesson; in a process of its own: it opens a browser
+    command = [sys.executable, "-m", "mnist_course.making", "pdf", str(out), "--paper", "Letter"]
+    command += ["--chapters", "02", "glossary", "--site", str(built)]
+    said = run_in(root(), *command)
+    reader = PdfReader(out)
+    pages = [" ".join(page.extract_text().split()) for page in reader.pages]
+    assert f"{len(pages)} pages" in said and 12 < len(pages) < 40
+    sizes = {(float(one.mediabox.width), float(one.mediabox.height)) for one in reader.pages}
+    assert sizes == {(612, 792)}
+    # the contents name the pages where the chapters begin, and the pages bear these numbers
+    begins = {
+        name: int(number) for name, number in re.findall(r"(02 · \w+|Glossary) (\d+)", pages[1])
+    }
+    assert list(begins) == ["02 · Convolution", "Glossary"] and begins["02 · Convolution"] == 3
+    for number, page in enumerate(pages[1:], 2):
+        foot = f"{number}{settings()['title']}{settings()['version']}"
+        assert foot in page.replace(" ", ""), page[:80]
+    assert "Teach a computer" in pages[2] or "02 · Convolution" in pages[2]
+    assert "Glossary" in pages[begins["Glossary"] - 1]
+    outline = (
+        [one.title for one in reader.outline[-1]] if isinstance(reader.outline[-1], list) else []
+    )
+    assert reader.metadata.title and reader.root_object.get("/Lang"), outline
+    # nothing that only a screen can do: what is folded away has moved to the end, with a number
+    text = " ".join(pages)
+    assert "Loading" not in text and "Show the code" not in text and "note 1" in text
+    lesson = read_notebook(root() / "nbs" / "02_convolution.ipynb")
+    hints = re.findall(r"<summary>(.*?)</summary>", "".join(markdown_cells(lesson)))
+    assert all(text.count(" ".join(re.sub("<.*?>", "", hint).split())) >= 2 for hint in hints[:5])
+    # links lead into the book, or to the site that everybody can reach
+    links = [
+        note.get_object()["/A"]
+        for page in reader.pages
+        for note in page.get("/Annots", [])
+        if "/A" in note.get_object()
+    ]
+    addresses = [str(one["/URI"]) for one in links if "/URI" in one]
+    assert addresses and not [
+        one for one in addresses if "127.0.0.1" in one or one.startswith("file")
+    ]
+    assert any(one.startswith("https://mnist-course.github.io/mnist_course/") for one in addresses)
 
 
 def test_pages_open_from_a_stick(visit, built):

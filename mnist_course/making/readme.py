@@ -11,9 +11,7 @@ import base64
 import functools
 import io
 import re
-import shutil
 import tempfile
-import threading
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin
@@ -21,7 +19,7 @@ from PIL import Image, PngImagePlugin
 from ..base import markdown_table, write_atomically
 from ..figure import DescribedFigure
 from .repository import root, settings
-from .server import site_server
+from .server import browser_at
 from .site.live import facts, instrument_page, write_live
 from ..plotting import plot_history, reference_runs
 from mnist_course.teaching.notebooks import (
@@ -106,33 +104,17 @@ def _draw_seven(page) -> str:  # page: playwright's, at the page to draw on
     return page.locator(".mc-live").first.inner_text()
 
 
-def _find_chromium() -> str | None:
-    "The browser's program; None if there is none on this machine."
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next(filter(None, map(shutil.which, names)), None)
-
-
 def photograph_page() -> bytes:  # PNG
     "The page to draw on, with a 3 on its pad. Raises ValueError where there is no Chromium."
-    from playwright.sync_api import sync_playwright
-
-    if (found := _find_chromium()) is None:
-        raise ValueError("a photograph of a page needs Chromium: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder:
         write_drawing_page(Path(folder) / "try")
         write_live(Path(folder))
         (Path(folder) / "index.html").write_text(instrument_page(), "utf-8")
-        server, address = site_server(Path(folder))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page(viewport={"width": 760, "height": 900}, color_scheme="light")
-        page.goto(f"{address}index.html")
-        said = _draw_seven(page)
-        png = page.locator(".ml-glance").screenshot()
-        browser.close()
-        server.shutdown()
+        with browser_at(Path(folder), "a photograph of a page") as (browser, address):
+            page = browser.new_page(viewport={"width": 760, "height": 900}, color_scheme="light")
+            page.goto(f"{address}index.html")
+            said = _draw_seven(page)
+            png = page.locator(".ml-glance").screenshot()
     return _with_words(
         png,
         "The front page of the site: a 7, drawn with the mouse, and under it the network that "

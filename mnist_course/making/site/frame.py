@@ -302,6 +302,8 @@ def framed(
     )
     base = f'<base href="{settings()["doc_baseurl"]}/">' if address == "404.html" else ""
     site = html.escape(settings()["title"])
+    language = re.match(r"translations/([\w-]+)/", address)
+    spoken = f' lang="{language[1]}"' if language else ""
     page = f"""<!doctype html>
 <html lang="en">
 <head>
@@ -323,7 +325,7 @@ POLICY
 {_head_bar(address, up)}
 <div class="site-body">
 {_all_pages(address, up, text)}
-<main id="content" class="content" tabindex="-1">
+<main id="content" class="content" tabindex="-1"{spoken}>
 <header class="title-block{" with-picture" if picture else ""}">
 <div class="title-words">{where}<h1 class="title">{title}</h1>
 {described}{card}</div>{picture}

@@ -196,9 +196,11 @@ _FOR_INSTRUCTORS = {
         "sheet",
         "quiz",
         "grading",
+        "exam",
         "own_exercises",
     ),
     "Getting everyone started": ("ways_in", "offline", "running", "publishing"),
+    "Everybody": ("accessibility", "translating"),
     "More to try": ("fashion", "several_processes"),
 }
 
@@ -224,6 +226,19 @@ def _for_instructors() -> list:
     }
     groups["More to try"] += [f"instructors/{name}.ipynb" for name in names if name not in placed]
     return [{"section": name, "contents": pages} for name, pages in groups.items() if pages]
+
+
+_LANGUAGES = {"de": "Deutsch"}  # as those who read it call it
+
+
+def _translated() -> list[dict]:
+    "Lessons in other languages, each in its own."
+    entries = []
+    for path in sorted((root() / "nbs" / "translations").glob("*/*.ipynb")):
+        language = _LANGUAGES.get(path.parent.name, path.parent.name)
+        words = f"{language}: {lesson_number(path)} {title_of(read_notebook(path))}"
+        entries.append({"href": path.relative_to(root() / "nbs").as_posix(), "text": words})
+    return entries
 
 
 def _workshop() -> list:
@@ -264,6 +279,7 @@ def sidebar() -> str:
         "Lessons": [path.name for path in learner_notebooks()],
         "Practice": practice,
         "For teachers": _for_instructors(),
+        "Other languages": _translated(),
         "The library": _library(),
         "Answers": _numbered("answers"),
         "How the course is made": [

@@ -65,8 +65,10 @@ def _reading_place(item: Exercise) -> tuple[str, str]:  # in words, and an addre
     heading = re.sub(r" \(\d of 5, \d+ min\)$", "", heading)
     words = f"lesson {item.lesson}, {title}" + (f": {heading}" if heading else "")
     full = _headings(item.lesson).get(item.id, "")
+    # the site calls an exercise's card by the name of its answer
+    place = f"exercise-{item.name}" if full.startswith("Exercise ") else _anchor(full)
     site = course_site()
-    return words, f"{site}/{page}.html#{_anchor(full)}" if site else ""
+    return words, f"{site}/{page}.html#{place}" if site else ""
 
 # %% ../../../nbs/workshop/grading_feedback.ipynb #ea0197e8
 _WORDS = {

@@ -194,13 +194,29 @@ def _written(name: str) -> re.Pattern[str]:
     )
 
 
+def _bare(cell: str) -> str:
+    "A cell without comments and docstrings: a lesson in another language has other ones."
+    if (tree := _parsed(cell)) is None:
+        return cell.strip()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    try:
+        return ast.dump(tree)
+    except RecursionError:  # a sum of a thousand terms
+        return cell.strip()
+
+
 def answer_cells(
     cells: list[str],
     lesson: str,  # such as "03"
 ) -> tuple[dict[str, list[int]], set[str]]:  # id -> the numbers of its cells; ids that are as given
     """Where a notebook answers the exercises of a lesson, and others whose checks it calls; and which
     stubs nobody has touched."""
-    original = {cell.strip() for cell in _original_cells(lesson)}
+    original = {_bare(cell) for cell in _original_cells(lesson)}
+    given = [_bare(cell) in original for cell in cells]
     trees = [_parsed(cell) for cell in cells]
     bound = [None if tree is None else _binds(tree) for tree in trees]
     answers: dict[str, list[int]] = {}
@@ -216,9 +232,9 @@ def answer_cells(
             if (item.name in names if names is not None else _written(item.name).search(cells[i]))
         ]
         stub = f'check("{item.id}"'
-        mine = [i for i in numbers if cells[i].strip() not in original or stub in cells[i]]
+        mine = [i for i in numbers if not given[i] or stub in cells[i]]
         answers[item.id] = mine
-        if mine and all(cells[i].strip() in original for i in mine):
+        if mine and all(given[i] for i in mine):
             untouched.add(item.id)
     return answers, untouched
 
