@@ -147,20 +147,3 @@ def test_nobody_is_asked_about_news(lab):
     lab.page.locator(".jp-DirListing-item").first.wait_for(state="attached")
     shown = lab.page.locator(".jp-DirListing-item").all_text_contents()
     assert shown and not [name for name in shown if "progress" in name]
-
-
-def test_a_widget_says_when_its_kernel_is_gone(lab):
-    lab.open("11_your_digits.ipynb")
-    cell = lab.find("print(predict(net, mine).message)")
-    lab.run(cell, "from mnist_course.widgets.momentum import RollingBall\n\nRollingBall()")
-    output = lab.output(cell)
-    note = lab.page.locator(".mc-gone")
-    note.wait_for(state="attached")
-    assert note.count() == 1 and not note.is_visible() and output.is_visible()
-    lab.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
-    note.wait_for(state="visible")
-    assert "the kernel was stopped or restarted" in note.inner_text()
-    assert note.get_attribute("role") == "status"
-    lab.run(cell)
-    note.wait_for(state="hidden")
-    assert note.count() == 1
