@@ -133,7 +133,7 @@ def test_the_forward_pass_follows_the_plan(net, x, small, monkeypatch):
         log_probs, y, loss = recipe.forward(net, x, small[0].labels[:16], "float32")
         recipe.optimizer.step()
         recipe.scheduler.step()
-    assert seen[0] == (20, 0) and seen[-1] == (28, 3) and len(seen) == round(FRACTION * 20)
+    assert seen[0] == (20, 1) and seen[-1] == (28, 3) and len(seen) == round(FRACTION * 20)
     smooth = -(0.9 * log_probs.gather(1, y[:, None])[:, 0] + 0.1 * log_probs.mean(1)).mean()
     torch.testing.assert_close(loss, smooth)
 

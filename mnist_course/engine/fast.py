@@ -9,6 +9,7 @@ __all__ = ['FRACTION', 'wait_for_gpu', 'timed', 'fair_seconds', 'where_time_goes
 
 # %% ../../nbs/engine/14_faster.ipynb #a9196606
 import functools
+import math
 import os
 import statistics
 import time
@@ -210,9 +211,14 @@ def fast_log_probs(
 
 @torch.no_grad()
 def fast_weights(model: Net) -> None:
-    """Kaiming's initial weights; fc1 begins with its middle 2 x 2 cells, which is all that a center
-    crop shows it, and with zeros around them."""
+    """Kaiming's initial weights, but for two layers. conv1 begins with nine patterns and their
+    negatives, at right angles to one another. fc1 begins with its middle 2 x 2 cells, which is all
+    that a center crop shows it, and with zeros around them."""
     kaiming_weights(model)
+    strokes = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])  # plain, an edge, a line
+    strokes = F.normalize(strokes, dim=1)
+    patterns = torch.einsum("ir,jc->ijrc", strokes, strokes).reshape(9, 1, 3, 3)
+    model.conv1.weight[:18] = math.sqrt(2) * torch.cat([patterns, -patterns])  # Kaiming's length
     cells = model.fc1.weight.view(50, 256, 4, 4)
     inner = (
         2 * cells[:, :, 1:3, 1:3]
@@ -318,7 +324,6 @@ def plot_directions(
 
 # %% ../../nbs/engine/14_faster.ipynb #159d4abe
 FRACTION = 0.55  # of the digits, in an epoch
-_FREEZE = 0.1  # of the run, until conv1 is frozen
 _GROW = 0.6  # of the run, until the images are whole
 _AVERAGE = 0.8  # of the run, until the weights are averaged
 
@@ -326,10 +331,8 @@ _AVERAGE = 0.8  # of the run, until the weights are averaged
 def phase(
     done: float,  # how much of the run is over, from 0 to 1
 ) -> tuple[int, int]:  # side of the images, how many convolutions are frozen
-    "What the fast recipe does at a moment of its run."
-    if done >= _GROW:
-        return 28, 3
-    return 20, 1 if done >= _FREEZE else 0
+    "What the fast recipe does at a moment of its run. conv1 never learns: see `fast_weights`."
+    return (28, 3) if done >= _GROW else (20, 1)
 
 
 @dataclass
@@ -395,9 +398,8 @@ def fast_recipe(
     epochs: int = 1,
 ) -> FastRecipe:
     """The recipe of lesson 14: a fraction of the digits, one cycle of Muon, small images first,
-    early layers frozen when they have found their kernels, the last weights averaged, in the
-    precision that is faster here. Raises ValueError for a network other than Net: the timetable is
-    made for its layers."""
+    early layers frozen, the last weights averaged, in the precision that is faster here. Raises
+    ValueError for a network other than Net: the timetable is made for its layers."""
     optimizer = _muon_for(model)
     total = epochs * max(1, round(FRACTION * steps))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
