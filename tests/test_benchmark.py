@@ -152,6 +152,14 @@ def test_the_files_that_ship_are_measured(bench):
     ]["threads"] == 2
 
 
+def test_what_the_latest_changes_brought_is_kept_in_pairs():
+    found = json.loads(asset("runs", "fast-changes.json").read_text(encoding="utf-8"))
+    assert len(found["validation"]) == 3 and all(0.98 < a < 1 for a in found["validation"].values())
+    lengths = {len(column) for way in found["test"].values() for column in way.values()}
+    assert found["test"].keys() == {"before", "now"} and len(lengths) == 1 and min(lengths) >= 3
+    assert {"processor", "torch"} <= found["machine"].keys() and found["about"]
+
+
 # several processes
 
 

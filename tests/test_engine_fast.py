@@ -55,6 +55,12 @@ def test_fast_weights_have_kaimings_spread(net):
             layer.weight.std().item() == pytest.approx(math.sqrt(2 / inputs), rel=0.15)
             and not layer.bias.any()
         )
+    patterns = net.conv1.weight.detach()[:18].flatten(1)
+    torch.testing.assert_close(patterns[:9] @ patterns[:9].T, 2 * torch.eye(9))
+    assert torch.equal(patterns[9:], -patterns[:9])
+    flat, slope, bend = patterns[0], patterns[1], patterns[6].view(3, 3)
+    assert flat.std() < 1e-6 and torch.equal(slope, slope.view(3, 3)[0].repeat(3))
+    torch.testing.assert_close(bend[1], -2 * bend[0])  # a lying line
     cells = net.fc1.weight.detach().view(50, 256, 4, 4)
     assert cells[:, :, 1:3, 1:3].std().item() == pytest.approx(math.sqrt(2 / 1024), rel=0.05)
     assert (cells != 0).sum() <= 50 * 256 * 4
@@ -82,7 +88,7 @@ def test_step_macs_by_hand():
 
 def test_the_plan_goes_one_way():
     plans = [phase(i / 100) for i in range(100)]
-    assert plans[0] == (20, 0) and plans[-1] == (28, 3) and plans == sorted(plans)
+    assert plans[0] == (20, 1) and plans[-1] == (28, 3) and plans == sorted(plans)
 
 
 def test_matmul_rate(monkeypatch):

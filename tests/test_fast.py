@@ -12,7 +12,7 @@ from torch import nn
 import mnist_course.engine.fast as engine
 from mnist_course.arithmetic import ledger
 from mnist_course.cli import main
-from mnist_course.data import BatchLoader, make_loaders, normalize
+from mnist_course.data import BatchLoader, DigitDataset, make_loaders, normalize
 from mnist_course.engine.fast import FastForward
 from mnist_course.environment import seed_everything
 from mnist_course.fast import (
@@ -133,7 +133,7 @@ def test_the_forward_pass_follows_the_plan(net, x, small, monkeypatch):
         log_probs, y, loss = recipe.forward(net, x, small[0].labels[:16], "float32")
         recipe.optimizer.step()
         recipe.scheduler.step()
-    assert seen[0] == (20, 0) and seen[-1] == (28, 3) and len(seen) == round(FRACTION * 20)
+    assert seen[0] == (20, 1) and seen[-1] == (28, 3) and len(seen) == round(FRACTION * 20)
     smooth = -(0.9 * log_probs.gather(1, y[:, None])[:, 0] + 0.1 * log_probs.mean(1)).mean()
     torch.testing.assert_close(loss, smooth)
 
@@ -180,45 +180,68 @@ def test_a_share_of_the_batches(small, no_bfloat16):
     assert len(seen) == round(FRACTION * 40)
 
 
+def test_the_last_step_gives_the_mean_of_the_last_fifth(net, small):
+    recipe, before = fast_recipe(net, 18), []
+    x, y = normalize(small[0].images[:4]), small[0].labels[:4]
+    for step in range(1, 11):  # 55 % of 18
+        recipe.compute(net, x, y)[2].backward()
+        recipe.optimizer.step()
+        before.append([p.detach().clone() for p in net.parameters()])
+        recipe.tick("epoch")  # another clock
+        recipe.tick("batch")
+        if step < 10:
+            assert all(map(torch.equal, before[-1], net.parameters()))
+    means = [(a + b) / 2 for a, b in zip(*before[-2:], strict=True)]
+    for mean, p in zip(means, net.parameters(), strict=True):
+        torch.testing.assert_close(p.detach(), mean)
+    assert not torch.equal(before[-1][-1], p)  # the bias of fc2 moves to the end
+    assert not any("mean" in state for state in recipe.optimizer.state.values())
+
+
+def test_the_learning_rate_ends_at_a_quarter_of_its_top(net):
+    schedule = fast_recipe(net, 100).scheduler
+    rates = []
+    for _ in range(55):
+        rates.append(schedule.get_last_lr())
+        schedule.optimizer.step()
+        schedule.step()
+    assert max(rates) == pytest.approx([0.04, 0.05], rel=0.01)
+    assert rates[0] == pytest.approx([0.0016, 0.002])
+    assert rates[-1] == pytest.approx([0.01, 0.0125])
+
+
 @pytest.mark.slow
-def test_resuming_gives_the_same_numbers(small, tmp_path, no_bfloat16, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", torch.get_num_threads)
-    whole, history = run(small, epochs=2)
-    stops = Stops(small[0], 16)
+@pytest.mark.parametrize(("digits", "epochs", "stop"), [(640, 2, 2), (64, 10, 10)])
+def test_resuming_gives_the_same_numbers(small, tmp_path, no_bfloat16, digits, epochs, stop):
+    "In ten epochs of two steps, the last two epochs are averaged, and Ctrl-C comes between them."
+    few = DigitDataset(small[0].images[:digits], small[0].labels[:digits])
+    whole, history = run((few, small[1]), epochs=epochs)
+    stops = Stops(few, stop)
     seed_everything(0)
     model = Net()
     initial_weights("fast", model)
     tests = BatchLoader(small[1], 1000)
-    fit(model, stops, tests, recipe="fast", epochs=2, progress=False, checkpoint=tmp_path / "c.pt")
+    checkpoint = {"checkpoint": tmp_path / "c.pt", "progress": False, "epochs": epochs}
+    with pytest.warns(match="Stopped by you"):
+        fit(model, stops, tests, recipe="fast", **checkpoint)
     seed_everything(5)
     again = Net()
-    loader = BatchLoader(small[0], 16, shuffle=True)
-    resumed = fit(
-        again,
-        loader,
-        tests,
-        recipe="fast",
-        epochs=2,
-        progress=False,
-        checkpoint=tmp_path / "c.pt",
-        resume=True,
-    )
-    assert resumed.train_loss == history.train_loss
-    assert all(
-        torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True)
-    )
+    loader = BatchLoader(few, 16, shuffle=True)
+    resumed = fit(again, loader, tests, recipe="fast", resume=True, **checkpoint)
+    assert resumed.train_loss == history.train_loss and resumed.test_loss == history.test_loss
+    assert all(map(torch.equal, whole.parameters(), again.parameters()))
 
 
 class Stops(BatchLoader):
-    "Ctrl-C at the beginning of the second epoch."
+    "Ctrl-C at the beginning of an epoch."
 
-    def __init__(self, dataset, batch_size):
-        super().__init__(dataset, batch_size, shuffle=True)
-        self.epochs = 0
+    def __init__(self, dataset, stop):
+        super().__init__(dataset, 16, shuffle=True)
+        self.stop, self.epochs = stop, 0
 
     def __iter__(self):
         self.epochs += 1
-        if self.epochs == 2:
+        if self.epochs == self.stop:
             raise KeyboardInterrupt
         return super().__iter__()
 

@@ -9,6 +9,7 @@ __all__ = ['FRACTION', 'wait_for_gpu', 'timed', 'fair_seconds', 'where_time_goes
 
 # %% ../../nbs/engine/14_faster.ipynb #a9196606
 import functools
+import math
 import os
 import statistics
 import time
@@ -210,9 +211,14 @@ def fast_log_probs(
 
 @torch.no_grad()
 def fast_weights(model: Net) -> None:
-    """Kaiming's initial weights; fc1 begins with its middle 2 x 2 cells, which is all that a center
-    crop shows it, and with zeros around them."""
+    """Kaiming's initial weights, but for two layers. conv1 begins with nine patterns and their
+    negatives, at right angles to one another. fc1 begins with its middle 2 x 2 cells, which is all
+    that a center crop shows it, and with zeros around them."""
     kaiming_weights(model)
+    strokes = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])  # plain, an edge, a line
+    strokes = F.normalize(strokes, dim=1)
+    patterns = torch.einsum("ir,jc->ijrc", strokes, strokes).reshape(9, 1, 3, 3)
+    model.conv1.weight[:18] = math.sqrt(2) * torch.cat([patterns, -patterns])  # Kaiming's length
     cells = model.fc1.weight.view(50, 256, 4, 4)
     inner = (
         2 * cells[:, :, 1:3, 1:3]
@@ -318,17 +324,15 @@ def plot_directions(
 
 # %% ../../nbs/engine/14_faster.ipynb #159d4abe
 FRACTION = 0.55  # of the digits, in an epoch
-_FREEZE = 0.1  # of the run, until conv1 is frozen
 _GROW = 0.6  # of the run, until the images are whole
+_AVERAGE = 0.8  # of the run, until the weights are averaged
 
 
 def phase(
     done: float,  # how much of the run is over, from 0 to 1
 ) -> tuple[int, int]:  # side of the images, how many convolutions are frozen
-    "What the fast recipe does at a moment of its run."
-    if done >= _GROW:
-        return 28, 3
-    return 20, 1 if done >= _FREEZE else 0
+    "What the fast recipe does at a moment of its run. conv1 never learns: see `fast_weights`."
+    return (28, 3) if done >= _GROW else (20, 1)
 
 
 @dataclass
@@ -355,12 +359,36 @@ class FastForward:
 
 @dataclass
 class FastRecipe(Recipe):
-    "A recipe for Muon, whose products of matrices are computed in the recipe's precision."
+    """A recipe for Muon, whose products of matrices are computed in the recipe's precision, and
+    whose last step gives the network the mean of its weights near the end of the run."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         muon: Any = self.optimizer
         muon.dtype = PRECISIONS[self.precision]
+
+    def tick(self, clock: str) -> None:  # "epoch" or "batch"
+        "Step the schedule; near the end, count the weights into their mean."
+        super().tick(clock)
+        if clock == self.step_every:
+            schedule: Any = self.scheduler
+            done, total = schedule.last_epoch, schedule.total_steps
+            _average_weights(self.optimizer, done - round(_AVERAGE * total), done == total)
+
+
+@torch.no_grad()
+def _average_weights(
+    optimizer: torch.optim.Optimizer,
+    count: int,  # of the steps to average; before the first of them, nothing happens
+    last: bool,  # the weights become their mean
+) -> None:
+    "Keep the mean of the weights in the optimizer's state, where checkpoints find it."
+    if count < 1:
+        return
+    for p in (p for group in optimizer.param_groups for p in group["params"]):
+        optimizer.state[p].setdefault("mean", p.clone()).lerp_(p, 1 / count)
+        if last:
+            p.copy_(optimizer.state[p].pop("mean"))
 
 
 @register_recipe("fast", batch_size=128, initialize=_fast_start)
@@ -370,12 +398,16 @@ def fast_recipe(
     epochs: int = 1,
 ) -> FastRecipe:
     """The recipe of lesson 14: a fraction of the digits, one cycle of Muon, small images first,
-    early layers frozen when they have found their kernels, in the precision that is faster here.
-    Raises ValueError for a network other than Net: the timetable is made for its layers."""
+    early layers frozen, the last weights averaged, in the precision that is faster here. Raises
+    ValueError for a network other than Net: the timetable is made for its layers."""
     optimizer = _muon_for(model)
     total = epochs * max(1, round(FRACTION * steps))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=[0.04, 0.05], total_steps=total, cycle_momentum=False
+        optimizer,
+        max_lr=[0.04, 0.05],
+        total_steps=total,
+        cycle_momentum=False,
+        final_div_factor=4 / 25,  # of the start, a 25th of the top: it ends at a quarter of the top
     )
     precision = faster_precision(next(model.parameters()).device.type)
     forward = FastForward(schedule)
