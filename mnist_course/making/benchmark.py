@@ -190,7 +190,7 @@ class _Setup:
 
 
 _CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (  # each on top of those before it
-    ("the seed's step", {}),
+    ("the original step", {}),
     ("batches made in memory", {"in_memory": True}),
     ("channels last", {"layout": torch.channels_last}),
     ("pooling before ReLU", {"pool_first": True}),
