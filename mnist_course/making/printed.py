@@ -173,6 +173,7 @@ def print_course(
             reader = PdfReader(io.BytesIO(pdf))
             goals = reader.named_destinations
             for key in made:
-                numbers[key] = reader.get_destination_page_number(goals[f"/{key}"]) + 1
+                number = reader.get_destination_page_number(goals[f"/{key}"])
+                numbers[key] = 1 + (number or 0)
     write_atomically(as_path(out), pdf)
     return len(reader.pages)
