@@ -400,9 +400,12 @@ def test_headings_are_in_order(pages):
 
 
 def loaded(built: Path, name: str, page: Parsed) -> set[Path]:
-    "A page and the files that a browser loads with it. Of a font in several formats it takes the first."
+    "A page and the files that a browser loads with it in the light. Of a font in several formats it takes the first."
+    dark = {image.get("src") for image in page.images if "in-dark" in (image.get("class") or "")}
     files = {built / name} | {
-        found[0] for url in page.loads if (found := inside(built, name, page, url))
+        found[0]
+        for url in page.loads
+        if url not in dark and (found := inside(built, name, page, url))
     }
     for css in [file for file in files if file.suffix == ".css"]:
         text = css.read_text("utf-8")
