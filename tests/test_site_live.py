@@ -567,7 +567,7 @@ def test_two_windows_agree(visit):
     other.goto(one.url.replace("smalldocs", "quarto"))
     card(one, "03.places").get_by_role("textbox").fill("24")
     card(one, "03.places").get_by_role("textbox").press("Enter")
-    other.wait_for_function("document.querySelector('.ml-verdict')?.innerText.startsWith('Right.')")
+    other.wait_for_function("() => document.querySelector('.ml-verdict')?.innerText.startsWith('Right.')")
     assert card(other, "03.places").locator(".ml-verdict").is_visible()
 
 
@@ -711,12 +711,12 @@ def test_the_network_wakes_up_under_the_first_stroke(visit, site):
     page.mouse.move(x + 0.5 * side, y + 0.85 * side, steps=12)
     page.mouse.up()
     page.wait_for_selector("[data-seen]")
-    page.wait_for_function("document.querySelector('.ml-said').innerText.startsWith('1')")
+    page.wait_for_function("() => document.querySelector('.ml-said').innerText.startsWith('1')")
     assert [url for url in asked if "net.f16" in url]
     after = pixels(page, ".ml-eye")
     assert len(after) == 5 and not set(before) & set(after), "every layer saw something else"
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_function("document.querySelector('.ml-said').innerText === '–'")
+    page.wait_for_function("() => document.querySelector('.ml-said').innerText === '–'")
     assert pixels(page, ".ml-eye")[0] != after[0]
 
 
@@ -738,7 +738,7 @@ def test_the_first_answer_is_what_the_network_says(visit, site):
     for _ in range(8):  # the sample digits come in order, and the eighth is the 7 of the beginning
         page.get_by_role("button", name="A sample digit").click()
     page.wait_for_selector("[data-seen]")
-    page.wait_for_function("document.querySelector('.ml-said').innerText === '7'")
+    page.wait_for_function("() => document.querySelector('.ml-said').innerText === '7'")
     then = page.locator(".ml-eye").evaluate_all(
         "(all) => all.map((one) => one.getAttribute('aria-label'))"
     )
@@ -777,7 +777,7 @@ def test_it_works_from_a_file(chromium, tmp_path):
     page.goto((tmp_path / "index.html").as_uri())
     page.get_by_role("button", name="A sample digit").click()
     page.wait_for_selector("[data-seen]")
-    page.wait_for_function("document.querySelector('.ml-said').innerText === '0'")
+    page.wait_for_function("() => document.querySelector('.ml-said').innerText === '0'")
     page.close()
     assert not faults
 

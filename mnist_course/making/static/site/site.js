@@ -73,7 +73,9 @@
     }
   }
   reach()
-  window.addEventListener("resize", reach)
+  // a font, a picture or a window that comes late makes a box narrower, or what's in it wider
+  const sizes = new ResizeObserver(reach)
+  for (const box of boxes) for (const one of [box, ...box.children]) sizes.observe(one)
   window.addEventListener("toggle", reach, true)
 
   // ---- code can be copied
