@@ -121,6 +121,7 @@ def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result
         "go on with --resume killed"
     )
     assert {path.name for path in (tmp_path / "killed").iterdir()} == {
+        ".lock",
         "settings.json",
         "checkpoint.pt",
     }
@@ -148,6 +149,7 @@ def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_
     assert History.load(tmp_path / "parts" / "history.json").settings["processes"] == 2
     assert {path.name for path in tmp_path.iterdir()} == {"program.py", "parts", "whole"}
     names = {"settings.json", "checkpoint.pt", "model.safetensors", "history.json", "curves.png"}
+    names.add(".lock")
     assert {path.name for path in (tmp_path / "parts").iterdir()} == names
 
 
@@ -156,6 +158,7 @@ def test_a_process_that_is_aborted_as_it_leaves_costs_no_result(tmp_path):
     done = torchrun("program.py", "train", "--epochs", "1", "--out", "whole", ABORTS="1")
     assert done.returncode == 1 and done.stdout.count("written to whole") == 1, done.stderr
     names = {"settings.json", "checkpoint.pt", "model.safetensors", "history.json", "curves.png"}
+    names.add(".lock")
     assert {path.name for path in (tmp_path / "whole").iterdir()} == names
 
 
