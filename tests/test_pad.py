@@ -503,7 +503,9 @@ def test_a_bundle_has_no_imports_left():
         assert (
             "import {" not in text
             and text.count("export ") == 1
-            and text.rstrip().endswith(f"export default {{render: {name}_js.render}}")
+            and text.rstrip().endswith(
+                f"export default {{render: kernel_js.withKernel({name}_js.render)}}"
+            )
         )
 
 

@@ -159,9 +159,10 @@
   }
 
   const SMALL = new Set(
-    "a an and are can do does explain explains find for how i in is it lesson me mean means my of on or the to what when where which who why with you".split(
-      " ",
-    ),
+    [
+      "a an and are can do does explain explains find for how i in is it lesson me mean means",
+      "my of on or the to what when where which who why with you",
+    ].flatMap((line) => line.split(" ")),
   )
 
   /** 18,496 is 18496. @param {string} text */
@@ -293,10 +294,12 @@
           }),
         )
         list.dataset.for = query
+        const some = all ? "" : "Nothing has all of these words. Some of them: "
+        const places = found.length === 1 ? "place" : "places"
         const more = found.length > MOST ? `, the best ${MOST} of them here` : ""
         said.textContent = query
           ? found.length
-            ? `${all ? "" : "Nothing has all of these words. Some of them: "}${found.length} ${found.length === 1 ? "place" : "places"}${more}`
+            ? `${some}${found.length} ${places}${more}`
             : "Nothing has any of these words."
           : "Type a word, such as stride."
       } catch (error) {
