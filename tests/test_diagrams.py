@@ -193,8 +193,7 @@ def test_the_network_to_scale_is_to_scale():
         f"{rows.macs:,}",
     } <= set(texts(sheet))
     assert (
-        "fc1 34.5% and 0.5%" in sheet.description
-        and "fc2 0.1% and under 0.1%" in sheet.description
+        "fc1 34.5% and 0.5%" in sheet.description and "fc2 0.1% and under 0.1%" in sheet.description
     )
 
 

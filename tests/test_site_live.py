@@ -567,7 +567,9 @@ def test_two_windows_agree(visit):
     other.goto(one.url.replace("smalldocs", "quarto"))
     card(one, "03.places").get_by_role("textbox").fill("24")
     card(one, "03.places").get_by_role("textbox").press("Enter")
-    other.wait_for_function("() => document.querySelector('.ml-verdict')?.innerText.startsWith('Right.')")
+    other.wait_for_function(
+        "() => document.querySelector('.ml-verdict')?.innerText.startsWith('Right.')"
+    )
     assert card(other, "03.places").locator(".ml-verdict").is_visible()
 
 
