@@ -149,6 +149,6 @@ def test_outputs_are_stale_when_what_a_notebook_read_has_changed(tmp_path, monke
     assert not outputs.is_stale(page)
     notebook("other.ipynb", ["1 + 2"])
     (tmp_path / "listed.csv").unlink()
-    assert outputs.changed_reads(page) == ["listed.csv", "other.ipynb"] and outputs.is_stale(page)
+    assert outputs._changed_reads(page) == ["listed.csv", "other.ipynb"] and outputs.is_stale(page)
     monkeypatch.setattr(outputs.COURSE, "exercises", lambda: iter(()))
-    assert "the exercises" in outputs.changed_reads(page)
+    assert "the exercises" in outputs._changed_reads(page)
