@@ -196,14 +196,16 @@ def _beside(path: Path) -> Path:
 
 def _sweep(folder: Path) -> None:
     "Remove what processes that were killed while writing have left in a folder."
-    import psutil
-
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            rest = _REST.fullmatch(name)
-            if rest and not psutil.pid_exists(int(rest[1])):
+        rests = [*filter(None, map(_REST.fullmatch, os.listdir(folder)))]
+        if not rests:
+            return
+        import psutil  # seldom needed
+
+        for rest in rests:
+            if not psutil.pid_exists(int(rest[1])):
                 with contextlib.suppress(OSError):
-                    (folder / name).unlink()
+                    (folder / rest[0]).unlink()
 
 
 @contextlib.contextmanager

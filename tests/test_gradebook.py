@@ -445,6 +445,19 @@ def test_grades_within_the_class_a_roster_and_the_absent(tmp_path, quick, monkey
     }
 
 
+@pytest.mark.parametrize("most", ["inf", "nan", "1e999", "-20", "many"])
+def test_a_maximum_that_no_points_can_reach_scales_nothing(tmp_path, quick, most):
+    folder, got = classroom_of(tmp_path / "class", "a"), []
+    for maximum in ("", most):
+        roster = tmp_path / "roster.csv"
+        head = "Identifier,Full name,Email address,Grade,Maximum Grade"
+        roster.write_text(f"{head}\nParticipant 0,a,a@x,,{maximum}\n")
+        grade_class(folder, tmp_path / "out", lessons=["03"], roster=roster, back=["moodle"])
+        (row,) = rows_of((tmp_path / "out" / "moodle.csv").read_text())
+        got.append(row["Grade"])
+    assert got[0] == got[1] and float(got[0]) > 0
+
+
 def test_what_came_after_the_due_date_is_late(tmp_path, quick):
     folder = tmp_path / "class"
     folder.mkdir()

@@ -10,7 +10,7 @@ import pytest
 from mnist_course.making.__main__ import main
 from mnist_course.making.repository import root
 from mnist_course.making.translation import settle, translation_faults, translations
-from mnist_course.teaching.grading import grade_folder
+from mnist_course.teaching.grading import grade_folder, read
 from mnist_course.teaching.notebooks import read_notebook
 
 ALL = translations()
@@ -91,7 +91,7 @@ def test_a_change_of_the_original_is_told_until_it_is_settled(copy, capsys):
     assert [one for one in translation_faults(copy) if "Ouch" in one and "has changed since" in one]
     assert main(["translation", str(copy)]) == 1
     said = capsys.readouterr()
-    assert "1 faults" in said.out and "--settle" in said.err
+    assert ": 1 fault\n" in said.out and "--settle" in said.err
     assert main(["translation", "--settle", str(copy)]) == 0
     assert "no faults" in capsys.readouterr().out and settle(copy) == 21
 
@@ -135,3 +135,11 @@ def test_the_german_lesson_runs_and_its_check_works(tmp_path, answer, status, mi
     result = grade.results["02.slide"]  # the course's own version, folded below, is no answer
     assert (result["status"], result["misconception"]) == (status, mistake), grade
     assert not [one for one in grade.remarks if "Error" in one or "memory" in one]
+
+
+def test_other_words_for_people_are_no_answer_and_a_forgotten_return_is_one(monkeypatch):
+    cell = 'def flat_features(size):\n    {}\n\n\ncheck("03.flat_features", flat_features)'
+    monkeypatch.setattr(read, "_original_cells", lambda lesson: [cell.format("...  # yours")])
+    answers = ["...  # yours", '"Wie viele?"\n    ...  # hier', "2304", "2304  # yours"]
+    given = [read.answer_cells([cell.format(one)], "03")[1] for one in answers]
+    assert given == [{"03.flat_features"}, {"03.flat_features"}, set(), set()]

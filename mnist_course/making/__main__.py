@@ -225,7 +225,8 @@ def _translation(parser: argparse.ArgumentParser) -> None:
             if args.settle:
                 print(f"{path.name}: {translation.settle(path)} cells are settled")
             faults = translation.translation_faults(path)
-            print("\n".join([f"{path.name}: {len(faults) or 'no'} faults", *faults]))
+            count = f"{len(faults) or 'no'} fault{'s' * (len(faults) != 1)}"
+            print("\n".join([f"{path.name}: {count}", *faults]))
             wrong += len(faults)
         if wrong:
             raise ValueError("mend these, then run this again with --settle")

@@ -23,6 +23,7 @@ from ..repository import root
 from .api import room_of
 from .live import TOYS
 from .pages import front_matter, modules
+from ..translation import translations
 from ...model import load_pretrained
 from ...predict import predict
 from ...teaching.grading.read import own_lessons
@@ -234,7 +235,7 @@ _LANGUAGES = {"de": "Deutsch"}  # as those who read it call it
 def _translated() -> list[dict]:
     "Lessons in other languages, each in its own."
     entries = []
-    for path in sorted((root() / "nbs" / "translations").glob("*/*.ipynb")):
+    for path in translations():
         language = _LANGUAGES.get(path.parent.name, path.parent.name)
         words = f"{language}: {lesson_number(path)} {title_of(read_notebook(path))}"
         entries.append({"href": path.relative_to(root() / "nbs").as_posix(), "text": words})

@@ -199,10 +199,10 @@ def _bare(cell: str) -> str:
     if (tree := _parsed(cell)) is None:
         return cell.strip()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
     try:
         return ast.dump(tree)
     except RecursionError:  # a sum of a thousand terms
