@@ -30,7 +30,8 @@ LESSONS = [
     "fast",
     "export",
 ]
-BONUS = {"engine.foreign": "predict", "distributed": "fast"}  # module -> the lesson it goes with
+# module -> the lesson it goes with
+BONUS = {"engine.foreign": "predict", "engine.sprint": "fast", "distributed": "fast"}
 PACKAGES = ("checks", "widgets", "teaching", "making")  # after the lessons, in this order
 
 
@@ -42,7 +43,7 @@ def rank(module: str) -> float:
         return 1
     if module in BONUS:
         return (
-            10 + 2 * LESSONS.index(BONUS[module]) + (-0.5 if module.startswith("engine.") else 1.5)
+            10 + 2 * LESSONS.index(BONUS[module]) + (-0.5 if module == "engine.foreign" else 1.5)
         )
     first, _, rest = module.partition(".")
     if first == "engine":

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
+from runpy import run_path
 from typing import Any, cast
 
 import torch
@@ -38,6 +39,7 @@ from ..engine.training import PRECISIONS, forward_loss
 from ..environment import seed_everything
 from ..fast import center_crop, fair_seconds
 from .capacity import peak_memory
+from .repository import root
 from ..model import Net
 from mnist_course.training import (
     History,
@@ -393,6 +395,41 @@ def _part_gpu(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
         found[f"{precision}_ms"] = {size: 1000 * s / steps for size, s in seconds.items()}
     return found
 
+# %% ../../nbs/workshop/benchmark.ipynb #7c0d41e9
+_RECIPES = ("one_cycle", "ninety_nine", "ninety_nine_four")  # files of recipes/, in their turn
+
+
+def _run_recipe(
+    name: str, digits: DigitDataset, seed: int
+) -> tuple[float, torch.nn.Module]:  # seconds of training, the trained network
+    "One recipe file, from fresh weights to the end. Raises ValueError where there is no clone."
+    recipe = run_path(str(root() / "recipes" / f"{name}.py"))
+    seed_everything(seed)
+    network = recipe["network"]()
+    return timed(lambda: recipe["train"](network, digits, seed)), network
+
+
+def _part_networks(data: _Data, rounds: int, quick: bool) -> dict[str, Any]:
+    "Seconds of training and test accuracy of the recipe files, in turn."
+    digits, unseen = data
+    for name in _RECIPES:
+        _run_recipe(name, _first(digits, 2560), 0)
+    found: dict[str, dict[str, Any]] = {
+        name: {"seconds": [], "accuracy": [], "test_seconds": []} for name in _RECIPES
+    }
+    for seed in range(rounds):
+        for name, row in found.items():
+            seconds, network = _run_recipe(name, digits, seed)
+            start = time.perf_counter()
+            accuracy = test(network, BatchLoader(unseen, 1000), torch.nn.functional.cross_entropy)[
+                1
+            ]
+            row["test_seconds"].append(time.perf_counter() - start)
+            row["seconds"].append(seconds)
+            row["accuracy"].append(accuracy)
+            row["parameters"] = sum(p.numel() for p in network.parameters())
+    return {"digits": len(digits), "unseen": len(unseen), "recipes": found}
+
 # %% ../../nbs/workshop/benchmark.ipynb #b6e90a57
 _MEASUREMENTS: dict[str, Callable[[_Data, int, bool], dict[str, Any]]] = {
     "training": _part_training,
@@ -403,7 +440,7 @@ _MEASUREMENTS: dict[str, Callable[[_Data, int, bool], dict[str, Any]]] = {
     "linear": _part_linear,
     "compile": _part_compile,
 }
-_ON_DEMAND = {"gpu": _part_gpu}
+_ON_DEMAND = {"gpu": _part_gpu, "networks": _part_networks}
 
 
 def _old_bench(path: Path, here: dict[str, Any], renewed: set[str]) -> dict[str, Any]:
@@ -504,6 +541,18 @@ def _say_compile(part: dict[str, Any]) -> list[str]:
     return [f"torch.compile: {gain:.2f} times, after {part['compile_seconds']:.0f} s"]
 
 
+def _say_networks(part: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, row in part["recipes"].items():
+        seconds, right = sorted(row["seconds"]), sorted(row["accuracy"])
+        lines.append(
+            f"{name:<16} {row['parameters']:7,} parameters  "
+            f"{statistics.median(seconds):5.1f} s ({seconds[0]:.1f} to {seconds[-1]:.1f})  "
+            f"{statistics.median(right):.2%} ({right[0]:.2%} to {right[-1]:.2%})"
+        )
+    return lines
+
+
 _WORDS = {
     "training": _say_training,
     "gpu": _say_gpu,
@@ -511,6 +560,7 @@ _WORDS = {
     "throughput": _say_throughput,
     "memory": _say_memory,
     "compile": _say_compile,
+    "networks": _say_networks,
 }
 
 
