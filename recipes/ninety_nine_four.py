@@ -19,14 +19,14 @@ def network() -> nn.Module:
     layers = nn.Sequential(
         Strokes(16),  # (N, 16, 11, 11)
         nn.Conv2d(16, 48, 3),
-        nn.ReLU(),
-        nn.Conv2d(48, 96, 3),
         nn.MaxPool2d(2),
-        nn.ReLU(),  # (N, 96, 3, 3)
-        nn.Flatten(),
-        nn.Linear(96 * 3 * 3, 128),
+        nn.ReLU(),  # (N, 48, 4, 4)
+        nn.Conv2d(48, 96, 3, padding=1),
         nn.ReLU(),
-        nn.Linear(128, 10),
+        nn.Flatten(),
+        nn.Linear(96 * 4 * 4, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
     )
     kaiming_weights(layers)
     return FiveLooks(layers)

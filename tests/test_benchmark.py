@@ -13,6 +13,7 @@ from mnist_course.base import asset
 from mnist_course.data import DigitDataset
 from mnist_course.making.benchmark import (
     _MEASUREMENTS,
+    _ON_DEMAND,
     _epochs_to,
     _time_steps,
     record_processes,
@@ -95,6 +96,39 @@ def test_parts_measure_something(tiny):
         batches["train_ms"].keys() < batches["test_ms"].keys()
         and min(batches["train_ms"].values()) > 0
     )
+
+
+def test_recipe_files_take_turns(tiny, monkeypatch):
+    run, turns = benchmark._run_recipe, []
+
+    def watched(name, digits, seed):
+        turns.append((name, len(digits), seed))
+        return run(name, digits, seed)
+
+    monkeypatch.setattr(benchmark, "_run_recipe", watched)
+    monkeypatch.setattr(benchmark, "_RECIPES", ("one_cycle", "ninety_nine"))
+    part = _ON_DEMAND["networks"](tiny, 2, True)
+    names = ["one_cycle", "ninety_nine"]
+    assert [turn[0] for turn in turns] == names * 3
+    assert [turn[2] for turn in turns] == [0, 0, 0, 0, 1, 1]
+    assert (part["digits"], part["unseen"]) == (640, 64) and list(part["recipes"]) == names
+    assert part["recipes"]["one_cycle"]["parameters"] == 624 + 6_944 + 205_056 + 2_570
+    for row in part["recipes"].values():
+        assert len(row["accuracy"]) == len(row["test_seconds"]) == 2 and min(row["seconds"]) > 0
+
+
+def test_the_recipe_files_in_words():
+    row = {"parameters": 1234, "seconds": [3.0, 1.0, 2.0], "accuracy": [0.99, 0.991, 0.9893]}
+    machine = {"processor": "abacus", "threads": 2, "torch": "1"}
+    said = say_bench({"machine": machine, "networks": {"recipes": {"beads": row}}})
+    assert "1,234 parameters" in said
+    assert "2.0 s (1.0 to 3.0)" in said and "99.00% (98.93% to 99.10%)" in said
+
+
+def test_recipe_files_need_a_clone(tiny, monkeypatch):
+    monkeypatch.setattr("mnist_course.making.repository.clone", lambda: None)
+    with pytest.raises(ValueError, match="needs a clone"):
+        _ON_DEMAND["networks"](tiny, 1, True)
 
 
 def test_the_bench_in_words(bench):
