@@ -45,6 +45,14 @@ def test_the_first_layer_is_a_convolution_relu_and_pooling(images, side, kernels
     assert sum(p.numel() for p in layer.parameters()) == 9 * kernels
 
 
+def test_a_first_layer_that_cannot_be_is_refused(images):
+    for side in (2, 25, 24.5):
+        with pytest.raises((ValueError, TypeError), match="side"):
+            Strokes(side=side)
+    with pytest.raises(ValueError, match="28 pixels a side"):
+        Strokes(side=28)(images[:, :, :20])
+
+
 def test_shifts_reach_every_place_and_keep_the_ink(images):
     generator = torch.Generator().manual_seed(0)
     dot = torch.zeros(2000, 1, 7, 9)
@@ -121,6 +129,15 @@ def test_one_step_is_enough(small):
     sprint(network, few, 0, epochs=0.1)
     assert not torch.equal(network[1].weight, a_network()[1].weight)
     assert all(p.isfinite().all() for p in network.parameters())
+
+
+def test_what_cannot_be_trained_is_refused(small):
+    with pytest.raises(ValueError, match="no convolution"):
+        sprint(nn.Sequential(Strokes()), small[0], 0)
+    with pytest.raises(ValueError, match="epochs"):
+        sprint(a_network(), small[0], 0, epochs=0)
+    with pytest.raises(ValueError, match="most"):
+        sprint(a_network(), small[0], 0, shift=-1)
 
 
 # ---- the recipe files

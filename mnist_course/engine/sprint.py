@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..base import whole_number
 from ..data import BatchLoader, DigitDataset
 from .fast import FastRecipe, Muon, faster_precision
 from .training import PRECISIONS
@@ -35,10 +36,13 @@ def stroke_kernels(
 # %% ../../nbs/engine/14_sprint.ipynb #4c20e84b
 class Strokes(nn.Module):
     """A first layer that never learns: the middle of each image through `stroke_kernels`, ReLU, and 2 x 2
-    max pooling. Its kernels count as parameters; no gradient ever reaches them."""
+    max pooling. Its kernels count as parameters; no gradient ever reaches them. Raises ValueError
+    for a side that's odd or below 4, and for images that are smaller."""
 
     def __init__(self, kernels: int = 16, side: int = 24) -> None:
         super().__init__()
+        if whole_number("side", side, least=4) % 2:
+            raise ValueError(f"side must be even, or pooling would leave a row over, got {side}")
         self.kernels = nn.Parameter(stroke_kernels(kernels), requires_grad=False)
         self.side = side
 
@@ -47,6 +51,8 @@ class Strokes(nn.Module):
         self,
         x: torch.Tensor,  # (N, 1, H, W)
     ) -> torch.Tensor:  # (N, kernels, (side - 2) / 2, (side - 2) / 2), channels last
+        if min(x.shape[2:]) < self.side:
+            raise ValueError(f"images must have {self.side} pixels a side, got {tuple(x.shape)}")
         top, left = ((size - self.side) // 2 for size in x.shape[2:])
         middle = x[:, 0, top : top + self.side, left : left + self.side]
         x = F.conv2d(middle[..., None].movedim(-1, 1), self.kernels)  # really channels last
@@ -60,6 +66,7 @@ def shifted(
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:  # (N, 1, H, W)
     "Each image moved by a random number of pixels; what comes in at the edge repeats the edge."
+    most = whole_number("most", most, least=0)
     padded = F.pad(x, [most] * 4, mode="replicate")[:, 0]
     windows = padded.unfold(1, x.shape[2], 1).unfold(2, x.shape[3], 1)  # views, nothing is copied
     down, right = torch.randint(2 * most + 1, (2, len(x)), generator=generator)
@@ -100,9 +107,14 @@ def sprint(
     batch_size: int = 128,
     shift: int = 0,  # pixels that each image is moved by, at most
 ) -> None:
-    "Train a network of convolutions and linear layers on the CPU, in place, by lesson 14's recipe."
+    """Train a network of convolutions and linear layers on the CPU, in place, by lesson 14's
+    recipe. Raises ValueError when none of its layers learns, and for epochs that aren't above 0."""
+    if not epochs > 0:
+        raise ValueError(f"epochs must be above 0, got {epochs}")
     network.to(memory_format=torch.channels_last)
     learning = [p for p in network.parameters() if p.requires_grad]
+    if not any(p.ndim > 1 for p in learning):
+        raise ValueError("the network has no convolution and no linear layer that learns")
     *matrices, last = [p for p in learning if p.ndim > 1]
     others = [p for p in learning if p.ndim == 1] + [last]
     groups = [{"params": matrices, "orthogonal": True}, {"params": others}]
