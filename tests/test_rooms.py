@@ -42,9 +42,7 @@ def rank(module: str) -> float:
     if module in ("figure", "progress"):
         return 1
     if module in BONUS:
-        return (
-            10 + 2 * LESSONS.index(BONUS[module]) + (-0.5 if module == "engine.foreign" else 1.5)
-        )
+        return 10 + 2 * LESSONS.index(BONUS[module]) + (-0.5 if module == "engine.foreign" else 1.5)
     first, _, rest = module.partition(".")
     if first == "engine":
         return 10 + 2 * LESSONS.index(rest)
