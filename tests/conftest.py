@@ -38,6 +38,7 @@ SLOW_FILES = {
     "test_benchmark",
     "test_diagnose",
     "test_distributed",
+    "test_every_notebook",
     "test_grading",
     "test_recorded",
     "test_site",
@@ -55,6 +56,8 @@ LONGEST = [
     "diagnose",
 ]
 LONGEST += ["submissions", "jupyterlab", "copied", "install", "moving", "distributed", "typing"]
+# Nothing is shared between tests of these: a worker takes one at a time.
+APART = {"test_every_notebook"}
 SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site"}
 
 
@@ -72,6 +75,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole", action="store_true", help="all of what is else a sample; make long does that"
     )
+    parser.addoption("--seed", default=None, help="of what is a sample; unset: the commit")
+
+
+def _commit() -> str:
+    "The commit that is checked out; empty where git knows of none."
+    try:
+        git = ["git", "rev-parse", "--short=10", "HEAD"]
+        return subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    "Each commit draws its own sample: the same one again at the same commit, another with the next."
+    given = getattr(config, "workerinput", {}).get("seed")
+    if config.option.seed is None:
+        config.option.seed = given if given is not None else _commit()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    "Workers take whole files, whose tests share what they made; of `APART` they take one test."
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return nodeid if Path(file).stem in APART else file
+
+    return Files(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    "Workers of pytest-xdist draw what the first process draws."
+    node.workerinput["seed"] = node.config.option.seed
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    "What was found in a sample is found again in the same one."
+    if terminalreporter.stats.get("failed") and not config.option.whole:
+        terminalreporter.write_line(f"samples were drawn with --seed '{config.option.seed}'")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -102,13 +147,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def share(request: pytest.FixtureRequest) -> Callable[[Iterable, int], list]:
     """Some of many things, in their order: `share(names, 10)` draws ten, always the same ones in the
-    same test, others in another; with --whole all of them."""
+    same test of one commit, others in another; with --whole all of them."""
 
     def drawn(things: Iterable, number: int) -> list:
         everything = list(things)
         if request.config.getoption("--whole") or number >= len(everything):
             return everything
-        places = random.Random(request.node.name).sample(range(len(everything)), number)
+        seed = f"{request.config.option.seed} {request.node.name}"
+        places = random.Random(seed).sample(range(len(everything)), number)
         return [everything[place] for place in sorted(places)]
 
     return drawn

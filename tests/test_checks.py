@@ -192,7 +192,7 @@ def test_what_a_learner_built_is_what_the_page_goes_on_with(item):
 
 @by_exercise
 def test_an_untouched_stub_is_not_attempted(item):
-    'Each lesson runs from top to bottom in the step "notebooks" of tests/run.py; here the stub alone, as it stands.'
+    "Each lesson runs from top to bottom in tests/test_every_notebook.py; here the stub alone, as it stands."
     stub = stubs(item.lesson)[item.id].split("\ncheck(")[0]
     space: dict = {"nn": torch.nn, "torch": torch, "F": torch.nn.functional, "np": np}
     exec("from __future__ import annotations\n" + stub, space)
