@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import http.server
+import itertools
+import multiprocessing
 import os
 import random
 import socket
@@ -20,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
-from helpers import PATIENCE, ROOT
+from helpers import PATIENCE, ROOT, into_file
 
 from mnist_course.data import DigitDataset, load_mnist
 from mnist_course.progress import SESSION
@@ -58,6 +60,9 @@ LONGEST = [
 LONGEST += ["submissions", "jupyterlab", "copied", "install", "moving", "distributed", "typing"]
 # Nothing is shared between tests of these: a worker takes one at a time.
 APART = {"test_every_notebook"}
+# What takes long to import: torch._dynamo comes with the first step of an optimizer.
+PRELOADED = ["torch._dynamo", "mnist_course.checks", "mnist_course.engine.interpret"]
+PRELOADED += ["matplotlib.pyplot", "ipywidgets", "nbdev.test"]
 SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site"}
 
 
@@ -180,6 +185,28 @@ def small(sample) -> tuple[DigitDataset, DigitDataset]:
         DigitDataset(part.images[:n], part.labels[:n], "small sample")
         for part, n in zip(sample, (640, 200), strict=True)
     )
+
+
+@pytest.fixture(scope="session")
+def apart(tmp_path_factory):
+    """Call a function in a process of its own, in a folder: its exit status, and what it printed. The
+    process has imported what takes long and used nothing of it: where the system can, it is a copy of
+    one that waits for this, and begins in no time."""
+    if sys.platform == "linux":
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+    else:
+        context = multiprocessing.get_context("spawn")
+    folder, number = tmp_path_factory.mktemp("apart"), itertools.count()
+
+    def call(where: Path, function: Callable, *args: object) -> tuple[int, str]:
+        said = folder / f"{next(number)}.txt"
+        process = context.Process(target=into_file, args=(said, where, function, args))
+        process.start()
+        process.join()
+        return process.exitcode, said.read_text("utf-8", "replace") if said.exists() else ""
+
+    return call
 
 
 # ---- a real browser

@@ -196,10 +196,12 @@ def built(given, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def pages(built) -> dict[str, Parsed]:
     "Every page, by its address from the root."
-    return {
+    found = {
         path.relative_to(built).as_posix(): Parsed(path.read_text("utf-8"))
         for path in sorted(built.rglob("*.html"))
     }
+    assert len(found) > 200  # without a page nothing could be wrong with one
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,13 @@ RAISES = {"raises", "warns", "fail", "mutants", "assert_allclose", "assert_close
 RAISES |= {"check_returncode", "gradcheck", "wait_for_function", "wait_for_selector"}
 
 
+def always_true(test: ast.expr) -> bool:
+    "True for what holds whatever was computed: a constant, or something or a constant."
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        return any(map(always_true, test.values))
+    return isinstance(test, ast.Constant) and bool(test.value)
+
+
 @cache
 def defined(path: Path) -> dict[str, ast.FunctionDef]:
     "Every function of a file, methods too, by its name."
@@ -29,8 +36,8 @@ def asserts(
     "True if some code asserts, expects an error, or calls or is given something around it that does."
     said = set()
     for one in ast.walk(node):
-        if isinstance(one, ast.Assert):
-            return not (isinstance(one.test, ast.Constant) and one.test.value)
+        if isinstance(one, ast.Assert) and not always_true(one.test):
+            return True
         if isinstance(one, ast.Call):
             function = one.func
             name = getattr(function, "attr", getattr(function, "id", ""))
@@ -73,11 +80,12 @@ def test_a_test_that_asserts_nothing_is_found(tmp_path):
     made.write_text(
         "def test_runs():\n    print(1)\n"
         "def test_says_yes():\n    assert True\n"
+        "def test_says_yes_after_all():\n    assert f(1) == 2 or True\n"
         "def helper(x):\n    assert x == 1\n"
         "def test_by_a_helper():\n    helper(1)\n"
         "def test_that_waits_for_an_error():\n    with pytest.raises(ValueError):\n        int('x')\n"
     )
-    assert silent(made) == ["test_runs", "test_says_yes"]
+    assert silent(made) == ["test_runs", "test_says_yes", "test_says_yes_after_all"]
 
 
 CLOCKS = re.compile(r"time\.(monotonic|perf_counter|time|time_ns|perf_counter_ns)\(")
