@@ -13,10 +13,10 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import fresh_processes
 import numpy as np
 import pytest
 import torch
-from fresh_processes import ANSWERS
 from helpers import PATIENCE, ROOT
 from torch import nn
 
@@ -403,7 +403,7 @@ def test_stopping_an_answer_does_not_end_the_process(place, tmp_path, apart):
 def test_right_answers_pass_in_fresh_processes(share):
     "Five, each commit others; with --whole all. The long version is `python tests/fresh_processes.py --processes 200`."
     script = Path(__file__).with_name("fresh_processes.py")
-    ids = share(ANSWERS, 5)
+    ids = share(fresh_processes.ANSWERS, 5)
     flags = ["--processes", str(len(ids)), "--at-once", "4", "--busy", "2", "--fork"]
     ran = subprocess.run([sys.executable, script, *ids, *flags], capture_output=True, text=True)
     said = ran.stdout + ran.stderr
