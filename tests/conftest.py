@@ -136,15 +136,32 @@ def kills(request: pytest.FixtureRequest) -> int:
     return request.config.getoption("--kills")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    "Mark the slow tests, leave out the long ones, and begin with the files that take longest."
+def _not_drawn(items: list[pytest.Item], seed: str) -> set[pytest.Item]:
+    "Of each test that is marked so, the cases that were not drawn."
+    cases: dict[tuple[str, int], list[pytest.Item]] = {}
+    for item in items:
+        if mark := item.get_closest_marker("drawn"):
+            cases.setdefault((item.nodeid.partition("[")[0], *mark.args), []).append(item)
+    left_out: set[pytest.Item] = set()
+    for (name, number), all_cases in cases.items():
+        few = random.Random(f"{seed} {name}").sample(all_cases, min(number, len(all_cases)))
+        left_out |= set(all_cases) - set(few)
+    return left_out
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]):
+    """Mark the slow tests, leave out the long ones and what was not drawn, and begin with the files
+    that take longest."""
     for item in items:
         if item.path.stem in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    yield  # here -k and -m choose: whoever names one case gets it
     if not config.getoption("--whole"):
-        left_out = [item for item in items if item.get_closest_marker("long")]
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=left_out)
+        left_out = {item for item in items if item.get_closest_marker("long")}
+        left_out |= _not_drawn([one for one in items if one not in left_out], config.option.seed)
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
     order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 

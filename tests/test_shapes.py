@@ -626,6 +626,7 @@ def test_it_works_by_touch_on_a_small_screen(open_page):
     assert small == 0
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 800, 1280])
 def test_axe_finds_nothing(open_page, violations, scheme, width):

@@ -529,6 +529,7 @@ def test_where_nothing_may_be_kept_it_lasts_as_long_as_the_page(visit, site, bro
     assert "1 of 4 guesses" in page.locator(".ml-back").inner_text()
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(
     "kept",
     [
@@ -598,6 +599,7 @@ def test_what_a_screen_reader_hears_of_a_card(visit):
         assert part in tree, tree
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(visit, violations, scheme, width):
@@ -702,7 +704,7 @@ def test_the_network_wakes_up_under_the_first_stroke(visit, site):
     page.on("request", lambda one: asked.append(one.url))
     page.goto(site + "index.html")
     page.wait_for_selector(".ml-glance .ml-eye")
-    page.wait_for_timeout(300)
+    page.wait_for_load_state("networkidle")
     assert not [url for url in asked if "net.f16" in url], "593,200 numbers wait for a touch"
     before = pixels(page, ".ml-eye")
     assert page.locator(".ml-said").inner_text() == "7"

@@ -744,6 +744,7 @@ def test_a_screen_reader_finds_its_way(visit):
     assert ", read as " in page.locator(".mc-tests").aria_snapshot()
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("light", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(visit, violations, light, width):
