@@ -315,6 +315,7 @@ def test_garbage_is_answered_in_words(item, capsys, share):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.drawn(20)
 @by_exercise
 def test_an_answer_that_hangs_is_stopped(item, monkeypatch):
     if item.cases is None and item.judge is None and item.run is None:
