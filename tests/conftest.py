@@ -80,20 +80,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole", action="store_true", help="all of what is else a sample; make long does that"
     )
-    parser.addoption("--seed", default=None, help="of what is a sample; unset: the commit")
+    parser.addoption(
+        "--seed", default=None, help="of what is a sample; unset: the commit, and what runs it"
+    )
 
 
 def _commit() -> str:
-    "The commit that is checked out; empty where git knows of none."
+    """The commit that is checked out, and what runs it: the twelve of CI's matrix draw samples of their
+    own. Where git knows of no commit it's always the same one."""
     try:
         git = ["git", "rev-parse", "--short=10", "HEAD"]
-        return subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     except OSError:
-        return ""
+        commit = ""
+    return f"{commit or 'none'}-{sys.platform}-{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    "Each commit draws its own sample: the same one again at the same commit, another with the next."
+    "Each commit draws its own sample: again the same one at the same commit, others with the next."
     given = getattr(config, "workerinput", {}).get("seed")
     if config.option.seed is None:
         config.option.seed = given if given is not None else _commit()
@@ -121,7 +125,7 @@ def pytest_configure_node(node) -> None:
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
     "What was found in a sample is found again in the same one."
     if terminalreporter.stats.get("failed") and not config.option.whole:
-        terminalreporter.write_line(f"samples were drawn with --seed '{config.option.seed}'")
+        terminalreporter.write_line(f"samples were drawn with --seed {config.option.seed}")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,4 +1,5 @@
-"""Each notebook runs from top to bottom: lessons and pages every day, what is tested as a module as well once a week."""
+"""Notebooks run from top to bottom: some with each commit, others with the next, all of them once a week. What changed in a
+notebook or in what it read has been run before: see test_outputs_belong_to_the_code_and_to_what_it_read."""
 
 import re
 from pathlib import Path
@@ -10,10 +11,18 @@ from mnist_course.teaching.notebooks import all_notebooks
 
 # What the tests ask of the modules made from these, or ask as well: two processes train as one does.
 ELSEWHERE = re.compile(r"(answers|engine|workshop)/|instructors/several_processes")
+LESSON = re.compile(r"\d\d_")
 
 
 def place(path: Path) -> str:
     return path.relative_to(ROOT / "nbs").with_suffix("").as_posix()
+
+
+def when(path: Path) -> pytest.MarkDecorator:
+    "How often it runs: eight of the lessons, six of the other pages, or once a week."
+    if ELSEWHERE.match(place(path)):
+        return pytest.mark.long
+    return pytest.mark.drawn(8 if LESSON.match(place(path)) else 6)
 
 
 def run_notebook(path: Path) -> None:
@@ -25,13 +34,12 @@ def run_notebook(path: Path) -> None:
     assert passed
 
 
+# the page that trains the whole network begins
+PATHS = sorted(all_notebooks(), key=lambda path: path.stem != "one_page")
+
+
 @pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, marks=[pytest.mark.long] * bool(ELSEWHERE.match(place(path))))
-        for path in all_notebooks()
-    ],
-    ids=place,
+    "path", [pytest.param(path, marks=when(path)) for path in PATHS], ids=map(place, PATHS)
 )
 def test_a_notebook_runs(path, apart):
     status, said = apart(path.parent, run_notebook, path)
