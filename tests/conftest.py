@@ -167,7 +167,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if item in left_out])
         items[:] = [item for item in items if item not in left_out]
     order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    order |= dict.fromkeys(APART, len(order) + 1)  # what is short fills the end
+    items.sort(key=lambda item: order.get(item.path.stem, len(order) - len(APART)))
 
 
 @pytest.fixture
