@@ -376,6 +376,7 @@ def test_a_look_stops_where_nobody_looks_further(node, sample):
         assert seen == names[: names.index(last) + 1] and same and no_logits
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(
     ("share", "one", "none"),
     [
