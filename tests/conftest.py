@@ -47,17 +47,19 @@ SLOW_FILES = {
     "test_typing",
 }
 # Workers take whole files: one that begins last would let the others wait for it.
-LONGEST = [
-    "site",
-    "grading",
-    "explorer",
-    "trainer",
-    "site_live",
-    "checks_lanes",
-    "checks",
-    "diagnose",
+LONGEST = ["site", "grading", "distributed", "trainer", "diagnose", "jupyterlab", "explorer"]
+LONGEST += ["checks_engine", "engine_diagnose", "site_live", "checks", "slides", "checks_lanes"]
+LONGEST += [
+    "repository",
+    "cli",
+    "copied",
+    "typing",
+    "shapes",
+    "stepper",
+    "pad",
+    "install",
+    "moving",
 ]
-LONGEST += ["submissions", "jupyterlab", "copied", "install", "moving", "distributed", "typing"]
 # Nothing is shared between tests of these: a worker takes one at a time.
 APART = {"test_every_notebook"}
 # What takes long to import: torch._dynamo comes with the first step of an optimizer.
