@@ -11,7 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-WORKERS = min(os.cpu_count() or 1, 4)
+# Workers wait for browsers, servers and kernels now and then: three keep two cores busy.
+WORKERS = min(max(os.cpu_count() or 1, 3), 4)
 
 # Several workers with several threads each would wait for each other; the sample needs no network.
 ENVIRONMENT = {
