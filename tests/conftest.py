@@ -221,11 +221,12 @@ def apart(tmp_path_factory):
         context.set_forkserver_preload(PRELOADED)
     else:
         context = multiprocessing.get_context("spawn")
-    folder, number = tmp_path_factory.mktemp("apart"), itertools.count()
+    folder, environment = tmp_path_factory.mktemp("apart"), dict(os.environ)
+    number = itertools.count()
 
     def call(where: Path, function: Callable, *args: object) -> tuple[int, str]:
         said = folder / f"{next(number)}.txt"
-        process = context.Process(target=into_file, args=(said, where, function, args))
+        process = context.Process(target=into_file, args=(said, where, environment, function, args))
         process.start()
         process.join()
         return process.exitcode, said.read_text("utf-8", "replace") if said.exists() else ""

@@ -46,8 +46,12 @@ def run_in(folder: Path, *command: str, **environment: str) -> str:
     return done.stdout + done.stderr
 
 
-def into_file(said: Path, folder: Path, function: Callable, args: tuple) -> None:
+def into_file(
+    said: Path, folder: Path, environment: dict[str, str], function: Callable, args: tuple
+) -> None:
     "Call a function in a folder, with all that it prints written to a file; for the fixture `apart`."
+    os.environ.clear()  # what another test had set when this process was prepared
+    os.environ.update(environment)
     for stream in (1, 2):
         os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     os.chdir(folder)
