@@ -31,6 +31,7 @@ def test_a_solution_with_one_small_change_is_refused_with_every_seed(item, share
     assert trial.excused == len(excused), "an excuse that is needed no more"
 
 
+@pytest.mark.drawn(50)
 @pytest.mark.parametrize("item", list(exercises()), ids=lambda item: item.id)
 def test_a_solution_in_another_style_is_accepted(item, share):
     assert not try_styles(item, share(range(3), 1)).refused

@@ -19,10 +19,10 @@ def place(path: Path) -> str:
 
 
 def when(path: Path) -> pytest.MarkDecorator:
-    "How often it runs: eight of the lessons, six of the other pages, or once a week."
+    "How often it runs: six of the lessons, five of the other pages, or once a week."
     if ELSEWHERE.match(place(path)):
         return pytest.mark.long
-    return pytest.mark.drawn(8 if LESSON.match(place(path)) else 6)
+    return pytest.mark.drawn(6 if LESSON.match(place(path)) else 5)
 
 
 def run_notebook(path: Path) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from conftest import _not_drawn
 from helpers import ROOT
 
 TESTS = sorted((ROOT / "tests").glob("*.py"))
@@ -98,6 +99,32 @@ def test_no_test_is_decided_by_a_clock_on_the_wall(path):
         pytest.skip("programs that tell how long they took")
     for name, node in defined(path).items():
         assert not (name.startswith("test_") and CLOCKS.search(ast.unparse(node))), name
+
+
+# ---- samples
+
+
+class Case:
+    "What is asked of a case of a test: its name, and how many of its like are drawn."
+
+    def __init__(self, nodeid: str, *number: int):
+        self.nodeid, self.args = nodeid, number
+
+    def get_closest_marker(self, name: str):
+        return self if name == "drawn" and self.args else None
+
+
+def test_each_seed_draws_as_many_cases_and_in_time_every_case_is_drawn():
+    cases = [Case(f"test_x.py::test_y[{i}]", 3) for i in range(10)] + [Case("test_x.py::test_z")]
+    runs = [set(cases) - _not_drawn(cases, f"seed {i}") for i in range(60)]
+    assert {len(run) for run in runs} == {3 + 1} and set().union(*runs) == set(cases)
+    assert _not_drawn(cases, "seed 7") == _not_drawn(cases, "seed 7")
+    assert _not_drawn(cases[:2], "seed 7") == set()  # chosen by their names
+
+
+def test_the_same_things_are_shared_out_in_each_run_of_a_test(share):
+    first, again = share(range(1000), 5), share(range(1000), 5)
+    assert first == again == sorted(set(first)) and len(first) in (5, 1000)
 
 
 # ---- mutants of our own modules
