@@ -37,7 +37,7 @@ STEPS = {  # what CI runs
 
 PARTS = {  # what is run by its name only
     "quick": [*TESTS, "-m", "not slow"],
-    "notebooks": [*TESTS, NOTEBOOKS],
+    "notebooks": [*TESTS, NOTEBOOKS, "--whole"],
     "whole": [*TESTS, "--whole"],
     "coverage": [*TESTS, "--ignore", NOTEBOOKS, "--cov", "--cov-report=term:skip-covered"],
 }
