@@ -645,7 +645,7 @@ def clue(found, check):
     return next(one for one in found if one.check == check)
 
 
-@pytest.mark.drawn(25)
+@pytest.mark.drawn(16)
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_broken_is_never_called_healthy(data, name):
     change, right = BROKEN[name]
@@ -657,7 +657,7 @@ def test_what_is_broken_is_never_called_healthy(data, name):
     assert not diagnose(**told).ok  # without the optimizer or train= there may be no name for it
 
 
-@pytest.mark.drawn(15)
+@pytest.mark.drawn(9)
 @pytest.mark.parametrize("name", HEALTHY)
 def test_what_is_healthy_raises_no_alarm(data, name):
     given = setup(data, HEALTHY[name])
