@@ -38,8 +38,8 @@ export: .venv/developer ## write the modules from the notebooks' cells
 notebooks: .venv/developer ## run the notebooks whose code changed on the full MNIST, and keep their outputs
 	@$(BIN)/python -m mnist_course.making notebooks $(ARGS)
 
-long: .venv/developer ## test all of what make test draws a sample of, and run every notebook
-	@$(BIN)/python tests/run.py lint format spelling types every-notebook whole
+long: .venv/developer ## test all of what make test draws a sample of, every notebook too
+	@$(BIN)/python tests/run.py lint format spelling types whole
 
 coverage: .venv/developer ## say which lines the tests reach (the slow ones too; some minutes)
 	@$(BIN)/python tests/run.py coverage

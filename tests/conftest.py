@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import http.server
+import itertools
+import multiprocessing
 import os
 import random
 import socket
@@ -20,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
-from helpers import PATIENCE, ROOT
+from helpers import PATIENCE, ROOT, into_file
 
 from mnist_course.data import DigitDataset, load_mnist
 from mnist_course.progress import SESSION
@@ -38,23 +40,31 @@ SLOW_FILES = {
     "test_benchmark",
     "test_diagnose",
     "test_distributed",
+    "test_every_notebook",
     "test_grading",
     "test_recorded",
     "test_site",
     "test_typing",
 }
 # Workers take whole files: one that begins last would let the others wait for it.
-LONGEST = [
-    "site",
-    "grading",
-    "explorer",
-    "trainer",
-    "site_live",
-    "checks_lanes",
-    "checks",
-    "diagnose",
+LONGEST = ["site", "grading", "distributed", "trainer", "diagnose", "jupyterlab", "explorer"]
+LONGEST += ["checks_engine", "engine_diagnose", "site_live", "checks", "slides", "checks_lanes"]
+LONGEST += [
+    "repository",
+    "cli",
+    "copied",
+    "typing",
+    "shapes",
+    "stepper",
+    "pad",
+    "install",
+    "moving",
 ]
-LONGEST += ["submissions", "jupyterlab", "copied", "install", "moving", "distributed", "typing"]
+# Nothing is shared between tests of these: a worker takes one at a time.
+APART = {"test_every_notebook"}
+# What takes long to import: torch._dynamo comes with the first step of an optimizer.
+PRELOADED = ["torch._dynamo", "mnist_course.checks", "mnist_course.engine.interpret"]
+PRELOADED += ["matplotlib.pyplot", "ipywidgets", "nbdev.test"]
 SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site"}
 
 
@@ -72,6 +82,52 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole", action="store_true", help="all of what is else a sample; make long does that"
     )
+    parser.addoption(
+        "--seed", default=None, help="of what is a sample; unset: the commit, and what runs it"
+    )
+
+
+def _commit() -> str:
+    """The commit that is checked out, and what runs it: the twelve of CI's matrix draw samples of their
+    own. Where git knows of no commit it's always the same one."""
+    try:
+        git = ["git", "rev-parse", "--short=10", "HEAD"]
+        commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        commit = ""
+    return f"{commit or 'none'}-{sys.platform}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    "Each commit draws its own sample: again the same one at the same commit, others with the next."
+    given = getattr(config, "workerinput", {}).get("seed")
+    if config.option.seed is None:
+        config.option.seed = given if given is not None else _commit()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    "Workers take whole files, whose tests share what they made; of `APART` they take one test."
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return nodeid if Path(file).stem in APART else file
+
+    return Files(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    "Workers of pytest-xdist draw what the first process draws."
+    node.workerinput["seed"] = node.config.option.seed
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    "What was found in a sample is found again in the same one."
+    if terminalreporter.stats.get("failed") and not config.option.whole:
+        terminalreporter.write_line(f"samples were drawn with --seed {config.option.seed}")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -86,29 +142,48 @@ def kills(request: pytest.FixtureRequest) -> int:
     return request.config.getoption("--kills")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    "Mark the slow tests, leave out the long ones, and begin with the files that take longest."
+def _not_drawn(items: list[pytest.Item], seed: str) -> set[pytest.Item]:
+    "Of each test that is marked so, the cases that were not drawn."
+    cases: dict[tuple[str, int], list[pytest.Item]] = {}
+    for item in items:
+        if mark := item.get_closest_marker("drawn"):
+            cases.setdefault((item.nodeid.partition("[")[0], *mark.args), []).append(item)
+    left_out: set[pytest.Item] = set()
+    for (name, number), all_cases in cases.items():
+        few = random.Random(f"{seed} {name}").sample(all_cases, min(number, len(all_cases)))
+        left_out |= set(all_cases) - set(few)
+    return left_out
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]):
+    """Mark the slow tests, leave out the long ones and what was not drawn, and begin with the files
+    that take longest."""
     for item in items:
         if item.path.stem in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    yield  # here -k and -m choose: whoever names one case gets it
     if not config.getoption("--whole"):
-        left_out = [item for item in items if item.get_closest_marker("long")]
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=left_out)
+        left_out = {item for item in items if item.get_closest_marker("long")}
+        left_out |= _not_drawn([one for one in items if one not in left_out], config.option.seed)
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
     order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    order |= dict.fromkeys(APART, len(order) + 1)  # what is short fills the end
+    items.sort(key=lambda item: order.get(item.path.stem, len(order) - len(APART)))
 
 
 @pytest.fixture
 def share(request: pytest.FixtureRequest) -> Callable[[Iterable, int], list]:
     """Some of many things, in their order: `share(names, 10)` draws ten, always the same ones in the
-    same test, others in another; with --whole all of them."""
+    same test of one commit, others in another; with --whole all of them."""
 
     def drawn(things: Iterable, number: int) -> list:
         everything = list(things)
         if request.config.getoption("--whole") or number >= len(everything):
             return everything
-        places = random.Random(request.node.name).sample(range(len(everything)), number)
+        seed = f"{request.config.option.seed} {request.node.name}"
+        places = random.Random(seed).sample(range(len(everything)), number)
         return [everything[place] for place in sorted(places)]
 
     return drawn
@@ -134,6 +209,29 @@ def small(sample) -> tuple[DigitDataset, DigitDataset]:
         DigitDataset(part.images[:n], part.labels[:n], "small sample")
         for part, n in zip(sample, (640, 200), strict=True)
     )
+
+
+@pytest.fixture(scope="session")
+def apart(tmp_path_factory):
+    """Call a function in a process of its own, in a folder: its exit status, and what it printed. The
+    process has imported what takes long and used nothing of it: where the system can, it is a copy of
+    one that waits for this, and begins in no time."""
+    if sys.platform == "linux":
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+    else:
+        context = multiprocessing.get_context("spawn")
+    folder, environment = tmp_path_factory.mktemp("apart"), dict(os.environ)
+    number = itertools.count()
+
+    def call(where: Path, function: Callable, *args: object) -> tuple[int, str]:
+        said = folder / f"{next(number)}.txt"
+        process = context.Process(target=into_file, args=(said, where, environment, function, args))
+        process.start()
+        process.join()
+        return process.exitcode, said.read_text("utf-8", "replace") if said.exists() else ""
+
+    return call
 
 
 # ---- a real browser

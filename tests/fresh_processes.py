@@ -154,6 +154,7 @@ def slow_down(cores: set[int], busy: int) -> list[subprocess.Popen]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("answers", nargs="*", default=list(ANSWERS), help="exercises; all of them")
     parser.add_argument("--processes", type=int, default=200)
     parser.add_argument("--at-once", type=int, default=6)
     parser.add_argument("--busy", type=int, default=4, help="busy loops on each core")
@@ -162,7 +163,7 @@ def main() -> None:
     chosen = parser.parse_args()
     cores = set(map(int, chosen.cores.split(",")))
     hogs = slow_down(cores, chosen.busy) if chosen.busy else []
-    ids = [list(ANSWERS)[i % len(ANSWERS)] for i in range(chosen.processes)]
+    ids = [chosen.answers[i % len(chosen.answers)] for i in range(chosen.processes)]
     counts: collections.Counter[str] = collections.Counter()
     start = time.monotonic()
     try:

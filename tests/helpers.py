@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -43,6 +44,18 @@ def run_in(folder: Path, *command: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def into_file(
+    said: Path, folder: Path, environment: dict[str, str], function: Callable, args: tuple
+) -> None:
+    "Call a function in a folder, with all that it prints written to a file; for the fixture `apart`."
+    os.environ.clear()  # what another test had set when this process was prepared
+    os.environ.update(environment)
+    for stream in (1, 2):
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    os.chdir(folder)
+    function(*args)
 
 
 def packages_after(code: str, folder: Path | None = None) -> set[str]:

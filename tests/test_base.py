@@ -223,5 +223,6 @@ def test_where_files_cannot_be_locked_everybody_gets_in(tmp_path, monkeypatch):
         raise NotImplementedError("FileSystem does not appear to support flock")
 
     monkeypatch.setattr("filelock.FileLock.acquire", cannot)
-    with alone_in(tmp_path, "training"):
+    with alone_in(tmp_path, "training"), alone_in(tmp_path, "training"):
         (tmp_path / "a").touch()
+    assert (tmp_path / "a").exists()

@@ -321,6 +321,7 @@ def test_verbose_is_the_one_that_leaves_no_trace():
 
 
 @by_seed
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("make", [Pocket, Dropping, norm_net, linear_net])
 def test_a_healthy_run_raises_no_alarm(parts, seed, make):
     model, loader, history, more = run(parts, seed, make, lr=0.01 if make is linear_net else 0.03)

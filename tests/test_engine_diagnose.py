@@ -645,6 +645,7 @@ def clue(found, check):
     return next(one for one in found if one.check == check)
 
 
+@pytest.mark.drawn(16)
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_broken_is_never_called_healthy(data, name):
     change, right = BROKEN[name]
@@ -656,6 +657,7 @@ def test_what_is_broken_is_never_called_healthy(data, name):
     assert not diagnose(**told).ok  # without the optimizer or train= there may be no name for it
 
 
+@pytest.mark.drawn(9)
 @pytest.mark.parametrize("name", HEALTHY)
 def test_what_is_healthy_raises_no_alarm(data, name):
     given = setup(data, HEALTHY[name])
@@ -668,6 +670,7 @@ FRESH = ["plain", "cnn", "resnet", "transformer", "Adagrad", "LBFGS", "signs", "
          "last layer begins at 0", "a layer that is not used", "float64", "weights tied", "warm-up"]  # fmt: skip
 
 
+@pytest.mark.drawn(6)
 @pytest.mark.parametrize("name", FRESH)
 def test_what_was_not_trained_yet_raises_no_alarm(data, name):
     given = setup(data, HEALTHY[name] | {"epochs": 0})

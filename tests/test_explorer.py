@@ -376,6 +376,7 @@ def test_a_look_stops_where_nobody_looks_further(node, sample):
         assert seen == names[: names.index(last) + 1] and same and no_logits
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(
     ("share", "one", "none"),
     [
@@ -751,6 +752,7 @@ def test_light_and_dark_are_as_chosen_on_the_site(new_page, site, renderer):
     assert page.evaluate(color) == light
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing_on_a_network_taken_apart(open_page, violations, scheme, width):

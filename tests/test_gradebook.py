@@ -788,6 +788,7 @@ def class_of_eight(folder: Path, shape: str) -> Path:
 
 
 @posix
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("shape", ["blackboard", "brightspace"])
 def test_a_class_of_eight_with_an_accident_each_gets_what_it_earned(tmp_path, shape):
     roster = class_of_eight(tmp_path, shape)

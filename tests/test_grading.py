@@ -448,12 +448,16 @@ def put(folder: Path, files: dict) -> None:
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory) -> tuple[dict[str, Grade], Path]:
-    "A class in which everybody does something of their own."
+def odd(request, tmp_path_factory) -> tuple[dict[str, Grade], Path]:
+    "A class in which everybody does something of their own, if a test will ask for it."
     folder = tmp_path_factory.mktemp("odd") / "class"
     listener = socket.create_server(("127.0.0.1", 0))
+    asked = {
+        one.callspec.params.get("name") for one in request.session.items if hasattr(one, "callspec")
+    }
     for name, (files, _) in AS_IN_JUPYTER.items():
-        put(folder / name, files)
+        if name in asked | {"mark"}:
+            put(folder / name, files)
     for name, (sources, _) in ATTACKS.items():
         secret = str(folder / "mark" / "03_shapes.ipynb")
         named = [
@@ -477,6 +481,7 @@ def flat(grade: Grade) -> str:
 
 
 @posix
+@pytest.mark.drawn(10)
 @pytest.mark.parametrize("name", AS_IN_JUPYTER)
 def test_what_runs_in_jupyter_runs_here(odd, name):
     grade = odd[0][name]

@@ -268,6 +268,7 @@ def test_the_keyboard_alone_is_enough(open_page):
         wait_for(page, digit)
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing(open_page, violations, scheme, width):

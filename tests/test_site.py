@@ -15,6 +15,7 @@ import shutil
 import sys
 import threading
 from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -196,10 +197,12 @@ def built(given, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def pages(built) -> dict[str, Parsed]:
     "Every page, by its address from the root."
-    return {
+    found = {
         path.relative_to(built).as_posix(): Parsed(path.read_text("utf-8"))
         for path in sorted(built.rglob("*.html"))
     }
+    assert len(found) > 200  # without a page nothing could be wrong with one
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -624,8 +627,8 @@ def visit(new_page, address):
 @pytest.mark.parametrize("width", [390, 320])  # 320: a desk's window at 400 percent
 def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address, width, share):
     page, wide = visit(viewport={"width": width, "height": 800}), []
-    few = kinds(list(pages), all_lessons=True)
-    for name in sorted({*few, *share(pages, 60)}) if width == 390 else few:
+    few = kinds(list(pages), share(lesson_pages(pages), 6))
+    for name in sorted({*few, *share(pages, 30)}) if width == 390 else few:
         if name != "404.html":  # opened by its own test
             page.goto(address + name, wait_until="domcontentloaded")
             page.evaluate(
@@ -634,6 +637,10 @@ def test_every_page_opens_in_silence_and_fits_a_phone(visit, pages, address, wid
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 wide.append(name)
     told(wide)
+
+
+def lesson_pages(pages: Iterable[str]) -> list[str]:
+    return [name for name in pages if re.match(r"\d\d_", name)]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 900)])
@@ -655,8 +662,8 @@ def test_the_first_screen_shows_what_this_is_and_how_to_begin(visit, address, wi
     assert "make learn" in words and "make test" in words
 
 
-def kinds(names: list[str], all_lessons: bool) -> list[str]:
-    "One page of each kind, and every lesson: what a template gets wrong, it gets wrong on all of its pages. MNIST_COURSE_SITE_PAGES=all: every page."
+def kinds(names: list[str], lessons: Container[str]) -> list[str]:
+    "One page of each kind, and some lessons: what a template gets wrong, it gets wrong on all of its pages. MNIST_COURSE_SITE_PAGES=all: every page."
     if os.environ.get("MNIST_COURSE_SITE_PAGES") == "all":
         return names
     few = [
@@ -679,7 +686,7 @@ def kinds(names: list[str], all_lessons: bool) -> list[str]:
         "workshop/site_polish.html",
         "03_shapes.html",
     ]
-    return [name for name in names if name in few or (all_lessons and re.match(r"\d\d_", name))]
+    return [name for name in names if name in few or name in lessons]
 
 
 @pytest.mark.parametrize(
@@ -691,9 +698,10 @@ def kinds(names: list[str], all_lessons: bool) -> list[str]:
         pytest.param("dark", 1280, marks=pytest.mark.long),
     ],
 )
-def test_axe_finds_nothing(visit, pages, address, violations, scheme, width):
+def test_axe_finds_nothing(visit, pages, address, violations, scheme, width, share):
+    "On each kind of page, and on other lessons with each commit; before a site is published, on all pages."
     page, faults = visit(color_scheme=scheme, viewport={"width": width, "height": 900}), []
-    for name in kinds(list(pages), all_lessons=(scheme, width) in [("light", 1280), ("dark", 390)]):
+    for name in kinds(list(pages), share(lesson_pages(pages), 3)):
         page.goto(address + name)
         if name == "try/index.html":
             page.wait_for_selector(".mc-canvas")
@@ -733,6 +741,7 @@ def search_for(page, words: str) -> list[str]:
     )
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(
     ("words", "first"),
     [

@@ -1,6 +1,7 @@
 "Pages that are alive: what a lesson's page shows and leaves out, guesses by mouse and keyboard, widgets without a kernel, the front page."
 
 import copy
+import functools
 import json
 import re
 from pathlib import Path
@@ -39,6 +40,12 @@ def page_of(path: Path, cells: list | None = None) -> list:
     page = AttrDict(cells=cells, metadata=notebook["metadata"], path_=path)
     LivePage(page).end()
     return page.cells
+
+
+@functools.cache
+def shown_of(path: Path) -> list:
+    "The same for a lesson as it is; made once."
+    return page_of(path)
 
 
 def code(source: str, *outputs: dict, id: str = "c") -> dict:
@@ -82,7 +89,7 @@ def test_a_nested_if_that_becomes_empty_goes_with_it():
 
 @pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
 def test_nothing_of_a_lessons_page_speaks_of_the_notebook(path):
-    shown = page_of(path)
+    shown = shown_of(path)
     text = json.dumps([[one.source, one.get("outputs")] for one in shown])
     assert not [words for words in LEFTOVERS if words in text]
     sources = [one.source for one in shown if one.cell_type == "code"]
@@ -93,7 +100,7 @@ def test_nothing_of_a_lessons_page_speaks_of_the_notebook(path):
 
 @pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
 def test_a_lessons_page_keeps_every_other_output(path):
-    kept = json.dumps([one.get("outputs") for one in page_of(path)])
+    kept = json.dumps([one.get("outputs") for one in shown_of(path)])
     for cell in read_notebook(path)["cells"]:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
@@ -147,7 +154,7 @@ def test_every_question_has_a_card_and_its_answer(path):
     "When it fails: python -m mnist_course.making notebooks NN, which notes what the lesson reveals."
     number = lesson_number(path)
     ids = {id for id in QUESTIONS if id.startswith(f"{number}.")}
-    data = next(one.source for one in page_of(path) if "ml-questions" in one.source)
+    data = next(one.source for one in shown_of(path) if "ml-questions" in one.source)
     questions = json.loads(re.search(r">(\{.*\})</script>", data)[1].replace("<\\/", "</"))
     assert {one["id"] for one in questions["cards"]} == ids
     assert not [one["id"] for one in questions["cards"] if "actual" not in one]
@@ -246,7 +253,7 @@ def test_every_widget_has_its_place():
     "When it fails, a lesson was told anew: give the widget another cell in _WIDGETS."
     found = {}
     for path in lessons():
-        places = "".join(one.source for one in page_of(path))
+        places = "".join(one.source for one in shown_of(path))
         found[lesson_number(path)] = re.findall(r'data-live="(\w+)"', places)
     static = {path.stem for path in (ROOT / "mnist_course/widgets/static").glob("*.js")}
     wanted = {
@@ -529,6 +536,7 @@ def test_where_nothing_may_be_kept_it_lasts_as_long_as_the_page(visit, site, bro
     assert "1 of 4 guesses" in page.locator(".ml-back").inner_text()
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(
     "kept",
     [
@@ -598,6 +606,7 @@ def test_what_a_screen_reader_hears_of_a_card(visit):
         assert part in tree, tree
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(visit, violations, scheme, width):
@@ -702,7 +711,7 @@ def test_the_network_wakes_up_under_the_first_stroke(visit, site):
     page.on("request", lambda one: asked.append(one.url))
     page.goto(site + "index.html")
     page.wait_for_selector(".ml-glance .ml-eye")
-    page.wait_for_timeout(300)
+    page.wait_for_load_state("networkidle")
     assert not [url for url in asked if "net.f16" in url], "593,200 numbers wait for a touch"
     before = pixels(page, ".ml-eye")
     assert page.locator(".ml-said").inner_text() == "7"

@@ -103,6 +103,7 @@ def test_slides_of_an_installed_course(monkeypatch, tmp_path):
         list(write_slides(["00"], tmp_path / "slides"))
 
 
+@pytest.mark.drawn(4)
 @by_lesson
 def test_slides_in_a_browser(path, tmp_path, chromium, violations):
     "Every slide fits the screen, every picture says what it shows, and nothing is loaded."

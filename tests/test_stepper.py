@@ -544,6 +544,7 @@ def test_the_widget_follows_its_model_and_lets_go_of_it(open_page):
     assert left == [7, 0, 0]
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing(open_page, violations, scheme, width):

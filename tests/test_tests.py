@@ -8,12 +8,20 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from conftest import _not_drawn
 from helpers import ROOT
 
 TESTS = sorted((ROOT / "tests").glob("*.py"))
 # what fails by itself when something is not as it should be
 RAISES = {"raises", "warns", "fail", "mutants", "assert_allclose", "assert_close", "assert_equal"}
 RAISES |= {"check_returncode", "gradcheck", "wait_for_function", "wait_for_selector"}
+
+
+def always_true(test: ast.expr) -> bool:
+    "True for what holds whatever was computed: a constant, or something or a constant."
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        return any(map(always_true, test.values))
+    return isinstance(test, ast.Constant) and bool(test.value)
 
 
 @cache
@@ -29,8 +37,8 @@ def asserts(
     "True if some code asserts, expects an error, or calls or is given something around it that does."
     said = set()
     for one in ast.walk(node):
-        if isinstance(one, ast.Assert):
-            return not (isinstance(one.test, ast.Constant) and one.test.value)
+        if isinstance(one, ast.Assert) and not always_true(one.test):
+            return True
         if isinstance(one, ast.Call):
             function = one.func
             name = getattr(function, "attr", getattr(function, "id", ""))
@@ -73,11 +81,12 @@ def test_a_test_that_asserts_nothing_is_found(tmp_path):
     made.write_text(
         "def test_runs():\n    print(1)\n"
         "def test_says_yes():\n    assert True\n"
+        "def test_says_yes_after_all():\n    assert f(1) == 2 or True\n"
         "def helper(x):\n    assert x == 1\n"
         "def test_by_a_helper():\n    helper(1)\n"
         "def test_that_waits_for_an_error():\n    with pytest.raises(ValueError):\n        int('x')\n"
     )
-    assert silent(made) == ["test_runs", "test_says_yes"]
+    assert silent(made) == ["test_runs", "test_says_yes", "test_says_yes_after_all"]
 
 
 CLOCKS = re.compile(r"time\.(monotonic|perf_counter|time|time_ns|perf_counter_ns)\(")
@@ -90,6 +99,32 @@ def test_no_test_is_decided_by_a_clock_on_the_wall(path):
         pytest.skip("programs that tell how long they took")
     for name, node in defined(path).items():
         assert not (name.startswith("test_") and CLOCKS.search(ast.unparse(node))), name
+
+
+# ---- samples
+
+
+class Case:
+    "What is asked of a case of a test: its name, and how many of its like are drawn."
+
+    def __init__(self, nodeid: str, *number: int):
+        self.nodeid, self.args = nodeid, number
+
+    def get_closest_marker(self, name: str):
+        return self if name == "drawn" and self.args else None
+
+
+def test_each_seed_draws_as_many_cases_and_in_time_every_case_is_drawn():
+    cases = [Case(f"test_x.py::test_y[{i}]", 3) for i in range(10)] + [Case("test_x.py::test_z")]
+    runs = [set(cases) - _not_drawn(cases, f"seed {i}") for i in range(60)]
+    assert {len(run) for run in runs} == {3 + 1} and set().union(*runs) == set(cases)
+    assert _not_drawn(cases, "seed 7") == _not_drawn(cases, "seed 7")
+    assert _not_drawn(cases[:2], "seed 7") == set()  # chosen by their names
+
+
+def test_the_same_things_are_shared_out_in_each_run_of_a_test(share):
+    first, again = share(range(1000), 5), share(range(1000), 5)
+    assert first == again == sorted(set(first)) and len(first) in (5, 1000)
 
 
 # ---- mutants of our own modules

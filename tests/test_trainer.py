@@ -188,6 +188,7 @@ def node(tmp_path_factory):
     return execute
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("name", CASES)
 def test_forward_backward_and_fifty_steps_are_torchs(node, name):
     one = case(name)
@@ -394,6 +395,7 @@ BAD = [
 ]
 
 
+@pytest.mark.drawn(5)
 @pytest.mark.parametrize("bad", BAD, ids=str)
 def test_settings_that_cannot_be_are_refused_by_both(node, bad):
     found = node("tell(run.readSettings(given))", bad)
@@ -744,6 +746,7 @@ def test_a_screen_reader_finds_its_way(visit):
     assert ", read as " in page.locator(".mc-tests").aria_snapshot()
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize("light", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(visit, violations, light, width):

@@ -119,6 +119,7 @@ WRONG = RIGHT.replace("* kernel)", "* kernel.flip(0, 1))")
 
 
 @pytest.mark.slow
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(
     ("answer", "status", "mistake"),
     [(RIGHT, "passed", None), (WRONG, "failed", "kernel_turned"), (None, "not attempted", None)],

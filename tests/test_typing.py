@@ -1,7 +1,9 @@
-"""The package's types hold, and programs of people who use it are typed: mypy runs once over both, and the programs run."""
+"""The package's types hold, and programs of people who use it are typed, and run. The step "types" of tests/run.py asks
+mypy the same of the package and the programs each time, so that here only --whole does."""
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from functools import cache
@@ -23,27 +25,26 @@ def complaints() -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.long
 def test_the_package_has_no_errors_of_type():
     assert not [line for line in complaints() if line.startswith("mnist_course")]
 
 
+@pytest.mark.long
 @by_program
 def test_a_program_has_no_errors_of_type(path):
     assert not [line for line in complaints() if line.startswith(f"tests/typing/{path.name}")]
 
 
+def program(path: Path) -> None:
+    os.environ |= {"MNIST_COURSE_DATA": "sample", "MNIST_COURSE_PROGRESS": "off"}
+    runpy.run_path(str(path), run_name="__main__")
+
+
 @by_program
-def test_a_program_runs(path, tmp_path):
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "MNIST_COURSE_DATA": "sample",
-        "MNIST_COURSE_PROGRESS": "off",
-    }
-    done = subprocess.run(
-        [sys.executable, path], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_program_runs(path, tmp_path, apart):
+    status, told = apart(tmp_path, program, path)
+    assert status == 0, told
 
 
 def test_a_wrong_type_is_seen(tmp_path):
