@@ -74,8 +74,8 @@ _PLACE = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}  #
 
 
 class Team:
-    """The processes that train one model together: `rank` is this one's number, from 0, and `size`
-    says how many there are.
+    """The processes that train one model together: `rank` is this one's number, from 0, `size` says
+    how many there are, and `restarts` how often torchrun has started them again.
 
     torchrun tells each process who it is. Without torchrun this is a team of one, for which nothing
     is started and nothing changes. It is a context manager: inside, the others' prints are dropped;
@@ -87,6 +87,7 @@ class Team:
         if {"RANK", "WORLD_SIZE"} <= os.environ.keys():
             place = {name: int(os.environ.get(name, alone)) for name, alone in _PLACE.items()}
         self.rank, self.size, self.local_rank, self.local_size = place.values()
+        self.restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
         self.timeout = timedelta(seconds=timeout)
         self._ways_back = contextlib.ExitStack()
 
