@@ -105,7 +105,9 @@ class Team:
                 "with one process"
             )
         gpus = torch.cuda.is_available() and dist.is_nccl_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=self.timeout)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=self.timeout, **self._meeting()
+        )
         before = signal.signal(signal.SIGTERM, _asked_to_stop)
         self._ways_back.callback(signal.signal, signal.SIGTERM, before)
         self._ways_back.callback(dist.destroy_process_group)
@@ -113,6 +115,23 @@ class Team:
             nowhere = self._ways_back.enter_context(open(os.devnull, "w"))
             self._ways_back.enter_context(contextlib.redirect_stdout(nowhere))
         return self
+
+    def _meeting(self) -> dict[str, Any]:
+        """Where the processes find each other, if not where PyTorch looks for itself. torchrun keeps its
+        store over a restart, and in it lie the addresses of processes that are gone."""
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+            return {}
+        if int(os.environ["TORCHELASTIC_MAX_RESTARTS"]) and self.local_size < self.size:
+            raise ValueError(
+                "for restarts on several machines, torchrun needs --rdzv-backend c10d, and "
+                "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in its environment on each"
+            )
+        if not self.restarts:
+            return {}
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = dist.TCPStore(host, port, is_master=False, timeout=self.timeout)
+        fresh = dist.PrefixStore(f"restart {self.restarts}", store)
+        return {"store": fresh, "rank": self.rank, "world_size": self.size}
 
     def __exit__(
         self,

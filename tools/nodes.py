@@ -134,7 +134,9 @@ class Network:
         """Run a program under torchrun, with one process and one thread in each node: its largest exit
         status, and what all printed if it's quiet."""
         env = {**os.environ, "GLOO_SOCKET_IFNAME": LINK, "PYTHONPATH": str(ROOT)}
-        env = {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR", **env}
+        # without the second, torchrun's restarts meet the addresses of processes that are gone
+        env |= {"TORCH_CPP_LOG_LEVEL": "ERROR", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+        env.setdefault("OMP_NUM_THREADS", "1")
         running = []
         for i, name in enumerate(self.names):
             place = ["--nnodes", len(self.names), "--nproc-per-node", 1, "--rdzv-backend", "c10d"]
@@ -411,7 +413,8 @@ def record(path: Path, mbit: float, ms: float, sizes: list[int]) -> dict:
     from mnist_course.base import this_machine, write_json
 
     steps, warm, rounds = 16, 16, 3
-    found: dict = {"machine": this_machine(), "mbit": mbit, "ms": ms, "steps": steps}
+    busy = {"load": round(os.getloadavg()[0], 1)}  # with nothing else running, near 0
+    found: dict = {"machine": this_machine() | busy, "mbit": mbit, "ms": ms, "steps": steps}
     found["nodes"] = []
     for size in sizes:
         words = ["measure", steps, warm, rounds, *(METHODS if size == 2 else ["float32"])]
