@@ -154,14 +154,23 @@ def test_a_run_that_torchrun_may_start_again_needs_a_folder(monkeypatch, capsys,
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert main(["train", "--epochs", "1", "--batch-size", "40", "--out", "new"]) == 0
     assert Team().restarts == 1
-    assert (
-        main(["train", "--epochs", "2", "--batch-size", "40", "--out", "new"]) == 2
-    )  # not begun so
+    assert main(["train", "--seed", "5", "--batch-size", "40", "--out", "new"]) == 2
+    assert "was begun with seed 0" in capsys.readouterr().err
     assert main(["train", "--epochs", "1", "--batch-size", "40", "--out", "new"]) == 0
     assert "going on from checkpoint.pt, after epoch 1" in capsys.readouterr().out
     monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
     assert main(["train", "--epochs", "1", "--out", "new"]) == 2
     assert "holds a run already" in capsys.readouterr().err
+
+
+def test_restarts_on_several_machines_ask_for_a_store_that_is_new_each_time(monkeypatch):
+    place = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    place |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_MAX_RESTARTS": "2"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"), Team():
+        pass
+    assert not torch.distributed.is_initialized()
 
 
 def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_prints(tmp_path):
