@@ -275,7 +275,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
             with contextlib.ExitStack() as stack, Team() as team:
                 # torchrun has started all again, with the options of the first time
                 begun = args.out and (Path(args.out) / "settings.json").exists()
-                if max(team.collect(team.restarts)) and begun:
+                if team.restarts and begun:
                     args.resume = args.out
                 folder, settings = team.agree(lambda: _begin_run(args, team.size))
                 return _train_run(team, folder, settings, bool(args.resume), stack)

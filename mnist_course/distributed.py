@@ -111,6 +111,7 @@ class Team:
         before = signal.signal(signal.SIGTERM, _asked_to_stop)
         self._ways_back.callback(signal.signal, signal.SIGTERM, before)
         self._ways_back.callback(dist.destroy_process_group)
+        self.restarts = max(self.collect(self.restarts))  # each torchrun counts for itself
         if not self.first:
             nowhere = self._ways_back.enter_context(open(os.devnull, "w"))
             self._ways_back.enter_context(contextlib.redirect_stdout(nowhere))
