@@ -407,7 +407,7 @@ def processes(*words: object, number: int = 2, options: tuple[str, ...] = ()) ->
     return subprocess.run(line, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def record(path: Path, mbit: float, ms: float, sizes: list[int]) -> dict:
+def record(path: Path, mbit: float, ms: float, to_train: int, seeds: int) -> dict:
     "Measure everything that the page on several processes says of nodes, and write it down."
     sys.path.insert(0, str(ROOT))
     from mnist_course.base import this_machine, write_json
@@ -416,7 +416,7 @@ def record(path: Path, mbit: float, ms: float, sizes: list[int]) -> dict:
     busy = {"load": round(os.getloadavg()[0], 1)}  # with nothing else running, near 0
     found: dict = {"machine": this_machine() | busy, "mbit": mbit, "ms": ms, "steps": steps}
     found["nodes"] = []
-    for size in sizes:
+    for size in (1, 2, 4):
         words = ["measure", steps, warm, rounds, *(METHODS if size == 2 else ["float32"])]
         if size == 1:
             said = processes(*words, number=1)
@@ -429,8 +429,8 @@ def record(path: Path, mbit: float, ms: float, sizes: list[int]) -> dict:
         print(json.dumps(found["nodes"][-1]), flush=True)
     found["killed"] = kill_one()
     print(json.dumps(found["killed"]), flush=True)
-    found["digits"] = 80 * BATCH
-    found["accuracy"] = json.loads(processes("accuracies", 80, 3).splitlines()[-1])
+    found["digits"] = to_train * BATCH
+    found["accuracy"] = json.loads(processes("accuracies", to_train, seeds).splitlines()[-1])
     print(json.dumps(found["accuracy"]), flush=True)
     write_json(path, found)
     return found
@@ -445,13 +445,15 @@ def main() -> int:
     run.add_argument("program", nargs="+", help="what torchrun gets: its options, and the program")
     recording = kinds.add_parser("record", help="measure, and write down")
     recording.add_argument("--out", type=Path, default=ROOT / "mnist_course/runs/nodes.json")
+    recording.add_argument("--steps", type=int, default=80, help="before accuracy: 16, 32, ... 144")
+    recording.add_argument("--seeds", type=int, default=3)
     for kind in (run, recording):
         kind.add_argument("--mbit", type=float, default=100, help="of each node's link")
         kind.add_argument("--ms", type=float, default=1, help="from node to node")
     args = parser.parse_args()
     try:
         if args.kind == "record":
-            record(args.out, args.mbit, args.ms, [1, 2, 4])
+            record(args.out, args.mbit, args.ms, args.steps, args.seeds)
             return 0
         with Network(args.nodes, args.mbit, args.ms) as network:
             return network.torchrun(*args.program)[0]
