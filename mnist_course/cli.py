@@ -98,6 +98,11 @@ def _run_folder(args: argparse.Namespace) -> Path:
     "The folder of the run: the one to resume, the one asked for, or a new one under runs/."
     if args.resume:
         return as_path(args.resume)
+    if not args.out and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)):
+        raise ValueError(
+            "torchrun is to start the run again when a process ends: name its folder with --out, "
+            "so that it goes on there"
+        )
     new = f"runs/{args.recipe or 'seed'}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = check_place(args.out or new, folder=True)
     _check_new(folder)
@@ -268,6 +273,10 @@ def _train(parser: argparse.ArgumentParser) -> None:
         folder = None
         try:
             with contextlib.ExitStack() as stack, Team() as team:
+                # torchrun has started all again, with the options of the first time
+                begun = args.out and (Path(args.out) / "settings.json").exists()
+                if team.restarts and begun:
+                    args.resume = args.out
                 folder, settings = team.agree(lambda: _begin_run(args, team.size))
                 return _train_run(team, folder, settings, bool(args.resume), stack)
         except DivergedError as error:

@@ -74,8 +74,8 @@ _PLACE = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}  #
 
 
 class Team:
-    """The processes that train one model together: `rank` is this one's number, from 0, and `size`
-    says how many there are.
+    """The processes that train one model together: `rank` is this one's number, from 0, `size` says
+    how many there are, and `restarts` how often torchrun has started them again.
 
     torchrun tells each process who it is. Without torchrun this is a team of one, for which nothing
     is started and nothing changes. It is a context manager: inside, the others' prints are dropped;
@@ -87,6 +87,7 @@ class Team:
         if {"RANK", "WORLD_SIZE"} <= os.environ.keys():
             place = {name: int(os.environ.get(name, alone)) for name, alone in _PLACE.items()}
         self.rank, self.size, self.local_rank, self.local_size = place.values()
+        self.restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
         self.timeout = timedelta(seconds=timeout)
         self._ways_back = contextlib.ExitStack()
 
@@ -104,14 +105,34 @@ class Team:
                 "with one process"
             )
         gpus = torch.cuda.is_available() and dist.is_nccl_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=self.timeout)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=self.timeout, **self._meeting()
+        )
         before = signal.signal(signal.SIGTERM, _asked_to_stop)
         self._ways_back.callback(signal.signal, signal.SIGTERM, before)
         self._ways_back.callback(dist.destroy_process_group)
+        self.restarts = max(self.collect(self.restarts))  # each torchrun counts for itself
         if not self.first:
             nowhere = self._ways_back.enter_context(open(os.devnull, "w"))
             self._ways_back.enter_context(contextlib.redirect_stdout(nowhere))
         return self
+
+    def _meeting(self) -> dict[str, Any]:
+        """Where the processes find each other, if not where PyTorch looks for itself. torchrun keeps its
+        store over a restart, and in it lie the addresses of processes that are gone."""
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+            return {}
+        if int(os.environ["TORCHELASTIC_MAX_RESTARTS"]) and self.local_size < self.size:
+            raise ValueError(
+                "for restarts on several machines, torchrun needs --rdzv-backend c10d, and "
+                "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in its environment on each"
+            )
+        if not self.restarts:
+            return {}
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = dist.TCPStore(host, port, is_master=False, timeout=self.timeout)
+        fresh = dist.PrefixStore(f"restart {self.restarts}", store)
+        return {"store": fresh, "rank": self.rank, "world_size": self.size}
 
     def __exit__(
         self,

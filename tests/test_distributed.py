@@ -35,9 +35,9 @@ DIGITS = (
     31,
 )  # training and test digits: with batches of 40, the last ones are shorter, and odd
 
-# what torchrun starts: the command line, with few digits, and with one process that is killed in epoch 2 if DIES names it
+# what torchrun starts: the command line, with few digits, and with one process that is killed in epoch 2, once, if DIES names it
 PROGRAM = f"""
-import os, signal, sys, threading
+import os, signal, sys
 import mnist_course.data as data
 from mnist_course.cli import main
 from mnist_course.engine.training import Run
@@ -46,8 +46,9 @@ sample, real = data.load_mnist(source="sample"), Run.start_epoch
 few = tuple(data.DigitDataset(part.images[:n], part.labels[:n], "few") for part, n in zip(sample, {DIGITS}, strict=True))
 
 def start_epoch(run):
-    if len(run.history) == 1 and os.environ["RANK"] == os.environ.get("DIES"):
-        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    dies = os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]
+    if len(run.history) == 1 and dies == (os.environ.get("DIES"), "0"):
+        run.recipe.optimizer.register_step_post_hook(lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     return real(run)
 
 data.load_mnist, Run.start_epoch = lambda *args, **options: few, start_epoch
@@ -129,6 +130,47 @@ def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result
     assert "going on from checkpoint.pt, after epoch 1" in capsys.readouterr().out
     assert main(["train", "--epochs", "2", "--batch-size", "40", "--out", "whole"]) == 0
     same_result(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_torchrun_starts_all_again_and_they_end_where_an_undisturbed_run_does(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    said = {}
+    for name, dies in (("whole", ""), ("killed", "1")):
+        words = ["program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", name]
+        done = torchrun("--max-restarts", "1", *words, DIES=dies)
+        assert done.returncode == 0, done.stderr
+        said[name] = done.stdout.count("going on from checkpoint.pt, after epoch 1")
+    assert said == {"whole": 0, "killed": 1}
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in said]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    whole, killed = (vars(History.load(tmp_path / name / "history.json")) for name in said)
+    assert whole | {"seconds": 0} == killed | {"seconds": 0} and len(whole["train_loss"]) == 2
+
+
+def test_a_run_that_torchrun_may_start_again_needs_a_folder(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    assert main(["train", "--epochs", "1"]) == 2
+    assert "name its folder with --out" in capsys.readouterr().err
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert main(["train", "--epochs", "1", "--batch-size", "40", "--out", "new"]) == 0
+    assert Team().restarts == 1
+    assert main(["train", "--seed", "5", "--batch-size", "40", "--out", "new"]) == 2
+    assert "was begun with seed 0" in capsys.readouterr().err
+    assert main(["train", "--epochs", "1", "--batch-size", "40", "--out", "new"]) == 0
+    assert "going on from checkpoint.pt, after epoch 1" in capsys.readouterr().out
+    monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
+    assert main(["train", "--epochs", "1", "--out", "new"]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def test_restarts_on_several_machines_ask_for_a_store_that_is_new_each_time(monkeypatch):
+    place = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    place |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_MAX_RESTARTS": "2"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"), Team():
+        pass
+    assert not torch.distributed.is_initialized()
 
 
 def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_prints(tmp_path):
