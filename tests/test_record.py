@@ -1,8 +1,13 @@
 "The public record: what a recipe may do, what its entry says, and that nothing wrong gets into the table."
 
+import contextlib
+import io
 import json
 import os
+import re
+import signal
 import threading
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -465,3 +470,153 @@ def test_the_shipped_table_can_be_read():
     for entry in read_record():
         assert (ROOT / "recipes" / f"{entry.name}.py").exists()
         assert len(entry.runs) >= 5 and entry.tested_on == 10_000
+
+
+# ---- the page
+
+
+def some_entries() -> list[Entry]:
+    "Of three recipes; one of them on two machines, another on a busy one."
+    base = {"processor": "abacus <2>", "cores": 2, "threads": 1, "torch": "2", "python": "3"}
+
+    def entry(name: str, parameters: int, right: int, seconds: float, others: float = 0.0, **more):
+        runs = [
+            {"seed": n, "right": right + n, "seconds": seconds, "others": others} for n in range(5)
+        ]
+        says = f"It's {name} <b>&</b> [short](x)."
+        machine = base | more
+        return Entry(
+            name, says, "ab" * 32, "2026-11-30", parameters, 60_000, 10_000, 0.99, machine, runs
+        )
+
+    return [
+        entry("small_one", 700, 9_700, 30.0),
+        entry("quick", 9_000, 9_900, 3.0),
+        entry("quick", 9_000, 9_901, 0.5, gpu="H200"),
+        entry("busy", 90_000, 9_950, 9.0, others=1.5),
+    ]
+
+
+def test_the_plots_lead_to_the_recipes():
+    from mnist_course.making.site.frontier import record_parts
+
+    page = record_parts(some_entries())
+    sizes, seconds = re.findall(r"<svg.*?</svg>", page, re.S)
+    assert re.findall('href="#([^"]+)"', sizes) == [
+        "recipe-small_one",
+        "recipe-quick",
+        "recipe-busy",
+    ]
+    assert re.findall('href="#([^"]+)"', seconds) == [
+        "recipe-small_one",
+        "recipe-quick",
+        "recipe-quick",
+    ]
+    assert "quick (GPU)" in seconds and "quick: 9,000, 0.98% wrong" in sizes
+    for name in ("small_one", "quick", "busy"):
+        assert page.count(f"{{#recipe-{name}}}") == 1
+    places = {m[1]: (float(m[2]), float(m[3])) for m in re.finditer(
+        r'href="#recipe-(\w+)"><circle cx="([\d.]+)" cy="([\d.]+)"', sizes)}  # fmt: skip
+    assert places["small_one"][0] < places["quick"][0] < places["busy"][0]
+    assert places["small_one"][1] < places["quick"][1] < places["busy"][1]  # fewer misread: lower
+    assert seconds.count('class="front"') == 2  # one for each machine
+
+
+def test_the_page_shows_every_seed_and_no_markup_of_others():
+    from mnist_course.making.site.frontier import record_parts
+
+    page = record_parts(some_entries())
+    assert "| 4 | 97.04% | 30.00 |" in page and "| 4 | 99.54% |  |" in page
+    assert "97.02% | 97.00% to 97.04% | 700 | 30.00 |" in page
+    assert "<b>" not in page and "abacus <2>" not in page and "[short](x)" not in page
+    assert "The goal was 99.00%" in page and "/recipes/small_one.py)" in page
+    assert f"`{'ab' * 8}`" in page
+
+
+def test_one_point_can_be_drawn():
+    from mnist_course.making.site.frontier import record_parts
+
+    perfect = replace(some_entry(), tested_on=9)
+    assert "nan" not in record_parts([perfect]) and "0.01% wrong" in record_parts([perfect])
+
+
+def test_the_page_has_its_words_also_before_anything_was_measured(tmp_path):
+    from mnist_course.making.site.frontier import record_page
+
+    page = record_page(tmp_path / "nowhere.json")
+    assert page.startswith("---\ntitle: The record") and "Nothing has been measured yet" in page
+    write_entry(tmp_path / "record.json", some_entry())
+    assert "{#recipe-a}" in record_page(tmp_path / "record.json")
+
+
+def test_the_rules_say_what_the_command_does(recipe):
+    words = (ROOT / "nbs" / "record.qmd").read_text("utf-8")
+    example = re.search(r"```py\n(.*?)```", words, re.S)[1]
+    assert run_here(recipe(name="example", text=example))["run"]["right"] > 1600
+    with pytest.raises(SystemExit), contextlib.redirect_stdout(io.StringIO()) as said:
+        main(["record", "--help"])
+    for option in re.findall(r"--[a-z]+", words):
+        assert option in said.getvalue() or option == "--nthreads"  # Dask's own
+    assert "At least five, 0 to 4" in words and record._SEEDS == 5
+    assert "a quarter of a core or more" in words and record._QUIET == 0.25
+    assert (
+        "a twelfth of the training digits, about 5,000" in words and round(60_000 / 12, -3) == 5_000
+    )
+    assert "`--set EPOCHS=1,2,4 --set WIDTH=8,16` runs all six" in words
+    assert len(read_settings(["EPOCHS=1,2,4", "WIDTH=8,16"])) == 6
+
+
+# ---- several machines
+
+
+def test_an_address_where_nobody_is():
+    pytest.importorskip("distributed", reason='this needs pip install "mnist_course[cluster]"')
+    for address in ("tcp://127.0.0.1:9", "nonsense://here", "127.0.0.1:99999"):
+        with pytest.raises(CourseError, match=f"no Dask scheduler at {address}"):
+            record_recipes([], cluster=address, validate=True)
+
+
+def test_without_dask_it_says_what_to_install(recipe, monkeypatch):
+    monkeypatch.setattr("mnist_course.base.find_spec", lambda name: None)
+    with pytest.raises(CourseError, match=r'pip install "mnist_course\[cluster\]"'):
+        record_recipes([recipe()], cluster="tcp://127.0.0.1:9", validate=True)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_loses_no_seed(recipe, table, tmp_path):
+    distributed = pytest.importorskip(
+        "distributed", reason='this needs pip install "mnist_course[cluster]"'
+    )
+    waiting = tmp_path / "waiting"
+    waiting.mkdir()
+    # each seed says that it is at work, and goes on when it may
+    wait = (
+        f"    import torch\n    torch.os.mkdir(f'{waiting}/{{seed}}-{{torch.os.getpid()}}')\n"
+        f"    while not torch.os.path.exists('{tmp_path}/go'):\n        torch.os.sched_yield()\n"
+    )
+    path = recipe(START, wait + START)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
+    ) as cluster:
+        victim = cluster.workers[0].pid
+
+        def kill():
+            while len(list(waiting.iterdir())) < 2:
+                time.sleep(0.1)
+            os.kill(victim, signal.SIGKILL)
+            while len(list(waiting.iterdir())) < 3:  # somebody has begun the lost seed again
+                time.sleep(0.1)
+            (tmp_path / "go").touch()
+
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        (entry,) = record_recipes(
+            [path], 3, data="sample", table=table, cluster=cluster.scheduler_address
+        )
+        killer.join()
+        assert not psutil.pid_exists(victim)
+    tried = [one.name.split("-")[0] for one in waiting.iterdir()]
+    assert sorted(set(tried)) == ["0", "1", "2"] and len(tried) == 4
+    here = [run_here(path, seed=n)["run"]["right"] for n in range(3)]
+    assert [run["right"] for run in entry.runs] == here
+    assert read_record(table) == [entry]

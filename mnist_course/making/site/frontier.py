@@ -22,7 +22,8 @@ from ...record import Entry, read_record
 class _Point(NamedTuple):
     "One entry in a plot."
 
-    name: str
+    name: str  # of the recipe
+    label: str
     x: float  # parameters, or seconds
     wrong: float  # misread digits, in percent
     place: tuple[object, ...]  # what may be compared with what
@@ -64,7 +65,7 @@ def _boxes(points: Sequence[tuple[float, float]], names: Sequence[str]) -> list[
 
 def _plot(points: Sequence[_Point], what: str, form: str) -> str:  # SVG
     "Misread digits over something, both logarithmic, in the colors of the page."
-    (left, right), (top, bottom) = (60, 630), (12, 300)
+    (left, right), (top, bottom) = (60, 630), (28, 310)
     low, high = (end(math.log10(point.x) for point in points) for end in (min, max))
     few, many = (end(math.log10(point.wrong) for point in points) for end in (min, max))
     low, high, few, many = low - 0.2, high + 0.2, few - 0.12, many + 0.12
@@ -78,7 +79,7 @@ def _plot(points: Sequence[_Point], what: str, form: str) -> str:  # SVG
     def text(x: float, y: float, words: str, side: str = "middle") -> str:
         return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{side}">{html.escape(words)}</text>'
 
-    parts = []
+    parts = [text(left - 8, 14, "misread", "end")]
     for value in (one for one in _LINES if few <= math.log10(one) <= many):
         y = at(points[0].x, value)[1]
         parts.append(f'<path class="grid" d="M{left} {y:.1f}H{right}"/>')
@@ -95,17 +96,17 @@ def _plot(points: Sequence[_Point], what: str, form: str) -> str:  # SVG
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in line)
         parts.append(f'<path class="front" d="M{path}"/>')
     spots = [at(point.x, point.wrong) for point in points]
-    names = [point.name for point in points]
-    for (x, y), name, which in zip(spots, names, _boxes(spots, names), strict=True):
+    labels = [point.label for point in points]
+    for point, (x, y), which in zip(points, spots, _boxes(spots, labels), strict=True):
         across, down, side = _BESIDE[which]
         parts.append(
-            f'<a href="#recipe-{html.escape(name)}"><circle cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
-            f"{text(x + across, y + down, name, side)}</a>"
+            f'<a href="#recipe-{html.escape(point.name)}"><circle cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
+            f"{text(x + across, y + down, point.label, side)}</a>"
         )
-    said = "; ".join(f"{p.name}: {format(p.x, form)}, {p.wrong:.2f}% wrong" for p in points)
+    said = "; ".join(f"{p.label}: {format(p.x, form)}, {p.wrong:.2f}% wrong" for p in points)
     label = html.escape(f"Misread digits over {what}. {said}.", quote=True)
     return (
-        f'<svg class="record-plot" role="group" viewBox="0 0 640 350" '
+        f'<svg class="record-plot" role="group" viewBox="0 0 640 360" '
         f'xmlns="http://www.w3.org/2000/svg" aria-label="{label}">{"".join(parts)}</svg>'
     )
 
@@ -159,25 +160,34 @@ def record_parts(entries: Sequence[Entry]) -> str:
     def wrong(entry: Entry) -> float:  # in percent; 0 has no logarithm
         return max(100 * (1 - entry.accuracy), 0.01)
 
-    plots = [_plot([_Point(e.name, e.parameters, wrong(e), ()) for e in first], "parameters", ",")]
-    timed = [_Point(e.name, e.seconds, wrong(e), e.place) for e in entries if e.seconds]
+    plots = [
+        _plot(
+            [_Point(e.name, e.name, e.parameters, wrong(e), ()) for e in first], "parameters", ","
+        )
+    ]
+    timed = [
+        _Point(e.name, e.name + " (GPU)" * ("gpu" in e.machine), e.seconds, wrong(e), e.place)
+        for e in entries
+        if e.seconds
+    ]
     if timed:
         plots.append(_plot(timed, "seconds of training", ".2f"))
     rows = [
         (
             f"[{_literal(e.name)}](#recipe-{e.name})",
             f"{e.accuracy:.2%}",
+            f"{min(e.accuracies):.2%} to {max(e.accuracies):.2%}",
             f"{e.parameters:,}",
             f"{e.seconds:.2f}" if e.seconds else "",
             _machine(e),
         )
         for e in entries
     ]
-    head = ["recipe", "accuracy", "parameters", "seconds", "machine"]
+    head = ["recipe", "median", "seeds", "parameters", "seconds", "machine"]
     parts = ["## Where do we stand?"]
     parts.append("Down and to the left is better. Follow a point, or a name, to its recipe.")
     parts += [f"```{{=html}}\n{plot}\n```" for plot in plots]
-    parts.append(markdown_table(head, rows, (1, 2, 3)))
+    parts.append(markdown_table(head, rows, (1, 2, 3, 4)))
     parts.append("## What does each seed say?")
     for name in dict.fromkeys(entry.name for entry in entries):
         parts.append(f"### {_literal(name)} {{#recipe-{name}}}")
