@@ -155,7 +155,7 @@ def record_parts(entries: Sequence[Entry]) -> str:
     "The plots, the table and every seed, as Markdown; a sentence where nothing was measured yet."
     if not entries:
         return "*Nothing has been measured yet.* The first recipes are in the folder `recipes/`."
-    first = {entry.name: entry for entry in entries}.values()  # one for each recipe
+    first = [*{entry.name: entry for entry in reversed(entries)}.values()][::-1]  # of each recipe
 
     def wrong(entry: Entry) -> float:  # in percent; 0 has no logarithm
         return max(100 * (1 - entry.accuracy), 0.01)
