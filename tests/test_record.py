@@ -21,11 +21,11 @@ from mnist_course.base import CourseError, DataError
 from mnist_course.cli import main
 from mnist_course.record import (
     Entry,
+    _read_submission,
+    _write_entry,
     read_record,
     read_settings,
-    read_submission,
     record_recipes,
-    write_entry,
 )
 
 GOOD = '''"""One linear layer and two batches. It's quick; it isn't good."""
@@ -92,7 +92,7 @@ def answered(monkeypatch):
 
 def run_here(path: Path, **other: object) -> dict:
     "One seed in this process, on the sample. Raises CourseError with what its author would read."
-    order = {"name": path.stem, "source": read_submission(path).source, "settings": {}, "seed": 0}
+    order = {"name": path.stem, "source": _read_submission(path).source, "settings": {}, "seed": 0}
     order |= {"data": "sample", "whole": False, "validate": False, **other}
     threads = torch.get_num_threads()
     try:
@@ -107,13 +107,13 @@ def run_here(path: Path, **other: object) -> dict:
 
 
 def test_a_recipe_is_read_and_not_run(recipe):
-    found = read_submission(recipe("RATE = 0.1", "RATE = 1 / 0"))
+    found = _read_submission(recipe("RATE = 0.1", "RATE = 1 / 0"))
     assert (found.name, found.says) == ("linear", "One linear layer and two batches.")
-    again = read_submission(recipe("RATE = 0.1", "RATE = 1 / 0", name="other"))
-    assert again.sha256 == found.sha256 != read_submission(recipe()).sha256
+    again = _read_submission(recipe("RATE = 0.1", "RATE = 1 / 0", name="other"))
+    assert again.sha256 == found.sha256 != _read_submission(recipe()).sha256
     windows = recipe(name="windows")
     windows.write_bytes(GOOD.replace("\n", "\r\n").encode())
-    assert read_submission(windows).sha256 == read_submission(recipe()).sha256
+    assert _read_submission(windows).sha256 == _read_submission(recipe()).sha256
 
 
 NO_RECIPE = {
@@ -133,20 +133,20 @@ NO_RECIPE = {
 @pytest.mark.parametrize(("change", "said"), NO_RECIPE.values(), ids=NO_RECIPE)
 def test_a_file_that_is_no_recipe(recipe, change, said):
     with pytest.raises(CourseError, match=said):
-        read_submission(recipe(*change))
+        _read_submission(recipe(*change))
 
 
 def test_what_is_no_file(tmp_path):
     with pytest.raises(OSError):
-        read_submission(tmp_path / "nowhere.py")
+        _read_submission(tmp_path / "nowhere.py")
     (tmp_path / "latin.py").write_bytes(b'"""\xe9"""')
     with pytest.raises(CourseError, match="not a text in UTF-8"):
-        read_submission(tmp_path / "latin.py")
+        _read_submission(tmp_path / "latin.py")
 
 
 def test_defaults_and_annotations_are_fine(recipe):
-    read_submission(recipe("def network()", "def network(width: int = 3)"))
-    read_submission(recipe("def train(network, digits, seed)", "def train(*given)"))
+    _read_submission(recipe("def network()", "def network(width: int = 3)"))
+    _read_submission(recipe("def train(network, digits, seed)", "def train(*given)"))
 
 
 # ---- one seed
@@ -259,7 +259,7 @@ def test_a_recipe_becomes_an_entry(recipe, table, capsys):
     assert f"linear: median {entry.accuracy:.2%}" in said and "7,850 parameters" in said
     assert [run["seed"] for run in entry.runs] == [0, 1]
     assert entry.runs[0]["right"] == run_here(recipe())["run"]["right"]
-    assert entry.sha256 == read_submission(recipe()).sha256 and entry.says in GOOD
+    assert entry.sha256 == _read_submission(recipe()).sha256 and entry.says in GOOD
     assert {"processor", "cores", "threads", "python", "torch", "mnist_course"} <= {*entry.machine}
 
 
@@ -316,8 +316,8 @@ def test_what_was_measured_is_not_measured_again(recipe, table, answered):
 def test_the_same_recipe_on_another_machine_has_an_entry_of_its_own(recipe, table, answered):
     (entry,) = record_recipes([recipe()], 2, table=table)
     other = replace(entry, machine=entry.machine | {"gpu": "an abacus with 1,000 rows"})
-    write_entry(table, other)
-    write_entry(table, other)
+    _write_entry(table, other)
+    _write_entry(table, other)
     assert [one.machine.get("gpu") for one in read_record(table)] == [None, other.machine["gpu"]]
 
 
@@ -388,7 +388,7 @@ def test_two_who_write_at_once_lose_nothing(recipe, table, answered):
     (entry,) = record_recipes([recipe()], 2, table=table)
     names = [f"recipe{i}" for i in range(8)]
     threads = [
-        threading.Thread(target=write_entry, args=(table, replace(entry, name=name)))
+        threading.Thread(target=_write_entry, args=(table, replace(entry, name=name)))
         for name in names
     ]
     for one in threads:
@@ -445,7 +445,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_table_is_named(table, damage):
-    write_entry(table, some_entry())
+    _write_entry(table, some_entry())
     found = damage(json.loads(table.read_text()))
     table.write_text(found if isinstance(found, str) else json.dumps(found))
     with pytest.raises(DataError, match=r"record\.json is not a table of the record"):
@@ -463,7 +463,7 @@ def test_no_table_has_no_entries(tmp_path):
     "path", sorted((ROOT / "recipes").glob("*.py")), ids=lambda path: path.stem
 )
 def test_the_courses_own_recipes_are_recipes(path):
-    assert read_submission(path).says.endswith((".", "!", "?"))
+    assert _read_submission(path).says.endswith((".", "!", "?"))
 
 
 def test_the_shipped_table_can_be_read():
@@ -545,7 +545,7 @@ def test_the_page_has_its_words_also_before_anything_was_measured(tmp_path):
 
     page = record_page(tmp_path / "nowhere.json")
     assert page.startswith("---\ntitle: The record") and "Nothing has been measured yet" in page
-    write_entry(tmp_path / "record.json", some_entry())
+    _write_entry(tmp_path / "record.json", some_entry())
     assert "{#recipe-a}" in record_page(tmp_path / "record.json")
 
 
