@@ -527,7 +527,7 @@ def test_the_page_shows_every_seed_and_no_markup_of_others():
 
     page = record_parts(some_entries())
     assert "| 4 | 97.04% | 30.00 |" in page and "| 4 | 99.54% |  |" in page
-    assert "97.02% | 97.00% to 97.04% | 700 | 30.00 |" in page
+    assert "97.02% | 97.00–97.04% | 700 | 30.00 |" in page
     assert "<b>" not in page and "abacus <2>" not in page and "[short](x)" not in page
     assert "The goal was 99.00%" in page and "/recipes/small_one.py)" in page
     assert f"`{'ab' * 8}`" in page
