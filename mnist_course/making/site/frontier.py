@@ -56,7 +56,7 @@ def _boxes(points: Sequence[tuple[float, float]], names: Sequence[str]) -> list[
                 box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
                 for other in taken
             )
-            found.append((covered + 9 * (box[0] < 60 or box[2] > 640), len(found), box))
+            found.append((covered + 9 * (box[0] < 20 or box[2] > 640), len(found), box))
         best = min(found)
         taken.append(best[2])
         chosen.append(best[1])
@@ -79,7 +79,7 @@ def _plot(points: Sequence[_Point], what: str, form: str) -> str:  # SVG
     def text(x: float, y: float, words: str, side: str = "middle") -> str:
         return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{side}">{html.escape(words)}</text>'
 
-    parts = [text(left - 8, 14, "misread", "end")]
+    parts = [text(0, 14, "misread", "start")]
     for value in (one for one in _LINES if few <= math.log10(one) <= many):
         y = at(points[0].x, value)[1]
         parts.append(f'<path class="grid" d="M{left} {y:.1f}H{right}"/>')
@@ -176,7 +176,7 @@ def record_parts(entries: Sequence[Entry]) -> str:
         (
             f"[{_literal(e.name)}](#recipe-{e.name})",
             f"{e.accuracy:.2%}",
-            f"{min(e.accuracies):.2%} to {max(e.accuracies):.2%}",
+            f"{100 * min(e.accuracies):.2f}–{max(e.accuracies):.2%}",
             f"{e.parameters:,}",
             f"{e.seconds:.2f}" if e.seconds else "",
             _machine(e),
