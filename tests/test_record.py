@@ -252,12 +252,12 @@ def test_the_record_wants_all_of_mnist(recipe):
 @pytest.mark.slow
 def test_a_recipe_becomes_an_entry(recipe, table, capsys):
     words = ["record", str(recipe()), "--data", "sample", "--table", str(table)]
-    assert main([*words, "--seeds", "2"]) == 0
+    assert main([*words, "--seeds", "1"]) == 0
     said = capsys.readouterr().out
     (entry,) = read_record(table)
-    assert "linear, seed 0: " in said and "linear, seed 1: " in said
+    assert "linear, seed 0: " in said
     assert f"linear: median {entry.accuracy:.2%}" in said and "7,850 parameters" in said
-    assert [run["seed"] for run in entry.runs] == [0, 1]
+    assert [run["seed"] for run in entry.runs] == [0]
     assert entry.runs[0]["right"] == run_here(recipe())["run"]["right"]
     assert entry.sha256 == _read_submission(recipe()).sha256 and entry.says in GOOD
     assert {"processor", "cores", "threads", "python", "torch", "mnist_course"} <= {*entry.machine}

@@ -30,7 +30,11 @@ LESSONS = [
     "fast",
     "export",
 ]
-BONUS = {"engine.foreign": "predict", "distributed": "fast", "record": "fast"}  # module -> the lesson it goes with
+BONUS = {
+    "engine.foreign": "predict",
+    "distributed": "fast",
+    "record": "fast",
+}  # module -> the lesson it goes with
 PACKAGES = ("checks", "widgets", "teaching", "making")  # after the lessons, in this order
 
 
