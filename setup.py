@@ -103,12 +103,14 @@ setup(
             "course_requirements"
         ].split(),  # the lessons: JupyterLab, the widgets, what teachers use
         "onnx": settings["onnx_requirements"].split(),
+        "cluster": settings["cluster_requirements"].split(),  # the record's, on several machines
         "fuzz": settings["fuzz_requirements"].split(),
-        "dev": [  # the tests run the lessons, build the site, and export to ONNX
+        "dev": [  # the tests run the lessons, build the site, export to ONNX, and kill a worker
             *settings["course_requirements"].split(),
             *settings["dev_requirements"].split(),
             *settings["docs_requirements"].split(),
             *settings["onnx_requirements"].split(),
+            *settings["cluster_requirements"].split(),
         ],
         "docs": [
             *settings["course_requirements"].split(),

@@ -328,7 +328,7 @@ def test_version_and_help(capsys):
             main([word])
     said = capsys.readouterr().out
     assert "mnist_course" in said
-    assert not re.search(r"record|notebooks|bench|wheelhouse", said)  # what learners never need
+    assert not re.search(r"notebooks|bench|wheelhouse", said)  # what learners never need
 
 
 # --- places and files

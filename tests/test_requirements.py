@@ -34,13 +34,15 @@ def declared(*keys: str) -> set[str]:
 
 BASE = declared("requirements")
 ONNX = BASE | declared("onnx_requirements")
+CLUSTER = BASE | declared("cluster_requirements")
 COURSE = ONNX | declared("course_requirements")
-DEV = COURSE | declared("dev_requirements", "docs_requirements")
+DEV = COURSE | CLUSTER | declared("dev_requirements", "docs_requirements")
 FUZZ = declared("fuzz_requirements")  # not for every developer: no wheels for every system
 
 # Rooms and modules that need more than the bare library.
 NEEDS = {
     "engine/export.py": ONNX,
+    "record.py": CLUSTER,
     "widgets": COURSE,
     "teaching": COURSE,
     "making": DEV,

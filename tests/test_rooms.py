@@ -31,7 +31,12 @@ LESSONS = [
     "export",
 ]
 # module -> the lesson it goes with
-BONUS = {"engine.foreign": "predict", "engine.sprint": "fast", "distributed": "fast"}
+BONUS = {
+    "engine.foreign": "predict",
+    "engine.sprint": "fast",
+    "distributed": "fast",
+    "record": "fast",
+}
 PACKAGES = ("checks", "widgets", "teaching", "making")  # after the lessons, in this order
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..repository import root
 from ..server import site_server
 from .api import api_index, api_page
+from .frontier import record_page
 from .live import toy_pages, write_live
 from .overviews import exercises_page, map_page, sidebar, social_card
 from .pages import modules
@@ -32,6 +33,7 @@ def write_pages(
     pages = {
         "exercises.qmd": exercises_page(),
         "map.qmd": map_page(),
+        "record.qmd": record_page(),
         "sidebar.yml": sidebar(),
         "api/index.qmd": api_index(),
     }

@@ -272,6 +272,7 @@ def sidebar() -> str:
     practice = [
         "exercises.qmd",
         "glossary.qmd",
+        "record.qmd",
         {"href": "try/index.html", "text": "Draw a digit"},
         {"href": "train/index.html", "text": "Train a network"},
         *({"href": f"toys/{name}.qmd", "text": toy[0]} for name, toy in TOYS.items()),
