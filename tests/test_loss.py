@@ -442,7 +442,7 @@ def test_what_a_bet_leaves_is_shared_by_the_others():
 
 @pytest.mark.parametrize("bet", [{10: 0.5}, {-1: 0.1}, {3: -0.1}, {3: 0.7, 4: 0.5}, {3: 70}])
 def test_a_bet_that_is_no_bet_is_refused(bet):
-    with pytest.raises(ValueError, match="a bet is {digit: share}"):
+    with pytest.raises(ValueError, match=r"a bet is \{digit: share\}"):
         spread(bet)
 
 
