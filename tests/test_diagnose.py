@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from mnist_course.data import BatchLoader, DigitDataset, make_loaders, normalize
 from mnist_course.diagnose import Clue, Diagnosis, by_heart, diagnose, gradient_lengths, mixing
-from mnist_course.engine.diagnose import REMEDIES
+from mnist_course.engine.diagnose import REMEDIES, show_fingerprints
 from mnist_course.environment import seed_everything
 from mnist_course.model import Net, load_pretrained
 from mnist_course.training import DivergedError, History, fit, test, train
@@ -394,6 +394,70 @@ def test_a_rate_that_falls_by_schedule_is_judged_by_its_beginning(parts):
 def test_odd_data(parts, fault, made):
     batches = [made(*batch) for batch in BatchLoader(parts[0], 64)]
     assert diagnose(Pocket(), batches).faults[0] == fault
+
+
+OTHER_KINDS = {
+    "narrower": (lambda x: x[..., :27], "float32 (1, 28, 27)"),
+    "doubles": (lambda x: x.double(), "float64 (1, 28, 28)"),
+    "no channel": (lambda x: x[:, 0], "float32 (28, 28)"),
+    "colors": (lambda x: x.repeat(1, 3, 1, 1), "float32 (3, 28, 28)"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_KINDS)
+@pytest.mark.parametrize("told", [False, True], ids=["no history", "history"])
+def test_test_digits_of_another_kind_are_found_and_never_raise(parts, name, told):
+    change, seen = OTHER_KINDS[name]
+    loader = BatchLoader(parts[0], 64)
+    others = [(change(x), y) for x, y in BatchLoader(parts[1], 100)]
+    history = {"train_acc": [0.5, 0.9], "test_acc": [0.5, 0.9]} if told else None
+    found = diagnose(Pocket(), loader, history, test_loader=others)
+    assert found.faults[0] == "two worlds" and f"test digits torch.{seen}" in repr(found)
+
+
+def test_a_class_that_only_the_test_digits_have(parts):
+    x, y = normalize(parts[0].images[:600]), parts[0].labels[:600]
+    known = y != 4
+    found = diagnose(Pocket(), [(x[known], y[known])], test_loader=list(BatchLoader(parts[1], 100)))
+    assert found.faults == ["other classes"]
+    assert "test digits of class 4, and no training digit of it" in repr(found)
+
+
+def test_what_cannot_be_looked_at_is_no_fault(parts):
+    few = [(normalize(parts[0].images[:60]), parts[0].labels[:60])]
+    shuffled = BatchLoader(parts[1], 100, shuffle=True)
+    found = diagnose(Pocket(), few, test_loader=shuffled, optimizer=object())
+    assert found.ok
+    for words in ("60 are too few to judge", "test loader shuffles", "it has no param_groups"):
+        assert words in repr(found)
+
+
+def test_a_test_loader_without_digits_is_refused(parts):
+    with pytest.raises(ValueError, match="test_loader gave no batch"):
+        diagnose(Pocket(), BatchLoader(parts[0], 64), test_loader=[])
+
+
+def test_alarms_are_colored_and_told_for_each_run():
+    figure = show_fingerprints(
+        {"is it flat?": lambda v: v < 0.1, "is it huge?": lambda v: v > 9},
+        {"healthy": [0.5, 1.0], "dead": [0.0, 1.0], "wild": [0.0004, 1234.0]},
+    )
+    assert figure.description == (
+        "2 questions put to each run. Alarms: healthy: none; dead: is it flat?; "
+        "wild: is it flat?, is it huge?."
+    )
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts] == [
+        "0.50",
+        "1.00",
+        "0",
+        "1.00",
+        "4e-04",
+        "1234.00",
+    ]
+    alarms = [tuple(area.get_facecolor()[0]) for area in ax.collections]
+    assert len({alarms[i] for i in (2, 4, 5)}) == len({alarms[i] for i in (0, 1, 3)}) == 1
+    assert alarms[0] != alarms[2]
 
 
 def test_pixels_from_0_to_1_are_a_hint(parts):

@@ -470,3 +470,57 @@ def test_python_m_is_the_command_line():
         check=True,
     )
     assert done.stdout.startswith("mnist_course ")
+
+
+def team_of(monkeypatch, **place):
+    "A team as torchrun would place it, whose others were never started."
+    of_two = {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 2}
+    for name, value in (of_two | place).items():
+        monkeypatch.setenv(name, str(value))
+    return Team()
+
+
+def test_a_pytorch_without_gloo_is_named_before_anything_starts(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_gloo_available", lambda: False)
+    team = team_of(monkeypatch)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ValueError, match=r"without gloo.*one process"), team:
+        raise AssertionError("inside without the others")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("gpus", [2, 3])
+def test_each_process_takes_a_gpu_of_its_own(monkeypatch, gpus):
+    taken = []
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    second = team_of(monkeypatch, RANK=5, WORLD_SIZE=6, LOCAL_RANK=1)
+    assert second.device() == second.device("cuda") == torch.device("cuda", 1)
+    assert taken == [1, 1]
+    assert second.device("cpu") == torch.device("cpu") and taken == [1, 1]
+
+
+@pytest.mark.parametrize("nccl", [True, False])
+def test_with_too_few_gpus_all_work_on_the_processor(monkeypatch, nccl):
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: nccl)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1 if nccl else 8)
+    team = team_of(monkeypatch)
+    assert team.device() == torch.device("cpu")
+    with pytest.raises(ValueError, match=f"2 processes need 2 GPUs and {int(nccl)} are here"):
+        team.device("cuda")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_when_another_one_fails_at_the_end_the_first_has_its_result(monkeypatch, rank):
+    def broken():
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr(torch.distributed, "barrier", broken)
+    team = team_of(monkeypatch, RANK=rank)
+    if rank == 0:
+        assert team.__exit__(None, None, None) is None
+    else:
+        with pytest.raises(SystemExit) as left:
+            team.__exit__(None, None, None)
+        assert left.value.code == 1

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from mnist_course.data import BatchLoader
 from mnist_course.engine.optim import (
     LastLayer,
+    check_learns,
     keep_random,
+    puzzle_range,
     random_states,
     set_random_states,
     show_runs,
@@ -59,6 +61,25 @@ def test_states_survive_a_file(loader, tmp_path):
     assert draw(loader)[3] != first[3]
 
 
+def test_random_numbers_of_gpus_that_are_not_here_are_left_out(monkeypatch):
+    there = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, i: there.append((i, state)))
+    set_random_states(random_states() | {"cuda": ["of the first", "of the second"]})
+    assert there == [(0, "of the first")]
+
+
+def test_a_model_without_numbers_is_told_apart_from_one_that_is_frozen():
+    layer = torch.nn.Linear(3, 4, device="meta")
+    with pytest.raises(ValueError, match="on the device meta"):
+        check_learns(layer, layer.parameters())
+    two = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    two[0].requires_grad_(False)
+    with pytest.raises(ValueError, match="every parameter that the optimizer holds"):
+        check_learns(two, two[0].parameters())
+    check_learns(two, two.parameters())
+
+
 @pytest.fixture
 def last():
     torch.manual_seed(0)
@@ -105,6 +126,13 @@ def test_a_valley_is_drawn_on_one_scale_and_described():
     figure = show_valley(lambda w: (w**2).sum(-1), [path, path], ["one", "two"])
     assert all(ax.get_aspect() == 1 for ax in figure.axes)
     assert "two: from (1.00, 2.00) to (-1.00, 1.50) in 1 steps" in figure.description
+    (start, goal) = [len(line.get_xdata()) for line in figure.axes[0].lines[1:]]
+    assert (start, goal) == (1, 1) and not figure.axes[0].texts
+    arrow = torch.tensor([0.0, -2.0])
+    bare = show_valley(lambda w: (w**2).sum(-1), [path], ["one"], goal=None, arrows=[arrow])
+    assert len(bare.axes[0].lines) == 2  # the path, and where it begins
+    (drawn,) = bare.axes[0].texts
+    assert drawn.xy == pytest.approx([-1.0, 1.5 - 3.4], abs=1e-6)  # along the arrow, at any length
     with pytest.raises(ValueError, match="need as many titles"):
         show_valley(lambda w: (w**2).sum(-1), [path], ["one", "two"])
 
@@ -116,3 +144,13 @@ def test_runs_are_described_and_small_nets_leave_no_trace():
     first, again, other = (small_net(seed)[0].weight for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_lowest_dot_of_the_puzzle_lies_off_its_curve():
+    figure = puzzle_range()
+    dots, curve = figure.axes[0].lines
+    low = int(np.argmin(dots.get_ydata()))
+    assert dots.get_ydata()[low] == 0.3 and curve.get_ydata()[low] > 0.6
+    at_least = float(curve.get_xdata()[int(np.argmin(curve.get_ydata()))])
+    assert at_least != dots.get_xdata()[low]
+    assert f"is at {dots.get_xdata()[low]:.1g}." in figure.description

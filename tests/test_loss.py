@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist_course.engine.loss import show_answers
+from mnist_course.engine.loss import show_answers, spread
 from mnist_course.loss import (
     check_gradient,
     cross_entropy,
@@ -428,3 +428,25 @@ def test_what_a_network_said_is_told_to_everybody():
     assert "sure: 0.91 for the label 9, at most 0.91 for 9" in figure.description
     assert "torn: 0.1 for the label 3, at most 0.1 for 0" in figure.description
     assert len(figure.axes) == 4 and figure.axes[2].get_yscale() == "log"
+
+
+def test_what_a_bet_leaves_is_shared_by_the_others():
+    probs = spread({6: 0.7, 0: 0.2})
+    assert probs[[6, 0]].tolist() == pytest.approx([0.7, 0.2])
+    others = [k for k in range(10) if k not in (6, 0)]
+    assert probs[others].tolist() == pytest.approx([0.0125] * 8)
+    assert spread({}).tolist() == pytest.approx([0.1] * 10)
+    everything = {k: k / 45 for k in range(10)}
+    assert spread(everything).tolist() == pytest.approx(list(everything.values()))
+
+
+@pytest.mark.parametrize("bet", [{10: 0.5}, {-1: 0.1}, {3: -0.1}, {3: 0.7, 4: 0.5}, {3: 70}])
+def test_a_bet_that_is_no_bet_is_refused(bet):
+    with pytest.raises(ValueError, match=r"a bet is \{digit: share\}"):
+        spread(bet)
+
+
+def test_scores_are_shown_on_an_even_scale():
+    figure = show_answers(torch.zeros(1, 28, 28), torch.eye(10)[2:3], torch.tensor([2]), ["one"])
+    assert figure.axes[1].get_yscale() == "linear"
+    assert figure.description.startswith("1 digit, and the score of each class.")

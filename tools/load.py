@@ -2,6 +2,7 @@
 
     python tools/load.py                      all three, half an hour on two cores
     python tools/load.py kernels --number 12
+    python tools/load.py data --record        and keep the numbers, in mnist_course/runs/load.json
 
 Prints what it took; the exit status is 1 where something died or went wrong. Nothing here is a test by the clock.
 """
@@ -10,6 +11,7 @@ import argparse
 import functools
 import http.server
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,7 +21,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from mnist_course.base import asset, this_machine, write_json
+
 LESSON = "07_sgd"
+RECORD = asset("runs", "load.json")
 ANSWERS = {  # to lesson 03: right, and each wrong in a way that has a name
     "output_size": "def output_size(size, kernel_size, stride=1, padding=0, dilation=1):\n"
     "    return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1",
@@ -50,7 +55,12 @@ sys.exit(set(ends) != {{0}})
 """
 
 
-def kernels(number: int) -> bool:
+def cpu() -> float:
+    "CPU seconds so far: of this process, and of those that it has started and that have ended."
+    return sum(os.times()[:4])
+
+
+def kernels(number: int) -> tuple[bool, dict]:
     "So many learners run lesson 07 at the same time, each in a kernel."
     import psutil
 
@@ -73,10 +83,20 @@ def kernels(number: int) -> bool:
         f"most, {statistics.median(use.cpu):.0f} CPU s, {max(use.seconds):.0f} s on the clock, "
         f"{use.errors} errors, {len(use.seconds)} came to the end"
     )
-    return use.errors == 0 and len(use.seconds) == number
+    taken = {
+        "lesson": use.lesson,
+        "kernels": number,
+        "together_mb": round(use.together),
+        "shared_mb": round(use.shared),
+        "largest_mb": round(max(use.peak)),
+        "cpu_s": round(statistics.median(use.cpu), 1),
+        "errors": use.errors,
+        "ended": len(use.seconds),
+    }
+    return use.errors == 0 and len(use.seconds) == number, taken
 
 
-def grading(number: int) -> bool:
+def grading(number: int) -> tuple[bool, dict]:
     "A class of so many hands in lesson 03: every third has one answer wrong, every tenth never ends."
     from mnist_course.teaching.grading import Limits, grade_class
 
@@ -98,7 +118,7 @@ def grading(number: int) -> bool:
             folder.mkdir(parents=True)
             notebook = {"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
             (folder / "03_shapes.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-        start = time.perf_counter()
+        start, before = time.perf_counter(), cpu()
         records, _ = grade_class(
             Path(place) / "class",
             Path(place) / "grades",
@@ -106,26 +126,34 @@ def grading(number: int) -> bool:
             limits=Limits(seconds=5),
             say=lambda line: None,
         )
-        took = time.perf_counter() - start
+        took, used = time.perf_counter() - start, cpu() - before
     got = Counter(
         sum(one["status"] == "passed" for one in record.results.values()) for record in records
     )
-    print(f"{len(records)} submissions in {took:.0f} s; so many with so many right: {dict(got)}")
+    print(
+        f"{len(records)} submissions in {took:.0f} s, {used:.0f} CPU s; "
+        f"so many with so many right: {dict(got)}"
+    )
     if got != expected:
         print(f"expected: {dict(expected)}")
-    return got == expected
+    taken = {
+        "submissions": len(records),
+        "cpu_s": round(used),
+        "right": {str(right): got[right] for right in sorted(got)},
+    }
+    return got == expected, taken
 
 
-def data(number: int) -> bool:
-    """So many processes ask for MNIST in one empty folder at once. A server on this machine counts how
-    often each file is fetched."""
+def data(number: int) -> tuple[bool, dict]:
+    """So many processes ask for the full MNIST, which has to be here or to come from the network, in
+    one empty folder at once. A server on this machine counts how often each file is fetched."""
     from mnist_course.engine import data as engine
 
     asked: Counter = Counter()
     with tempfile.TemporaryDirectory() as place:
         mirror, cache = Path(place) / "mirror", Path(place) / "cache"
         mirror.mkdir()
-        for path in engine.data_files(None, source="auto").values():
+        for path in engine.data_files(None, source="download").values():
             (mirror / path.name).symlink_to(path.resolve())
 
         class Counting(http.server.SimpleHTTPRequestHandler):
@@ -136,18 +164,19 @@ def data(number: int) -> bool:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/"
-        start = time.perf_counter()
+        start, before = time.perf_counter(), cpu()
         code = ASK.format(address=address, root=str(cache))
         # a fork each: two hundred that load PyTorch by themselves would need 60 GB
         parent = subprocess.run(
             [sys.executable, "-c", code, str(number)], capture_output=True, text=True, check=False
         )
-        took = time.perf_counter() - start
+        took, used = time.perf_counter() - start, cpu() - before
         server.shutdown()
     print(parent.stdout.strip()[-2000:], parent.stderr.strip()[-2000:])
     fetched = {what: n for what, n in asked.items() if what.startswith("GET")}
-    print(f"{number} processes in {took:.0f} s; fetched: {fetched}")
-    return parent.returncode == 0 and len(fetched) == 4 and set(fetched.values()) == {1}
+    print(f"{number} processes in {took:.0f} s, {used:.0f} CPU s; fetched: {fetched}")
+    good = parent.returncode == 0 and len(fetched) == 4 and set(fetched.values()) == {1}
+    return good, {"processes": number, "cpu_s": round(used), "fetched": sum(fetched.values())}
 
 
 PARTS = {"kernels": (kernels, 30), "grading": (grading, 300), "data": (data, 200)}
@@ -159,13 +188,18 @@ def main() -> int:
         "parts", nargs="*", choices=[*PARTS, []], help="all three, if none is named"
     )
     parser.add_argument("--number", type=int, help="of kernels, submissions or processes")
+    parser.add_argument("--record", action="store_true", help="keep the numbers of what went well")
     asked = parser.parse_args()
-    good = True
+    failed = False
     for name in asked.parts or PARTS:
         work, usual = PARTS[name]
         print(f"--- {name}", flush=True)
-        good &= work(asked.number or usual)
-    return 0 if good else 1
+        good, taken = work(asked.number or usual)
+        failed |= not good
+        if asked.record and good:
+            kept = json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else {}
+            write_json(RECORD, {**kept, name: {**taken, "machine": this_machine()}})
+    return int(failed)
 
 
 if __name__ == "__main__":

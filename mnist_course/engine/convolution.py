@@ -152,7 +152,7 @@ def show_place(
     total = products.sum().item() + 0.0
     figure = DescribedFigure(8.8, 2.6)
     first, *axes = figure.subplots(1, 4)
-    first.imshow(image, cmap="gray", vmin=0, vmax=1)
+    first.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1)
     place = (left - 0.5, top - 0.5)
     first.add_patch(Rectangle(place, kw, kh, fill=False, edgecolor=ORANGE, linewidth=2.5))
     first.set_title(f"row {top}, column {left}", fontsize=11)
@@ -160,9 +160,9 @@ def show_place(
     largest = max(kernel.abs().max().item(), 1e-9)
     for ax, title, values in zip(axes, titles, [patch, kernel, products], strict=True):
         if values is patch:
-            ax.imshow(values, cmap="gray", vmin=0, vmax=1)
+            ax.imshow(values.numpy(), cmap="gray", vmin=0, vmax=1)
         else:
-            ax.imshow(values, cmap="PuOr", vmin=-largest, vmax=largest)
+            ax.imshow(values.numpy(), cmap="PuOr", vmin=-largest, vmax=largest)
         ax.set_title(title, fontsize=11)
         for n, value in enumerate(values.flatten().tolist()):
             dark = value < 0.5 if values is patch else abs(value) > 0.6 * largest

@@ -368,6 +368,17 @@ def _rates(case: Setup) -> list[float]:
     return [float(r) for r in [*_column(case.history, "lr"), *rates] if _is_number(r)]
 
 
+def _two_kinds(case: Setup) -> str:
+    "How the test digits differ from the training digits in shape or type; empty where they don't."
+    if case.test_data is None:
+        return ""
+    x, x2 = case.x, case.test_data.batches[0][0]
+    if x.shape[1:] == x2.shape[1:] and x.dtype == x2.dtype:
+        return ""
+    kinds = [f"{part.dtype} {tuple(part.shape[1:])}" for part in (x, x2)]
+    return f"training digits are {kinds[0]}, test digits {kinds[1]}"
+
+
 def _told(case: Setup) -> tuple[dict[str, float], str]:
     "The last numbers of the run, by the history or else by the model, and where they are from."
     ends = {name: values[-1] for name in COLUMNS[:4] if (values := _numbers(case, name))}
@@ -378,7 +389,7 @@ def _told(case: Setup) -> tuple[dict[str, float], str]:
         return {}, ""
     model = copy.deepcopy(case.model).eval()
     ends = {"train_acc": case.accuracy(model, case.batches[:8])}
-    if case.test_data is not None:
+    if case.test_data is not None and not _two_kinds(case):
         ends["test_acc"] = case.accuracy(model, case.test_data.batches)
     return ends, "the model as it is"
 
@@ -522,11 +533,10 @@ def _check_worlds(case: Setup) -> list[Clue]:
     "FIX where training and test digits differ in shape, kind, scale, view or classes."
     if case.test_data is None:
         return [Clue("one world", "-", "give test_loader=")]
+    if other := _two_kinds(case):
+        return [Clue("one world", "FIX", other, "two worlds")]
     x, y = case.x, case.y
     x2, y2 = (torch.cat(part).to(case.device) for part in zip(*case.test_data.batches, strict=True))
-    if x.shape[1:] != x2.shape[1:] or x.dtype != x2.dtype:
-        seen = f"training digits are {x.dtype} {tuple(x.shape[1:])}, test digits {x2.dtype} {tuple(x2.shape[1:])}"
-        return [Clue("one world", "FIX", seen, "two worlds")]
     x, x2 = x.float(), x2.float()
     (mean, spread, middle), (mean2, spread2, middle2) = _scale(x), _scale(x2)
     seen = f"mean {mean:.2f} and {mean2:.2f}, spread {spread:.2f} and {spread2:.2f} (training and test)"
@@ -1448,6 +1458,8 @@ def _check_agreement(case: Setup) -> Clue:
         return Clue("agreement", "-", "give a history")
     if not case.steady or (name == "test_acc" and _check_still(case).fault):
         return Clue("agreement", "-", "the answers or the test digits change")
+    if _two_kinds(case):
+        return Clue("agreement", "-", "the test digits are of another kind")
     now = case.accuracy(copy.deepcopy(case.model).eval(), batches)
     n = sum(len(y) for _, y in batches)
     room = 0.5 * told[-1]  # training accuracy is told of a model that was changing
