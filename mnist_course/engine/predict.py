@@ -128,16 +128,15 @@ def _open_image(
 ) -> Image.Image:
     """Read an image, a large JPEG at a reduced size at once. Raises ValueError, naming the file,
     whatever Pillow raises."""
-    formats = _formats()
     try:
         with warnings.catch_warnings():
             # the error, at twice the size, still comes; what is wrong in a note matters to nobody
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=formats) as image:
+            with _opened(content) as image:
                 if image.width * image.height > _MOST_PIXELS:
                     raise Image.DecompressionBombError
                 image.verify()  # the checksums of a PNG, which decoding alone does not look at
-            image = Image.open(io.BytesIO(content), formats=formats)
+            image = _opened(content)
             image.draft(None, (_SIDE, _SIDE))
             image.load()
             return image
@@ -150,11 +149,20 @@ def _open_image(
         raise ValueError(f"{name} cannot be read as a picture: {reason}") from error
 
 
-@cache
-def _formats() -> list[str]:
-    "Those of _FORMATS that this Pillow reads."
-    Image.init()
-    return [name for name in _FORMATS if name in Image.OPEN]
+def _opened(content: bytes) -> Image.Image:
+    """An image of one of _FORMATS, its pixels unread. Raises UnidentifiedImageError for others."""
+    Image.preinit()  # BMP, GIF, JPEG, PNG and PPM; what reads all the others takes longer to load
+    try:
+        return _of_formats(content)
+    except Image.UnidentifiedImageError:
+        Image.init()
+        return _of_formats(content)
+
+
+def _of_formats(content: bytes) -> Image.Image:
+    "The same, with what Pillow has loaded by now."
+    known = [name for name in _FORMATS if name in Image.OPEN]
+    return Image.open(io.BytesIO(content), formats=known)
 
 # %% ../../nbs/engine/11_your_digits.ipynb #b589de47
 def _content_of_path(
