@@ -371,24 +371,27 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="weights of your own: runs/.../model.safetensors")
 
     def run(args: argparse.Namespace) -> int:
-        from mnist_course.engine.predict import percent
+        from mnist_course.engine.predict import TOGETHER, answers_of, percent
         from mnist_course.model import load_pretrained
-        from mnist_course.predict import predict, to_gray
+        from mnist_course.predict import page_of
 
         model = _network_of(args.model) if args.model else load_pretrained()
         failed = 0
-        for image in args.images:
-            try:
-                gray = to_gray(image)
-            except ValueError as error:
-                failed += 1
-                told = str(error)
-                named = told.startswith(_shown(image))
-                print(told if named else f"{_shown(image)}: {told}", file=sys.stderr)
-                continue
-            guess = predict(model, gray)
-            doubt = "" if guess.is_digit else f"  ({guess.message})"
-            _answer(f"{_shown(image)}: {guess.label}  {percent(guess.probability)}{doubt}")
+        for start in range(0, len(args.images), TOGETHER):
+            pages = {}
+            for place, image in enumerate(args.images[start : start + TOGETHER], start):
+                try:
+                    pages[place] = page_of(image)
+                except ValueError as error:
+                    failed += 1
+                    told = str(error)
+                    named = told.startswith(_shown(image))
+                    print(told if named else f"{_shown(image)}: {told}", file=sys.stderr)
+            guesses = answers_of(model, [*pages.values()]) if pages else []
+            for place, guess in zip(pages, guesses, strict=True):
+                name = _shown(args.images[place])
+                doubt = "" if guess.is_digit else f"  ({guess.message})"
+                _answer(f"{name}: {guess.label}  {percent(guess.probability)}{doubt}")
         return 1 if failed else 0
 
     parser.set_defaults(run=run)
