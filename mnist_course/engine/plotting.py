@@ -167,7 +167,7 @@ def predictions(
     """What the model says about every digit, in eval mode; afterwards each layer is back in the
     mode it was in. Raises ValueError without a digit."""
     check_model(model)
-    loader = BatchLoader(dataset, 1000)
+    loader = BatchLoader(dataset, 250)
     if not len(dataset):
         raise ValueError("there is no digit to answer for")
     device = device_of(model)
