@@ -13,12 +13,18 @@ import math
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+else:
+
+    class Figure:
+        "Stands for matplotlib's, which takes a second to load, until somebody draws."
+
 
 # Okabe and Ito's palette, which people with any kind of color vision can tell apart: jfly.uni-koeln.de/color
 BLUE = "#0072B2"
@@ -42,12 +48,20 @@ class DescribedFigure(Figure):
     """A matplotlib figure, in inches and on white paper, with a sentence that says what it shows:
     its alt text."""
 
+    def __new__(cls, width: float = 6.4, height: float = 3.2) -> Self:
+        from matplotlib.figure import Figure
+
+        DescribedFigure.__bases__ = (Figure,)  # until now, the class that stands for it
+        return super().__new__(cls)
+
     def __init__(self, width: float = 6.4, height: float = 3.2) -> None:
         super().__init__(figsize=(width, height), layout="constrained", facecolor="white")
         self.description = ""
 
     def subplots(self, *args: Any, **kwargs: Any) -> Any:
         "Axes in the style of the course, as matplotlib's own `subplots` gives them."
+        from matplotlib import rc_context
+
         with rc_context(_STYLE):
             return super().subplots(*args, **kwargs)
 
@@ -87,7 +101,7 @@ def _grid_of(
     titles: Sequence[object],  # N of them, or none
     columns: int,  # at most
     **imshow: Any,  # passed on to matplotlib
-) -> tuple[DescribedFigure, AxesImage]:  # and its last image, for a color bar
+) -> tuple[DescribedFigure, "AxesImage"]:  # and its last image, for a color bar
     "Small images in rows, without axes, all on the one color scale that vmin and vmax give."
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")

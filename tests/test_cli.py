@@ -195,6 +195,33 @@ def test_predict(capsys, tmp_path, sample):
     )
 
 
+def test_predict_answers_a_folder_part_by_part(capsys, monkeypatch, tmp_path, sample):
+    from PIL import Image
+
+    from mnist_course.engine import predict as engine
+
+    count = 2 * engine.TOGETHER + 3
+    names = [f"{i:03}.png" for i in range(count)]
+    for name, image in zip(names, sample[1].images, strict=False):
+        Image.fromarray(image.numpy()).save(tmp_path / name)
+    names[5:5] = ["missing.png"]
+    names += names[:2]  # the same again
+    real, sizes = engine.answers_of, []
+
+    def counted(model, pages, *more):
+        sizes.append(len(pages))
+        return real(model, pages, *more)
+
+    monkeypatch.setattr(engine, "answers_of", counted)
+    assert main(["predict", *names]) == 1
+    captured = capsys.readouterr()
+    said = [line.partition(":")[0] for line in captured.out.splitlines()]
+    assert said == [name for name in names if name != "missing.png"], "in the order given"
+    assert captured.err == "missing.png: there is no file missing.png\n"
+    assert sum(sizes) == count + 2
+    assert max(sizes) <= engine.TOGETHER, "and never more of them in memory"
+
+
 def drawn_seven(path: Path) -> None:
     from PIL import Image, ImageDraw
 

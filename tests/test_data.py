@@ -225,7 +225,7 @@ def test_make_loaders():
         True,
         1,
         False,
-        1000,
+        250,
     )
 
 

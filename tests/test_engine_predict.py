@@ -8,6 +8,8 @@ from torch import nn
 
 from mnist_course.data import load_mnist, normalize
 from mnist_course.engine.predict import (
+    TOGETHER,
+    answers_of,
     at_limit,
     class_distance,
     class_statistics,
@@ -27,6 +29,7 @@ from mnist_course.engine.predict import (
     shrink,
 )
 from mnist_course.model import Net, load_pretrained
+from mnist_course.predict import page_of, predict
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,21 @@ def test_paper_is_what_is_there_without_ink():
         lit_paper(np.full((3, 70), 0.5)).shape == (3, 70)
         and (lit_paper(np.full((1, 1), 0.5)) == 0.5).all()
     )
+
+
+@pytest.mark.parametrize("shape", [(90, 61), (28, 300), (200, 200)])
+def test_between_cells_the_light_changes_along_straight_lines(shape):
+    size = -(-max(shape) // 28)
+    rows, columns = (-(-pixels // size) for pixels in shape)
+    light = np.add.outer(np.linspace(0.3, 0.9, rows), np.linspace(0, 0.1, columns))
+    page = np.kron(light, np.ones((size, size)))[: shape[0], : shape[1]]  # brighter to the right
+    lit = lit_paper(page)
+    down, across = (np.arange(n) for n in (rows, columns))
+    places = [(np.arange(pixels) + 0.5) / size - 0.5 for pixels in shape]
+    middles = lit_paper(light)  # one pixel a cell
+    by_rows = np.stack([np.interp(places[0], down, column) for column in middles.T])
+    expected = np.stack([np.interp(places[1], across, row) for row in by_rows.T])
+    np.testing.assert_allclose(lit, expected, atol=1e-5)
 
 
 # --- calibration
@@ -268,3 +286,19 @@ def test_the_figures_of_the_lesson_say_what_they_show(digits):
         "some, 3 dots: 3 at least 80% sure, 2 right of 1"
         in plot_doubt({"some": answers}).description
     )
+
+
+def test_together_they_get_the_answers_that_each_gets_alone(net, digits):
+    pages = [digits.images[i].numpy() for i in range(TOGETHER - 5)]
+    pages[3] = 255 - pages[3]
+    pages[4] = pages[4] // 12  # pale
+    two = np.concatenate([digits.images[k].numpy()[:, 4:24] for k in (0, 2)], 1)
+    shades = np.random.default_rng(0).random((60, 60))
+    pages += [two, np.kron(pages[7], np.ones((9, 9))), np.zeros((30, 30)), shades, shades > 0.5]
+    alone = [predict(net, page) for page in pages]
+    together = answers_of(net, [page_of(page) for page in pages])
+    assert {"", "two digits", "blank"} < {one.reason for one in alone}
+    for one, other in zip(alone, together, strict=True):
+        assert (one.label, one.reason) == (other.label, other.reason)
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+        assert one.ood_score == pytest.approx(other.ood_score, abs=1e-4)

@@ -1,6 +1,8 @@
 import io
 import json
+import pickle
 
+import matplotlib.figure
 import matplotlib.image
 import numpy as np
 import pytest
@@ -19,6 +21,15 @@ def test_the_sentence_is_the_plain_text_and_the_alt_text():
     data, metadata = figure._repr_mimebundle_()
     assert data["text/plain"] == metadata["image/png"]["alt"] == "A line from 1 to 2."
     assert data["image/png"].startswith(b"\x89PNG")
+
+
+def test_a_figure_is_one_of_matplotlibs_and_can_be_kept():
+    figure = show_digits(torch.rand(2, 28, 28), [3, 4])
+    assert isinstance(figure, matplotlib.figure.Figure)
+    again = pickle.loads(pickle.dumps(figure))
+    assert type(again) is DescribedFigure
+    assert again.description == figure.description
+    np.testing.assert_array_equal(drawn(again), drawn(figure))
 
 
 def test_the_picture_has_the_size_asked_for_and_white_paper(tmp_path):

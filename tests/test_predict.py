@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import tempfile
+import textwrap
 import warnings
 from pathlib import Path
 from urllib.parse import quote_from_bytes
@@ -13,6 +14,7 @@ from urllib.parse import quote_from_bytes
 import numpy as np
 import pytest
 import torch
+from helpers import packages_after
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -999,3 +1001,15 @@ def test_a_probability_of_zero_has_an_infinite_logarithm_and_is_read():
 def test_what_is_no_network(model, message):
     with pytest.raises(TypeError, match=message):
         predict(model, seven())
+
+
+def test_an_answer_loads_nothing_that_draws_and_no_rare_format(tmp_path):
+    (tmp_path / "7.png").write_bytes(png())
+    ask = """
+        from mnist_course.model import load_pretrained
+        from mnist_course.predict import predict
+        print(predict(load_pretrained(), "7.png").label)
+        unneeded = {"matplotlib", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin"}
+        assert not unneeded & set(sys.modules), unneeded & set(sys.modules)
+    """
+    assert "PIL" in packages_after(textwrap.dedent(ask), tmp_path)

@@ -14,11 +14,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from matplotlib.axes import Axes
 from torch import nn
 
 from ..arithmetic import output_size
@@ -37,6 +36,9 @@ from mnist_course.figure import (
     pixels,
 )
 from ..model import check_input
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # %% ../../nbs/engine/10_inside.ipynb #9842cb3d
 SCORES = "fc2"  # the layer of Net whose output is the ten scores (logits)
@@ -310,7 +312,7 @@ def neighbors(
 
 # %% ../../nbs/engine/10_inside.ipynb #6138eec3
 def _draw_heat(
-    ax: Axes,
+    ax: "Axes",
     image: torch.Tensor,  # (28, 28): its outline is drawn
     heat: torch.Tensor,  # (H, W)
     field_and_jump: tuple[float, float],  # in pixels: what one number of the heat looks at
@@ -375,7 +377,7 @@ def plot_heat(
     )
 
 # %% ../../nbs/engine/10_inside.ipynb #7f4af8e0
-def _draw_embedding(ax: Axes, points: torch.Tensor, labels: torch.Tensor) -> None:
+def _draw_embedding(ax: "Axes", points: torch.Tensor, labels: torch.Tensor) -> None:
     "Each digit as its own numeral, with a color for each kind."
     colors = [BLUE, ORANGE, GREEN, PINK, SKY, AMBER, BLACK, "#8c510a", "#762a83", "0.55"]
     for digit in sorted(set(labels.tolist())):

@@ -13,11 +13,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from matplotlib.axes import Axes
 from torch import nn
 
 from ..base import as_path, asset, whole_number
@@ -27,6 +26,9 @@ from .data import as_labels, as_tensor, check_range
 from .loss import check_scores
 from .training import History, history_columns
 from ..figure import BLUE, ORANGE, DescribedFigure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # %% ../../nbs/engine/09_curves.ipynb #3ca932a8
 _PANELS = {
@@ -81,7 +83,7 @@ def _scaled(
     return [factor * value for value in getattr(history, name)]
 
 
-def _draw_curve(ax: Axes, name: str, history: History) -> None:
+def _draw_curve(ax: "Axes", name: str, history: History) -> None:
     "One of the four lists in its panel: blue for training, orange for testing."
     title, unit = _PANELS[name]
     color = BLUE if name.startswith("train") else ORANGE
@@ -91,7 +93,7 @@ def _draw_curve(ax: Axes, name: str, history: History) -> None:
     ax.set_ylabel(unit)
 
 
-def _draw_band(ax: Axes, name: str, runs: Sequence[History]) -> None:
+def _draw_band(ax: "Axes", name: str, runs: Sequence[History]) -> None:
     "The lowest and highest of the runs at each epoch, as a gray band as long as the shortest run."
     columns = list(zip(*(_scaled(run, name) for run in runs), strict=False))
     known = [[v for v in column if not math.isnan(v)] or [math.nan] for column in columns]
@@ -165,7 +167,7 @@ def predictions(
     """What the model says about every digit, in eval mode; afterwards each layer is back in the
     mode it was in. Raises ValueError without a digit."""
     check_model(model)
-    loader = BatchLoader(dataset, 1000)
+    loader = BatchLoader(dataset, 250)
     if not len(dataset):
         raise ValueError("there is no digit to answer for")
     device = device_of(model)

@@ -36,7 +36,6 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matplotlib.patches import Rectangle
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
@@ -1351,6 +1350,8 @@ def show_strip(
             f"{count} images need as many labels, and for each of {moments} steps as many answers; "
             f"got {tuple(labels.shape)} and {tuple(answers.shape)}"
         )
+    from matplotlib.patches import Rectangle
+
     right = answers == labels
     figure = DescribedFigure(8.2, 0.62 + 0.36 * moments)
     ax = figure.subplots()
