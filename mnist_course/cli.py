@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .base import CourseError, alone_in, as_path, check_place, from_json, read_file
+from mnist_course.base import (
+    CourseError,
+    alone_in,
+    as_path,
+    check_place,
+    draft,
+    from_json,
+    read_file,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -447,25 +455,22 @@ def _export(parser: argparse.ArgumentParser) -> None:
         model = export.load_model(args.model, bare=True) if args.model else load_pretrained()
         digits = load_mnist(source="sample")[1]
         x = normalize(digits.images[:500])  # (500, 1, 28, 28)
-        draft = path.with_name(f".{path.stem}.part{path.suffix}")
         other: Any
         try:
-            if kind == "onnx":
-                export.save_onnx(draft, model)
-                other = export.OnnxNetwork(draft)
-            else:
-                export.save_model(draft, model, _EXPORTS[kind])
-                other = export.load_model(draft, type(model)())
-            right = [
-                int((look(network, x)["output"].argmax(1) == digits.labels[:500]).sum())
-                for network in (model, other)
-            ]
-            apart = export.largest_difference(model, other, x)
-            draft.replace(path)
+            with draft(path) as made:
+                if kind == "onnx":
+                    export.save_onnx(made, model)
+                    other = export.OnnxNetwork(made)
+                else:
+                    export.save_model(made, model, _EXPORTS[kind])
+                    other = export.load_model(made, type(model)())
+                right = [
+                    int((look(network, x)["output"].argmax(1) == digits.labels[:500]).sum())
+                    for network in (model, other)
+                ]
+                apart = export.largest_difference(model, other, x)
         except ImportError as error:
             raise ValueError(error) from error
-        finally:
-            draft.unlink(missing_ok=True)
         print(f"{path}: {kind}, {path.stat().st_size:,} bytes")
         print(
             f"read back: {right[1]} of {len(x)} sample digits right, and the network "
