@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['FILES', 'STEMS', 'SIZES', 'MD5', 'CourseError', 'CourseWarning', 'DataError', 'damaged', 'MissingExtraError',
            'need_extra', 'check_type', 'whole_number', 'real_number', 'asset', 'clone', 'as_path', 'read_file',
-           'from_json', 'locked', 'alone_in', 'check_place', 'draft', 'write_atomically', 'write_json', 'short',
-           'tilde', 'markdown_table', 'this_machine', 'cache_folder', 'find_files', 'md5_of', 'unpacked', 'other_kind',
-           'whats_wrong', 'verified_files', 'describe_files', 'describe_source']
+           'from_json', 'utf8_name', 'locked', 'alone_in', 'check_place', 'draft', 'write_atomically', 'write_json',
+           'short', 'tilde', 'markdown_table', 'this_machine', 'cache_folder', 'find_files', 'md5_of', 'unpacked',
+           'other_kind', 'whats_wrong', 'verified_files', 'describe_files', 'describe_source']
 
 # %% ../nbs/workshop/base.ipynb #58b04f4f
 import bz2
@@ -187,6 +187,19 @@ def from_json(content: str | bytes) -> Any:
         raise ValueError("it is nested too deep") from error
 
 
+@contextlib.contextmanager
+def utf8_name(path: Path) -> Iterator[str]:
+    """A name under which a library that takes UTF-8 only finds a file, for a while. Where a folder's
+    own name isn't UTF-8, it's that of a descriptor."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as file:
+            yield f"/dev/fd/{file.fileno()}"
+    else:
+        yield str(path)
+
+
 _HERE = f"{zlib.crc32(platform.node().encode()):08x}"  # this machine, in the names of rests
 _REST = re.compile(rf"\..+\.{_HERE}-(\d+)-[0-9a-f]{{8}}")
 
@@ -306,7 +319,9 @@ def draft(
         _sweep(path.parent)
         yield temporary
         with temporary.open("r+b") as file:
-            os.fsync(file.fileno())  # else the new name may survive a power cut, and not the content
+            os.fsync(
+                file.fileno()
+            )  # else the new name may survive a power cut, and not the content
         os.replace(temporary, path)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
@@ -415,7 +430,10 @@ def cache_folder() -> Path:
     is no home."""
     import platformdirs
 
-    return as_path(platformdirs.user_cache_path("mnist_course"))
+    try:
+        return as_path(platformdirs.user_cache_path("mnist_course"))
+    except RuntimeError as error:  # some versions give the ~ back instead
+        raise DataError(f"nobody knows where your home folder is: set HOME ({error})") from error
 
 
 _ROLE = re.compile(r"[\W_]*(train|t10k|test)[\W_]*(image|label)", re.IGNORECASE)

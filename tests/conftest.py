@@ -67,17 +67,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a finished site for tests/test_site.py; MNIST_COURSE_SITE says the same",
     )
     parser.addoption(
-        "--kills", type=int, default=0, help="how many in each test of tests/long; make kill: 50"
+        "--kills", type=int, default=2, help="how many in each test of tests/long; make kill: 50"
     )
     parser.addoption(
         "--whole", action="store_true", help="all of what is else a sample; make long does that"
     )
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    "Processes are killed only for who asks for it: one kill in each test takes a minute already."
-    long = collection_path.parent.name == "long" and not config.getoption("--kills")
-    return True if long else None
 
 
 @pytest.fixture

@@ -264,7 +264,8 @@ def main(
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError, ImportError, CourseError) as error:
-        print(f"mnist_course.making: {error}", file=sys.stderr)
+        ours = isinstance(error, OSError) and not error.filename
+        print(f"mnist_course.making: {error.strerror if ours else error}", file=sys.stderr)
         return 1
     return 0
 

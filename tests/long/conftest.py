@@ -74,12 +74,15 @@ def moments(kills: int, request: pytest.FixtureRequest) -> Callable[[Outcome], l
     """Moments in the middle of what an undisturbed call did: before its operation number n, within a
     file after byte n, at a training step. The kinds take turns; always the same in the same test."""
 
-    def drawn(done: Outcome, number: int = 0, steps: bool = True) -> list[tuple[str, int]]:
-        kinds = ["step"] * (steps and done.counts["step"] > 0) + ["operation", "byte"]
+    def drawn(done: Outcome, number: int = 0, writes: bool = False) -> list[tuple[str, int]]:
+        trains = done.counts["step"] > 0 and not writes
+        kinds = ["step"] * trains + ["operation", "byte"]
         chosen = []
         for i in range(number or kills):
             kind = kinds[i % len(kinds)]
             most = done.counts[kind] - (kind == "byte")  # the last byte is no middle
+            if writes and kind == "operation":
+                most = done.counts["last"]
             place = random.Random(f"{request.node.name} {i}").randint(1, most)
             chosen.append((kind, place))
         return chosen

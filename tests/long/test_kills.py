@@ -16,6 +16,7 @@ from mnist_course.progress import FILE
 from tests.long.conftest import content
 from tests.long.victim import STEPS
 
+LONG = pytest.mark.long  # not every day; `make kill` does all
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX"),
@@ -24,7 +25,12 @@ pytestmark = [
 
 @pytest.mark.parametrize(
     ("before", "killed", "after"),
-    [("", "1", "1"), ("", "1", "2"), ("1", "2", "2"), ("1", "2", "3")],
+    [
+        pytest.param("", "1", "1", marks=LONG),
+        pytest.param("", "1", "2", marks=LONG),
+        pytest.param("1", "2", "2", marks=LONG),
+        ("1", "2", "3"),
+    ],
 )
 def test_lessons_are_never_doubled_nor_half(victims, moments, folders, before, killed, after):
     "Editions of the lessons: there before, written when the process was killed, and written next."
@@ -46,6 +52,7 @@ def test_lessons_are_never_doubled_nor_half(victims, moments, folders, before, k
         assert content(folder) == content(expected), moment
 
 
+@LONG
 @pytest.mark.parametrize(("task", "files"), [("weights", 3), ("export", 1), ("papers", 4)])
 def test_files_are_the_old_ones_or_the_new_ones(victims, moments, folders, task, files):
     folder = next(folders)
@@ -147,17 +154,27 @@ def test_a_class_that_is_graded_again_goes_on_where_it_was(victims, moments, fol
     regrade(victims, folders, moments, QUICK="1")
 
 
+@LONG
 def test_a_killed_grader_leaves_no_process_that_keeps_the_next_one_out(
     victims, moments, folders, kills
 ):
-    "With real notebooks, in real rooms. It takes too long for every day."
-    if kills < 10:
-        pytest.skip("make kill does it")
-    regrade(
-        victims,
-        folders,
-        lambda done: [("operation", number) for _, number in moments(done)[: kills // 10]],
-    )
+    "With real notebooks, in real rooms: a tenth of the kills, which take a minute each."
+
+    def some(done) -> list:
+        return [("operation", number) for _, number in moments(done)[: max(1, kills // 10)]]
+
+    regrade(victims, folders, some)
+
+
+@LONG
+def test_a_second_run_in_a_folder_is_refused_and_the_first_is_unharmed(victims, folders):
+    "The second one comes in the middle of an epoch of the first."
+    how = {"WORDS": f"--recipe {RECIPES[0]} --batch-size 64"}
+    expected, folder = next(folders), next(folders)
+    victims.whole("train", expected, **how)
+    done = victims.whole("train", folder, second=7, **how)
+    assert "another process is training in" in done.said and "second: 1" in done.said
+    assert trained(folder) == trained(expected)
 
 
 RECIPES = ("seed --epochs 3", "one-cycle --epochs 2", "fast --epochs 2 --precision float32")
@@ -175,7 +192,9 @@ def trained(folder: Path) -> tuple:
     return len(seconds), history, hashlib.md5(weights).hexdigest(), repr(state)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    "recipe", [RECIPES[0], *(pytest.param(r, marks=LONG) for r in RECIPES[1:])]
+)
 def test_training_goes_on_to_the_bit(victims, moments, folders, kills, recipe):
     words = {"WORDS": f"--recipe {recipe} --batch-size 64"}
     expected = next(folders)
@@ -211,6 +230,7 @@ def a_repository(folder: Path) -> Path:
     return folder
 
 
+@LONG
 def test_outputs_of_notebooks_are_the_old_ones_or_the_new_ones(victims, moments, folders):
     expected = a_repository(next(folders))
     undisturbed = victims.whole("notebooks", expected, QUICK="1")

@@ -4,7 +4,7 @@
 process for each, so that fifty kills don't import torch fifty times."""
 
 import fcntl
-import importlib
+import importlib.util
 import json
 import os
 import resource
@@ -237,7 +237,7 @@ class Watch:
     def __init__(self, folder: str, kind: str = "", number: int = 0, fault: int = 0):
         self.folder, self.kind, self.number, self.fault = folder, kind, number, fault
         self.second = 0  # the step at which another process comes to the same folder
-        self.counts = {"operation": 0, "byte": 0, "step": 0}
+        self.counts = {"operation": 0, "byte": 0, "step": 0, "last": 0}
         self.opened: set[str] = set()
 
     def hook(self, event: str, arguments: tuple) -> None:
@@ -251,8 +251,10 @@ class Watch:
         elif event == "os.rename" and path in self.opened:
             self.counts["byte"] = max(self.counts["byte"], os.stat(path).st_size)
         self.note("operation")
-        late = self.kind == "operation" and self.counts["operation"] >= self.number
-        if self.fault and late and event in ("open", "os.mkdir"):
+        if event not in ("open", "os.mkdir"):
+            return
+        self.counts["last"] = self.counts["operation"]  # that needs room
+        if self.fault and self.kind == "operation" and self.counts["operation"] >= self.number:
             raise OSError(self.fault, os.strerror(self.fault), path)
 
     def note(self, kind: str) -> None:
@@ -287,8 +289,6 @@ def another(name: str, folder: str) -> None:
 
 def child(order: dict, told: int) -> int:
     "Do a task as ordered. The counts go to `told`, when it has come so far."
-    from torch.optim import optimizer
-
     for name, value in order.get("environment", {}).items():
         os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     if user := order.get("user"):
@@ -313,12 +313,17 @@ def child(order: dict, told: int) -> int:
     if order.get("no_temp"):
         tempfile.tempdir = None
         tempfile._candidate_tempdir_list = lambda: ["/nowhere"]
+    from torch.optim import optimizer
+
     watch = Watch(order["folder"], *order.get("moment", []), fault=order.get("fault", 0))
     watch.second = order.get("second", 0)
     sys.addaudithook(watch.hook)
     watch.limit()
-    optimizer.register_optimizer_step_pre_hook(lambda *_: watch.note("step"))
-    optimizer.register_optimizer_step_post_hook(lambda *_: watch.note("step"))
+    for register in (
+        optimizer.register_optimizer_step_pre_hook,
+        optimizer.register_optimizer_step_post_hook,
+    ):
+        register(lambda *_: watch.note("step"))
     status = TASKS[order["task"]](Path(order["folder"]))
     os.write(told, json.dumps(watch.finished()).encode())
     return status or 0
@@ -360,21 +365,35 @@ def read_all(end: int) -> bytes:
     return found
 
 
-LOADED = ["filelock", "matplotlib.backends.backend_agg", "matplotlib.font_manager", "nbclient"]
-LOADED += ["nbdev.clean", "pooch", "psutil", "requests", "tabulate", "torch._dynamo"]
-LOADED += [f"mnist_course.{name}" for name in ("cli", "distributed", "export", "fast", "predict")]
-LOADED += [f"mnist_course.{name}" for name in ("plotting", "training", "making.__main__")]
-LOADED += ["mnist_course.making.outputs"]
-LOADED += [f"mnist_course.teaching.{name}" for name in ("folder", "grading", "quiz", "slides")]
-LOADED += ["mnist_course.teaching.worksheet"]
+OURS = "cli progress checks data predict teaching.folder teaching.grading"
+NEEDS = {  # what a task would load, loaded before it's forked; "": what all do
+    "": ["filelock", "matplotlib.font_manager", "psutil", "torch", *OURS.split()],
+    "train": [
+        "torch._dynamo",
+        "matplotlib.backends.backend_agg",
+        "distributed",
+        "fast",
+        "plotting",
+    ],
+    "export": ["export"],
+    "papers": ["nbconvert", "teaching.quiz", "teaching.slides", "teaching.worksheet"],
+    "notebooks": ["nbclient", "nbdev.clean", "matplotlib.backends.backend_agg", "making.outputs"],
+    "download": ["pooch", "requests"],
+}
+
+
+def load(name: str) -> None:
+    ours = importlib.util.find_spec(f"mnist_course.{name.partition('.')[0]}")
+    importlib.import_module(f"mnist_course.{name}" if ours else name)
 
 
 def serve() -> None:
     "Load what the tasks need, then do as told."
-    for name in LOADED:
-        importlib.import_module(name)
     for line in sys.stdin:
-        print(json.dumps(forked(json.loads(line))), flush=True)
+        order = json.loads(line)
+        for name in [*NEEDS[""], *NEEDS.get(order["task"], [])]:
+            load(name)
+        print(json.dumps(forked(order)), flush=True)
 
 
 if __name__ == "__main__":
