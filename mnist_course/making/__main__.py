@@ -264,8 +264,8 @@ def main(
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError, ImportError, CourseError) as error:
-        ours = isinstance(error, OSError) and not error.filename
-        print(f"mnist_course.making: {error.strerror if ours else error}", file=sys.stderr)
+        said = error.strerror if isinstance(error, OSError) and not error.filename else error
+        print(f"mnist_course.making: {said}", file=sys.stderr)
         return 1
     return 0
 
