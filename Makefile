@@ -58,7 +58,7 @@ fuzz: .venv/developer ## feed every reader with damaged inputs (make fuzz MINUTE
 	@MNIST_COURSE_DATA=sample $(BIN)/python -m tests.fuzz.harness --minutes $(or $(MINUTES),10)
 
 kill: .venv/developer ## kill processes at fifty random moments each, and look at what is left
-	@MNIST_COURSE_DATA=sample $(BIN)/python -m pytest tests/long --kills 50
+	@MNIST_COURSE_DATA=sample $(BIN)/python -m pytest tests/long --whole --kills 50
 
 docs: .venv/docs ## make the site in _docs/, with Quarto where it is installed and else without
 	@$(BIN)/python -m mnist_course.making site

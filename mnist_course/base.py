@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['FILES', 'STEMS', 'SIZES', 'MD5', 'CourseError', 'CourseWarning', 'DataError', 'damaged', 'MissingExtraError',
            'need_extra', 'check_type', 'whole_number', 'real_number', 'asset', 'clone', 'as_path', 'read_file',
-           'from_json', 'alone_in', 'check_place', 'write_atomically', 'write_json', 'short', 'tilde', 'markdown_table',
-           'this_machine', 'cache_folder', 'find_files', 'md5_of', 'unpacked', 'other_kind', 'whats_wrong',
-           'verified_files', 'describe_files', 'describe_source']
+           'from_json', 'utf8_name', 'locked', 'alone_in', 'check_place', 'draft', 'write_atomically', 'write_json',
+           'short', 'tilde', 'markdown_table', 'this_machine', 'cache_folder', 'find_files', 'md5_of', 'unpacked',
+           'other_kind', 'whats_wrong', 'verified_files', 'describe_files', 'describe_source']
 
 # %% ../nbs/workshop/base.ipynb #58b04f4f
 import bz2
@@ -141,10 +141,13 @@ def as_path(
     name: str = "path",  # of the argument, for the message
 ) -> Path:
     """A path with ~ as the home folder and $NAME as what the environment says. Raises TypeError,
-    naming the argument, when it isn't a path."""
+    naming the argument, when it isn't a path, and DataError for a ~ where there is no home."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f'{name} must be a path, such as "runs/first", got {path!r}')
-    return Path(os.path.expanduser(os.path.expandvars(os.fsdecode(path))))
+    full = os.path.expanduser(os.path.expandvars(os.fsdecode(path)))
+    if re.match(r"~(?:$|[/\\])", full):
+        raise DataError(f"{full}: nobody knows where your home folder is: set HOME")
+    return Path(full)
 
 
 def read_file(
@@ -184,6 +187,19 @@ def from_json(content: str | bytes) -> Any:
         raise ValueError("it is nested too deep") from error
 
 
+@contextlib.contextmanager
+def utf8_name(path: Path) -> Iterator[str]:
+    """A name under which a library that takes UTF-8 only finds a file, for a while. Where a folder's
+    own name isn't UTF-8, it's that of a descriptor."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as file:
+            yield f"/dev/fd/{file.fileno()}"
+    else:
+        yield str(path)
+
+
 _HERE = f"{zlib.crc32(platform.node().encode()):08x}"  # this machine, in the names of rests
 _REST = re.compile(rf"\..+\.{_HERE}-(\d+)-[0-9a-f]{{8}}")
 
@@ -208,31 +224,50 @@ def _sweep(folder: Path) -> None:
                     (folder / rest[0]).unlink()
 
 
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}  # some network disks
+
+
+@contextlib.contextmanager
+def locked(
+    file: Path,  # empty; it stays, since were it taken away, two could get in: with an old and a new one
+    wait: float,  # seconds
+) -> Iterator[None]:
+    """Keep out other processes that lock the same file. Whoever holds it and is killed holds it no
+    longer. Where files can't be locked, all get in. Raises TimeoutError after `wait` seconds, and
+    OSError when the folder can't be written."""
+    from filelock import FileLock
+
+    lock = FileLock(file, timeout=wait, mode=0o664)  # people may share a folder
+    try:
+        with contextlib.suppress(NotImplementedError):
+            lock.acquire()
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 @contextlib.contextmanager
 def alone_in(
     folder: Path,  # made when it isn't there
     what: str,  # is done in it, such as "training"
     wait: float = 0,  # seconds, for another process to end
 ) -> Iterator[None]:
-    """Keep other processes that say so, too, out of a folder. Whoever holds it and is killed
-    holds it no longer. Raises CourseError when another one is at it, and OSError when the folder
-    can't be written. An empty file `.lock` stays in it: were it taken away, two could get in, one
-    with the old file and one with a new one."""
-    from filelock import FileLock, Timeout
-
+    """Keep other processes that say so, too, out of a folder, with `locked`; its empty file `.lock`
+    stays there. Raises CourseError when another one is at it, and OSError when the folder can't be
+    written."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=wait, mode=0o664)  # people may share a folder
-    try:
-        with contextlib.suppress(NotImplementedError):  # where files can't be locked, all get in
-            lock.acquire()
-    except Timeout:
-        raise CourseError(
-            f"another process is {what} in {folder}: wait for it, or choose another folder"
-        ) from None
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / ".lock", wait))
+        except TimeoutError:
+            raise CourseError(
+                f"another process is {what} in {folder}: wait for it, or choose another folder"
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
 def _check_target(path: Path) -> None:
@@ -269,23 +304,37 @@ def check_place(
     return path
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write under a temporary name beside `path`, then rename: a reader sees the old file or the
-    new one, never half of one. What a killed process left is removed on the way. Raises OSError,
-    naming the file, when the disk is full or the folder cannot be written."""
+@contextlib.contextmanager
+def draft(
+    path: str | Path,
+) -> Iterator[Path]:  # a temporary name beside it
+    """Whoever writes under the temporary name and comes to the end has written `path`: a reader sees
+    the old file or the new one, never half of one. What a killed process left is removed on the
+    way. Raises OSError, naming the file, when the disk is full or the folder cannot be written."""
     path = as_path(path)
     _check_target(path)
     temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
-        temporary.write_bytes(content)
+        yield temporary
+        with temporary.open("r+b") as file:
+            os.fsync(
+                file.fileno()
+            )  # else the new name may survive a power cut, and not the content
         os.replace(temporary, path)
     except OSError as error:
-        raise OSError(error.errno, f"{path} was not written ({error.strerror})") from error
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(error.errno, f"{path} was not written ({why})") from error
     finally:  # a full disk, Ctrl-C: leave nothing behind
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    "Write a file whole or not at all, as `draft` does. Raises OSError, naming the file."
+    with draft(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_json(
@@ -377,10 +426,14 @@ _UNPACKED_MD5 = {
 
 # %% ../nbs/workshop/base.ipynb #48bacd39
 def cache_folder() -> Path:
-    "The user's cache folder for data: on Linux ~/.cache/mnist_course."
+    """The user's cache folder for data: on Linux ~/.cache/mnist_course. Raises DataError where there
+    is no home."""
     import platformdirs
 
-    return platformdirs.user_cache_path("mnist_course")
+    try:
+        return as_path(platformdirs.user_cache_path("mnist_course"))
+    except RuntimeError as error:  # some versions give the ~ back instead
+        raise DataError(f"nobody knows where your home folder is: set HOME ({error})") from error
 
 
 _ROLE = re.compile(r"[\W_]*(train|t10k|test)[\W_]*(image|label)", re.IGNORECASE)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import CourseWarning, DataError, as_path, from_json, read_file
+from .base import CourseWarning, DataError, as_path, from_json, locked, read_file
 
 # %% ../nbs/workshop/progress.ipynb #251c85b0
 MANIFEST = ".mnist_course.json"  # `mnist-course start` puts one into the learner's folder
@@ -56,20 +56,18 @@ def _renumbered(event: dict[str, Any]) -> dict[str, Any]:
 def append(event: dict[str, Any]) -> None:
     """Add one event. If the folder isn't writable, the event lasts as long as the process, with a
     CourseWarning; nothing raises."""
-    from filelock import FileLock
-
     event = {**event, "lessons": _LESSONS, "time": round(time.time())}
     path = progress_file()
     if path is None:
         SESSION.append(event)
         return
     try:
-        with FileLock(f"{path}.lock", timeout=10), open(path, "ab") as file:
+        with locked(path.with_name(f"{path.name}.lock"), 10), open(path, "ab") as file:
             # the newline comes first, so that it also ends a line that a crash cut short
             file.write((b"\n" if file.tell() else b"") + json.dumps(event).encode())
             file.flush()
             os.fsync(file.fileno())
-    except (OSError, TimeoutError) as error:
+    except OSError as error:
         SESSION.append(event)
         warnings.warn(f"progress was not written to {path}: {error}", CourseWarning, stacklevel=2)
 

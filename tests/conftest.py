@@ -77,7 +77,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a finished site for tests/test_site.py; MNIST_COURSE_SITE says the same",
     )
     parser.addoption(
-        "--kills", type=int, default=0, help="how many in each test of tests/long; make kill: 50"
+        "--kills", type=int, default=2, help="how many in each test of tests/long; make kill: 50"
     )
     parser.addoption(
         "--whole", action="store_true", help="all of what is else a sample; make long does that"
@@ -128,12 +128,6 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
     "What was found in a sample is found again in the same one."
     if terminalreporter.stats.get("failed") and not config.option.whole:
         terminalreporter.write_line(f"samples were drawn with --seed {config.option.seed}")
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    "Processes are killed only for who asks for it: one kill in each test takes a minute already."
-    long = collection_path.parent.name == "long" and not config.getoption("--kills")
-    return True if long else None
 
 
 @pytest.fixture

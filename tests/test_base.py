@@ -1,5 +1,7 @@
 "What every room needs: words for people, arguments, assets. The files of MNIST are tested with their loading."
 
+import contextlib
+import errno
 import os
 import threading
 import time
@@ -21,7 +23,9 @@ from mnist_course.base import (
     check_place,
     check_type,
     damaged,
+    draft,
     from_json,
+    locked,
     read_file,
     real_number,
     short,
@@ -121,6 +125,34 @@ def test_home_and_variables_in_a_path(monkeypatch, tmp_path, kind):
         as_path(True, "checkpoint")
 
 
+@pytest.mark.parametrize("path", ["~", "~/lessons"])
+def test_without_a_home_there_is_no_folder_called_tilde(monkeypatch, path):
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(DataError, match=r"^~.* set HOME$"):
+        as_path(path)
+    assert as_path("~somebody/a") == Path("~somebody/a") and as_path("a~") == Path("a~")
+
+
+def test_a_draft_becomes_the_file_at_the_end_and_only_then(tmp_path):
+    path = tmp_path / "new" / "a.bin"
+    with draft(path) as made:
+        made.write_bytes(b"first")
+        assert made.parent == path.parent and not path.exists()
+    assert path.read_bytes() == b"first"
+    with pytest.raises(RuntimeError), draft(path) as made:
+        made.write_bytes(b"second")
+        raise RuntimeError
+    with (
+        pytest.raises(OSError, match=r"a.bin was not written \(No space left") as caught,
+        draft(path),
+    ):
+        raise OSError(errno.ENOSPC, "in other words")
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(OSError, match=r"a.bin was not written \(No such file"), draft(path):
+        pass  # nothing was written
+    assert path.read_bytes() == b"first" and [*path.parent.iterdir()] == [path]
+
+
 def test_a_place_is_tried_and_left_as_it_was(tmp_path):
     assert check_place(tmp_path / "new" / "deep" / "a.json") == tmp_path / "new" / "deep" / "a.json"
     assert check_place(tmp_path / "more", folder=True) == tmp_path / "more"
@@ -216,6 +248,29 @@ def test_whoever_waits_for_a_folder_gets_it_and_is_alone_then(tmp_path):
     for thread in threads:
         thread.join()
     assert most == [1] * 8
+
+
+@pytest.mark.parametrize(
+    ("why", "gets_in"), [(errno.ENOLCK, True), (errno.EOPNOTSUPP, True), (errno.EACCES, False)]
+)
+def test_only_a_disk_that_has_no_locks_lets_everybody_in(tmp_path, monkeypatch, why, gets_in):
+    def cannot(*args, **options):
+        raise OSError(why, os.strerror(why))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", cannot)
+    ends = contextlib.nullcontext() if gets_in else pytest.raises(OSError, match="Permission")
+    with ends, locked(tmp_path / "a.lock", 1):
+        (tmp_path / "a").touch()
+    assert (tmp_path / "a").exists() == gets_in
+
+
+def test_whoever_has_waited_long_enough_for_a_lock_is_told(tmp_path):
+    with (
+        locked(tmp_path / "a.lock", 0),
+        pytest.raises(TimeoutError),
+        locked(tmp_path / "a.lock", 0),
+    ):
+        pass
 
 
 def test_where_files_cannot_be_locked_everybody_gets_in(tmp_path, monkeypatch):

@@ -199,7 +199,7 @@ def test_a_file_in_the_way(tmp_path):
 
 
 @pytest.mark.parametrize("edition", ["first", "second"])
-@pytest.mark.parametrize("last", [0, 1, 2])
+@pytest.mark.parametrize("last", [0, 1, 2, 3])
 def test_a_call_that_is_broken_off_is_finished_by_the_next_one(course, monkeypatch, edition, last):
     "Stopped after each file in turn, also where the learner's own version stays beside the new one."
     source, folder = course
@@ -219,7 +219,8 @@ def test_a_call_that_is_broken_off_is_finished_by_the_next_one(course, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(own_folder, "write_atomically", stops)
-        patch.setattr(own_folder, "write_json", lambda path, value: stops(path, b"{}"))
+        to_json = lambda path, value: stops(path, json.dumps(value).encode())  # noqa: E731
+        patch.setattr(own_folder, "write_json", to_json)
         with pytest.raises(KeyboardInterrupt):
             write_course(folder)
     write_course(folder)

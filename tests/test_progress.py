@@ -111,7 +111,7 @@ from mnist_course.progress import append
 
 # On a busy machine ten seconds may pass before it is one's turn.
 lock = filelock.FileLock
-filelock.FileLock = lambda path, timeout: lock(path, timeout=-1)
+filelock.FileLock = lambda path, timeout, mode: lock(path, timeout=-1, mode=mode)
 for i in range(100):
     append({"kind": "check", "id": "03.x", "status": "failed", "n": i})
 """

@@ -55,6 +55,7 @@ def test_what_is_no_wheel_of_the_course_is_refused(tmp_path):
         target.writestr("mnist_course/base.py", "")
     with pytest.raises(ValueError, match="another version"):
         seal(path)
+    assert [*tmp_path.iterdir()] == [path]
 
 
 @pytest.mark.slow

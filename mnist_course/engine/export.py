@@ -31,7 +31,7 @@ from safetensors.torch import save
 from torch import nn
 
 from .. import __version__
-from ..base import as_path, from_json, markdown_table, write_atomically
+from ..base import as_path, from_json, markdown_table, utf8_name, write_atomically
 from ..data import MEAN, STD, DigitDataset, normalize
 from .fast import wait_for_gpu
 from mnist_course.engine.predict import (
@@ -106,7 +106,7 @@ def read_about(
     damaged or something else."""
     path = weights_file(path)
     try:
-        with safe_open(path, "pt") as file:
+        with utf8_name(path) as name, safe_open(name, "pt") as file:
             about = from_json((file.metadata() or {}).get("about", "{}"))
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is not a safetensors file, or is damaged: {error}") from error
@@ -543,9 +543,10 @@ class OnnxNetwork(nn.Module):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
-            self.session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            with utf8_name(path) as name:
+                self.session = onnxruntime.InferenceSession(
+                    name, options, providers=["CPUExecutionProvider"]
+                )
         except Exception as error:  # onnxruntime has a class of its own for every kind of damage
             raise ValueError(
                 f"{path} is not an ONNX file, or is damaged ({type(error).__name__})"

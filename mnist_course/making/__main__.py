@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..base import CourseError
+from ..base import CourseError, write_atomically
 
 # %% ../../nbs/workshop/making.ipynb #10628924
 def _site(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def _readme(parser: argparse.ArgumentParser) -> None:
     def run(args: argparse.Namespace) -> None:
         from mnist_course.making.readme import PAGE, photograph_page, picture_file
 
-        picture_file(PAGE).write_bytes(photograph_page())
+        write_atomically(picture_file(PAGE), photograph_page())
         print(f"written: {picture_file(PAGE)}")
 
     parser.set_defaults(run=run)
@@ -264,7 +264,8 @@ def main(
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError, ImportError, CourseError) as error:
-        print(f"mnist_course.making: {error}", file=sys.stderr)
+        said = error.strerror if isinstance(error, OSError) and not error.filename else error
+        print(f"mnist_course.making: {said}", file=sys.stderr)
         return 1
     return 0
 

@@ -81,7 +81,7 @@ def write_curves() -> None:
     path = picture_file(_CURVES)
     figure = curves()
     if not path.exists() or _words_of(path) != figure.description:
-        path.write_bytes(_with_words(figure.png(), figure.description))
+        write_atomically(path, _with_words(figure.png(), figure.description))
 
 # %% ../../nbs/workshop/making_readme.ipynb #3e985ebc
 _SEVEN = [(72, 78), (120, 72), (176, 70), (204, 76), (186, 112), (160, 160), (138, 224)]

@@ -12,7 +12,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from ..base import as_path
+from ..base import as_path, draft
 from ..checks import COURSE, Exercise
 
 # %% ../../nbs/workshop/sealed.ipynb #276d369c
@@ -56,7 +56,11 @@ def seal(
     old, now = (f"mnist_course-{one}.dist-info/" for one in (version, f"{version}+exam"))
     sealed = _sealed()
     record = []
-    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(new, "w", 8) as target:
+    with (
+        zipfile.ZipFile(wheel) as source,
+        draft(new) as made,
+        zipfile.ZipFile(made, "w", 8) as target,
+    ):
         if missing := sorted(sealed.keys() - set(source.namelist())):
             raise ValueError(f"{wheel.name} has no {missing[0]}: it's of another version")
         for entry in source.infolist():

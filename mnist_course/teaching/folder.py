@@ -58,10 +58,14 @@ def _digest(words: object) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
+def _mark(notebook: dict[str, Any]) -> str:
+    return _digest([source for _, source in _said(notebook)])
+
+
 def _fingerprint(content: bytes) -> str:
     "As good as different for different sources; for a file that is no notebook, of its bytes."
     try:
-        return _digest([source for _, source in _said(from_json(content))])
+        return _mark(from_json(content))
     except (ValueError, KeyError, TypeError):
         return hashlib.sha256(content).hexdigest()
 
@@ -99,20 +103,24 @@ def _texts(found: object) -> dict[str, str]:
     return {name: text for name, text in _table(found).items() if isinstance(text, str)}
 
 
+def _words(found: object) -> list[str]:
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    """What this folder holds of ours: files with their fingerprints, sections, which lessons were
-    asked for. A damaged manifest counts as none: then every file there is the learner's."""
+    """What this folder holds of ours: files with their fingerprints, what an interrupted call was
+    about to write, sections, which lessons were asked for. A damaged manifest counts as none: then
+    every file there is the learner's."""
     try:
         known = _table(from_json(read_file(folder / MANIFEST, 2**24)))
     except (OSError, ValueError):
         known = {}
-    asked = known.get("lessons")
+    begun = {name: _words(one) for name, one in _table(known.get("begun")).items()}
     return {
+        "begun": begun,
         "files": _texts(known.get("files")),
         "sections": {name: _texts(one) for name, one in _table(known.get("sections")).items()},
-        "lessons": [one for one in asked if isinstance(one, str)]
-        if isinstance(asked, list)
-        else [],
+        "lessons": _words(known.get("lessons")),
     }
 
 # %% ../../nbs/workshop/folder.ipynb #2b6ac7ab
@@ -133,14 +141,15 @@ def _place(
 ) -> str:  # what was done, in words; empty when nothing
     "Put one lesson into the learner's folder, beside their own version where they changed it."
     ours, path = known["files"], folder / name
+    begun = known["begun"].get(name, [])
     content = (json.dumps(edition, indent=1, ensure_ascii=False) + "\n").encode()
     new, sections = _fingerprint(content), _sections(edition)
     beside = [
         one
         for one in sorted(folder.glob(f"{path.stem}.new*.ipynb"))
-        if one.name in ours and _is_ours(one, [ours[one.name]])
+        if _is_ours(one, [ours.get(one.name), *begun])
     ]
-    if not path.exists() or _is_ours(path, [ours.get(name), new]):
+    if not path.exists() or _is_ours(path, [ours.get(name), new, *begun]):
         for one in beside:  # whoever has taken the new edition over needs no second one
             one.unlink()
         if not path.exists():
@@ -191,6 +200,22 @@ def _asked(
     return sorted(map(lesson_number, pick_lessons(list(names))))
 
 
+def _write_manifest(folder: Path, known: dict[str, Any]) -> None:
+    write_json(folder / MANIFEST, {"version": __version__, **known})
+
+
+def _begin(folder: Path, editions: dict[str, dict[str, Any]], known: dict[str, Any]) -> None:
+    "Say what is about to be written: who is killed meanwhile is still its author."
+    news = False
+    for name, edition in editions.items():
+        marks = known["begun"].setdefault(name, [])
+        if (mark := _mark(edition)) not in (known["files"].get(name), *marks):
+            marks.append(mark)
+            news = True
+    if news:
+        _write_manifest(folder, known)
+
+
 def write_course(
     folder: str | Path = "my_course",  # made when it is not there
     only: Sequence[str] = (),  # lessons, such as "03" or "00-05"; none: as last time, at first all
@@ -208,13 +233,17 @@ def write_course(
             known["lessons"] = asked
         if (folder / OLD_FILE).exists() and not (folder / FILE).exists():
             os.replace(folder / OLD_FILE, folder / FILE)
-        done = []
-        for lesson in learner_notebooks():
-            wanted = not known["lessons"] or lesson_number(lesson) in known["lessons"]
-            if wanted or (folder / lesson.name).exists():
-                edition = learner_edition(read_notebook(lesson))
-                done.append(_place(folder, lesson.name, edition, known))
-        write_json(folder / MANIFEST, {"version": __version__, **known})
+        editions = {
+            lesson.name: learner_edition(read_notebook(lesson))
+            for lesson in learner_notebooks()
+            if not known["lessons"]
+            or lesson_number(lesson) in known["lessons"]
+            or (folder / lesson.name).exists()
+        }
+        _begin(folder, editions, known)
+        done = [_place(folder, name, edition, known) for name, edition in editions.items()]
+        del known["begun"]
+        _write_manifest(folder, known)
     return [line for line in done if line]
 
 # %% ../../nbs/workshop/folder.ipynb #e36fc78c

@@ -310,7 +310,7 @@ class Results:
         self.source = str(source.resolve())
         self.records: dict[str, Record] = {}
         self.written: dict[str, str] = {}  # file -> hash of what we wrote
-        self.begun: dict[str, str] = {}  # the same, of a call that may have been interrupted
+        self.begun: dict[str, list[str]] = {}  # the same, of calls that were interrupted
         self._read()
         self._write()
 
@@ -332,7 +332,8 @@ class Results:
                     self.written = {str(name): str(mark) for name, mark in found["written"].items()}
                 continue
             if isinstance(found, dict) and isinstance(found.get("begun"), dict):
-                self.begun |= {str(name): str(mark) for name, mark in found["begun"].items()}
+                for name, mark in found["begun"].items():
+                    self.begun.setdefault(str(name), []).append(str(mark))
                 continue
             known = _record_of(found, by_id)
             if known is None:
@@ -360,7 +361,7 @@ class Results:
 
     def _write(self) -> None:
         head = {"class": self.source, "version": __version__, "written": self.written}
-        begun = [{"begun": self.begun}] if self.begun else []
+        begun = [{"begun": {name: one}} for name, marks in self.begun.items() for one in marks]
         lines = [json.dumps(one) for one in (head, *begun, *map(asdict, self.records.values()))]
         write_atomically(self.path, "".join(line + "\n" for line in lines).encode())
 
@@ -387,7 +388,7 @@ class Results:
         mark = hashlib.sha256(content).hexdigest()[:32]
         if path.exists():
             old = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
-            if old not in (self.written.get(name), self.begun.get(name), mark):
+            if old not in (self.written.get(name), *self.begun.get(name, []), mark):
                 number = 1
                 while (
                     aside := path.with_name(f"{path.stem}.yours-{number}{path.suffix}")
@@ -395,7 +396,7 @@ class Results:
                     number += 1
                 os.replace(path, aside)
                 self.say(f"{path} was changed by somebody, and is now {aside.name}")
-        if mark != self.begun.get(name):  # said first: who is killed next is still its author
+        if mark not in self.begun.get(name, []):  # said first: who is killed is still its author
             self._append({"begun": {name: mark}})
         write_atomically(path, content)
         self.written[name] = mark
