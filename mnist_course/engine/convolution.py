@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from matplotlib.patches import Rectangle
 
 from ..base import asset, check_type, whole_number
 from ..figure import AMBER, BLACK, BLUE, ORANGE, SKY, DescribedFigure
@@ -148,6 +147,8 @@ def show_place(
             f"a kernel of {kh} x {kw} does not fit at row {top}, column {left} of an image of "
             f"{image.shape[0]} x {image.shape[1]}"
         )
+    from matplotlib.patches import Rectangle
+
     products = patch * kernel
     total = products.sum().item() + 0.0
     figure = DescribedFigure(8.8, 2.6)

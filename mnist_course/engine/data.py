@@ -41,6 +41,7 @@ from mnist_course.base import (
     damaged,
     describe_files,
     find_files,
+    locked,
     md5_of,
     other_kind,
     read_file,
@@ -503,8 +504,6 @@ def download(
     """Download what is missing or damaged into root/DATASET/raw. Safe when several processes
     start at once: one downloads, the others wait. Raises DataError when no mirror answers or the
     folder can't be written."""
-    import filelock
-
     root = as_path(root, "root") if root else cache_folder()
     folder = root / dataset / "raw"
     with contextlib.suppress(DataError):
@@ -516,7 +515,7 @@ def download(
         urls, reasons = _reachable([mirror + names[0] for mirror in MIRRORS[dataset]], timeout)
         if not urls:
             raise _unreachable(dataset, reasons)
-        with filelock.FileLock(folder / ".lock", timeout=600):
+        with locked(folder / ".lock", 600):
             for name, md5 in _wanted(folder, dataset).items():
                 addresses = [url.removesuffix(names[0]) + name for url in urls]
                 _fetch(addresses, md5, folder / name, timeout)
@@ -545,7 +544,9 @@ def _sample_files(dataset: str) -> dict[str, Path]:
 def _cached_files(dataset: str) -> dict[str, Path]:
     """The files in the user's cache, after a download of what is missing. Where the download
     fails, a DataError, or MNIST's sample with a warning."""
-    found = find_files(cache_folder(), dataset)
+    found: dict[str, Path] = {}
+    with contextlib.suppress(DataError):  # no home: `download` says so
+        found = find_files(cache_folder(), dataset)
     if set(found) != set(STEMS):
         for stem, path in found.items():  # damage is named, and not papered over by the sample
             if wrong := whats_wrong(path, stem, dataset):

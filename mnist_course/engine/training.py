@@ -48,6 +48,7 @@ from mnist_course.base import (
     check_type,
     from_json,
     read_file,
+    utf8_name,
     whole_number,
     write_atomically,
     write_json,
@@ -1069,7 +1070,8 @@ def read_weights(
     if is_torch_file(path):
         return _torch_state(path)
     try:
-        return load_file(path)
+        with utf8_name(path) as name:
+            return load_file(name)
     except SafetensorError as error:
         with path.open("rb") as file:
             start = file.read(32)

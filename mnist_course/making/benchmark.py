@@ -129,7 +129,7 @@ def _script_run(data: _Data, seed: int, goal: float, device: str) -> tuple[float
     while accuracy < goal and epochs < 20:
         seconds += timed(lambda: _train(model, loader, recipe))
         schedule.step()
-        accuracy = test(model, BatchLoader(unseen, 1000))[1]
+        accuracy = test(model, BatchLoader(unseen, 250))[1]
         epochs += 1
     return seconds, epochs
 
@@ -155,7 +155,7 @@ def _part_training(data: _Data, rounds: int, quick: bool, device: str = "cpu") -
         seconds, model = _fast_run(digits, turn, device)
         fast.append(seconds)
         start = time.perf_counter()
-        accuracy.append(test(model, BatchLoader(unseen, 1000))[1])
+        accuracy.append(test(model, BatchLoader(unseen, 250))[1])
         tests.append(time.perf_counter() - start)
     medians = {
         "seed": statistics.median(script),
@@ -310,7 +310,7 @@ def _fast_peak() -> int:
     "The most memory that this process has held, in bytes, after all digits, a fast run and a test."
     digits, unseen = load_mnist()
     some = _first(digits, 10_000)  # more of them take longer, and no more memory
-    test(_fast_run(some, 0)[1], BatchLoader(unseen, 1000))
+    test(_fast_run(some, 0)[1], BatchLoader(unseen, 250))
     return peak_memory()
 
 
