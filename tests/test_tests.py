@@ -135,12 +135,14 @@ def test_every_excuse_belongs_to_a_mutant_and_says_why(tool):
     entries = tomllib.loads(tool.EXCUSES.read_text("utf-8")).get("excused", [])
     possible = {}
     for entry in entries:
+        assert len(entry["reason"]) > 20
+        if "draws" in entry:
+            continue
         module = entry["module"]
         if module not in possible:
             source = (ROOT / tool.path_of(module)).read_text("utf-8")
             possible[module] = {one.change for one in tool.mutants(source)}
         assert entry["change"] in possible[module], f"{module} has changed: {entry['change']}"
-        assert len(entry["reason"]) > 20
 
 
 def test_the_tests_of_a_room_have_its_name(tool):

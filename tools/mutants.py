@@ -17,6 +17,7 @@ import compileall
 import contextlib
 import gc
 import importlib
+import itertools
 import json
 import linecache
 import multiprocessing
@@ -30,9 +31,9 @@ import sys
 import tempfile
 import time
 import tomllib
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -55,8 +56,17 @@ class Mutant:
 
     change: str  # such as "a < b -> a <= b in: if a < b:"
     lines: tuple[int, int]  # where its statement stands
-    source: str  # of the whole module
+    original: bytes  # of the whole module
+    place: tuple[int, int]  # what is changed in it: the first byte, and the one after the last
+    text: str  # what stands there now
     in_a_function: bool  # and not in what runs at import
+    draws: bool  # in a function that draws inputs from a generator `rng`
+
+    @property
+    def source(self) -> str:
+        "The changed module."
+        start, end = self.place
+        return (self.original[:start] + self.text.encode() + self.original[end:]).decode()
 
 
 @dataclass
@@ -132,19 +142,24 @@ def mutants(source: str) -> list[Mutant]:
     "Every module that differs from this one by one small change, in the order of their places."
     from mnist_course.checks.lanes import _others
 
-    tree = ast.parse(source)
-    inside = [
-        (node.body[0].lineno, node.end_lineno)
+    tree, original = ast.parse(source), source.encode()
+    functions = [
+        (node.body[0].lineno, node.end_lineno, "rng" in [one.arg for one in node.args.args])
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    lines = source.encode().splitlines(keepends=True)
+    lines = original.splitlines(keepends=True)
     starts = [sum(map(len, lines[:n])) for n in range(len(lines))]
     found, names = [], Counter()
     for part, statement in _places(tree):
-        start = starts[part.lineno - 1] + part.col_offset
-        end = starts[part.end_lineno - 1] + part.end_col_offset
+        place = (
+            starts[part.lineno - 1] + part.col_offset,
+            starts[part.end_lineno - 1] + part.end_col_offset,
+        )
+        last = part.end_lineno if hasattr(statement, "body") else statement.end_lineno
+        around = [rng for a, b, rng in functions if a <= part.lineno and part.end_lineno <= b]
         old = " ".join(ast.unparse(part).split())
+        first = ast.unparse(statement).splitlines()[0]
         for new in _others(part):
             body = new if isinstance(new, list) else [new]
             text = "\n".join(ast.unparse(ast.fix_missing_locations(one)) for one in body)
@@ -154,34 +169,38 @@ def mutants(source: str) -> list[Mutant]:
                 text = text.replace("\n", "\n" + " " * part.col_offset)
             else:
                 text = f"({text})"
-            changed = (source.encode()[:start] + text.encode() + source.encode()[end:]).decode()
-            try:
-                compile(changed, "mutant", "exec")
-            except SyntaxError:
-                continue
-            first = ast.unparse(statement).splitlines()[0]
             change = f"{old[:90]} -> {' '.join(text.split())[:90]} in: {first[:90]}"
             names[change] += 1
             if names[change] > 1:
                 change += f" ({names[change]})"
-            last = part.end_lineno if hasattr(statement, "body") else statement.end_lineno
-            within = any(a <= part.lineno and part.end_lineno <= b for a, b in inside)
-            found.append(Mutant(change, (statement.lineno, last), changed, within))
+            where = (statement.lineno, last)
+            found.append(Mutant(change, where, original, place, text, bool(around), any(around)))
     return found
+
+
+def compiles(mutant: Mutant) -> bool:
+    "True if a mutant is Python."
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            compile(mutant.source, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def sample(module: str, number: int, seed: int) -> list[Mutant]:
     "So many mutants of a module, drawn with a seed; all where there are no more."
     everyone = mutants((ROOT / path_of(module)).read_text("utf-8"))
-    return random.Random(f"{seed} {module}").sample(everyone, min(number, len(everyone)))
+    random.Random(f"{seed} {module}").shuffle(everyone)
+    return list(itertools.islice(filter(compiles, everyone), number))
 
 
-def excuses() -> dict[str, dict[str, str]]:
-    "Module -> change -> why no test can tell it from the module itself, or none needs to."
-    found: dict[str, dict[str, str]] = {}
-    for entry in tomllib.loads(EXCUSES.read_text("utf-8")).get("excused", []):
-        found.setdefault(entry["module"], {})[entry["change"]] = entry["reason"]
-    return found
+def read_excuses(module: str) -> tuple[set[str], bool]:
+    """The changes of a module that are excused, for no test can tell them from the module itself,
+    or none needs to; and whether every change is that draws inputs."""
+    entries = tomllib.loads(EXCUSES.read_text("utf-8")).get("excused", [])
+    changes = {one["change"] for one in entries if one.get("module") == module}
+    return changes, any(module.startswith(one.get("draws", "nothing")) for one in entries)
 
 
 # ---- running the tests, in a fork
@@ -207,6 +226,21 @@ def prepare() -> None:
     assert "mnist_course" not in sys.modules
     # one example that fails is enough, however long it is
     importlib.import_module("hypothesis.internal.conjecture.engine").MAX_SHRINKS = 0
+
+
+def apart(job: Callable[[], object]):
+    "What a function returns in a forked process, for this one must not load mnist_course."
+    reading, writing = multiprocessing.Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        try:
+            writing.send(job())
+        finally:
+            os._exit(0)
+    writing.close()
+    found = reading.recv()
+    os.waitpid(child, 0)
+    return found
 
 
 def in_a_fork(job: Callable[[], int], standstill: float = STANDSTILL) -> int:
@@ -438,17 +472,17 @@ class Host:
                 self.place.write_text(original, "utf-8")
 
 
-def run(module: str, drawn: list[Mutant], marks: list[str], folder: Path) -> tuple[int, int, int]:
+def run(module: str, drawn: list[Mutant], marks: list[str], folder: Path) -> Counter:
     "Try a module's mutants: how many were killed, are excused, and survived. Each survivor is printed."
     for cached in folder.rglob(f"mnist_course/**/{path_of(module).stem}.*.pyc"):
         cached.unlink()  # its time and size may be a mutant's too
-    mine = excuses().get(module, {})
-    numbers = Counter()
+    changes, draws = read_excuses(module)
+    tried = [one for one in drawn if one.change not in changes and not (draws and one.draws)]
+    numbers = Counter(excused=len(drawn) - len(tried))
 
     def count(mutant: Mutant, survived: bool) -> None:
-        what = "killed" if not survived else "excused" if mutant.change in mine else "survived"
-        numbers[what] += 1
-        if what == "survived":
+        numbers["survived" if survived else "killed"] += 1
+        if survived:
             print(f"  {module}, line {mutant.lines[0]}: {mutant.change}", flush=True)
 
     reading, writing = os.pipe()
@@ -456,7 +490,7 @@ def run(module: str, drawn: list[Mutant], marks: list[str], folder: Path) -> tup
     if host == 0:
         try:
             os.close(reading)
-            pytest_in(folder, module, marks, Host(folder, module, drawn, writing))
+            pytest_in(folder, module, marks, Host(folder, module, tried, writing))
         finally:
             os._exit(3)
     os.close(writing)
@@ -464,12 +498,13 @@ def run(module: str, drawn: list[Mutant], marks: list[str], folder: Path) -> tup
     with open(reading, encoding="utf-8") as answers:
         said = json.loads(answers.readline() or '"no test could be run"')
         if isinstance(said, str):
-            sys.exit(f"{module}: {said}")
+            print(f"  {module}: {said}", flush=True)
+            return Counter(survived=len(drawn))
         room = Room(said["tests"], {int(n): set(x) for n, x in said["reach"].items()})
         room.broken = said["broken"]
         if room.broken:
             print(f"  {module}: left out, for they fail as they are: {room.broken}", flush=True)
-        for mutant, answer in zip(drawn, answers, strict=True):
+        for mutant, answer in zip(tried, answers, strict=True):
             survived = json.loads(answer)
             if survived is None:
                 anew.append(mutant)
@@ -478,7 +513,7 @@ def run(module: str, drawn: list[Mutant], marks: list[str], folder: Path) -> tup
     os.waitpid(host, 0)
     for mutant in anew:
         count(mutant, survives_anew(folder, module, mutant, room, marks))
-    return numbers["killed"], numbers["excused"], numbers["survived"]
+    return numbers
 
 
 def main() -> int:
@@ -492,20 +527,17 @@ def main() -> int:
     os.environ |= {"MNIST_COURSE_PROGRESS": "off"}
     marks = ["-m", "not slow"] if asked.fast else []
     modules = [one for name in asked.rooms for one in modules_of(name)]
-    # in a process of its own: this one is forked, and must not have loaded mnist_course
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
-        drawn = {one: apart.submit(sample, one, asked.number, asked.seed) for one in modules}
-        drawn = {one: waiting.result() for one, waiting in drawn.items()}
     prepare()
     weak = []
     print("module                    mutants  killed  excused  survived   score", flush=True)
     with tempfile.TemporaryDirectory() as place:
         folder = copy_of_the_repository(Path(place).resolve() / "copy")
         for module in modules:
-            killed, excused, survived = run(module, drawn[module], marks, folder)
-            number = killed + excused + survived
-            score = killed / (number - excused) if number > excused else 1.0
-            numbers = f"{number:9}{killed:8}{excused:9}{survived:10}{100 * score:7.0f} %"
+            drawn = apart(lambda module=module: sample(module, asked.number, asked.seed))
+            found = run(module, drawn, marks, folder)
+            killed, excused, survived = map(found.get, ("killed", "excused", "survived"), (0, 0, 0))
+            score = killed / (killed + survived) if killed + survived else 1.0
+            numbers = f"{found.total():9}{killed:8}{excused:9}{survived:10}{100 * score:7.0f} %"
             print(f"{module:24}{numbers}", flush=True)
             strict = module.partition(".")[0] in STRICT or "." not in module
             if score < (0.9 if strict else 0.8):
