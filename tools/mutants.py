@@ -302,7 +302,7 @@ def pytest_in(folder: Path, module: str, marks: list[str], plugin: object) -> in
 
 def run_items(session, items: list, room: Room) -> int:
     "Run tests until one fails, computes for too long, or none is left: 0 if none has failed."
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip(items, [*items[1:], None], strict=False):
         may_compute(10 + 5 * room.tests.get(item.nodeid, 10.0))
         session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
