@@ -143,3 +143,36 @@ def test_values_that_cannot_be_drawn_are_refused(value):
     for show in (show_maps, show_digits):
         with pytest.raises(ValueError, match="NaN or infinite"):
             show(torch.full((1, 28, 28), value))
+
+
+def test_show_panels_lays_images_and_maps_out():
+    images = [torch.full((4, 6), 0.5)] * 3
+    maps = [torch.tensor([[-0.5, 2.0]]), torch.tensor([[1.0, -1.0]])]
+    figure = show_panels(images, maps, titles=list("abcde"))
+    pictures = [ax.images[0] for ax in figure.axes if ax.images]
+    assert [one.get_cmap().name for one in pictures] == ["gray"] * 3 + ["PuOr"] * 2
+    assert [one.get_clim() for one in pictures] == [(0, 1)] * 3 + [(-2, 2)] * 2
+    assert [ax.get_title() for ax in figure.axes[:5]] == list("abcde")
+    assert figure.get_size_inches() == pytest.approx([4 * 1.8 + 0.6, 2 * (1.8 + 0.3)])
+    assert figure.description == "5 panels side by side: a, b, c, d, e."
+    for left, right in zip(drawn(figure), [*images, *maps], strict=False):
+        assert left.tolist() == right.tolist()
+
+
+def test_a_few_panels_take_no_more_room_than_they_need():
+    images = [torch.zeros(3, 3)] * 2
+    assert show_panels(images[:1]).get_size_inches() == pytest.approx([1.8, 1.8])
+    assert show_panels(images[:1]).description == "One panel, large."
+    assert show_panels(images, size=1).get_size_inches() == pytest.approx([2, 1])
+    assert show_panels(images).description == "2 panels side by side."
+    for top, limit in ((None, 1), (0.25, 0.25)):  # a map of zeros has a scale, too
+        (picture,) = show_panels(maps=images[:1], top=top).axes[0].images
+        assert picture.get_clim() == (-limit, limit)
+
+
+def test_show_panels_refuses_what_does_not_fit():
+    for images in ([], [torch.zeros(3)], [torch.zeros(0, 3)], [torch.zeros(1, 3, 3)]):
+        with pytest.raises(ValueError, match=r"each map must be \(H, W\)"):
+            show_panels(images)
+    with pytest.raises(ValueError, match="2 panels need as many titles, or none; got 1"):
+        show_panels([torch.zeros(3, 3)] * 2, titles=["a"])
