@@ -155,8 +155,19 @@ def test_show_panels_lays_images_and_maps_out():
     assert [ax.get_title() for ax in figure.axes[:5]] == list("abcde")
     assert figure.get_size_inches() == pytest.approx([4 * 1.8 + 0.6, 2 * (1.8 + 0.3)])
     assert figure.description == "5 panels side by side: a, b, c, d, e."
+    assert len(figure.axes) == 2 * 4 + 1  # the last is the color scale of the maps
+    assert len(show_panels(images).axes) == 3
     for left, right in zip(drawn(figure), [*images, *maps], strict=False):
         assert left.tolist() == right.tolist()
+
+
+def test_small_images_in_rows():
+    images = torch.zeros(3, 28, 28)
+    assert show_digits(images, columns=1).get_size_inches() == pytest.approx([0.8, 2.4])
+    figure = show_maps(images, columns=2, titles="abc")
+    assert figure.get_size_inches() == pytest.approx([1.6, 2.0])
+    assert [ax.get_title() for ax in figure.axes[:3]] == list("abc")
+    assert len(figure.axes) == 2 * 2 + 1  # and a color scale
 
 
 def test_a_few_panels_take_no_more_room_than_they_need():
