@@ -139,7 +139,7 @@ MORE_CAREFUL = {"10.saliency", "10.occlusion", "11.to_ink"}
 @pytest.mark.parametrize(
     "item", [item for item in ALL if item.kind == "build"], ids=lambda item: item.id
 )
-def test_the_librarys_own_version_passes(item):
+def test_the_version_in_the_library_passes(item):
     (page,) = (ROOT / "nbs").glob(f"{item.lesson}_*.ipynb")
     name = re.search(r"#\| default_exp (\w+)", "\n".join(sources(page, "code")))[1]
     ours = getattr(import_module(f"mnist_course.{name}"), item.name, None)
