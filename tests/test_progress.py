@@ -77,6 +77,8 @@ def test_a_folder_inside_the_learners_folder_counts_as_it(folder, monkeypatch):
     assert progress_file() == folder / FILE
     (folder / "runs" / MANIFEST).write_text("{}")  # one in the other: the nearest counts
     assert progress_file() == folder / "runs" / FILE
+    monkeypatch.chdir(folder / "runs")
+    assert progress_file() == folder / "runs" / FILE
 
 
 def test_outside_of_a_learners_folder_it_lasts_as_long_as_the_process(folder, monkeypatch):
