@@ -129,8 +129,19 @@ def test_counts_refuse_what_torch_refuses():
         conv2d_params(0, 4, 3)
     with pytest.raises(ValueError, match="height"):
         conv2d_macs(1, 1, 3, 0)
-    with pytest.raises(ValueError, match="out_features"):
-        linear_macs(4, 0)
+    for count in (linear_params, linear_macs):
+        with pytest.raises(ValueError, match="in_features"):
+            count(0, 4)
+        with pytest.raises(ValueError, match="out_features"):
+            count(4, 0)
+
+
+def test_what_nobody_says_is_as_torch_has_it():
+    assert output_size(28, 5) == nn.Conv2d(1, 1, 5)(torch.zeros(1, 28, 28)).shape[-1] == 24
+    assert output_size(28, 5, 3) == 8  # a pixel is left over, and makes no place
+    assert conv2d_params(2, 32, 3) == numbers(nn.Conv2d(2, 32, 3)) == 608
+    assert conv2d_macs(2, 32, 3, 26) == 26 * 26 * (608 - 32)
+    assert linear_params(4, 3) == numbers(nn.Linear(4, 3)) == 15
 
 
 # --- the ledger

@@ -121,10 +121,15 @@ def test_called_again_it_begins_at_0_and_leaves_others_alone():
         assert x.grad == 6 and square.grad == 1
     backward(x + x)
     assert x.grad == 2 and other.grad == 7
+    fourth = square * square
+    for _ in range(2):
+        backward(fourth)
+        assert square.grad == 18 and x.grad == 108
 
 
 def test_a_value_that_was_made_from_nothing():
     x = Value([1.0, 2.0])
+    assert x.grad.tolist() == [0, 0]
     assert in_order(x) == [x]
     backward(x)
     assert x.grad.tolist() == [1, 1]

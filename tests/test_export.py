@@ -358,6 +358,8 @@ def test_a_header_says_where_each_tensor_is(net):
         assert np.array_equal(held.reshape(entry["shape"]), net.state_dict()[name])
     with pytest.raises(json.JSONDecodeError):
         read_header(content[:20])
+    said = b'{"w": {"dtype": "U8"}}'  # to the last byte, and no byte of the numbers after it
+    assert read_header(len(said).to_bytes(8, "little") + said + b"}}") == {"w": {"dtype": "U8"}}
 
 
 @given(st.binary(max_size=100))

@@ -157,21 +157,45 @@ def test_values_that_cannot_be_drawn_are_refused(value):
             show(torch.full((1, 28, 28), value))
 
 
-def test_panels_fill_rows_and_the_rest_of_a_row_stays_empty():
-    numbered = [torch.full((2, 2), i / 10) for i in range(5)]
-    figure = show_panels(numbered, columns=3)
-    assert figure.description == "5 panels side by side."
-    assert [panel[0, 0] for panel in drawn(figure)] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-    assert len(figure.axes) == 6 and not any(ax.get_title() for ax in figure.axes)
-    assert show_panels(numbered[:1]).description == "One panel, large."
+def test_show_panels_lays_images_and_maps_out():
+    images = [torch.full((4, 6), 0.5)] * 3
+    maps = [torch.tensor([[-0.5, 2.0]]), torch.tensor([[1.0, -1.0]])]
+    figure = show_panels(images, maps, titles=list("abcde"))
+    pictures = [ax.images[0] for ax in figure.axes if ax.images]
+    assert [one.get_cmap().name for one in pictures] == ["gray"] * 3 + ["PuOr"] * 2
+    assert [one.get_clim() for one in pictures] == [(0, 1)] * 3 + [(-2, 2)] * 2
+    assert [ax.get_title() for ax in figure.axes[:5]] == list("abcde")
+    assert figure.get_size_inches() == pytest.approx([4 * 1.8 + 0.6, 2 * (1.8 + 0.3)])
+    assert figure.description == "5 panels side by side: a, b, c, d, e."
+    assert len(figure.axes) == 2 * 4 + 1  # the last is the color scale of the maps
+    assert len(show_panels(images).axes) == 3
+    for left, right in zip(drawn(figure), [*images, *maps], strict=False):
+        assert left.tolist() == right.tolist()
 
 
-@pytest.mark.parametrize("images", [[], [torch.zeros(1, 2, 2)], [torch.zeros(0, 2)]])
-def test_what_is_no_panel_is_refused(images):
-    with pytest.raises(ValueError, match=r"each image and each map must be \(H, W\)"):
-        show_panels(images)
+def test_small_images_in_rows():
+    images = torch.zeros(3, 28, 28)
+    assert show_digits(images, columns=1).get_size_inches() == pytest.approx([0.8, 2.4])
+    figure = show_maps(images, columns=2, titles="abc")
+    assert figure.get_size_inches() == pytest.approx([1.6, 2.0])
+    assert [ax.get_title() for ax in figure.axes[:3]] == list("abc")
+    assert len(figure.axes) == 2 * 2 + 1  # and a color scale
 
 
-def test_titles_are_as_many_as_panels_or_none():
+def test_a_few_panels_take_no_more_room_than_they_need():
+    images = [torch.zeros(3, 3)] * 2
+    assert show_panels(images[:1]).get_size_inches() == pytest.approx([1.8, 1.8])
+    assert show_panels(images[:1]).description == "One panel, large."
+    assert show_panels(images, size=1).get_size_inches() == pytest.approx([2, 1])
+    assert show_panels(images).description == "2 panels side by side."
+    for top, limit in ((None, 1), (0.25, 0.25)):  # a map of zeros has a scale, too
+        (picture,) = show_panels(maps=images[:1], top=top).axes[0].images
+        assert picture.get_clim() == (-limit, limit)
+
+
+def test_show_panels_refuses_what_does_not_fit():
+    for images in ([], [torch.zeros(3)], [torch.zeros(0, 3)], [torch.zeros(1, 3, 3)]):
+        with pytest.raises(ValueError, match=r"each map must be \(H, W\)"):
+            show_panels(images)
     with pytest.raises(ValueError, match="2 panels need as many titles, or none; got 1"):
-        show_panels([torch.zeros(2, 2)], [torch.zeros(2, 2)], ["one"])
+        show_panels([torch.zeros(3, 3)] * 2, titles=["a"])

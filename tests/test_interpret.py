@@ -388,6 +388,13 @@ def test_covering_paper_with_paper_costs_nothing(net, sample):
     assert_close(corner, torch.tensor(0.0), rtol=0, atol=1e-4)
 
 
+def test_unasked_it_is_the_answer_for_the_whole_image_that_is_covered(net, digits):
+    for x in digits[:, None]:
+        answer = int(scores_of(net, x).argmax())
+        assert_close(occlusion(net, x, size=28), occlusion(net, x, answer, size=28))
+    assert_close(occlusion(net, x), occlusion(net, x, answer, size=5, stride=1))
+
+
 def test_a_patch_that_does_not_fit_is_named(net, digits):
     for options, says in (
         ({"size": 29}, "does not fit"),

@@ -169,9 +169,9 @@ def test_pairs_of_answers_count_only_where_they_differ(pairs):
     n10, n01, n = int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(pairs)
     middle = (n10 - n01) / n
     half = 1.96 * math.sqrt(max(0.0, ((n10 + n01) / n - middle**2) / (n - 1)))
-    assert paired_difference(ours, theirs) == pytest.approx(
-        (middle - half, middle + half), abs=1e-7
-    )
+    found = paired_difference(ours, theirs)
+    assert found == pytest.approx((middle - half, middle + half), abs=1e-7)
+    assert {type(end) for end in found} == {float}
 
 
 @pytest.mark.parametrize("shapes", [((3,), (4,)), ((1,), (1,)), ((2, 2), (2, 2))])

@@ -24,6 +24,7 @@ from mnist_course.progress import (
     events,
     guess,
     progress_file,
+    readings,
     record,
     reveal,
 )
@@ -74,6 +75,10 @@ def test_a_folder_inside_the_learners_folder_counts_as_it(folder, monkeypatch):
     (folder / "runs" / "first").mkdir(parents=True)
     monkeypatch.chdir(folder / "runs" / "first")
     assert progress_file() == folder / FILE
+    (folder / "runs" / MANIFEST).write_text("{}")  # one in the other: the nearest counts
+    assert progress_file() == folder / "runs" / FILE
+    monkeypatch.chdir(folder / "runs")
+    assert progress_file() == folder / "runs" / FILE
 
 
 def test_outside_of_a_learners_folder_it_lasts_as_long_as_the_process(folder, monkeypatch):
@@ -220,6 +225,7 @@ def test_what_counts_as_right(capsys, guessed, actual, within, right):
         ("11.higher_temperature", ("Held out",), "held out"),
         ("99.two_numbers", ("4, 1",), [4, 1]),
         ("99.two_numbers", (4, 1), [4, 1]),
+        ("99.two_numbers", ((4, 1),), [4, 1]),
         ("00.one_digit", ("[1, 28, 28]",), [1, 28, 28]),
         ("15.unnormalized", ("45%",), 45),
     ],
@@ -247,6 +253,33 @@ def test_a_guess_is_read_as_people_type_it(id, typed, kept):
 )
 def test_what_is_no_answer_to_the_question_is_not_kept(id, typed, words):
     assert words in guess(id, typed, sure=0.5).text and events() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ([18, 496], [18496, 18.496]),
+        ((0, 5), [0.5]),  # no number begins with 0,
+        ([18, 999], [18999, 18.999]),
+        ([18, 1000], [18.1]),  # nor has four digits after a comma
+        ([1000, 5], [1000.5]),
+        ([1, 2, 3], [1002003]),
+        ([-999, 0], [-999000, -999.0]),
+        ([1, -1], []),
+        ([7], [7]),
+        (["1/2", 3], [[0.5, 3], ["1/2", 3]]),
+        (["a", "b"], []),
+        ("(5)", [[5]]),
+        ("5", [5]),
+        (5, []),
+    ],
+)
+def test_what_a_list_or_a_text_can_mean(typed, read):
+    assert readings(typed) == read
+
+
+def test_six_halves_are_read_and_seven_would_be_too_many():
+    assert readings(["1/2"] * 6)[0] == [0.5] * 6 and readings(["1/2"] * 7) == []
 
 
 def test_how_sure_is_asked_for_where_it_is_missing():
@@ -335,3 +368,8 @@ def test_a_line_that_is_no_event_costs_that_line_only(folder, line):
     (folder / OLD_FILE).write_text(line)  # of before version 0.2
     assert [event["id"] for event in events()] == ["03.good"]
     calibration()
+
+
+def test_an_event_says_of_how_many_lessons_its_course_was():
+    guess("03.places", 24, sure=0.5)
+    assert events()[0]["lessons"] == len({item.lesson for item in exercises()}) == 16

@@ -63,7 +63,7 @@ def test_train_is_per_sample_and_measured_before_each_step(digits):
 
 
 def test_train_takes_the_steps_of_the_five_lines(digits):
-    model, twin = small_net(), small_net()
+    model, twin = small_net().eval(), small_net()  # whoever has tested in between trains as well
     twin.load_state_dict(model.state_dict())
     loader = BatchLoader(digits[0], 64)
     seed_everything(3)
@@ -598,3 +598,8 @@ def test_train_takes_a_recipe_and_not_its_name(digits):
     model, loader, *_ = run(digits)
     with pytest.raises(TypeError, match="recipe must be a Recipe, got str"):
         train(model, loader, recipe="seed")
+
+
+def test_a_class_is_no_model_to_be_tested(digits):
+    with pytest.raises(TypeError, match="model must be a Module"):
+        test(Net, BatchLoader(digits[1], 64))

@@ -17,6 +17,7 @@ from mnist_course.zoo import (
     BetterNet,
     Interval,
     by_seed,
+    drop,
     interval,
     paired,
     random_affine,
@@ -112,6 +113,20 @@ def test_a_sheared_line_leans_and_stays_where_it_was():
     first = random_affine(x, shear=0)
     torch.manual_seed(0)
     assert torch.equal(first, random_affine(x))  # without shear it draws no number for it
+
+
+@pytest.mark.parametrize(("settings", "p"), [({}, 0.5), ({"p": 0.2}, 0.2), ({"p": 0.0}, 0.0)])
+def test_what_is_not_dropped_makes_up_for_it(settings, p):
+    torch.manual_seed(0)
+    x = torch.randn(100, 80)
+    kept = drop(x, **settings)
+    gone = kept == 0
+    assert gone.double().mean().item() == pytest.approx(p, abs=0.02)
+    torch.testing.assert_close(kept[~gone], x[~gone] / (1 - p))
+    torch.manual_seed(3)
+    ours = drop(x, 0.3)
+    torch.manual_seed(3)
+    torch.testing.assert_close(ours, torch.where(torch.rand(100, 80) < 0.3, 0.0, x / 0.7))
 
 
 def test_an_interval_by_hand():

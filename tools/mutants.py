@@ -5,16 +5,21 @@
 
 Why our own: mutmut puts each function's mutants behind a function of another signature, and leaves out what is decorated and
 what stands outside of functions, which is what a check's lesson is made of. Cosmic-ray starts Python, and so PyTorch, anew for every mutant,
-changes the working copy itself, and stops by the clock on the wall. Here a copy of the repository is changed, a process that has
-loaded PyTorch is forked, and the tests that reach the changed line run first. The changes are those that the checks are tried with.
+changes the working copy itself, and stops by the clock on the wall. Here a copy of the repository is changed. What stands in a
+function is changed in a fork of a process that has collected the tests already: the function gets its new code, and only tests that
+reach the changed line run, the fastest first. What runs at import is changed in the file, and a fork that has loaded PyTorch
+collects anew. The changes are those that the checks are tried with.
 """
 
 import argparse
 import ast
 import compileall
 import contextlib
+import gc
 import importlib
+import itertools
 import json
+import linecache
 import multiprocessing
 import os
 import random
@@ -26,16 +31,18 @@ import sys
 import tempfile
 import time
 import tomllib
+import warnings
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType, FunctionType
 
 ROOT = Path(__file__).resolve().parent.parent
 EXCUSES = ROOT / "tools" / "mutants.toml"
 STRICT = {"engine", "checks"}  # and the lessons and what they share: 90 %; elsewhere 80 %
 NEIGHBORS = {  # tests that have another name than their module
+    "base": "base data engine_data engine_environment progress",
     "checks": "checks*",
     "teaching.grading": "grading gradebook submissions",
     "teaching.folder": "folder old_files",
@@ -49,8 +56,18 @@ class Mutant:
     "A module with one change."
 
     change: str  # such as "a < b -> a <= b in: if a < b:"
-    lines: tuple[int, int]  # where
-    source: str  # of the whole module
+    lines: tuple[int, int]  # where its statement stands
+    original: bytes  # of the whole module
+    place: tuple[int, int]  # what is changed in it: the first byte, and the one after the last
+    text: str  # what stands there now
+    in_a_function: bool  # and not in what runs at import
+    draws: bool  # in a function that draws inputs from a generator `rng`
+
+    @property
+    def source(self) -> str:
+        "The changed module."
+        start, end = self.place
+        return (self.original[:start] + self.text.encode() + self.original[end:]).decode()
 
 
 @dataclass
@@ -59,6 +76,9 @@ class Room:
 
     tests: dict[str, float] = field(default_factory=dict)  # node id -> CPU seconds
     reach: dict[int, set[str]] = field(default_factory=dict)  # line -> node ids
+    at_import: set[int] = field(default_factory=set)  # lines that run before any test does
+    wide: set[str] = field(default_factory=set)  # node ids that start processes: they reach all
+    broken: list[str] = field(default_factory=list)  # node ids that fail without any change
 
 
 def path_of(module: str) -> Path:
@@ -123,13 +143,24 @@ def mutants(source: str) -> list[Mutant]:
     "Every module that differs from this one by one small change, in the order of their places."
     from mnist_course.checks.lanes import _others
 
-    lines = source.encode().splitlines(keepends=True)
+    tree, original = ast.parse(source), source.encode()
+    functions = [
+        (node.body[0].lineno, node.end_lineno, "rng" in [one.arg for one in node.args.args])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    lines = original.splitlines(keepends=True)
     starts = [sum(map(len, lines[:n])) for n in range(len(lines))]
     found, names = [], Counter()
-    for part, statement in _places(ast.parse(source)):
-        start = starts[part.lineno - 1] + part.col_offset
-        end = starts[part.end_lineno - 1] + part.end_col_offset
+    for part, statement in _places(tree):
+        place = (
+            starts[part.lineno - 1] + part.col_offset,
+            starts[part.end_lineno - 1] + part.end_col_offset,
+        )
+        last = part.end_lineno if hasattr(statement, "body") else statement.end_lineno
+        around = [rng for a, b, rng in functions if a <= part.lineno and part.end_lineno <= b]
         old = " ".join(ast.unparse(part).split())
+        first = ast.unparse(statement).splitlines()[0]
         for new in _others(part):
             body = new if isinstance(new, list) else [new]
             text = "\n".join(ast.unparse(ast.fix_missing_locations(one)) for one in body)
@@ -139,32 +170,38 @@ def mutants(source: str) -> list[Mutant]:
                 text = text.replace("\n", "\n" + " " * part.col_offset)
             else:
                 text = f"({text})"
-            changed = (source.encode()[:start] + text.encode() + source.encode()[end:]).decode()
-            try:
-                compile(changed, "mutant", "exec")
-            except SyntaxError:
-                continue
-            first = ast.unparse(statement).splitlines()[0]
             change = f"{old[:90]} -> {' '.join(text.split())[:90]} in: {first[:90]}"
             names[change] += 1
             if names[change] > 1:
                 change += f" ({names[change]})"
-            found.append(Mutant(change, (part.lineno, part.end_lineno), changed))
+            where = (statement.lineno, last)
+            found.append(Mutant(change, where, original, place, text, bool(around), any(around)))
     return found
+
+
+def compiles(mutant: Mutant) -> bool:
+    "True if a mutant is Python."
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            compile(mutant.source, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def sample(module: str, number: int, seed: int) -> list[Mutant]:
     "So many mutants of a module, drawn with a seed; all where there are no more."
     everyone = mutants((ROOT / path_of(module)).read_text("utf-8"))
-    return random.Random(f"{seed} {module}").sample(everyone, min(number, len(everyone)))
+    random.Random(f"{seed} {module}").shuffle(everyone)
+    return list(itertools.islice(filter(compiles, everyone), number))
 
 
-def excuses() -> dict[str, dict[str, str]]:
-    "Module -> change -> why no test can tell it from the module itself, or none needs to."
-    found: dict[str, dict[str, str]] = {}
-    for entry in tomllib.loads(EXCUSES.read_text("utf-8")).get("excused", []):
-        found.setdefault(entry["module"], {})[entry["change"]] = entry["reason"]
-    return found
+def read_excuses(module: str) -> tuple[set[str], bool]:
+    """The changes of a module that are excused, for no test can tell them from the module itself,
+    or none needs to; and whether every change is that draws inputs."""
+    entries = tomllib.loads(EXCUSES.read_text("utf-8")).get("excused", [])
+    changes = {one["change"] for one in entries if one.get("module") == module}
+    return changes, any(module.startswith(one.get("draws", "nothing")) for one in entries)
 
 
 # ---- running the tests, in a fork
@@ -178,7 +215,8 @@ def copy_of_the_repository(target: Path) -> Path:
     for name in filter(lambda name: (ROOT / name).is_file(), listed.splitlines()):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
-    compileall.compile_dir(target / "mnist_course", quiet=2)
+    for part in ("mnist_course", "tests"):
+        compileall.compile_dir(target / part, quiet=2)
     return target
 
 
@@ -187,23 +225,33 @@ def prepare() -> None:
     for name in ("torch", "torchvision", "matplotlib.pyplot", "IPython", "hypothesis", "pytest"):
         importlib.import_module(name)
     assert "mnist_course" not in sys.modules
+    # one example that fails is enough, however long it is
+    importlib.import_module("hypothesis.internal.conjecture.engine").MAX_SHRINKS = 0
 
 
-def in_a_fork(folder: Path, job, cpu: float) -> int:
-    """Call a function in a forked process, in a folder that comes first on Python's path. Its exit
-    status; negative where it was ended, for having computed for too long or standing still."""
+def apart(job: Callable[[], object]):
+    "What a function returns in a forked process, for this one must not load mnist_course."
+    reading, writing = multiprocessing.Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        try:
+            writing.send(job())
+        finally:
+            os._exit(0)
+    writing.close()
+    found = reading.recv()
+    os.waitpid(child, 0)
+    return found
+
+
+def in_a_fork(job: Callable[[], int], standstill: float = STANDSTILL) -> int:
+    """Call a function in a forked process. Its exit status; negative where it was ended, for
+    having computed for too long or standing still."""
     child = os.fork()
     if child == 0:
         code = 3
         try:
             os.setsid()
-            resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 5))
-            os.chdir(folder)
-            sys.path[:0] = [str(folder)]
-            os.environ["PYTHONPATH"] = str(folder)
-            silent = os.open(os.devnull, os.O_RDWR)
-            for number in (0, 1, 2):
-                os.dup2(silent, number)
             code = int(job())
         finally:
             os._exit(code)
@@ -214,8 +262,8 @@ def in_a_fork(folder: Path, job, cpu: float) -> int:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             break
-        time.sleep(0.05)
-        if time.monotonic() - since > STANDSTILL:
+        time.sleep(0.02)
+        if time.monotonic() - since > standstill:
             computed = 0.0
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(child)
@@ -229,100 +277,244 @@ def in_a_fork(folder: Path, job, cpu: float) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-class _Contexts:
-    "A plugin of pytest: which test is running, and how long it computes."
-
-    def __init__(self, cover, tests: dict[str, float]) -> None:
-        self.cover = cover
-        self.tests = tests
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.cover.switch_context(nodeid)
-        self.started = time.process_time()
-
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self.tests[nodeid] = time.process_time() - self.started
-        self.cover.switch_context("")
+def may_compute(seconds: float) -> None:
+    "End this process when it has computed for so much longer."
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 1, hard))
 
 
-QUIET = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
+def pytest_in(folder: Path, module: str, marks: list[str], plugin: object) -> int:
+    "Run a room's tests in a folder that comes first on Python's path. Silent."
+    import pytest
+
+    os.chdir(folder)
+    sys.path[:0] = [str(folder)]
+    sys.dont_write_bytecode = True
+    os.environ |= {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    silent = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(silent, number)
+    words = ["-q", "--no-header", "--tb=no", "--assert=plain", f"--basetemp={folder.parent}/tmp"]
+    words += ["-o", "tmp_path_retention_policy=none"]
+    words += [part for name in ("cacheprovider", "xdist", "cov") for part in ("-p", f"no:{name}")]
+    return int(pytest.main([*words, *marks, *selection(module), *tests_of(module)], [plugin]))
 
 
-def undisturbed(folder: Path, module: str, marks: list[str]) -> Room:
-    "Run the tests of a room as they are. Ends the program where one of them fails."
-    told = folder / "reach.json"
-
-    def job() -> int:
-        import coverage
-        import pytest
-
-        tests: dict[str, float] = {}
-        place = str(folder / path_of(module))
-        cover = coverage.Coverage(data_file=None, include=[place], config_file=False)
-        cover.start()
-        words = [*QUIET, *marks, *selection(module), *tests_of(module)]
-        code = pytest.main(words, plugins=[_Contexts(cover, tests)])
-        cover.stop()
-        reach = cover.get_data().contexts_by_lineno(place)
-        told.write_text(json.dumps([int(code), tests, reach]), "utf-8")
-        return 0
-
-    in_a_fork(folder, job, 3600)
-    code, tests, reach = json.loads(told.read_text("utf-8"))
-    if code != 0:
-        sys.exit(f"{module}: the tests of {tests_of(module)} fail as they are (status {code})")
-    lines = {int(line): set(filter(None, names)) for line, names in reach.items()}
-    return Room(tests, lines)
+def run_items(session, items: list, room: Room) -> int:
+    "Run tests until one fails, computes for too long, or none is left: 0 if none has failed."
+    for item, following in zip(items, [*items[1:], None], strict=False):
+        may_compute(10 + 5 * room.tests.get(item.nodeid, 10.0))
+        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.testsfailed:
+            return 1
+    return 0
 
 
-def survives(folder: Path, module: str, mutant: Mutant, room: Room, marks: list[str]) -> bool:
-    "True if every test of the room passes: first those that reach the line, the fastest first."
+def in_order(items: list, room: Room, near: set[str]) -> list:
+    "Tests that pass without any change: first those near it, the fastest first."
+    found = [item for item in items if item.nodeid not in room.broken]
+    return sorted(
+        found, key=lambda item: (item.nodeid not in near, room.tests.get(item.nodeid, 0.0))
+    )
+
+
+def near(mutant: Mutant, room: Room) -> set[str]:
+    "The tests that reach a mutant's statement."
+    first, last = mutant.lines
+    return set().union(*(room.reach.get(n, ()) for n in range(first, last + 1)))
+
+
+class Anew:
+    "A plugin of pytest: tests run in an order, and the first that fails ends all."
+
+    def __init__(self, room: Room, near: set[str]) -> None:
+        self.room = room
+        self.near = near
+
+    def pytest_runtestloop(self, session) -> bool:
+        code = 2
+        try:
+            if not session.testsfailed:  # else something could not be imported
+                code = run_items(session, in_order(session.items, self.room, self.near), self.room)
+        finally:
+            os._exit(code)
+
+
+def survives_anew(folder: Path, module: str, mutant: Mutant, room: Room, marks: list[str]) -> bool:
+    "True if every test of the room passes where the module is read anew."
     place = folder / path_of(module)
     original = place.read_text("utf-8")
-    near = set().union(
-        *(room.reach.get(n, ()) for n in range(mutant.lines[0], mutant.lines[1] + 1))
-    )
-    near = sorted(near, key=room.tests.get)
-    rest = [name for name in room.tests if name not in near]
     place.write_text(mutant.source, "utf-8")
+
+    def job() -> int:
+        may_compute(60)
+        return pytest_in(folder, module, marks, Anew(room, near(mutant, room)))
+
     try:
-        for names in (near, rest):
-            if not names:
-                continue
-
-            def job(names=names) -> int:
-                import pytest
-
-                sys.dont_write_bytecode = True
-                os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-                return int(pytest.main([*QUIET, *marks, *names]))
-
-            cpu = 30 + 10 * sum(map(room.tests.get, names))
-            if in_a_fork(folder, job, cpu) != 0:
-                return False
-        return True
+        return in_a_fork(job) == 0
     finally:
         place.write_text(original, "utf-8")
 
 
-def run(module: str, drawn: list[Mutant], marks: list[str], folder: Path) -> tuple[int, int, int]:
+def pairs(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    "The code of each function in one module and in its mutant. ValueError: they aren't alike."
+    parts = [[one for one in code.co_consts if isinstance(one, CodeType)] for code in (old, new)]
+    if [one.co_name for one in parts[0]] != [one.co_name for one in parts[1]]:
+        raise ValueError
+    for first, second in zip(*parts, strict=True):
+        if first.co_freevars != second.co_freevars:
+            raise ValueError
+        yield first, second
+        try:
+            yield from pairs(first, second)
+        except ValueError:  # a lambda has come or gone: it is made when its function runs
+            continue
+
+
+class Host:
+    """A plugin of pytest: what has been collected stays, a fork runs the tests as they are, and
+    another one for each mutant in a function gives the function its new code, and runs those
+    that reach it. Then it ends the process."""
+
+    def __init__(self, folder: Path, module: str, drawn: list[Mutant], told: int) -> None:
+        import coverage
+
+        self.place = folder / path_of(module)
+        self.drawn = drawn
+        self.told = told  # a descriptor: a line of JSON for each mutant
+        self.cover = coverage.Coverage(data_file=None, include=[str(self.place)], config_file=False)
+        self.cover.start()
+
+    def tell(self, what: object) -> None:
+        os.write(self.told, (json.dumps(what) + "\n").encode())
+
+    def pytest_runtestloop(self, session) -> bool:
+        try:
+            self.cover.stop()
+            if session.testsfailed:
+                self.tell("the tests can't be collected")
+            else:
+                at_import = self.cover.get_data().lines(str(self.place)) or []
+                room = self.undisturbed(session, set(at_import))
+                self.try_all(session, room)
+        finally:
+            os._exit(0)
+
+    def undisturbed(self, session, at_import: set[int]) -> Room:
+        "Run every test as it is, in a fork: what it reaches, and how long it takes."
+        session.config._tmp_path_factory.getbasetemp()  # one for all forks
+        answer = self.place.parent / "reach.json"
+
+        def job() -> int:
+            import coverage
+
+            room = Room(at_import=at_import)
+            place = str(self.place)
+            cover = coverage.Coverage(data_file=None, include=[place], config_file=False)
+            cover.start()
+            for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+                cover.switch_context(item.nodeid)
+                failed, started = session.testsfailed, time.process_time()
+                children = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+                session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                room.tests[item.nodeid] = time.process_time() - started
+                more = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - children
+                room.tests[item.nodeid] += more
+                if more:
+                    room.wide.add(item.nodeid)
+                if session.testsfailed > failed:
+                    room.broken.append(item.nodeid)
+            cover.stop()
+            reach = cover.get_data().contexts_by_lineno(place)
+            room.reach = {line: sorted(filter(None, names)) for line, names in reach.items()}
+            answer.write_text(json.dumps({**vars(room), "at_import": [], "wide": [*room.wide]}))
+            return 0
+
+        in_a_fork(job, float("inf"))
+        said = json.loads(answer.read_text())
+        answer.unlink()
+        reach = {int(line): set(names) for line, names in said["reach"].items()}
+        self.tell(said)
+        return Room(said["tests"], reach, at_import, set(said["wide"]), said["broken"])
+
+    def try_all(self, session, room: Room) -> None:
+        "Tell of each mutant whether it survives; None where the module must be read anew."
+        original = self.place.read_text("utf-8")
+        old = compile(original, str(self.place), "exec")
+        alive: dict[CodeType, list[FunctionType]] = {}
+        for one in gc.get_objects():
+            if type(one) is FunctionType and one.__code__.co_filename == str(self.place):
+                alive.setdefault(one.__code__, []).append(one)
+        for mutant in self.drawn:
+            lines = range(mutant.lines[0], mutant.lines[1] + 1)
+            new = compile(mutant.source, str(self.place), "exec")
+            try:
+                changed = list(pairs(old, new))
+            except ValueError:
+                changed = None
+            if not mutant.in_a_function or changed is None or room.at_import & set(lines):
+                self.tell(None)
+                continue
+            reached = near(mutant, room)
+            chosen = [one for one in session.items if one.nodeid in reached | room.wide]
+
+            def job(changed=changed, chosen=chosen, reached=reached) -> int:
+                linecache.clearcache()
+                for before, after in changed:
+                    for function in alive.get(before, []):
+                        function.__code__ = after
+                return run_items(session, in_order(chosen, room, reached), room)
+
+            self.place.write_text(mutant.source, "utf-8")
+            try:
+                self.tell(in_a_fork(job) == 0)
+            finally:
+                self.place.write_text(original, "utf-8")
+
+
+def run(module: str, drawn: list[Mutant], marks: list[str], folder: Path) -> Counter:
     "Try a module's mutants: how many were killed, are excused, and survived. Each survivor is printed."
     for cached in folder.rglob(f"mnist_course/**/{path_of(module).stem}.*.pyc"):
         cached.unlink()  # its time and size may be a mutant's too
-    room = undisturbed(folder, module, marks)
-    for cached in folder.rglob(f"mnist_course/**/{path_of(module).stem}.*.pyc"):
-        cached.unlink()
-    mine = excuses().get(module, {})
-    killed = excused = survived = 0
-    for mutant in drawn:
-        if not survives(folder, module, mutant, room, marks):
-            killed += 1
-        elif mutant.change in mine:
-            excused += 1
-        else:
-            survived += 1
+    changes, draws = read_excuses(module)
+    tried = [one for one in drawn if one.change not in changes and not (draws and one.draws)]
+    numbers = Counter(excused=len(drawn) - len(tried))
+
+    def count(mutant: Mutant, survived: bool) -> None:
+        numbers["survived" if survived else "killed"] += 1
+        if survived:
             print(f"  {module}, line {mutant.lines[0]}: {mutant.change}", flush=True)
-    return killed, excused, survived
+
+    reading, writing = os.pipe()
+    host = os.fork()
+    if host == 0:
+        try:
+            os.close(reading)
+            pytest_in(folder, module, marks, Host(folder, module, tried, writing))
+        finally:
+            os._exit(3)
+    os.close(writing)
+    anew = []
+    with open(reading, encoding="utf-8") as answers:
+        said = json.loads(answers.readline() or '"no test could be run"')
+        if isinstance(said, str):
+            print(f"  {module}: {said}", flush=True)
+            return Counter(survived=len(drawn))
+        room = Room(said["tests"], {int(n): set(x) for n, x in said["reach"].items()})
+        room.broken = said["broken"]
+        if room.broken:
+            print(f"  {module}: left out, for they fail as they are: {room.broken}", flush=True)
+        for mutant, answer in zip(tried, answers, strict=True):
+            survived = json.loads(answer)
+            if survived is None:
+                anew.append(mutant)
+            else:
+                count(mutant, survived)
+    os.waitpid(host, 0)
+    for mutant in anew:
+        count(mutant, survives_anew(folder, module, mutant, room, marks))
+    return numbers
 
 
 def main() -> int:
@@ -336,20 +528,17 @@ def main() -> int:
     os.environ |= {"MNIST_COURSE_PROGRESS": "off"}
     marks = ["-m", "not slow"] if asked.fast else []
     modules = [one for name in asked.rooms for one in modules_of(name)]
-    # in a process of its own: this one is forked, and must not have loaded mnist_course
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
-        drawn = {one: apart.submit(sample, one, asked.number, asked.seed) for one in modules}
-        drawn = {one: waiting.result() for one, waiting in drawn.items()}
     prepare()
     weak = []
     print("module                    mutants  killed  excused  survived   score", flush=True)
     with tempfile.TemporaryDirectory() as place:
-        folder = copy_of_the_repository(Path(place).resolve())
+        folder = copy_of_the_repository(Path(place).resolve() / "copy")
         for module in modules:
-            killed, excused, survived = run(module, drawn[module], marks, folder)
-            number = killed + excused + survived
-            score = killed / (number - excused) if number > excused else 1.0
-            numbers = f"{number:9}{killed:8}{excused:9}{survived:10}{100 * score:7.0f} %"
+            drawn = apart(lambda module=module: sample(module, asked.number, asked.seed))
+            found = run(module, drawn, marks, folder)
+            killed, excused, survived = map(found.get, ("killed", "excused", "survived"), (0, 0, 0))
+            score = killed / (killed + survived) if killed + survived else 1.0
+            numbers = f"{found.total():9}{killed:8}{excused:9}{survived:10}{100 * score:7.0f} %"
             print(f"{module:24}{numbers}", flush=True)
             strict = module.partition(".")[0] in STRICT or "." not in module
             if score < (0.9 if strict else 0.8):
