@@ -295,7 +295,8 @@ def pytest_in(folder: Path, module: str, marks: list[str], plugin: object) -> in
     silent = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(silent, number)
-    words = ["-q", "--no-header", "--tb=no", "--assert=plain", f"--basetemp={folder.parent}/tmp"]
+    words = ["-q", "--whole", "--no-header", "--tb=no", "--assert=plain"]
+    words += [f"--basetemp={folder.parent}/tmp"]
     words += ["-o", "tmp_path_retention_policy=none"]
     words += [part for name in ("cacheprovider", "xdist", "cov") for part in ("-p", f"no:{name}")]
     return int(pytest.main([*words, *marks, *selection(module), *tests_of(module)], [plugin]))
