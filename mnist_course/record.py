@@ -218,9 +218,12 @@ def _digits(order: Mapping[str, Any]) -> tuple[DigitDataset, DigitDataset]:
 
 
 def _warm_up(digits: DigitDataset) -> None:
-    "One small call, the same for all, so that nobody's clock has to wait for libraries."
+    """One small step, the same for all, so that nobody's clock has to wait for libraries: a process's
+    first optimizer imports half of torch's compiler, which takes a second."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    Net().to(device)(normalize(digits.images[:64]).to(device)).sum().backward()
+    network = Net().to(device)
+    network(normalize(digits.images[:64]).to(device)).sum().backward()
+    torch.optim.SGD(network.parameters(), lr=0).step()
     wait_for_gpu()
 
 
