@@ -401,9 +401,9 @@ def test_stopping_an_answer_does_not_end_the_process(place, tmp_path, apart):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks of one process")
 def test_right_answers_pass_in_fresh_processes(share):
-    "Five, each commit others; with --whole all. The long version is `python tests/fresh_processes.py --processes 200`."
+    "Three, each commit others; with --whole all. The long version is `python tests/fresh_processes.py --processes 200`."
     script = Path(__file__).with_name("fresh_processes.py")
-    ids = share(fresh_processes.ANSWERS, 5)
+    ids = share(fresh_processes.ANSWERS, 3)
     flags = ["--processes", str(len(ids)), "--at-once", "4", "--busy", "2", "--fork"]
     ran = subprocess.run([sys.executable, script, *ids, *flags], capture_output=True, text=True)
     said = ran.stdout + ran.stderr

@@ -106,6 +106,7 @@ def same_result(one: Path, other: Path) -> None:
         assert getattr(histories[0], name) == getattr(histories[1], name)
 
 
+@pytest.mark.long  # with each commit: a worker is killed, and torchrun starts all again
 def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result(capsys, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     done = torchrun(

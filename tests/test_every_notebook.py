@@ -19,10 +19,10 @@ def place(path: Path) -> str:
 
 
 def when(path: Path) -> pytest.MarkDecorator:
-    "How often it runs: six of the lessons, five of the other pages, or once a week."
+    "How often it runs: four of the lessons, three of the other pages, or once a week."
     if ELSEWHERE.match(place(path)):
         return pytest.mark.long
-    return pytest.mark.drawn(6 if LESSON.match(place(path)) else 5)
+    return pytest.mark.drawn(4 if LESSON.match(place(path)) else 3)
 
 
 def run_notebook(path: Path) -> None:
@@ -34,8 +34,9 @@ def run_notebook(path: Path) -> None:
     assert passed
 
 
-# the page that trains the whole network begins
-PATHS = sorted(all_notebooks(), key=lambda path: path.stem != "one_page")
+# those that train the whole network begin
+LONGEST = ("one_page", "08_training", "13_better", "14_faster")
+PATHS = sorted(all_notebooks(), key=lambda path: path.stem not in LONGEST)
 
 
 @pytest.mark.parametrize(

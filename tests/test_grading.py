@@ -452,11 +452,10 @@ def odd(request, tmp_path_factory) -> tuple[dict[str, Grade], Path]:
     "A class in which everybody does something of their own, if a test will ask for it."
     folder = tmp_path_factory.mktemp("odd") / "class"
     listener = socket.create_server(("127.0.0.1", 0))
-    asked = {
-        one.callspec.params.get("name") for one in request.session.items if hasattr(one, "callspec")
-    }
+    here = [one for one in request.session.items if one.module is request.module]
+    asked = [one.callspec.params.get("name") for one in here if hasattr(one, "callspec")]
     for name, (files, _) in AS_IN_JUPYTER.items():
-        if name in asked | {"mark"}:
+        if name in [*asked, "mark"]:
             put(folder / name, files)
     for name, (sources, _) in ATTACKS.items():
         secret = str(folder / "mark" / "03_shapes.ipynb")
@@ -533,7 +532,9 @@ def test_a_storm_of_processes_ends_with_its_room(tmp_path):
     write(tmp_path / "class" / "ben", *right_cells("03.team_params"))
     grades = grade_folder(tmp_path / "class", 1, Limits(seconds=PATIENCE), say=lambda text: None)
     ada, ben = sorted(grades, key=lambda grade: grade.learner)
-    assert any("processes" in remark for remark in ada.remarks) and ben.passed == 1
+    # a storm that finds no room for more may also die down by itself
+    assert any("processes" in remark for remark in ada.remarks) or ada.passed == 1, ada
+    assert ben.passed == 1
     left = [one for one in psutil.process_iter(["cmdline"]) if "f & f" in str(one.info["cmdline"])]
     assert left == []
 
