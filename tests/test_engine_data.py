@@ -525,6 +525,21 @@ def test_an_interrupted_download_is_finished_by_the_next(server, cache, monkeypa
     assert left(cache) == set(NAMES) and server.names() == Counter(NAMES)
 
 
+def test_files_that_another_process_brings_after_the_first_look_are_not_asked_for(
+    server, cache, monkeypatch
+):
+    looked = data.verified_files
+
+    def too_early(root, dataset):
+        monkeypatch.setattr(data, "verified_files", looked)
+        data.download(root, dataset)
+        raise DataError("nothing here")
+
+    monkeypatch.setattr(data, "verified_files", too_early)
+    assert data.download(cache) == cache
+    assert left(cache) == set(NAMES) and server.names() == Counter(NAMES)
+
+
 # What each process runs: as text, so that none of them has to import this file.
 TOGETHER = """
 from mnist_course import base

@@ -512,6 +512,8 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = list(_wanted(folder, dataset))
+        if not names:  # another process has just brought the last of them
+            return root
         urls, reasons = _reachable([mirror + names[0] for mirror in MIRRORS[dataset]], timeout)
         if not urls:
             raise _unreachable(dataset, reasons)
