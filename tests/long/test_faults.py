@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -26,6 +27,10 @@ pytestmark = [
 
 ROOT = os.name == "posix" and os.geteuid() == 0
 NOBODY = 65534
+# what another user, too, has to read: the course, and Python itself
+PLACES = [Path(__file__), Path(sys.prefix), Path(sys.base_prefix)]
+REACHED = all(one.stat().st_mode & 1 for path in PLACES for one in path.resolve().parents)
+by_others = pytest.mark.skipif(ROOT and not REACHED, reason="other users can't get to this clone")
 TRAIN = {"WORDS": "--recipe seed --epochs 2 --batch-size 64"}
 PREPARED: dict[str, Callable[[Path], None]] = {  # what has to be there before
     "grade": lambda folder: a_class(folder, RIGHT),
@@ -175,6 +180,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(place)
 
 
+@by_others
 @pytest.mark.parametrize("task", daily("start", "grade", of=[*TASKS][:-1]))
 def test_a_folder_that_somebody_else_owns(victims, open_folder, task):
     "Root may do everything, so another user tries; whoever isn't root takes the rights away."
@@ -200,6 +206,7 @@ def test_a_folder_that_somebody_else_owns(victims, open_folder, task):
     noted("read-only", task, "as another user")
 
 
+@by_others
 def test_progress_that_belongs_to_somebody_else(victims, open_folder):
     open_folder.chmod(0o555)
     user = NOBODY if ROOT else 0
@@ -217,6 +224,7 @@ NO_HOME = dict.fromkeys(["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_
 
 
 @pytest.mark.skipif(not ROOT, reason="only root becomes a user that the system doesn't know")
+@by_others
 @pytest.mark.parametrize("task", daily("start", "predict", of=PLAIN))
 @pytest.mark.parametrize("home", daily(None, of=[None, "/nonexistent"]))
 def test_nobody_has_a_home(victims, open_folder, task, home):
@@ -230,6 +238,7 @@ def test_nobody_has_a_home(victims, open_folder, task, home):
 
 
 @pytest.mark.skipif(not ROOT, reason="only root becomes a user that the system doesn't know")
+@by_others
 def test_a_download_without_a_home_says_what_to_set(victims, open_folder):
     how = {**NO_HOME, "MNIST_COURSE_DATA": None, "user": 54321}
     done = victims("digits", open_folder, **how)
