@@ -30,7 +30,6 @@ from statistics import median
 from types import ModuleType
 from typing import Any
 
-import filelock
 import psutil
 import torch
 from torch import nn
@@ -46,6 +45,7 @@ from mnist_course.base import (
     check_place,
     clone,
     from_json,
+    locked,
     need_extra,
     read_file,
     short,
@@ -535,7 +535,7 @@ def _write_entry(path: Path, entry: Entry) -> None:
     """Put an entry into a table: in place of the same recipe's from a machine of this kind, and of
     those that were made with other content. Safe when several processes do that at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+    with locked(path.with_name(f".{path.name}.lock"), 600):
         entries = [
             old
             for old in read_record(path)
