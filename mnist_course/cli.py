@@ -193,10 +193,13 @@ def _train_run(
     stack: contextlib.ExitStack,  # is closed when nobody writes into the folder any more
 ) -> int:
     "Train, and let the first process write model, history and plot. Gives the exit status."
+    import torch
+
     from mnist_course.arithmetic import ledger, seed_summary
     from mnist_course.data import load_mnist, make_loaders
     from mnist_course.distributed import fit_together
     from mnist_course.environment import seed_everything
+    from mnist_course.fast import faster_precision
     from mnist_course.model import Net
     from mnist_course.training import initial_weights, make_recipe, save_weights, versions
 
@@ -209,7 +212,7 @@ def _train_run(
     team.same("the numbers of digits", digits)
     team.every(lambda: _same_data(settings, digits))
     loaders = make_loaders(train_set, test_set, settings["batch_size"])
-    model = Net().to(device)
+    model = Net().to(device).to(memory_format=torch.channels_last)  # the same numbers, sooner
     several = {"processes": team.size} if team.size > 1 else {}
     place = f"{device.type} in {team.size} processes" if several else device
     print(
@@ -222,7 +225,7 @@ def _train_run(
         lambda: make_recipe(settings["recipe"], model, len(loaders[0]), settings["epochs"])
     )
     settings["precision"] = team.agree(
-        lambda: settings["precision"] or recipe.precision
+        lambda: settings["precision"] or faster_precision(device.type)
     )  # one measures, for all
     team.agree(lambda: _take_folder(folder, settings, resume, stack))
     history = fit_together(
@@ -262,7 +265,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=["float32", "bfloat16"],
-        help="of convolutions and linear layers (default: float32; for fast, the faster one)",
+        help="of convolutions and linear layers (default: the faster one on this machine)",
     )
     parser.add_argument("--batch-size", type=int, help="digits a step (default: 64, for fast 128)")
     target = parser.add_mutually_exclusive_group()
@@ -380,11 +383,41 @@ def _shown(name: str) -> str:
     )
 
 
+def _images_in(name: str) -> list[str]:
+    """The images of a folder in the order of their names, those of its folders left out; a file
+    is itself. Raises ValueError for a folder without an image, or one that can't be read."""
+    from PIL import Image
+
+    if not os.path.isdir(place := as_path(name)):
+        return [name]
+    # a phone's are in it, too: page_of says what to do about them
+    endings = {".heic", ".heif", *Image.registered_extensions()}
+    try:
+        with os.scandir(place) as files:
+            found = sorted(
+                os.path.join(name, file.name)
+                for file in files
+                if os.path.splitext(file.name)[1].lower() in endings
+                and not file.name.startswith(".")
+                and not file.is_dir()
+            )
+    except OSError as error:
+        raise ValueError(f"the folder can't be read: {error.strerror}") from error
+    if not found:
+        raise ValueError("no image is in this folder: give one with PNG or JPEG files in it")
+    return found
+
+
 def _predict(parser: argparse.ArgumentParser) -> None:
-    """Read digits from images. One that can't be read is reported, and the others are read all the
+    """Read digits from images, or all of a folder. One that can't be read is reported, and the others are read all the
     same. The exit status is 0 when each was answered, if only with a doubt; 1 when one couldn't be
     read, or the answers couldn't be written; 2 when the network couldn't be loaded."""
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG or JPEG, one digit each")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="PNG or JPEG with one digit each, or a folder of them",
+    )
     parser.add_argument("--model", help="weights of your own: runs/.../model.safetensors")
 
     def run(args: argparse.Namespace) -> int:
@@ -393,20 +426,29 @@ def _predict(parser: argparse.ArgumentParser) -> None:
         from mnist_course.predict import page_of
 
         model = _network_of(args.model) if args.model else load_pretrained()
-        failed = 0
-        for start in range(0, len(args.images), TOGETHER):
+        images, failed = [], 0
+
+        def say(image: str, error: ValueError) -> None:
+            nonlocal failed
+            failed += 1
+            told, name = str(error), _shown(image)
+            print(told if told.startswith(name) else f"{name}: {told}", file=sys.stderr)
+
+        for name in args.images:
+            try:
+                images += _images_in(name)
+            except ValueError as error:
+                say(name, error)
+        for start in range(0, len(images), TOGETHER):
             pages = {}
-            for place, image in enumerate(args.images[start : start + TOGETHER], start):
+            for place, image in enumerate(images[start : start + TOGETHER], start):
                 try:
                     pages[place] = page_of(image)
                 except ValueError as error:
-                    failed += 1
-                    told = str(error)
-                    named = told.startswith(_shown(image))
-                    print(told if named else f"{_shown(image)}: {told}", file=sys.stderr)
+                    say(image, error)
             guesses = answers_of(model, [*pages.values()]) if pages else []
             for place, guess in zip(pages, guesses, strict=True):
-                name = _shown(args.images[place])
+                name = _shown(images[place])
                 doubt = "" if guess.is_digit else f"  ({guess.message})"
                 _answer(f"{name}: {guess.label}  {percent(guess.probability)}{doubt}")
         return 1 if failed else 0

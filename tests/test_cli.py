@@ -222,6 +222,39 @@ def test_predict_answers_a_folder_part_by_part(capsys, monkeypatch, tmp_path, sa
     assert max(sizes) <= engine.TOGETHER, "and never more of them in memory"
 
 
+def test_predict_reads_a_folder(capsys, tmp_path, sample):
+    from PIL import Image
+
+    folder = tmp_path / "my digits"
+    (folder / "inner").mkdir(parents=True)
+    images = {"b.PNG": 1, "a.jpg": 2, "inner/c.png": 3, ".hidden.png": 4, "d.png": 5}
+    for name, place in images.items():
+        Image.fromarray(sample[1].images[place].numpy()).save(folder / name)
+    (folder / "notes.txt").write_text("what I wrote when")
+    (folder / "e.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    (folder / "folder.png").mkdir()
+    assert main(["predict", "my digits", "my digits/d.png"]) == 1
+    captured = capsys.readouterr()
+    names = [line.partition(":")[0] for line in captured.out.splitlines()]
+    assert names == [os.path.join("my digits", name) for name in ("a.jpg", "b.PNG", "d.png")] + [
+        "my digits/d.png"
+    ]
+    assert "e.heic" in captured.err and len(captured.err.splitlines()) == 1
+
+
+def test_predict_goes_on_after_a_folder_without_images(capsys, tmp_path, sample):
+    from PIL import Image
+
+    Image.fromarray(sample[1].images[0].numpy()).save(tmp_path / "digit.png")
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", "empty", "digit.png"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "empty: no image is in this folder: give one with PNG or JPEG files in it\n"
+    )
+    assert captured.out.startswith("digit.png: ")
+
+
 def drawn_seven(path: Path) -> None:
     from PIL import Image, ImageDraw
 
@@ -250,7 +283,8 @@ def test_one_bad_picture_does_not_stop_the_others(capsys, tmp_path):
     Image.new("L", (30, 30), 255).save(tmp_path / "empty.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "7.png").read_bytes()[:90])
     (tmp_path / "two\nlines.png").write_bytes(b"%PDF-1.4")
-    names = ["cut.png", "7.png", ".", "two\nlines.png", "nowhere.png", "empty.png", "7.png"]
+    (tmp_path / "folder").mkdir()
+    names = ["cut.png", "7.png", "folder", "two\nlines.png", "nowhere.png", "empty.png", "7.png"]
     assert main(["predict", *names]) == 1
     captured = capsys.readouterr()
     answers = captured.out.splitlines()
@@ -258,7 +292,8 @@ def test_one_bad_picture_does_not_stop_the_others(capsys, tmp_path):
     assert "7  " in answers[0] and "blank" in answers[1]
     told = captured.err.splitlines()
     assert len(told) == 4
-    for line, name in zip(told, ["cut.png", ".", "two\\nlines.png", "nowhere.png"], strict=True):
+    folders_first = ["folder", "cut.png", "two\\nlines.png", "nowhere.png"]
+    for line, name in zip(told, folders_first, strict=True):
         assert name in line
     assert main(["predict", "7.png", "empty.png"]) == 0  # a doubt is an answer
 

@@ -33,6 +33,7 @@ LESSONS = [
 # module -> the lesson it goes with
 BONUS = {
     "engine.foreign": "predict",
+    "engine.many": "fast",
     "engine.sprint": "fast",
     "distributed": "fast",
     "record": "fast",
