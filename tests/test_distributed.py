@@ -30,6 +30,7 @@ from mnist_course.model import Net
 from mnist_course.training import History, initial_weights, make_recipe
 
 ROOT = Path(__file__).parent.parent
+FLOAT32 = ("--precision", "float32")  # whatever is faster here: results are compared
 DIGITS = (
     90,
     31,
@@ -110,7 +111,16 @@ def same_result(one: Path, other: Path) -> None:
 def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result(capsys, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     done = torchrun(
-        "program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="1"
+        "program.py",
+        "train",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "40",
+        *FLOAT32,
+        "--out",
+        "killed",
+        DIES="1",
     )
     assert done.returncode == 1
     assert (
@@ -129,7 +139,7 @@ def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result
     }
     assert main(["train", "--resume", "killed"]) == 0
     assert "going on from checkpoint.pt, after epoch 1" in capsys.readouterr().out
-    assert main(["train", "--epochs", "2", "--batch-size", "40", "--out", "whole"]) == 0
+    assert main(["train", "--epochs", "2", "--batch-size", "40", *FLOAT32, "--out", "whole"]) == 0
     same_result(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -137,7 +147,17 @@ def test_torchrun_starts_all_again_and_they_end_where_an_undisturbed_run_does(tm
     (tmp_path / "program.py").write_text(PROGRAM)
     said = {}
     for name, dies in (("whole", ""), ("killed", "1")):
-        words = ["program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", name]
+        words = [
+            "program.py",
+            "train",
+            "--epochs",
+            "2",
+            "--batch-size",
+            "40",
+            *FLOAT32,
+            "--out",
+            name,
+        ]
         done = torchrun("--max-restarts", "1", *words, DIES=dies)
         assert done.returncode == 0, done.stderr
         said[name] = done.stdout.count("going on from checkpoint.pt, after epoch 1")
@@ -153,11 +173,11 @@ def test_a_run_that_torchrun_may_start_again_needs_a_folder(monkeypatch, capsys,
     assert main(["train", "--epochs", "1"]) == 2
     assert "name its folder with --out" in capsys.readouterr().err
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert main(["train", "--epochs", "1", "--batch-size", "40", "--out", "new"]) == 0
+    assert main(["train", "--epochs", "1", "--batch-size", "40", *FLOAT32, "--out", "new"]) == 0
     assert Team().restarts == 1
-    assert main(["train", "--seed", "5", "--batch-size", "40", "--out", "new"]) == 2
+    assert main(["train", "--seed", "5", "--batch-size", "40", *FLOAT32, "--out", "new"]) == 2
     assert "was begun with seed 0" in capsys.readouterr().err
-    assert main(["train", "--epochs", "1", "--batch-size", "40", "--out", "new"]) == 0
+    assert main(["train", "--epochs", "1", "--batch-size", "40", *FLOAT32, "--out", "new"]) == 0
     assert "going on from checkpoint.pt, after epoch 1" in capsys.readouterr().out
     monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
     assert main(["train", "--epochs", "1", "--out", "new"]) == 2
@@ -177,7 +197,9 @@ def test_restarts_on_several_machines_ask_for_a_store_that_is_new_each_time(monk
 def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_prints(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     for name, epochs in (("parts", "1"), ("whole", "2")):
-        assert main(["train", "--epochs", epochs, "--batch-size", "40", "--out", name]) == 0
+        assert (
+            main(["train", "--epochs", epochs, "--batch-size", "40", *FLOAT32, "--out", name]) == 0
+        )
     done = torchrun("program.py", "train", "--epochs", "2", "--resume", "parts")
     assert done.returncode == 0, done.stderr
     for line in (
@@ -208,7 +230,16 @@ def test_a_process_that_is_aborted_as_it_leaves_costs_no_result(tmp_path):
 def test_when_the_first_process_is_killed_another_one_says_so(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     done = torchrun(
-        "program.py", "train", "--epochs", "2", "--batch-size", "40", "--out", "killed", DIES="0"
+        "program.py",
+        "train",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "40",
+        *FLOAT32,
+        "--out",
+        "killed",
+        DIES="0",
     )
     assert done.returncode == 1
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("mnist-course: ")]

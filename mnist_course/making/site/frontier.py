@@ -47,11 +47,11 @@ def _boxes(points: Sequence[tuple[float, float]], names: Sequence[str]) -> list[
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     chosen = []
     for (x, y), name in zip(points, names, strict=True):
-        long = 7.6 * len(name)
+        long = 11 * len(name)  # on a phone, where letters are the largest
         found: list[tuple[int, int, tuple[float, float, float, float]]] = []
         for across, down, side in _BESIDE:
             left = x + across - {"start": 0, "middle": long / 2, "end": long}[side]
-            box = left, y + down - 12, left + long, y + down + 3
+            box = left, y + down - 16, left + long, y + down + 5
             covered = sum(
                 box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
                 for other in taken
