@@ -24,6 +24,13 @@ def test_one_place_shows_the_sum_that_a_convolution_has_there(top, left):
     assert sum(products) == pytest.approx(total, abs=0.05)
 
 
+@pytest.mark.parametrize(("size", "count"), [((3, 3), "nine"), ((5, 5), "25"), ((1, 4), "4")])
+def test_the_words_count_the_pixels_of_this_kernel(size, count):
+    figure = show_place(torch.zeros(6, 7), torch.ones(size), 0, 0)
+    assert f"{count} pixels, the kernel's {count} numbers" in figure.description
+    assert figure.axes[1].get_title() == f"{count} pixels"
+
+
 @pytest.mark.parametrize(("top", "left"), [(-1, 0), (0, -2), (4, 0), (0, 5)])
 def test_a_kernel_that_hangs_over_an_edge_is_refused(top, left):
     with pytest.raises(ValueError, match=f"not fit at row {top}, column {left} of an .* 6 x 7"):

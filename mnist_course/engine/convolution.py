@@ -157,7 +157,8 @@ def show_place(
     place = (left - 0.5, top - 0.5)
     first.add_patch(Rectangle(place, kw, kh, fill=False, edgecolor=ORANGE, linewidth=2.5))
     first.set_title(f"row {top}, column {left}", fontsize=11)
-    titles = ["nine pixels", "the kernel", f"products: {total:.2f} in all"]
+    count = "nine" if kernel.numel() == 9 else str(kernel.numel())
+    titles = [f"{count} pixels", "the kernel", f"products: {total:.2f} in all"]
     largest = max(kernel.abs().max().item(), 1e-9)
     for ax, title, values in zip(axes, titles, [patch, kernel, products], strict=True):
         if values is patch:
@@ -172,7 +173,10 @@ def show_place(
             ax.text(n % kw, n // kw, word, ha="center", va="center", color=color, fontsize=12)
     for ax in (first, *axes):
         ax.axis("off")
-    told = f"At row {top}, column {left}: nine pixels, the kernel's nine numbers, and nine products"
+    told = (
+        f"At row {top}, column {left}: {count} pixels, the kernel's {count} numbers, and {count} "
+        "products"
+    )
     return figure.describe(f"{told} that add up to {total:.2f}.")
 
 # %% ../../nbs/engine/02_convolution.ipynb #e2000009
