@@ -4,8 +4,6 @@ A layer that's used again costs no new parameters, only time. Its batch norms ar
 so it can do something else at each depth. When it reads, the network looks at each image five times.
 """
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -13,7 +11,7 @@ from torch import nn
 from mnist_course.data import DigitDataset
 from mnist_course.engine.fast import faster_precision
 from mnist_course.engine.sprint import FiveLooks
-from mnist_course.zoo import Plan, random_affine, train_plan
+from mnist_course.zoo import NETWORKS, Plan, train_plan
 
 CHANNELS = 27
 TIMES = 5
@@ -45,7 +43,7 @@ def network() -> nn.Module:
 
 
 def train(network: nn.Module, digits: DigitDataset, seed: int) -> None:
-    light = partial(random_affine, degrees=8, scale=0.08, shift=1)
+    light = NETWORKS["small"].transform  # turned, scaled and moved a little
     plan = Plan(lambda: network, light, ema_decay=0.999, epochs=EPOCHS, lr=0.1)
     averaged = train_plan(plan, digits, seed, faster_precision("cpu"))
     network.load_state_dict(averaged.state_dict())
