@@ -28,14 +28,15 @@ class Again(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(CHANNELS) for _ in range(1 + TIMES))
         self.fc = nn.Linear(CHANNELS, 10)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, 1, 28, 28) -> scores (N, 10)
+    def forward(
+        self, x: torch.Tensor
+    ) -> torch.Tensor:  # (N, 1, 28, 28) -> log-probabilities (N, 10)
         x = F.relu(self.norms[0](self.first(x)))
         for n in range(1, 1 + TIMES):
             x = F.relu(self.norms[n](self.again(x)))
             if n == 2:
                 x = F.max_pool2d(x, 2)  # (N, 27, 7, 7)
-        scores: torch.Tensor = self.fc(x.mean((2, 3)))
-        return scores
+        return F.log_softmax(self.fc(x.mean((2, 3))), dim=1)
 
 
 def network() -> nn.Module:
