@@ -698,7 +698,10 @@ def describe_files(
     found: dict[str, Path],  # the four files
     dataset: str = "MNIST",
 ) -> str:
-    "Where files come from, in words: the sample, or the full dataset and its folder."
+    """Where files come from, in words: the sample, or the full dataset and its folder. Raises
+    DataError where none were found."""
+    if not found:
+        raise DataError(f"none of {dataset}'s files were found, so there's nothing to describe")
     folder = Path(os.path.commonpath([path.parent for path in found.values()]))
     if folder == asset("sample").absolute():
         return f"{dataset} sample"

@@ -99,6 +99,8 @@ def test_memory_and_waits_are_what_the_page_says():
     for wrong in ({"learners": 0}, {"learners": 3, "open_kernels": 0}):
         with pytest.raises(ValueError, match="at least one learner"):
             memory_needed(FOUND, **wrong)
+    with pytest.raises(ValueError, match="99_none was not measured, only 00_"):
+        longest_wait(FOUND, 30, 8, "99_none")
 
 
 def test_the_most_that_a_process_held_is_not_forgotten():

@@ -28,7 +28,9 @@ from mnist_course.base import (
     SIZES,
     STEMS,
     CourseWarning,
+    describe_files,
     describe_source,
+    find_files,
 )
 from mnist_course.data import DataError, load_mnist
 from mnist_course.engine import data
@@ -298,6 +300,12 @@ def test_another_datasets_folder_is_not_this_one(folder):
     for root in (folder, folder.parent, folder.parents[1]):
         with pytest.raises(DataError, match="no complete KMNIST"):
             load_mnist(root, dataset="KMNIST")
+
+
+def test_a_folder_without_files_is_not_described(tmp_path):
+    (tmp_path / "notes.txt").write_text("no digits")
+    with pytest.raises(DataError, match="none of KMNIST's files were found"):
+        describe_files(find_files(tmp_path), "KMNIST")
 
 
 def test_where_to_look_first(folder, cache, monkeypatch, sample):

@@ -77,7 +77,7 @@ def steps(python: str, folder: Path, end: str, workers: int) -> dict[str, list]:
         "environment": [uv(), "venv", "-q", "--clear", "--python", python, folder],
         "install": [uv(), "pip", "install", "--python", mine, *wheels, *ENDS[end], "-e", ".[dev]"],
         "import": [mine, "-c", IMPORT, *modules()],
-        "tests": [*tests, "-p", "no:cacheprovider"],
+        "tests": [*tests, "-rs", "-p", "no:cacheprovider"],  # also why some were skipped
         **{path.stem: [folder / BIN / "nbdev_test", "--path", path] for path in lessons},
     }
 

@@ -306,8 +306,11 @@ def longest_wait(
     lesson: str = "",  # its file's name without the ending; "": the worst of all
 ) -> float:  # seconds
     """How long the most expensive cell takes when everybody runs it in the same moment, and a
-    learner uses one core at most."""
-    longest = max(max(use["longest"]) for use in found["alone"] if lesson in ("", use["lesson"]))
+    learner uses one core at most. Raises ValueError for a lesson that wasn't measured."""
+    measured = {use["lesson"]: max(use["longest"]) for use in found["alone"]}
+    if lesson and lesson not in measured:
+        raise ValueError(f"{lesson} was not measured, only {', '.join(measured)}")
+    longest = measured[lesson] if lesson else max(measured.values())
     return longest * max(1.0, learners / cores)
 
 # %% ../../nbs/workshop/capacity.ipynb #08f28efb

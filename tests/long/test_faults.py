@@ -25,12 +25,14 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="limits and users of POSIX"),
 ]
 
-ROOT = os.name == "posix" and os.geteuid() == 0
+AS_ROOT = os.name == "posix" and os.geteuid() == 0
 NOBODY = 65534
 # what another user, too, has to read: the course, and Python itself
 PLACES = [Path(__file__), Path(sys.prefix), Path(sys.base_prefix)]
 REACHED = all(one.stat().st_mode & 1 for path in PLACES for one in path.resolve().parents)
-by_others = pytest.mark.skipif(ROOT and not REACHED, reason="other users can't get to this clone")
+by_others = pytest.mark.skipif(
+    AS_ROOT and not REACHED, reason="other users can't get to this clone"
+)
 TRAIN = {"WORDS": "--recipe seed --epochs 2 --batch-size 64"}
 PREPARED: dict[str, Callable[[Path], None]] = {  # what has to be there before
     "grade": lambda folder: a_class(folder, RIGHT),
@@ -140,7 +142,7 @@ def disk(tmp_path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", "-l", str(place)])
 
 
-@pytest.mark.skipif(not ROOT or not shutil.which("mount"), reason="only root can mount a disk")
+@pytest.mark.skipif(not AS_ROOT or not shutil.which("mount"), reason="only root can mount a disk")
 @pytest.mark.parametrize("task", daily("grade", of=["start", "train", "export", "grade"]))
 def test_a_full_disk(victims, disk, folders, kills, task):
     "A real one: filled up but for a little, more each time, until there's room."
@@ -184,12 +186,12 @@ def open_folder() -> Iterator[Path]:
 @pytest.mark.parametrize("task", daily("start", "grade", of=[*TASKS][:-1]))
 def test_a_folder_that_somebody_else_owns(victims, open_folder, task):
     "Root may do everything, so another user tries; whoever isn't root takes the rights away."
-    user = NOBODY if ROOT else 0
+    user = NOBODY if AS_ROOT else 0
     folder = open_folder / "own"
     folder.mkdir()
     if task == "grade":
         a_class(folder, RIGHT)
-    if ROOT:
+    if AS_ROOT:
         victims.whole(task, folder, **TASKS[task])
     before = content(folder)
     places = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
@@ -209,7 +211,7 @@ def test_a_folder_that_somebody_else_owns(victims, open_folder, task):
 @by_others
 def test_progress_that_belongs_to_somebody_else(victims, open_folder):
     open_folder.chmod(0o555)
-    user = NOBODY if ROOT else 0
+    user = NOBODY if AS_ROOT else 0
     done = victims.whole("check", open_folder, user=user)
     assert "passed" in done.said and "progress was not written" in done.said
     assert (
@@ -223,7 +225,7 @@ PLAIN = ("start", "check", "train", "predict", "export", "papers")
 NO_HOME = dict.fromkeys(["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "USER"])
 
 
-@pytest.mark.skipif(not ROOT, reason="only root becomes a user that the system doesn't know")
+@pytest.mark.skipif(not AS_ROOT, reason="only root becomes a user that the system doesn't know")
 @by_others
 @pytest.mark.parametrize("task", daily("start", "predict", of=PLAIN))
 @pytest.mark.parametrize("home", daily(None, of=[None, "/nonexistent"]))
@@ -237,7 +239,7 @@ def test_nobody_has_a_home(victims, open_folder, task, home):
     noted("no home", task, str(home))
 
 
-@pytest.mark.skipif(not ROOT, reason="only root becomes a user that the system doesn't know")
+@pytest.mark.skipif(not AS_ROOT, reason="only root becomes a user that the system doesn't know")
 @by_others
 def test_a_download_without_a_home_says_what_to_set(victims, open_folder):
     how = {**NO_HOME, "MNIST_COURSE_DATA": None, "user": 54321}
