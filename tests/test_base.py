@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import json
 import os
+import sys
 import threading
 import time
 import tracemalloc
@@ -12,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 
+from mnist_course import base
 from mnist_course.base import (
+    STEMS,
     CourseError,
     CourseWarning,
     DataError,
@@ -22,14 +26,19 @@ from mnist_course.base import (
     asset,
     check_place,
     check_type,
+    clone,
     damaged,
     draft,
+    find_files,
     from_json,
     locked,
     read_file,
     real_number,
     short,
+    this_machine,
     tilde,
+    utf8_name,
+    whats_wrong,
     whole_number,
     write_atomically,
 )
@@ -38,6 +47,23 @@ from mnist_course.base import (
 def test_asset_points_into_the_package():
     assert asset("weights", "net.safetensors").is_file()
     assert asset("no", "such.file") == asset() / "no" / "such.file"  # where it would be
+
+
+def test_a_package_that_was_installed_from_a_wheel_has_no_repository(tmp_path, monkeypatch):
+    assert clone() == asset().parent
+    monkeypatch.setattr(base, "asset", lambda: tmp_path / "mnist_course")
+    assert clone() is None
+    (tmp_path / "settings.ini").touch()
+    assert clone() is None
+    (tmp_path / "nbs").mkdir()
+    (tmp_path / "nbs" / "index.ipynb").touch()
+    assert clone() == tmp_path
+
+
+def test_a_measurement_says_where_it_was_made():
+    said = json.loads(json.dumps(this_machine()))
+    assert list(said) == ["processor", "cores", "memory_gb", "system", "python", "torch"]
+    assert said["processor"] and said["cores"] >= 1 and said["memory_gb"] > 0
 
 
 def test_tilde(monkeypatch, tmp_path):
@@ -134,7 +160,7 @@ def test_without_a_home_there_is_no_folder_called_tilde(monkeypatch, path):
 
 
 def test_a_draft_becomes_the_file_at_the_end_and_only_then(tmp_path):
-    path = tmp_path / "new" / "a.bin"
+    path = tmp_path / "new" / "deep" / "a.bin"
     with draft(path) as made:
         made.write_bytes(b"first")
         assert made.parent == path.parent and not path.exists()
@@ -281,3 +307,42 @@ def test_where_files_cannot_be_locked_everybody_gets_in(tmp_path, monkeypatch):
     with alone_in(tmp_path, "training"), alone_in(tmp_path, "training"):
         (tmp_path / "a").touch()
     assert (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is Unicode there")
+@pytest.mark.parametrize("name", ["déjà".encode(), "déjà".encode("latin-1")])
+def test_whoever_takes_utf8_only_finds_a_file_in_any_folder(tmp_path, name):
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    (folder / "a").write_bytes(b"here")
+    with utf8_name(folder / "a") as found:
+        assert Path(found.encode().decode()).read_bytes() == b"here"
+
+
+# --- the files of a dataset
+
+
+def test_where_the_four_files_are_looked_for_first(tmp_path):
+    "Of several sets the one in the nearest place, and of two in one folder the packed one."
+    places = [tmp_path / part for part in ("MNIST/raw", "raw", ".", "elsewhere/old")]
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        for stem in STEMS:
+            (place / stem).touch()
+            (place / f"{stem}.gz").touch()
+    for place in places:
+        for suffix in (".gz", ""):
+            assert find_files(tmp_path) == {stem: place / f"{stem}{suffix}" for stem in STEMS}
+            for stem in STEMS:
+                (place / f"{stem}{suffix}").unlink()
+    assert find_files(tmp_path) == {}
+
+
+def test_what_is_wrong_with_a_file_is_said_in_words(tmp_path):
+    path = tmp_path / STEMS[0]
+    unread = "is not the published MNIST file (it can't be read: No such file or directory)"
+    assert whats_wrong(path, STEMS[0]) == unread
+    path.write_bytes(b"<html>please log in</html>")
+    assert whats_wrong(path, STEMS[0]) == "is a web page, and not the file"
+    path.write_bytes(b"pixels")
+    assert whats_wrong(path, STEMS[0]).startswith("doesn't begin like 60,000 images")

@@ -39,7 +39,7 @@ def numbered(n: int) -> DigitDataset:
 # Reading IDX
 
 
-@pytest.mark.parametrize("shape", [(3, 28, 28), (7,), (0, 28, 28), (2, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [(3, 28, 28), (7,), (0, 28, 28), (2, 3, 4, 5), (1,) * 64])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["unpacked", "gz"])
 def test_read_idx_gives_back_what_was_written(tmp_path, shape, pack):
     values = torch.randint(256, shape, dtype=torch.uint8)
@@ -277,6 +277,7 @@ def test_arrays_and_lists_are_taken():
     ("images", "advice"),
     [
         (torch.zeros(28, 28, dtype=torch.uint8), r"images\[None\] makes a batch"),
+        (torch.zeros(784, dtype=torch.uint8), r"got torch\.uint8 \(784,\)$"),
         (torch.zeros(5, 784, dtype=torch.uint8), r"reshape\(-1, 28, 28\)"),
         (torch.zeros(5, 28, 28, 1, dtype=torch.uint8), r"images\[\.\.\., 0\]"),
         (torch.full((2, 28, 28), 200.0), r"images\.to\(torch\.uint8\)"),
@@ -296,6 +297,7 @@ def test_images_in_another_form_are_told_what_to_do(images, advice):
         (torch.eye(10)[:3], r"from one-hot rows or scores, \.argmax\(1\)"),
         (torch.zeros(3, 1, dtype=torch.int64), r"\.flatten\(\) makes one row"),
         (torch.tensor([1.0, 2.0, 3.0]), r"\.long\(\) makes them whole"),
+        (torch.tensor([1.0, 2.5, 3.0]), r"got torch\.float32 \(3,\): \[1\.0, 2\.5, 3\.0\]$"),
         (torch.tensor([True, False, True]), r"got torch\.bool"),
         (torch.tensor([1, 10, 2]), "do they start at 1"),
         ([1, 2], r"3 images need 3 labels, got \(2,\)"),
