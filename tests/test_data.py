@@ -97,6 +97,12 @@ def test_normalize_is_torchvisions_arithmetic():
     assert torch.equal(images, before)
 
 
+def test_normalized_digits_have_a_mean_of_zero_and_a_spread_of_one(sample):
+    x = normalize(sample[0].images)
+    assert x.mean().item() == pytest.approx(0, abs=0.01)
+    assert x.std().item() == pytest.approx(1, abs=0.01)
+
+
 def test_normalize_refuses_what_is_normalized():
     with pytest.raises(
         DataError, match=r"got torch\.float32 \(2, 28, 28\): are they normalized already"
@@ -162,6 +168,9 @@ def test_another_kind_of_thing_is_named():
         DigitDataset(images, "7")
     with pytest.raises(TypeError, match="labels must be whole numbers from 0 to 9, got a list of"):
         DigitDataset(images, ["zero", "one"])
+    for other, named in ((list(images), "list"), (DigitDataset, "the class itself")):
+        with pytest.raises(TypeError, match=f"dataset must be a DigitDataset, got {named}: "):
+            next(iter(BatchLoader(other)))
     with pytest.raises(TypeError, match="fraction must be a number, got 'half'"):
         split(numbered(20), "half")
 
