@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gzip
 import json
 import os
 import sys
@@ -37,6 +38,7 @@ from mnist_course.base import (
     short,
     this_machine,
     tilde,
+    unpacked,
     utf8_name,
     whats_wrong,
     whole_number,
@@ -63,7 +65,7 @@ def test_a_package_that_was_installed_from_a_wheel_has_no_repository(tmp_path, m
 def test_a_measurement_says_where_it_was_made():
     said = json.loads(json.dumps(this_machine()))
     assert list(said) == ["processor", "cores", "memory_gb", "system", "python", "torch"]
-    assert said["processor"] and said["cores"] >= 1 and said["memory_gb"] > 0
+    assert said["processor"] and said["cores"] >= 1 and 0 < said["memory_gb"] < 1e5
 
 
 def test_tilde(monkeypatch, tmp_path):
@@ -84,7 +86,8 @@ def test_tilde(monkeypatch, tmp_path):
         (ValueError("a\nb"), "a"),
         (ValueError(), "ValueError"),
         (OSError(13, "Denied", "/x"), "Denied"),
-        (ValueError("x" * 300), "x" * 117 + "..."),
+        (ValueError("x" * 120), "x" * 120),
+        (ValueError("x" * 121), "x" * 117 + "..."),
     ],
 )
 def test_short(error, text):
@@ -336,6 +339,24 @@ def test_where_the_four_files_are_looked_for_first(tmp_path):
             for stem in STEMS:
                 (place / f"{stem}{suffix}").unlink()
     assert find_files(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "found"), [("1/2/3/4/5/6/7/8", 4), ("1/2/3/4/5/6/7/8/9", 0), (".trash", 0)]
+)
+def test_hidden_folders_and_very_deep_ones_are_not_searched(tmp_path, place, found):
+    (tmp_path / place).mkdir(parents=True)
+    for stem in STEMS:
+        (tmp_path / place / stem).touch()
+    assert len(find_files(tmp_path)) == found
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_does_not_fill_the_memory():
+    packed = gzip.compress(bytes(2**25), 1)
+    tracemalloc.start()
+    assert unpacked(packed, 4) == bytes(4)
+    assert tracemalloc.get_traced_memory()[1] < 2**23
+    tracemalloc.stop()
 
 
 def test_what_is_wrong_with_a_file_is_said_in_words(tmp_path):
