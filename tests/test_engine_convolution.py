@@ -34,7 +34,7 @@ def test_the_words_count_the_pixels_of_this_kernel(size, count):
     assert figure.axes[1].get_title() == f"{count} pixels"
 
 
-@pytest.mark.parametrize("pixels", [[0.0, 0.3, 0.6, 0.9], [0.6, 0.7, 0.8, 0.9]])
+@pytest.mark.parametrize("pixels", [[0.0, 0.3, 0.55, 0.9], [0.55, 0.7, 0.8, 0.9]])
 @pytest.mark.parametrize("kernel", [[1.0, -1.0, 0.5, 0.1], [-1.0, 0.55, 0.4, -0.5]])
 def test_every_number_stands_out_from_the_color_under_it(pixels, kernel):
     square = torch.tensor([pixels, kernel]).reshape(2, 2, 2)
