@@ -711,7 +711,7 @@ def describe_files(
 def describe_source() -> str:
     """Which data `load_mnist()` will use, found out without a download. Raises DataError when
     that data is damaged."""
-    asked = os.environ.get("MNIST_COURSE_DATA") or None
+    asked = os.environ.get("MNIST_COURSE_DATA")
     if asked == "sample":
         return "the sample, as MNIST_COURSE_DATA asks"
     if not asked and len(find_files(cache_folder())) < len(STEMS):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.colors
 import torch
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +67,16 @@ def packages_after(code: str, folder: Path | None = None) -> set[str]:
     ).stdout
     names = said.splitlines()[-1].split()
     return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+
+
+def stands_out(ax) -> bool:
+    "True where every number of a table is written in a color far from the one under it."
+    (picture,) = ax.images
+    shades = []
+    for text, value in zip(ax.texts, picture.get_array().flatten(), strict=True):
+        color = matplotlib.colors.to_rgb(text.get_color())
+        shades.append(sum(color) / 3 - sum(picture.to_rgba(value)[:3]) / 3)
+    return min(map(abs, shades)) > 0.3
 
 
 def idx_file(values: torch.Tensor) -> bytes:

@@ -83,6 +83,7 @@ def test_the_other_counts_name_the_number_too():
         (lambda: conv2d_params("3", 4, 3), "in_channels must be a whole number, got '3'"),
         (lambda: conv2d_params(3, 4, (3, 2.0)), "width must be a whole number, got 2.0"),
         (lambda: conv2d_macs(1, 4, 3, 2.5), "height must be a whole number"),
+        (lambda: conv2d_macs(1, 4, 3, (2, 2.5)), "width must be a whole number, got 2.5"),
         (lambda: linear_params(10, None), "out_features must be a whole number, got None"),
     ):
         with pytest.raises(TypeError, match=named):
@@ -325,10 +326,10 @@ def test_same_padding_keeps_the_size():
 
 
 def test_tied_layers_count_once():
-    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
-    model[1].weight = model[0].weight
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8, bias=False))
+    model[1].weight = model[2].weight = model[0].weight
     rows = ledger(model, (8,))
-    assert rows.params == numbers(model) == 80 and [row.params for row in rows] == [72, 8]
+    assert rows.params == numbers(model) == 80 and [row.params for row in rows] == [72, 8, 0]
 
 
 def test_a_layer_alone_and_a_table_for_notebooks():
@@ -538,19 +539,19 @@ def test_layers_for_sequences_are_refused(layer):
 
 
 @pytest.mark.parametrize(
-    "moves",
+    ("moves", "name"),
     [
-        lambda m, x: x.flip(-1),
-        lambda m, x: x.mT,
-        lambda m, x: x.roll(1, 2),
-        lambda m, x: x.softmax(-1),
-        lambda m, x: x.sort(-1)[0],
-        lambda m, x: x[..., 0, 0],
-        lambda m, x: x.cumsum(2),
+        (lambda m, x: x.flip(-1), "flip"),
+        (lambda m, x: x.mT, "mT"),
+        (lambda m, x: x.roll(1, 2), "roll"),
+        (lambda m, x: x.softmax(-1), "softmax"),
+        (lambda m, x: x.sort(-1)[0], "sort"),
+        (lambda m, x: x[..., 0, 0], "__getitem__"),
+        (lambda m, x: x.cumsum(2), "cumsum"),
     ],
 )
-def test_what_a_map_shows_afterward_is_not_guessed(moves):
-    with pytest.raises(NotImplementedError, match="no rule for"):
+def test_what_a_map_shows_afterward_is_not_guessed(moves, name):
+    with pytest.raises(NotImplementedError, match=f"no rule for {name} "):
         ledger(Given(moves), (1, 8, 8))
 
 
@@ -573,6 +574,12 @@ def test_every_way_to_give_an_answer_is_followed(name):
     assert rows.macs == 384 and not rows.unseen
 
 
+def test_numbers_beside_the_weights_do_not_say_what_goes_in():
+    places = nn.Parameter(torch.arange(64), requires_grad=False)
+    model = Given(lambda m, x: m.fc(flat(x)[:, m.places]), places=places, fc=nn.Linear(64, 6))
+    assert ledger(model, (1, 8, 8))[-1].macs == 384
+
+
 def test_a_gate_keeps_the_step_of_the_map():
     def gated(model, x):
         x = model.conv(x)
@@ -580,6 +587,23 @@ def test_a_gate_keeps_the_step_of_the_map():
 
     last = ledger(Given(gated, conv=nn.Conv2d(1, 2, 3, stride=2)), (1, 9, 9))[-1]
     assert last.jump == 2 and last.receptive_field >= 9
+
+
+def test_a_map_that_is_written_into_another_brings_along_what_it_has_seen():
+    def patched(model, x):
+        x = model.first(x)
+        more = model.second(x)
+        x = x.clone()
+        x[:, :1] = more
+        return x
+
+    parts = {"first": nn.Conv2d(1, 2, 3, padding=1), "second": nn.Conv2d(2, 1, 3, padding=1)}
+    rows = ledger(Given(patched, **parts), (1, 8, 8))
+    assert [(row.name, row.receptive_field) for row in rows] == [
+        ("first", 3),
+        ("second", 5),
+        ("second.__setitem__", 5),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -597,7 +621,13 @@ def test_numbers_that_leave_torch_are_not_lost_without_a_word(lost):
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda m, x: None, lambda m, x: torch.zeros(1, 10), lambda m, x: "7"]
+    "answer",
+    [
+        lambda m, x: None,
+        lambda m, x: torch.zeros(1, 10),
+        lambda m, x: x.new_tensor([[1.0, 2.0]]),
+        lambda m, x: "7",
+    ],
 )
 def test_an_answer_that_does_not_come_from_the_input(answer):
     with pytest.raises(ValueError, match="the answer does not come from the input"):
@@ -629,5 +659,8 @@ def test_of_rows_nothing_is_said_about_what_they_see():
     assert {
         row.receptive_field for row in ledger(nn.Sequential(nn.Linear(8, 4), nn.ReLU()), (8,))
     } == {None}
+    turned = Given(lambda m, x: m.fc(flat(x.view(-1, 1, 8, 8).flip(-1))), fc=nn.Linear(64, 6))
+    rows = ledger(turned, (64,))  # in pictures, nobody would know what is seen after the flip
+    assert [row.kind for row in rows] == ["view", "flatten", "Linear"]
     compiled = torch.compile(nn.Sequential(nn.Flatten(), nn.Linear(64, 6)), backend="eager")
     assert ledger(compiled, (1, 8, 8)).macs == 384

@@ -178,12 +178,13 @@ def test_a_rule_gives_one_slope_for_each_number_that_went_in():
 # ---- the engine
 
 
-def test_multiplications_there_and_back():
+def test_multiplications_there_and_back(capsys):
     x = torch.randn(5, 4)
     first, second = (torch.randn(n, requires_grad=True) for n in ((4, 3), (3, 2)))
     there, back = multiplications(lambda: ((x @ first).relu() @ second).sum())
     assert there == 5 * 4 * 3 + 5 * 3 * 2
     assert back == 2 * 5 * 3 * 2 + 5 * 4 * 3  # nobody asks for the slopes of x
+    assert type(there) is type(back) is int and capsys.readouterr().out == ""
 
 
 def test_a_step_has_its_length_and_is_taken_by_a_copy():

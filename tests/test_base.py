@@ -2,7 +2,10 @@
 
 import contextlib
 import errno
+import gzip
+import json
 import os
+import sys
 import threading
 import time
 import tracemalloc
@@ -12,7 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from mnist_course import base
 from mnist_course.base import (
+    STEMS,
     CourseError,
     CourseWarning,
     DataError,
@@ -22,14 +27,20 @@ from mnist_course.base import (
     asset,
     check_place,
     check_type,
+    clone,
     damaged,
     draft,
+    find_files,
     from_json,
     locked,
     read_file,
     real_number,
     short,
+    this_machine,
     tilde,
+    unpacked,
+    utf8_name,
+    whats_wrong,
     whole_number,
     write_atomically,
 )
@@ -38,6 +49,23 @@ from mnist_course.base import (
 def test_asset_points_into_the_package():
     assert asset("weights", "net.safetensors").is_file()
     assert asset("no", "such.file") == asset() / "no" / "such.file"  # where it would be
+
+
+def test_a_package_that_was_installed_from_a_wheel_has_no_repository(tmp_path, monkeypatch):
+    assert clone() == asset().parent
+    monkeypatch.setattr(base, "asset", lambda: tmp_path / "mnist_course")
+    assert clone() is None
+    (tmp_path / "settings.ini").touch()
+    assert clone() is None
+    (tmp_path / "nbs").mkdir()
+    (tmp_path / "nbs" / "index.ipynb").touch()
+    assert clone() == tmp_path
+
+
+def test_a_measurement_says_where_it_was_made():
+    said = json.loads(json.dumps(this_machine()))
+    assert list(said) == ["processor", "cores", "memory_gb", "system", "python", "torch"]
+    assert said["processor"] and said["cores"] >= 1 and 0 < said["memory_gb"] < 1e5
 
 
 def test_tilde(monkeypatch, tmp_path):
@@ -58,7 +86,8 @@ def test_tilde(monkeypatch, tmp_path):
         (ValueError("a\nb"), "a"),
         (ValueError(), "ValueError"),
         (OSError(13, "Denied", "/x"), "Denied"),
-        (ValueError("x" * 300), "x" * 117 + "..."),
+        (ValueError("x" * 120), "x" * 120),
+        (ValueError("x" * 121), "x" * 117 + "..."),
     ],
 )
 def test_short(error, text):
@@ -134,7 +163,7 @@ def test_without_a_home_there_is_no_folder_called_tilde(monkeypatch, path):
 
 
 def test_a_draft_becomes_the_file_at_the_end_and_only_then(tmp_path):
-    path = tmp_path / "new" / "a.bin"
+    path = tmp_path / "new" / "deep" / "a.bin"
     with draft(path) as made:
         made.write_bytes(b"first")
         assert made.parent == path.parent and not path.exists()
@@ -281,3 +310,60 @@ def test_where_files_cannot_be_locked_everybody_gets_in(tmp_path, monkeypatch):
     with alone_in(tmp_path, "training"), alone_in(tmp_path, "training"):
         (tmp_path / "a").touch()
     assert (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every name is Unicode there")
+@pytest.mark.parametrize("name", ["déjà".encode(), "déjà".encode("latin-1")])
+def test_whoever_takes_utf8_only_finds_a_file_in_any_folder(tmp_path, name):
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    (folder / "a").write_bytes(b"here")
+    with utf8_name(folder / "a") as found:
+        assert Path(found.encode().decode()).read_bytes() == b"here"
+
+
+# --- the files of a dataset
+
+
+def test_where_the_four_files_are_looked_for_first(tmp_path):
+    "Of several sets the one in the nearest place, and of two in one folder the packed one."
+    places = [tmp_path / part for part in ("MNIST/raw", "raw", ".", "elsewhere/old")]
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        for stem in STEMS:
+            (place / stem).touch()
+            (place / f"{stem}.gz").touch()
+    for place in places:
+        for suffix in (".gz", ""):
+            assert find_files(tmp_path) == {stem: place / f"{stem}{suffix}" for stem in STEMS}
+            for stem in STEMS:
+                (place / f"{stem}{suffix}").unlink()
+    assert find_files(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "found"), [("1/2/3/4/5/6/7/8", 4), ("1/2/3/4/5/6/7/8/9", 0), (".trash", 0)]
+)
+def test_hidden_folders_and_very_deep_ones_are_not_searched(tmp_path, place, found):
+    (tmp_path / place).mkdir(parents=True)
+    for stem in STEMS:
+        (tmp_path / place / stem).touch()
+    assert len(find_files(tmp_path)) == found
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_does_not_fill_the_memory():
+    packed = gzip.compress(bytes(2**25), 1)
+    tracemalloc.start()
+    assert unpacked(packed, 4) == bytes(4)
+    assert tracemalloc.get_traced_memory()[1] < 2**23
+    tracemalloc.stop()
+
+
+def test_what_is_wrong_with_a_file_is_said_in_words(tmp_path):
+    path = tmp_path / STEMS[0]
+    unread = "is not the published MNIST file (it can't be read: No such file or directory)"
+    assert whats_wrong(path, STEMS[0]) == unread
+    path.write_bytes(b"<html>please log in</html>")
+    assert whats_wrong(path, STEMS[0]) == "is a web page, and not the file"
+    path.write_bytes(b"pixels")
+    assert whats_wrong(path, STEMS[0]).startswith("doesn't begin like 60,000 images")

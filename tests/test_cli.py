@@ -18,7 +18,7 @@ from helpers import PATIENCE
 
 import mnist_course.data
 from mnist_course.base import alone_in
-from mnist_course.cli import main
+from mnist_course.cli import _COMMANDS, _make_parser, main
 from mnist_course.training import History
 
 
@@ -128,6 +128,50 @@ def test_what_a_user_can_mend_is_one_line(words, message, capsys, tmp_path):
     said = capsys.readouterr().err
     assert message in said and said.startswith("mnist-course: ") and len(said.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+RUN = {
+    "recipe": "one-cycle",
+    "epochs": 2,
+    "data": None,
+    "seed": 0,
+    "device": None,
+    "precision": "float32",
+    "batch_size": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words", "message"),
+    [
+        ({}, ["--epochs", "3"], "was begun with epochs 2: it cannot go on with 3"),
+        ({}, ["--seed", "5"], "was begun with seed 0: it cannot go on with 5"),
+        ({"seed": None}, [], "settings.json is missing or damaged"),
+        ({"epochs": 0}, [], "settings.json is missing or damaged"),
+        ({"batch_size": True}, [], "settings.json is missing or damaged"),
+        ({"recipe": "slow"}, [], "settings.json is missing or damaged"),
+        ({"precision": "float8"}, [], "settings.json is missing or damaged"),
+        ({"digits": ["many", "few"]}, [], "settings.json is missing or damaged"),
+        ({"epochs": ...}, [], "settings.json is missing or damaged"),
+    ],
+)
+def test_what_a_run_cannot_go_on_with_is_told(changed, words, message, capsys, tmp_path):
+    settings = {name: value for name, value in (RUN | changed).items() if value is not ...}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--resume", "run", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", [None, "float32", "bfloat16"])
+def test_what_was_asked_for_is_written_down_before_the_work(precision, monkeypatch, tmp_path):
+    monkeypatch.setattr("mnist_course.distributed.fit_together", lambda *args: History())
+    words = ["--recipe", "one-cycle", "--precision", precision] if precision else []
+    assert main(["train", "--out", "run", *words]) == 130  # as if stopped in the first epoch
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert (settings["recipe"], settings["epochs"]) == (("one-cycle", 1) if words else ("seed", 20))
+    assert settings["precision"] in ([precision] if precision else ["float32", "bfloat16"])
+    assert settings["digits"] == [640, 200] and settings["seed"] == 0
 
 
 def test_a_folder_in_which_somebody_trains_is_left_alone(capsys, tmp_path):
@@ -392,6 +436,136 @@ def test_version_and_help(capsys):
     said = capsys.readouterr().out
     assert "mnist_course" in said
     assert not re.search(r"notebooks|bench|wheelhouse", said)  # what learners never need
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_command_says_what_it_does_and_every_option_what_it_is_for(command):
+    (commands,) = _make_parser()._subparsers._group_actions
+    made = commands.choices[command]
+    assert made.description and all(action.help for action in made._actions)
+
+
+def handed_on(monkeypatch, function: str, answer: object, *words: str) -> dict:
+    "With what a command calls a function."
+    asked = {}
+
+    def called(*args, **more):
+        asked.update(more, args=args)
+        return answer
+
+    monkeypatch.setattr(f"mnist_course.{function}", called)
+    assert main([*words]) == 0
+    return asked
+
+
+def test_grade_hands_on_what_was_asked_and_says_what_was_written(monkeypatch, capsys):
+    from mnist_course.teaching.grading import Limits
+
+    place, answer = "teaching.grading.grade_class", (None, ["out/class.html", "out/points.csv"])
+    asked = handed_on(monkeypatch, place, answer, "grade", "class.zip")
+    assert capsys.readouterr().out == "written: out/class.html, out/points.csv\n"
+    nothing = ("course", "roster", "export", "learner", "variants", "jobs", "container")
+    assert asked == {
+        "args": ("class.zip", "grades"),
+        **dict.fromkeys(nothing),
+        **{name: [] for name in ("lessons", "exercises", "only", "back")},
+        "again": False,
+        "names": True,
+        "limits": Limits(seconds=60, memory=2 * 2**30),
+    }
+    words = (
+        "--out o --lessons 03 04 --exercises 05.x --only Ada --back moodle canvas --course c.toml "
+        "--roster r.csv --export moodle --learner (?P<name>.*) --again --no-names --variant id "
+        "--container image --jobs 3 --time-limit 1.5 --memory-limit 0.5"
+    )
+    asked = handed_on(monkeypatch, place, answer, "grade", "folder", *words.split())
+    assert asked == {
+        "args": ("folder", "o"),
+        "lessons": ["03", "04"],
+        "exercises": ["05.x"],
+        "only": ["Ada"],
+        "back": ["moodle", "canvas"],
+        "course": "c.toml",
+        "roster": "r.csv",
+        "export": "moodle",
+        "learner": "(?P<name>.*)",
+        "again": True,
+        "names": False,
+        "variants": "id",
+        "container": "image",
+        "jobs": 3,
+        "limits": Limits(seconds=1.5, memory=2**29),
+    }
+
+
+def test_record_hands_on_what_was_asked(monkeypatch):
+    from mnist_course.cli import _answer
+
+    place = "record.record_recipes"
+    asked = handed_on(monkeypatch, place, None, "record", "a.py", "b.py")
+    rest = (5, False, [{}], None, False, 3600, None, None, None)
+    assert asked == {"args": (["a.py", "b.py"], *rest), "say": _answer}
+    words = (
+        "--validate --seeds 2 --set N=1,2 --goal 99 --again --limit 60 --data sample --table t "
+        "--cluster tcp://a:1"
+    )
+    asked = handed_on(monkeypatch, place, None, "record", "a.py", *words.split())
+    rest = (2, True, [{"N": "1"}, {"N": "2"}], 0.99, True, 60, "sample", "t", "tcp://a:1")
+    assert asked == {"args": (["a.py"], *rest), "say": _answer}
+
+
+def test_sheet_hands_on_what_was_asked(monkeypatch, capsys):
+    place = "teaching.worksheet.write_sheet"
+    asked = handed_on(monkeypatch, place, "sheet.html: 3 exercises", "sheet")
+    assert capsys.readouterr().out == "sheet.html: 3 exercises\n"
+    assert asked == {
+        "args": ("exercises.html", [], []),
+        "course": None,
+        "difficulty": 5,
+        "minutes": None,
+        "points": False,
+        "key": False,
+        "title": "",
+    }
+    words = "--difficulty 3 --minutes 90 --points --key --title Exam --out e.md --course c.toml"
+    monkeypatch.setattr("mnist_course.teaching.papers.readers", lambda *args: args)
+    asked = handed_on(
+        monkeypatch,
+        place,
+        "",
+        "sheet",
+        "03",
+        *words.split(),
+        "--variant",
+        "A",
+        "B",
+        "--roster",
+        "r",
+    )
+    assert asked == {
+        "args": ("e.md", ["03"], (["A", "B"], "r", "c.toml")),
+        "course": "c.toml",
+        "difficulty": 3,
+        "minutes": 90,
+        "points": True,
+        "key": True,
+        "title": "Exam",
+    }
+
+
+def test_export_reads_the_file_back_and_says_how_many_digits_are_right(capsys, tmp_path):
+    from mnist_course.model import Net
+    from mnist_course.training import save_weights
+
+    save_weights("mine.safetensors", Net())  # knows nothing yet
+    for words, least, most in (([], 190, 200), (["--model", "mine.safetensors"], 0, 80)):
+        assert main(["export", "out.safetensors", *words]) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        size = (tmp_path / "out.safetensors").stat().st_size
+        assert first == f"out.safetensors: safetensors, {size:,} bytes"
+        right, of, itself = map(int, re.findall(r"\b\d+\b(?!\.)", second)[:3])
+        assert least <= right == itself <= most and of == 200
+        assert second.endswith("no probability is off by more than 0")
 
 
 # --- places and files

@@ -106,6 +106,11 @@ BAD = {
         {"padding": 1},
         "3 x 9 fits nowhere .* padding 1",
     ),
+    "kernel too high, with its padding": (
+        (x, torch.zeros(4, 3, 8, 3)),
+        {"padding": 1},
+        "8 x 3 fits nowhere",
+    ),
     "empty kernel": ((x, torch.zeros(4, 3, 0, 3)), {}, "0 x 3 fits nowhere"),
     "stride 0": ((x, weight), {"stride": 0}, "stride must be a whole number of at least 1, got 0"),
     "padding below 0": (

@@ -39,7 +39,7 @@ def numbered(n: int) -> DigitDataset:
 # Reading IDX
 
 
-@pytest.mark.parametrize("shape", [(3, 28, 28), (7,), (0, 28, 28), (2, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [(3, 28, 28), (7,), (0, 28, 28), (2, 3, 4, 5), (1,) * 64])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["unpacked", "gz"])
 def test_read_idx_gives_back_what_was_written(tmp_path, shape, pack):
     values = torch.randint(256, shape, dtype=torch.uint8)
@@ -95,6 +95,12 @@ def test_normalize_is_torchvisions_arithmetic():
         normalize(images), torch.stack([transform(image.numpy()[:, :, None]) for image in images])
     )
     assert torch.equal(images, before)
+
+
+def test_normalized_digits_have_a_mean_of_zero_and_a_spread_of_one(sample):
+    x = normalize(sample[0].images)
+    assert x.mean().item() == pytest.approx(0, abs=0.01)
+    assert x.std().item() == pytest.approx(1, abs=0.01)
 
 
 def test_normalize_refuses_what_is_normalized():
@@ -162,6 +168,9 @@ def test_another_kind_of_thing_is_named():
         DigitDataset(images, "7")
     with pytest.raises(TypeError, match="labels must be whole numbers from 0 to 9, got a list of"):
         DigitDataset(images, ["zero", "one"])
+    for other, named in ((list(images), "list"), (DigitDataset, "the class itself")):
+        with pytest.raises(TypeError, match=f"dataset must be a DigitDataset, got {named}: "):
+            next(iter(BatchLoader(other)))
     with pytest.raises(TypeError, match="fraction must be a number, got 'half'"):
         split(numbered(20), "half")
 
@@ -277,6 +286,7 @@ def test_arrays_and_lists_are_taken():
     ("images", "advice"),
     [
         (torch.zeros(28, 28, dtype=torch.uint8), r"images\[None\] makes a batch"),
+        (torch.zeros(784, dtype=torch.uint8), r"got torch\.uint8 \(784,\)$"),
         (torch.zeros(5, 784, dtype=torch.uint8), r"reshape\(-1, 28, 28\)"),
         (torch.zeros(5, 28, 28, 1, dtype=torch.uint8), r"images\[\.\.\., 0\]"),
         (torch.full((2, 28, 28), 200.0), r"images\.to\(torch\.uint8\)"),
@@ -296,6 +306,7 @@ def test_images_in_another_form_are_told_what_to_do(images, advice):
         (torch.eye(10)[:3], r"from one-hot rows or scores, \.argmax\(1\)"),
         (torch.zeros(3, 1, dtype=torch.int64), r"\.flatten\(\) makes one row"),
         (torch.tensor([1.0, 2.0, 3.0]), r"\.long\(\) makes them whole"),
+        (torch.tensor([1.0, 2.5, 3.0]), r"got torch\.float32 \(3,\): \[1\.0, 2\.5, 3\.0\]$"),
         (torch.tensor([True, False, True]), r"got torch\.bool"),
         (torch.tensor([1, 10, 2]), "do they start at 1"),
         ([1, 2], r"3 images need 3 labels, got \(2,\)"),

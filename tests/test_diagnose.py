@@ -704,7 +704,14 @@ def test_a_healthy_network_learns_by_heart_and_one_without_steps_stays(parts):
         sgd = torch.optim.SGD(model.parameters(), lr, momentum=0.9)
         losses = by_heart(model, sgd, x[:12], y[:12], steps=60)
         assert len(losses) == 60 and abs(losses[0] - math.log(10)) < 0.2
+        assert {type(loss) for loss in losses} == {float}  # no graph hangs on them
         assert (losses[-1] < 0.5) == learned
+
+
+def test_eighty_steps_are_taken_where_nobody_says_how_many():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(1))
+    sgd = torch.optim.SGD(model.parameters(), 0.01)
+    assert len(by_heart(model, sgd, torch.rand(2, 1, 28, 28), torch.tensor([3, 7]))) == 80
 
 
 def test_gradients_are_measured_afresh_and_show_where_slopes_end(parts):
@@ -725,3 +732,13 @@ def test_who_depends_on_the_neighbors(parts):
     batch_norm = norm_net()
     assert mixing(batch_norm.eval(), x[:9]) < 1e-5
     assert mixing(Mixes(), x[:1]) < 1e-5
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_mixing_counts_whether_company_makes_an_answer_larger_or_smaller(sign):
+    class Crowd(nn.Module):
+        def forward(self, x):
+            return torch.full((len(x), 10), float(sign * len(x)))
+
+    found = mixing(Crowd(), torch.zeros(9, 1, 28, 28))
+    assert found == 8 and type(found) is float

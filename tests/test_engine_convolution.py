@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import stands_out
 
 from mnist_course.engine.convolution import moved_runs, plot_readers, show_place
 
@@ -16,10 +17,12 @@ def test_one_place_shows_the_sum_that_a_convolution_has_there(top, left):
     assert f"row {top}, column {left}" in figure.description
     assert f"add up to {total:.2f}." in figure.description
     whole, *parts = figure.axes
+    assert whole.get_title() == f"row {top}, column {left}"
     (frame,) = whole.patches
     assert frame.get_xy() == (left - 0.5, top - 0.5) and frame.get_width() == 3
     patch, numbers, products = ([float(text.get_text()) for text in ax.texts] for ax in parts)
     assert numbers == kernel.flatten().tolist()
+    assert [text.get_text() for text in parts[1].texts[:3]] == ["1", "0", "-1"]
     assert patch == pytest.approx(image[top : top + 3, left : left + 3].flatten(), abs=0.006)
     assert sum(products) == pytest.approx(total, abs=0.05)
 
@@ -29,6 +32,13 @@ def test_the_words_count_the_pixels_of_this_kernel(size, count):
     figure = show_place(torch.zeros(6, 7), torch.ones(size), 0, 0)
     assert f"{count} pixels, the kernel's {count} numbers" in figure.description
     assert figure.axes[1].get_title() == f"{count} pixels"
+
+
+@pytest.mark.parametrize("pixels", [[0.0, 0.3, 0.55, 0.9], [0.55, 0.7, 0.8, 0.9]])
+@pytest.mark.parametrize("kernel", [[1.0, -1.0, 0.5, 0.1], [-1.0, 0.55, 0.4, -0.5]])
+def test_every_number_stands_out_from_the_color_under_it(pixels, kernel):
+    square = torch.tensor([pixels, kernel]).reshape(2, 2, 2)
+    assert all(map(stands_out, show_place(*square, 0, 0).axes[1:]))
 
 
 @pytest.mark.parametrize(("top", "left"), [(-1, 0), (0, -2), (4, 0), (0, 5)])

@@ -51,7 +51,7 @@ def files(monkeypatch) -> dict[str, dict[str, bytes]]:
         contents = []
         for n in (60, 10):
             contents.append(torch.randint(256, (n, 28, 28), generator=random, dtype=torch.uint8))
-            contents.append(torch.arange(n, dtype=torch.uint8) % 10)
+            contents.append((torch.arange(n, dtype=torch.uint8) + seed) % 10)
         made[dataset] = {
             name: gzip.compress(idx_file(values), mtime=0)
             for name, values in zip(NAMES, contents, strict=True)
@@ -308,6 +308,18 @@ def test_a_folder_without_files_is_not_described(tmp_path):
         describe_files(find_files(tmp_path), "KMNIST")
 
 
+def test_a_file_without_a_sum_of_its_own_belongs_to_the_dataset_of_its_folder(tmp_path, files):
+    "Fashion-MNIST's sums are known for its packed files only, and all datasets have one form."
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, content in files["FashionMNIST"].items():
+        (raw / name).write_bytes(content)
+    unpack(raw)
+    assert len(load_mnist(tmp_path, dataset="FashionMNIST")[0]) == 60
+    with pytest.raises(DataError, match="is in a folder of FashionMNIST"):
+        load_mnist(tmp_path, dataset="KMNIST")
+
+
 def test_where_to_look_first(folder, cache, monkeypatch, sample):
     monkeypatch.setenv("MNIST_COURSE_DATA", "sample")
     assert (
@@ -383,7 +395,11 @@ def test_the_second_mirror_stands_in(server, cache, fault):
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("404", "404"), ("wrong", "its MD5 sum differs"), ("cut", "IncompleteRead|broken")],
+    [
+        ("404", "404"),
+        ("wrong", r"sent a web page, .* \(its MD5 sum differs"),
+        ("cut", "IncompleteRead|broken"),
+    ],
 )
 def test_when_all_mirrors_fail(server, cache, fault, reason):
     server.fault |= {"first": fault, "second": fault}
@@ -688,6 +704,7 @@ def test_home_and_variables_in_the_name_of_a_folder(folder, monkeypatch):
         ),
         (requests.exceptions.ProxyError("Unable to connect to proxy"), "the proxy in HTTP_PROXY"),
         (ValueError("Failed to parse: http://me:secret@p:x"), "the proxy in HTTP_PROXY"),
+        (ValueError("Invalid URL 'http://me:secret@': No host"), "the proxy in HTTP_PROXY"),
         (OSError("Could not find a suitable TLS CA certificate bundle: /x"), "names a file"),
         (requests.exceptions.ConnectionError("[Errno 111] Connection refused"), "was refused"),
     ],

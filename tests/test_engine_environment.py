@@ -3,6 +3,7 @@
 import builtins
 import random
 from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,6 +49,7 @@ def test_doctor_names_bad_data(monkeypatch, tmp_path):
     assert (
         not finding.ok and "no complete MNIST in" in finding.found and "nowhere" in finding.advice
     )
+    assert finding.advice == f"fix or unset MNIST_COURSE_DATA, which is '{tmp_path / 'nowhere'}'"
 
 
 def test_doctor_names_damaged_data(monkeypatch, tmp_path):
@@ -117,7 +119,7 @@ def test_doctor_survives_a_bad_folder(tmp_path, kind):
     if kind == "a file":
         folder.write_text("")
     finding = line(doctor(folder), "write access")
-    assert not finding.ok and finding.advice
+    assert not finding.ok and finding.advice == "work in a folder of your own that exists"
 
 
 def test_doctor_survives_an_unwritable_folder(monkeypatch, tmp_path):
@@ -169,6 +171,8 @@ def test_minimum_without_installation(monkeypatch):
 
     monkeypatch.setattr(environment, "requires", nothing)
     assert minimum("torch") == "0"
+    monkeypatch.setattr(environment, "requires", lambda name: None)  # it says nothing of others
+    assert minimum("torch") == "0"
 
 
 def test_an_old_python(monkeypatch):
@@ -179,6 +183,15 @@ def test_an_old_python(monkeypatch):
 def test_a_full_disk(tmp_path):
     finding = check_disk(tmp_path, need=1e9)
     assert not finding.ok and "free at least" in finding.advice
+
+
+@pytest.mark.parametrize(("free", "ok"), [(1.24e9, True), (0.5e9, True), (0.4e9, False)])
+def test_half_a_gigabyte_is_enough(monkeypatch, tmp_path, free, ok):
+    disk = SimpleNamespace(total=1e12, used=1e12 - free, free=free)
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda folder: disk)
+    finding = check_disk(tmp_path)
+    assert (finding.ok, finding.found) == (ok, f"{free / 1e9:.1f} GB free")
+    assert finding.advice == "free at least 0.5 GB"
 
 
 def test_examine_turns_an_error_into_a_finding():

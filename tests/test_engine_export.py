@@ -96,6 +96,8 @@ def test_measure_counts_what_can_be_counted(net, digits):
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     text = card(found)
     assert f"{found['right']} of 300 right" in text and text.count("\n| ") >= 14
+    own = found["per_digit"]["3"]
+    assert f"\n| 3 | {own['right']} | {own['total']} | {own['accuracy']:.2%} (" in text
 
 
 def test_measure_takes_other_networks_and_few_digits(digits):
@@ -171,6 +173,16 @@ def test_signals_are_those_of_predict(net, digits):
     assert signals(net, torch.zeros(2, 28, 28, dtype=torch.uint8)).doubtful.all()
     with pytest.raises(ValueError, match="no picture"):
         signals(net, digits.images[:0])
+
+
+def test_signals_of_scores_are_those_of_their_log_probabilities(digits):
+    torch.manual_seed(0)
+    scores = Pocket().eval().body
+    ours, theirs = (
+        signals(nn.Sequential(scores, *end), digits.images[:20]) for end in ([], [nn.LogSoftmax(1)])
+    )
+    np.testing.assert_allclose(ours.probability, theirs.probability, rtol=1e-6)
+    assert (ours.answer == theirs.answer).all() and (ours.probability <= 1).all()
 
 
 def test_largest_gap():

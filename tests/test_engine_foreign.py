@@ -38,6 +38,37 @@ def test_the_same_for_everybody():
     )
 
 
+# Each picture's mean. Were they drawn in another way, what lesson 11 says and what is recorded
+# would be of other pictures.
+DRAWN = {
+    "thin pen": [247.9, 4.2, 246.7, 7.9],
+    "pen": [230.0, 243.9, 234.7, 234.2],
+    "thick pen": [212.5, 34.4, 41.3, 46.4],
+    "printed": [35.7, 241.5, 234.2, 21.1],
+    "off-centre": [11.5, 249.5, 242.4, 245.2],
+    "small": [1.7, 253.8, 1.4, 253.5],
+    "turned": [235.7, 245.1, 233.4, 29.9],
+    "low resolution": [226.0, 15.0, 32.4, 229.4],
+    "photograph": [173.9, 186.0, 154.6, 156.5],
+    "squared paper": [215.7, 229.1, 217.2, 227.8],
+    "blank": [205.3, 179.3, 165.2, 192.9],
+    "noise": [133.3, 75.5, 37.7, 126.7],
+    "scribble": [50.0, 76.4, 67.8, 16.2],
+    "letter": [32.0, 31.6, 20.8, 41.1],
+    "letter like a digit": [29.3, 8.7, 19.6, 21.6],
+}
+
+
+def test_the_pictures_are_those_that_were_measured():
+    found = {}
+    for made in (foreign_digits(40), non_digits(20)):
+        for picture in made:
+            found.setdefault(picture.kind, []).append(picture.image.mean())
+    assert list(found) == list(DRAWN)
+    for kind, means in found.items():
+        assert means == pytest.approx(DRAWN[kind], abs=0.3), kind
+
+
 def test_every_kind_and_digit_has_its_share():
     digits = foreign_digits(200)
     counts = {

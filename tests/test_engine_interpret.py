@@ -64,6 +64,8 @@ def test_figures_say_what_they_show(net, digits, sample):
     said = show_crowds(crowds, torch.tensor([3, 3, 8, 5])).description
     assert said.count("4 digits in two dimensions") == 2 and "100% of the spread" in said
     assert said.count("Nearest to each other: 3 and 5.") == 2 and "there, " in said
+    alone = show_crowds({"one kind": points}, torch.full((4,), 7))
+    assert "Nearest" not in alone.description and len(alone.axes[0].collections) == 1
     looks = show_looks(digits[:2], {"one": heat, "two": -heat}, ["a", "b"], size=1)
     assert "a, two: 2.5 at row 3, column 5" in looks.description
     for figure in (
@@ -85,6 +87,37 @@ def test_a_number_is_drawn_where_it_looks(digits):
     )  # the first number looks at pixels 0 to 13: middle 6.5, and it is 2 wide
     figure = plot_heat(digits[:1], torch.rand(1, 7, 7))
     assert figure.axes[0].images[0].get_extent() == [-0.5, 27.5, 27.5, -0.5]
+
+
+@pytest.mark.parametrize(
+    ("heat", "colors", "scale"),
+    [([0.0, 0.5, 2.0], "viridis", (0, 2)), ([-2.0, 0.5, 1.0], "PuOr", (-2, 2))],
+)
+def test_zero_has_the_same_color_in_every_map_of_a_kind(heat, colors, scale):
+    image = torch.zeros(1, 3, 3)
+    image[0, 1, 1] = 4
+    ax = plot_heat(image, torch.tensor(heat).expand(1, 3, 3), ["a"]).axes[0]
+    assert ax.images[0].get_cmap().name == colors and ax.images[0].get_clim() == scale
+    assert ax.get_title() == "a\nup to 2"
+    (outline,) = ax.collections  # half as bright as the digit
+    assert outline.levels.tolist() == [2] and len(outline.get_paths()[0].vertices) > 4
+    blank = plot_heat(torch.zeros(1, 3, 3), torch.tensor(heat).expand(1, 3, 3)).axes[0]
+    assert not blank.collections and blank.get_title() == "no. 1\nup to 2"
+
+
+def test_maps_stand_in_rows_below_their_digits(digits):
+    maps = torch.rand(2, 24, 24)
+    figure = show_looks(digits[:2], {"one": maps, "two": -maps}, [3, 8])
+    panels = figure.axes
+    assert len(panels) == 6 and [ax.get_title() for ax in panels[:2]] == ["3", "8"]
+    for k, ax in enumerate(panels):
+        assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
+        assert ax.get_ylabel() == {2: "one", 4: "two"}.get(k, "")
+    for k in (0, 1):
+        assert panels[k].images[0].get_cmap().name == "gray"
+        for below in (panels[2 + k], panels[4 + k]):
+            assert below.get_title() == f"up to {maps[k].max():.2g}"
+            assert below.images[0].get_extent() == [1.5, 25.5, 25.5, 1.5]  # where 5 x 5 fits
 
 
 def test_figures_name_what_they_cannot_draw(digits):

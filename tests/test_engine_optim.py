@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from matplotlib.colors import to_hex
 
 from mnist_course.data import BatchLoader
 from mnist_course.engine.optim import (
@@ -19,6 +20,7 @@ from mnist_course.engine.optim import (
     show_valley,
     small_net,
 )
+from mnist_course.figure import GREEN
 
 
 def draw(loader) -> list[float]:
@@ -128,6 +130,13 @@ def test_a_valley_is_drawn_on_one_scale_and_described():
     assert "two: from (1.00, 2.00) to (-1.00, 1.50) in 1 steps" in figure.description
     (start, goal) = [len(line.get_xdata()) for line in figure.axes[0].lines[1:]]
     assert (start, goal) == (1, 1) and not figure.axes[0].texts
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
+    for ax in figure.axes:
+        assert ax.get_xlabel() == "x, across" and ax.lines[0].get_xydata().tolist() == path.tolist()
+        assert ax.lines[2].get_xydata().tolist() == [[0, 0]]
+        assert to_hex(ax.lines[2].get_color()) == GREEN.lower()
+        gaps = np.diff(np.sqrt(ax.collections[0].levels))  # lines for each step of the root
+        assert len(gaps) == 13 and gaps == pytest.approx(gaps[0], rel=1e-3)
     arrow = torch.tensor([0.0, -2.0])
     bare = show_valley(lambda w: (w**2).sum(-1), [path], ["one"], goal=None, arrows=[arrow])
     assert len(bare.axes[0].lines) == 2  # the path, and where it begins
@@ -139,7 +148,11 @@ def test_a_valley_is_drawn_on_one_scale_and_described():
 
 def test_runs_are_described_and_small_nets_leave_no_trace():
     figure = show_runs({"0.1": ([2.3, 0.5], 91.25), "0.2": ([2.3, 0.25], 93.0)})
+    assert "The loss over 2 steps." in figure.description
     assert "lr 0.2: from 2.30 to 0.250" in figure.description
+    (ax,) = figure.axes
+    assert ax.get_xlabel() == "step" and ax.get_ylabel() == "loss of 500 training digits"
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[2.3, 0.5], [2.3, 0.25]]
     before = torch.get_rng_state()
     first, again, other = (small_net(seed)[0].weight for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import stands_out
 from torch import nn
 
 from mnist_course.data import normalize
@@ -38,6 +39,18 @@ def testdescribe_confusion():
     figure = plot_confusion(matrix)
     assert figure.description == describe_confusion(matrix)
     assert [text.get_text() for text in figure.axes[0].texts].count("2") == 1
+
+
+def test_the_table_of_mistakes_can_be_read():
+    matrix = torch.tensor([[90, 10, 0], [4, 80, 7], [5, 1, 70]])
+    (ax,) = plot_confusion(matrix).axes
+    numbers = [text.get_text() for text in ax.texts]
+    assert numbers == ["90", "10", "·", "4", "80", "7", "5", "1", "70"] and stands_out(ax)
+    assert ax.images[0].get_array().tolist() == [[0, 10, 0], [4, 0, 7], [5, 1, 0]]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("answer", "true digit")
+    for wrong in (torch.ones(2, 3).long(), torch.ones(4).long(), torch.ones(3, 3)):
+        with pytest.raises(ValueError, match=r"matrix must hold whole counts \(classes, classes\)"):
+            plot_confusion(wrong)
 
 
 def test_predictions_leave_the_model_as_it_was(small):
@@ -164,6 +177,9 @@ def test_a_game_shows_what_somebody_missed_and_says_the_score():
         figure.description.startswith(said) and "4: you said 4, the network 9" in figure.description
     )
     assert sum(bool(ax.get_title()) for ax in figure.axes) == 3
+    shown = [ax.get_title() for ax in figure.axes if ax.images]
+    assert shown[0] == "1: you said 7,\nthe network 1" and not any(ax.axison for ax in figure.axes)
+    assert figure.get_suptitle() == said
     clean = show_game(torch.zeros(4, 28, 28), labels, labels, labels)
     assert clean.description.endswith("Misread by one or both: none.")
 
@@ -175,6 +191,14 @@ def test_votes_are_blue_where_a_run_reads_the_digit():
     first, second = colors
     assert first[0] == first[1] == second[1] and first[2] == second[0] == second[2] != first[0]
     assert figure.description.endswith("3 runs read each: 2, 1.")
+    for ax, title in zip(figure.axes, ["read by 2", "read by 1", "", "", ""], strict=True):
+        assert ax.get_title() == title and not ax.axison
+    places = [patch.get_xy() for patch in figure.axes[0].patches]
+    edges = [edge for place in places for edge in (place[:, 0].min(), place[:, 0].max())]
+    assert edges == sorted(edges) and 0 <= edges[0] < edges[-1] <= 28  # side by side
+    for place in places:  # below the image, and in the picture
+        assert figure.axes[0].images[0].get_extent()[2] <= place[:, 1].min()
+        assert place[:, 1].max() <= figure.axes[0].get_ylim()[0]
 
 
 def test_climbs_are_the_numbers_that_they_were_given():
@@ -183,6 +207,7 @@ def test_climbs_are_the_numbers_that_they_were_given():
     lines = figure.axes[0].lines
     assert [list(line.get_ydata()) for line in lines] == [one.tolist() for one in climbs.values()]
     assert lines[0].get_color() != lines[1].get_color()
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["mine", "hers"]
     assert figure.description.endswith("mine ends at 80.5% and hers ends at 90.2%.")
 
 
@@ -193,6 +218,7 @@ def test_losses_are_drawn_run_by_run_on_one_scale():
     left, other = figure.axes
     assert len(left.lines) == len(other.lines) == 6 and left.get_yscale() == "log"
     assert left.get_ylim() == other.get_ylim()
+    assert (left.get_title(), left.get_ylabel(), other.get_ylabel()) == ("a", "loss (nats)", "")
     assert [line.get_ydata()[0] for line in left.lines] == [0.25] * 3 + [0.5] * 3
     assert [text.get_text() for text in other.get_legend().get_texts()] == ["training", "test"]
     assert "3 runs in each panel" in figure.description

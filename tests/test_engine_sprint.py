@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import mnist_course.engine.sprint as engine
 from mnist_course.data import BatchLoader, DigitDataset, normalize
 from mnist_course.engine.sprint import FiveLooks, Strokes, shifted, sprint, stroke_kernels
 from mnist_course.environment import seed_everything
@@ -64,6 +65,8 @@ def test_shifts_reach_every_place_and_keep_the_ink(images):
     same = [shifted(images, 1, torch.Generator().manual_seed(3)) for _ in range(2)]
     assert torch.equal(*same) and same[0].shape == images.shape
     assert torch.equal(shifted(images, 0), images)
+    usual = shifted(dot, generator=generator).flatten(1).argmax(1)  # by a pixel
+    assert set(usual.tolist()) == {9 * row + column for row in (2, 3, 4) for column in (3, 4, 5)}
 
 
 def test_an_edge_is_repeated_not_filled_with_gray():
@@ -121,6 +124,23 @@ def test_epochs_are_passes_over_the_digits_in_a_new_order(small):
     order = torch.cdist(rows, known).argmin(1)
     assert sorted(order[:640].tolist()) == list(range(640))
     assert len(set(order[640:].tolist())) == 300 and order[640:].tolist() != order[:300].tolist()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_where_nobody_says_otherwise_it_is_one_pass_in_what_is_faster_here(
+    small, monkeypatch, precision
+):
+    seen = []
+
+    class Watch(nn.Linear):
+        def forward(self, x):
+            scores = super().forward(x.flatten(1))
+            seen.append((len(x), scores.dtype))
+            return scores
+
+    monkeypatch.setattr(engine, "faster_precision", lambda device: precision)
+    sprint(Watch(784, 10), small[0], 0)  # 640 digits
+    assert seen == [(128, getattr(torch, precision))] * 5
 
 
 def test_one_step_is_enough(small):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from torch import nn
 from torch.utils.data import TensorDataset
 from training_runs import Interrupt, few, run, small_net, values
@@ -35,6 +36,7 @@ from mnist_course.engine.training import (
     show_strip,
     versions,
 )
+from mnist_course.figure import GREEN
 from mnist_course.model import Net
 from mnist_course.training import fit, one_cycle_recipe, seed_recipe, train
 from mnist_course.training import test as evaluate
@@ -808,6 +810,22 @@ def test_the_strip_counts_what_is_right():
     for wrong in (labels[:2], labels[None]):
         with pytest.raises(ValueError, match="3 images need as many labels"):
             show_strip(torch.zeros(3, 5, 5), wrong, answers, [0, 40])
+
+
+def test_each_answer_stands_in_its_square_below_its_digit():
+    labels, answers = torch.tensor([1, 4, 7]), torch.tensor([[7, 7, 7], [1, 4, 7]])
+    (ax,) = show_strip(torch.zeros(3, 5, 5), labels, answers, [0, 1000]).axes
+    words = [text.get_text() for text in ax.texts]
+    assert words == ["7", "7", "7", "0", "1", "1", "4", "7", "1,000", "3", "step", "right"]
+    said = [text for text in ax.texts if text.get_ha() == "center"]
+    for text, square in zip(said, ax.patches, strict=True):
+        assert square.get_bbox().contains(*text.get_position())
+    green = [to_hex(square.get_facecolor()) == GREEN.lower() for square in ax.patches]
+    assert green == (answers == labels).flatten().tolist()
+    for k, image in enumerate(ax.images):
+        left, right, bottom, top = image.get_extent()
+        assert k <= left < right <= k + 1 and ax.get_ylim()[1] <= top < bottom <= 0
+    assert not ax.axison
 
 
 def test_losses_of_short_runs_are_told():

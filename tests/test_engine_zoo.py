@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 from torch import nn
 
 from mnist_course.data import BatchLoader, DigitDataset, normalize
@@ -32,6 +33,7 @@ from mnist_course.engine.zoo import (
     train_plan,
     turned,
 )
+from mnist_course.figure import BLUE, ORANGE
 from mnist_course.training import DivergedError
 from mnist_course.training import test as score
 from mnist_course.zoo import BetterNet
@@ -252,6 +254,69 @@ def test_pictures_say_what_they_show():
         in figure.description
         and figure.png()
     )
+
+
+def test_an_interval_is_filled_where_it_leaves_zero_out():
+    better, open_ = Interval(0.01, 0.005, 0.015), Interval(-0.001, -0.004, 0.002)
+    figure = plot_intervals(
+        {"better": better, "open": open_, "worse": Interval(-0.04, -0.05, -0.03)}
+    )
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["worse", "open", "better"]
+    bars, dots = ax.lines[0:6:2], ax.lines[1:6:2]
+    ends = [[-5, -3], [-0.4, 0.2], [0.5, 1.5]]
+    assert [list(bar.get_xdata()) for bar in bars] == [pytest.approx(two) for two in ends]
+    assert [dot.get_xdata()[0] for dot in dots] == pytest.approx([-4, -0.1, 1])
+    assert [bar.get_color() for bar in bars] == [dot.get_color() for dot in dots]
+    assert [dot.get_markerfacecolor() for dot in dots] == [ORANGE, "white", BLUE]
+    (note,) = ax.texts  # its dot lies beyond the edge
+    assert note.get_text() == "mean -4.0" and ax.get_xlim() == (-2.5, 2.5)
+    assert note.get_ha() == "left" and note.get_position()[0] == pytest.approx(-2.4)
+    assert not plot_intervals({"better": better}).axes[0].texts
+    assert plot_intervals({"better": better}).axes[0].get_xlim()[1] < 2
+
+
+def test_what_pairs_save_is_drawn_beside_their_correlation():
+    figure = plot_half_widths({"crossed": (0.005, 0.003, -0.6), "steady": (0.001, 0.004, 0.98)})
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["crossed", "steady"]
+    dots = [
+        (line.get_color(), line.get_xdata()[0]) for line in ax.lines if len(line.get_xdata()) == 1
+    ]
+    assert [color for color, _ in dots] == [BLUE, ORANGE] * 2
+    assert [place for _, place in dots] == pytest.approx([0.5, 0.3, 0.1, 0.4])
+    assert [text.get_text() for text in ax.texts] == ["-0.60", "+0.98", "correlation"]
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert named == ["in pairs", "without pairs"]
+
+
+def test_rates_have_a_dot_for_each_run_and_a_line_through_the_medians():
+    rates = {0.01: {0: 0.95, 1: 0.93, 2: 0.90}, 0.1: {0: 0.1}}
+    (ax,) = plot_rates({"a": rates}).axes
+    first, second, line = ax.lines
+    assert list(first.get_ydata()) == pytest.approx([95, 93, 90])
+    assert list(second.get_ydata()) == [ax.get_ylim()[0]]  # it broke down
+    assert list(line.get_ydata()) == pytest.approx([93, 10]) and list(line.get_xdata()) == [
+        0.01,
+        0.1,
+    ]
+    assert list(ax.get_xticks()) == [0.01, 0.1] and ax.get_xscale() == "log"
+    assert ax.get_ylim() == (88, 99)
+
+
+def test_the_frontier_goes_through_the_best_medians():
+    others = {"linear": (7850, [0.92, 0.93, 0.91]), "waste": (9000, [0.9])}
+    figure = plot_frontier({**others, "perfect": (90_000, [1.0])}, {"mine": (100, [0.5])})
+    (ax,) = figure.axes
+    (line,) = ax.lines
+    assert line.get_xydata().tolist() == [
+        pytest.approx([100, 50]), pytest.approx([7850, 8]), pytest.approx([90_000, 0.01])
+    ]  # fmt: skip
+    large = [dots for dots in ax.collections if dots.get_sizes()[0] == 36]
+    assert [dots.get_offsets()[0][0] for dots in large] == [7850, 9000, 90_000, 100]
+    colors = [to_hex(dots.get_facecolor()[0]) for dots in large]
+    assert colors == [BLUE.lower()] * 3 + [ORANGE.lower()]
+    assert sorted(text.get_text() for text in ax.texts) == ["linear", "mine", "perfect", "waste"]
 
 
 def test_pairs_help_where_luck_is_shared_and_cost_where_it_is_not():

@@ -121,6 +121,13 @@ def test_another_network_and_its_buffers(tmp_path, stored):
         load_model(tmp_path / "a.safetensors", Net())
 
 
+def test_a_network_with_other_weights_is_ready_to_answer():
+    model = Pocket().double().train()
+    other = rebuilt(model, Pocket().state_dict())
+    assert not other.training and {p.dtype for p in other.parameters()} == {torch.float32}
+    assert model.training and {p.dtype for p in model.parameters()} == {torch.float64}
+
+
 def test_other_tools_can_read_it(net, tmp_path):
     save_model(tmp_path / "a.safetensors", net)
     assert load_file(tmp_path / "a.safetensors").keys() == net.state_dict().keys()
@@ -135,6 +142,8 @@ def test_a_file_that_says_nothing(net, tmp_path):
     assert torch.equal(
         load_model(tmp_path / "bare.safetensors", bare=True).fc2.weight, net.fc2.weight
     )
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    assert torch.equal(load_model(tmp_path / "net.pt", bare=True).fc2.weight, net.fc2.weight)
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="belongs to another network"):
         load_model(tmp_path / "other.safetensors", bare=True)
@@ -323,6 +332,20 @@ def test_few_false_alarms_and_no_missed_flood():
     assert all(drift(usual, made(rng, 200, ink=0.15))["ink"].alarm for _ in range(20))
     assert all(drift(usual, made(rng, 200, doubt=0.3))["doubtful"].alarm for _ in range(20))
     assert all(drift(usual, made(rng, 200, sure=0.7))["probability"].alarm for _ in range(20))
+
+
+def test_the_limits_of_drift_are_those_in_the_books():
+    "Smirnov's: 2 exp(-2 limit^2 / (1/N + 1/M)) is the chance. The normal one: 1.96 deviations are 5 %."
+    rng = np.random.default_rng(3)
+    usual, now = made(rng, 400, doubt=0), made(rng, 50, doubt=0)
+    usual.doubtful[:80], now.doubtful[:9] = True, True
+    found = drift(usual, now, chance=0.05)
+    for name in ("ink", "probability"):
+        assert 2 * np.exp(-2 * found[name].limit ** 2 / (1 / 400 + 1 / 50)) == pytest.approx(0.05)
+    share = 90 / 452  # of both, with one doubtful and one sure image more
+    deviation = (share * (1 - share) * (1 / 400 + 1 / 50)) ** 0.5
+    assert found["doubtful"].distance == pytest.approx(0.02)
+    assert found["doubtful"].limit == pytest.approx(1.96 * deviation + 0.5 / 50, rel=1e-4)
 
 
 def test_drift_without_any_doubt_or_with_too_little():

@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 
 from mnist_course.engine.loss import show_answers, spread
+from mnist_course.figure import GREEN
 from mnist_course.loss import (
     check_gradient,
     cross_entropy,
@@ -428,6 +430,20 @@ def test_what_a_network_said_is_told_to_everybody():
     assert "sure: 0.91 for the label 9, at most 0.91 for 9" in figure.description
     assert "torn: 0.1 for the label 3, at most 0.1 for 0" in figure.description
     assert len(figure.axes) == 4 and figure.axes[2].get_yscale() == "log"
+    assert figure.axes[2].get_ylim()[0] <= 1e-4  # so small a share still shows
+
+
+def test_below_each_image_are_its_ten_numbers_and_the_labels_is_green():
+    values, labels, titles = torch.rand(2, 10), torch.tensor([9, 3]), ["first", "second"]
+    figure = show_answers(torch.rand(2, 28, 28), values, labels, titles)
+    for column, title in enumerate(titles):
+        image, ax = figure.axes[column], figure.axes[2 + column]
+        assert image.get_title() == title and not image.axison
+        assert image.images[0].get_cmap().name == "gray"
+        assert [bar.get_height() for bar in ax.patches] == pytest.approx(values[column].tolist())
+        green = [to_hex(bar.get_facecolor()) == GREEN.lower() for bar in ax.patches]
+        assert green == [digit == labels[column] for digit in range(10)]
+        assert ax.get_xlabel() == "digit" and [*ax.get_xticks()] == [*range(10)]
 
 
 def test_what_a_bet_leaves_is_shared_by_the_others():
@@ -435,6 +451,7 @@ def test_what_a_bet_leaves_is_shared_by_the_others():
     assert probs[[6, 0]].tolist() == pytest.approx([0.7, 0.2])
     others = [k for k in range(10) if k not in (6, 0)]
     assert probs[others].tolist() == pytest.approx([0.0125] * 8)
+    assert spread({3: 1.0}).tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
     assert spread({}).tolist() == pytest.approx([0.1] * 10)
     everything = {k: k / 45 for k in range(10)}
     assert spread(everything).tolist() == pytest.approx(list(everything.values()))

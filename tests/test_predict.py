@@ -680,6 +680,13 @@ def test_uneven_light_makes_no_ink(factor):
     assert steps(lit, skip="light")["centered"].any()
 
 
+def test_a_shadow_is_ink_only_where_the_light_is_taken_as_even():
+    lit = np.asarray(seven(pen=40)) / 255
+    lit[120:, 120:] *= 0.6
+    assert to_ink(lit)[150:, 150:].max() < 1e-6
+    assert to_ink(lit, even=True)[150:, 150:].min() > 0.3
+
+
 def test_grain_is_no_ink():
     noisy = (
         (np.asarray(seven(paper=200, pen=60)) + np.random.default_rng(0).normal(0, 6, (200, 200)))
@@ -738,7 +745,17 @@ def test_center_balances_and_never_cuts():
     assert lone[14, 14] == 255 and lone.sum() == 255
     lopsided = np.zeros((20, 20), np.uint8)
     lopsided[:, 0], lopsided[0, 19] = 255, 1
-    assert center(lopsided).sum() == lopsided.astype(int).sum()
+    for turns in range(4):  # heavy at the left, the bottom, the right, the top
+        assert center(np.rot90(lopsided, turns)).sum() == lopsided.astype(int).sum()
+
+
+@pytest.mark.parametrize("shape", [(20, 6), (8, 20)])
+def test_without_balance_the_middle_of_the_box_is_in_the_middle(shape):
+    heavy = np.full(shape, 1, np.uint8)
+    heavy[0, 0] = 255
+    page = center(heavy, balance=False)
+    for k, side in zip((1, 0), shape, strict=True):
+        assert np.flatnonzero(page.any(k)).tolist() == [*range(14 - side // 2, 14 + side // 2)]
 
 
 # --- the answer

@@ -44,6 +44,7 @@ STRICT = {"engine", "checks"}  # and the lessons and what they share: 90 %; else
 NEIGHBORS = {  # tests that have another name than their module
     "base": "base data engine_data engine_environment progress",
     "checks": "checks*",
+    "cli": "cli checks_own export progress",
     "teaching.grading": "grading gradebook submissions",
     "teaching.folder": "folder old_files",
     "making.site": "site documents mathml",
