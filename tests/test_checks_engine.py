@@ -1291,3 +1291,92 @@ def test_replies_agree_with_the_solutions_or_do_not():
         got = engine.replies(item, answer, cases, 3)
         assert [engine.agree(item, a, b) for a, b in zip(expected, got, strict=True)] == same
     assert engine.replies(course(7)["x.task"], np.int64(7), None, 3) == [engine.Reply(7)]
+
+
+# ---- answers and faults, more of them
+
+
+def test_a_number_where_a_function_is_asked_for():
+    told = said(lambda n: n, 3)
+    assert (
+        told
+        == "failed: A function is asked for, and this is an int. Hand over its name, without brackets."
+    )
+
+
+def test_a_fault_of_the_checks_own_is_not_the_learners(monkeypatch):
+    def broken(error, home):
+        raise LookupError("ours")
+
+    mine = course(lambda n: n)
+    monkeypatch.setattr(engine, "line_of", broken)
+    result = mine.check("x.task", lambda n: 1 / 0)
+    assert result.status == "not attempted" and "has a fault (LookupError)" in result.message
+    mine = course(lambda n: n, cases=lambda rng: [(1,)], run=lambda answer, n: answer(n).numel())
+    result = mine.check("x.task", lambda n: n)
+    assert result.status == "not attempted" and "has a fault (RuntimeError)" in result.message
+
+
+def test_half_of_a_mistake_is_seen_in_a_dict_too():
+    mine = course(lambda n: {"a": n, "b": n, "c": n})
+    mine.mistake("x.task", "You doubled them.", "doubled")(
+        lambda n: {"a": 2 * n, "b": 2 * n, "c": n}
+    )
+    result = mine.check("x.task", lambda n: {"a": 2 * n, "b": 7 * n, "c": n})
+    assert result.misconception == "doubled" and "sound familiar?" in result.message
+    assert not mine.check("x.task", lambda n: {"a": 3 * n, "b": 7 * n, "c": n}).misconception
+
+
+@pytest.mark.parametrize(
+    "draws", [lambda n: random.random(), lambda n: np.random.rand(), lambda n: torch.rand(1)]
+)
+def test_an_answer_draws_the_random_numbers_that_the_solution_draws(draws):
+    def solution(n):
+        return draws(n)
+
+    assert said(solution, lambda n: draws(n)).startswith("passed")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        (
+            0.5,
+            (1, 2),
+            "should be one number, and this is a tuple. Did you type a comma, as in `1,2`?",
+        ),
+        (7, (1, 2), "should be one whole number, and this is a tuple. Did you type a comma"),
+    ],
+)
+def test_a_comma_that_makes_a_tuple_is_asked_about(right, wrong, words):
+    assert words in said(right, wrong)
+
+
+def test_values_without_numbers_are_no_nearer_to_one_mistake_than_to_another():
+    mine = course([1, "x_1"])
+    mine.mistake("x.task", "The second.", "second", [2, "x_2"])
+    assert mine.check("x.task", [2, "x_2"]).misconception == "second"
+    result = mine.check("x.task", [2, "x_3"])
+    assert result.status == "failed" and not result.misconception
+    mine = course("x_1")
+    mine.mistake("x.task", "The second.", "second", "x_2")
+    assert mine.check("x.task", "x_2").misconception == "second"
+    assert mine.check("x.task", "x_3").misconception is None
+
+
+def test_what_was_printed_before_the_time_was_up_is_shown():
+    def answer(n):
+        print("going round")
+        while True:
+            n += 1
+
+    told = said(lambda n: n, answer, time_limit=0.2)
+    assert "still running" in told and told.endswith("it printed: going round\n")
+
+
+def test_a_function_of_pythons_own_is_called_as_it_is():
+    assert said(lambda a, b: max(a, b), max, cases=lambda rng: [(1, 2), (4, 3)]).startswith(
+        "passed"
+    )
+    told = said(lambda a, b: max(a, b), min, cases=lambda rng: [(1, 2), (4, 3)])
+    assert "`task(1, 2)` should be 2, and yours gives 1." in told
