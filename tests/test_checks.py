@@ -8,6 +8,8 @@ import statistics
 import sys
 import threading
 import time
+from collections import OrderedDict
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -36,7 +38,7 @@ from mnist_course.checks import (
     run_check,
     sandbox,
 )
-from mnist_course.checks.compare import difference
+from mnist_course.checks.compare import difference, ordinals
 from mnist_course.model import Net
 from mnist_course.teaching.notebooks import read_notebook
 
@@ -624,6 +626,13 @@ class SaysLess(complex):
     __hash__ = complex.__hash__
 
 
+@dataclass
+class Place:
+    row: int
+
+
+ENDLESS: list = []  # it holds itself
+ENDLESS.append(ENDLESS)
 MATRIX = "expected a float32 tensor of shape (2, 2), got {}"
 WHOLE = "expected whole numbers (such as torch.int64), got torch.float64"
 
@@ -708,6 +717,15 @@ WHOLE = "expected whole numbers (such as torch.int64), got torch.float64"
         ),
         ({"a": [1, 2], 3: 4}, {"a": [1, 2], 3: 5}, "3: expected 4, got 5"),
         ("two words", "Two  Words", ""),
+        ({1, 2}, [2, 1], ""),
+        ({"a": 1}, OrderedDict(a=1), ""),
+        (2 + 1j, 2 - 1j, "expected a complex, got a complex"),
+        (b"ab", b"ab", ""),
+        (b"ab", b"ba", "expected a bytes, got a bytes"),
+        (Place(1), Place(1), ""),
+        (Place(1), Place(2), "expected a Place, got a Place"),
+        (Place(1), 3, "expected a Place, got an int"),
+        (3, ENDLESS, "expected one whole number, got a list"),
     ],
 )
 def test_a_difference_is_told_by_kind_shape_and_value(expected, got, said):
@@ -717,6 +735,24 @@ def test_a_difference_is_told_by_kind_shape_and_value(expected, got, said):
 def test_what_may_come_in_any_order_may_be_a_set():
     assert not difference([1, 2], {2, 1}, 0, 0, ordered=False)
     assert not difference([1, 2], [2, 1], 0, 0, ordered=False)
-    assert difference([1, 2], {1, 3}, 0, 0, ordered=False)
+    said = difference([1, 2], {1, 3}, 0, 0, ordered=False)
+    assert said == "the second value should be 2, and yours is 3"
     assert difference([1, 2], [2, 1], 0, 0) == "the first value should be 1, and yours is 2"
     assert difference([1, 2], {2, 1}, 0, 0) == "expected a list, got a set"
+
+
+def test_the_tolerance_is_a_share_of_the_right_value():
+    for make in (float, lambda x: torch.tensor([x])):
+        assert not difference(make(100.0), make(50.1), 0.5, 0)
+        assert difference(make(50.1), make(100.0), 0.5, 0)
+
+
+def test_places_of_a_sequence_in_words():
+    assert ordinals([9], 12) == "the tenth" and ordinals([10], 12) == "number 11"
+    assert (
+        ordinals([0, 1], 2) == "both numbers" and ordinals([0, 1], 3) == "the first and the second"
+    )
+    assert ordinals([0, 1, 2], 3) == "all three numbers"
+    assert ordinals(range(12), 12) == "all 12 numbers"
+    assert ordinals(range(6), 12) == "6 of the 12, beginning with the first"
+    assert ordinals([0, 1], 2, ["the mean", "last"]) == "the mean and the last"

@@ -543,6 +543,36 @@ def test_what_is_nearly_right_hears_so_and_gets_no_hint(right, typed, words):
     assert "A hint" in said(right, far, hint="A hint for the others.", rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("right", "typed", "words"),
+    [
+        (torch.ones(2, 1), torch.ones(2), "in another shape: (2, 1) is asked for, not (2,)."),
+        (torch.ones(2, 1), torch.zeros(2), ""),
+        (torch.tensor([1, 0]), torch.tensor([1.0, 0.0]), "whole numbers (such as torch.int64) are"),
+        (torch.tensor([0.5]), torch.tensor([50.0]), "100 times too large"),
+        (-1, 1, "right but for the sign"),
+        ([1, 2, 3], [3, 1, 2], "All the values are right, but some are in each other's places."),
+        (0.0, 1e-5, ""),
+        (105, 100, ""),
+        (2.04, 2, ""),
+        (0.6234, 0.62, "as far as it goes"),
+        ([0.6234, 0.1234], [0.62, 0.12], "right as far as they go. Don't round so early"),
+        ([1, "a"], [1, "b"], ""),
+        ("ab", 3, ""),
+    ],
+)
+def test_what_would_make_a_function_right(right, typed, words):
+    told = nearly(right, typed, 1e-4, 1e-6)
+    assert words in told and bool(told) == bool(words)
+
+
+def test_once_is_enough_only_where_each_is_right():
+    assert "once is enough" in said(7, (7, 7))
+    for typed in ((7, 8), (8, 8), (7, "x"), [7]):
+        assert "once is enough" not in said(7, typed)
+    assert "once is enough" not in said(lambda n: 7, lambda n: (7, 7))
+
+
 def test_far_from_right_is_not_called_near():
     assert nearly(0.02, 0.0, 1e-4, 0) == nearly(3, 5, 1e-4, 0) == nearly([1, 2], [1, 5], 0, 0) == ""
     assert nearly(2.5, 2, 1e-4, 0) == "" and nearly(0.6234, 0.64, 1e-4, 0) == ""
@@ -743,6 +773,7 @@ def trained(momentum=0.9):
     torch.manual_seed(1)
     model = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
+    optimizer.param_groups[0]["betas"] = (0.9, 0.99)
     model(torch.ones(1, 1)).sum().backward()
     optimizer.step()
     return model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 2)
@@ -764,10 +795,15 @@ def adds_group(m, o, s):
     o.add_param_group({"params": [nn.Parameter(torch.ones(1))]})
 
 
+def mistypes(m, o, s):
+    o.param_groups[0]["betas"] = 0.5
+
+
 @pytest.mark.parametrize(
     ("does", "word"),
     [
         (stretches, "optimizer"),
+        (mistypes, "optimizer"),
         (drops, "optimizer"),
         (adds_group, "optimizer"),
         (moves_on, "scheduler"),
@@ -817,8 +853,17 @@ def backward_hook(model):
     model[0].register_full_backward_hook(lambda *a: None)
 
 
+def backward_pre_hook(model):
+    model[0].register_full_backward_pre_hook(lambda *a: None)
+
+
 def leaves_training(model):
     model.train()
+
+
+def trains_and_changes(model):
+    model.train()
+    model[0].weight.data += 1
 
 
 @pytest.mark.parametrize(
@@ -828,6 +873,8 @@ def leaves_training(model):
         (new_type, "the model comes back with other layers"),
         (new_weight, "the model's parameter '0.weight' was changed"),
         (backward_hook, "a hook still hangs on layer '0'"),
+        (backward_pre_hook, "a hook still hangs on layer '0'"),
+        (trains_and_changes, "the model's parameter '0.weight' was changed"),
         (leaves_training, "the model came in eval mode and leaves in training mode"),
     ],
 )
@@ -850,6 +897,7 @@ NAN = float("nan")
         (torch.ones(2), lambda x: setattr(x, "data", torch.ones(2, dtype=torch.float64))),
         (torch.tensor([NAN, 1]), lambda x: x.fill_(1)),
         (torch.tensor([NAN, 1]), lambda x: x[1:].fill_(NAN)),
+        (torch.tensor([NAN, 1]).double(), lambda x: x.fill_(1)),
         (np.array([NAN, 1]), lambda x: x.fill(1)),
         (np.array([NAN, 1]), lambda x: x.fill(NAN)),
         ([NAN, 1], lambda x: x.append(2)),
@@ -1230,6 +1278,8 @@ def test_who_raises_as_a_mistake_does_is_told_of_the_mistake():
         (7, float("nan"), "nan is not it."),
         (7, 8, "8 is too large."),
         (7, 6, "6 is too small."),
+        ([3, 5], np.array([3, 9]), "Look again at the second."),
+        ("AB", [], "The answer should be 2 letters in quotation marks, and this is a list."),
         (7, print, "A value is asked for, and this is a function. Hand over what it gives."),
     ],
 )
@@ -1372,6 +1422,16 @@ def test_what_was_printed_before_the_time_was_up_is_shown():
 
     told = said(lambda n: n, answer, time_limit=0.2)
     assert "still running" in told and told.endswith("it printed: going round\n")
+
+
+def test_the_call_that_did_not_end_is_shown():
+    def answer(n):
+        while n == 5:
+            pass
+        return n
+
+    told = said(lambda n: n, answer, time_limit=0.2)
+    assert "still running" in told and "\ntask(5)\n" in told
 
 
 def test_a_function_of_pythons_own_is_called_as_it_is():

@@ -11,7 +11,8 @@ def two():
     "Three exercises in two lessons."
     mine = Registry()
     mine.exercise("b.first", "First", 1, 5, answer=1, after="That's one.")
-    mine.exercise("a.second", "Second", 1, 7, answer=2, hint="Count again.", exact="Type `2`.")
+    words = {"hint": "Count again.", "exact": "Type `2`.", "after": "Two it is."}
+    mine.exercise("a.second", "Second", 1, 7, answer=2, **words)
     mine.exercise("b.third", "Third", 1, 9, answer=3)
     mine.mistake("b.third", "You counted from 0.", "from_zero", 2)
     return mine
@@ -50,12 +51,24 @@ def test_the_table_has_a_line_for_each_lesson_and_says_what_comes_next(two, monk
     ]
     assert "passed" in repr(rows).splitlines()[0] and "minutes left" in repr(rows).splitlines()[0]
     assert "| b        |        1 |       1 |" in rows._repr_markdown_()
+    columns = rows._repr_markdown_().splitlines()[1].split("|")[1:-1]
+    assert [column[0] == ":" for column in columns] == [True, *4 * [False], True]  # on the left
     done.append({"kind": "check", "id": "b.third", "status": "passed"})
     assert repr(progress(registry=two)).splitlines()[3].split() == ["b", "2", "0", "0", "0"]
 
 
+def test_a_lesson_keeps_its_number_as_it_is_written():
+    mine = Registry()
+    mine.exercise("03.first", "First", 1, 5, answer=1)
+    lines = repr(progress(registry=mine)).splitlines()
+    assert lines[2].startswith("03  ") and lines[2].endswith("03.first")
+    numbers, words = lines[0].index("minutes left") + len("minutes left"), lines[0].index("next")
+    assert lines[2][:numbers].endswith(" 5") and lines[2][words:] == "03.first"
+
+
 def test_the_table_of_messages_holds_them_all_and_may_be_of_one_lesson(two):
     assert messages(two) == [
+        ("a.second", "(right)", "Two it is."),
         ("a.second", "(type)", "Type `2`."),
         ("a.second", "(another)", "Count again."),
         ("b.first", "(right)", "That's one."),
@@ -65,6 +78,17 @@ def test_the_table_of_messages_holds_them_all_and_may_be_of_one_lesson(two):
     assert "| b.third    | from_zero | You counted from 0. |" in messages(two)._repr_markdown_()
     two["a.second"].hint = "word " * 60
     assert max(map(len, repr(messages(two)).splitlines())) < 140  # long words are broken
+    assert len(messages(two)._repr_markdown_().splitlines()) == 2 + 5  # and here they aren't
+
+
+def test_a_mistake_of_a_function_is_in_the_table_by_its_words_alone(two):
+    two.exercise("c.fourth", "Fourth", 1, 1, cases=lambda rng: [(1,), (2,)])(lambda n: n + 0)
+    two.mistake("c.fourth", "You doubled it.", "doubled")(lambda n: 2 * n)
+    two.mistake("c.fourth", "Nobody finds this one.", "unfound")(lambda n: n)
+    assert messages(two, "c") == [
+        ("c.fourth", "doubled", "You doubled it."),
+        ("c.fourth", "unfound", "c.fourth: passed"),
+    ]
 
 
 def test_a_page_goes_on_with_the_learners_own_once_it_has_passed(capsys, monkeypatch):
