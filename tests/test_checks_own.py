@@ -272,11 +272,12 @@ def test_a_file_that_is_gone_takes_its_exercises_along(tmp_path):
     path.write_text(
         "from mnist_course.checks import exercise\n\n"
         'exercise("gone.three", "Three", 1, 1, task="What is 1 + 2?", answer=3)\n'
+        'exercise("gone.four", "Four", 1, 1, task="What is 2 + 2?", answer=4)\n'
     )
     use_own([path])
-    assert "gone.three" in [item.id for item in exercises()]
+    assert own_ids() == ["gone.three", "gone.four"]
     path.unlink()
-    assert "gone.three" not in [item.id for item in exercises()]
+    assert own_ids() == [] and own.own_texts() == []
 
 
 BY_HAND = """exercise("lab.sum", "A sum", 1, 1, "by hand", task="What is 2 + 3?", answer=5)
@@ -358,7 +359,12 @@ def small(n):
             1,
             "a function that gives None passes",
         ),
-        ("judge=lambda made, rng: None", "", 0, "? None passes"),
+        (
+            "judge=lambda made, rng: None",
+            "",
+            0,
+            "? a function that gives None passes\n  ? '' passes",
+        ),
     ],
 )
 def test_what_deserves_a_look_is_said(options, more, status, words, tmp_path, capsys):
@@ -382,6 +388,21 @@ def test_a_solution_without_a_def_has_no_small_changes(solution, tmp_path, capsy
     text = 'exercise("lab.small", "Small", 1, 1, task="?", cases=lambda rng: [(2,), (3,)])('
     status, said = looked_over(tmp_path, capsys, f"import math\n\n{text}{solution})\n")
     assert status == 0 and "? no small changes were tried: the solution should be a def" in said
+
+
+@pytest.mark.parametrize(("more", "status"), [("answer=0", 0), ("answer=5, atol=6", 1)])
+def test_what_is_no_answer_does_not_pass_unless_it_is_the_right_one(more, status, tmp_path, capsys):
+    found, said = looked_over(
+        tmp_path, capsys, f'exercise("lab.n", "How many", 1, 1, task="How many?", {more})\n'
+    )
+    assert found == status and ("✗ 0 passes" in said) == bool(status), said
+
+
+def test_a_variant_that_its_own_judge_refuses_is_found(tmp_path, capsys):
+    judge = "def judge(made, rng):\n    if made != 5:\n        raise ValueError\n\n\n"
+    text = judge + BY_HAND.replace("answer=5", "answer=5, judge=judge")
+    status, said = looked_over(tmp_path, capsys, text)
+    assert status == 1 and "✗ this variant's answer doesn't pass: What is" in said
 
 
 # ---- read once, read elsewhere
@@ -411,10 +432,14 @@ def test_a_file_and_a_package_are_read_once(tmp_path, monkeypatch):
     monkeypatch.setenv("MNIST_COURSE_EXERCISES", str(path))
     (tmp_path / "our_other_lab.py").write_text(HEAD + note + ONE.replace("lab.", "other."))
     monkeypatch.syspath_prepend(tmp_path)
-    point = own.importlib.metadata.EntryPoint("lab", "our_other_lab", own._GROUP)
-    monkeypatch.setattr(own, "_INSTALLED", [point])
+    (tmp_path / "our_last_lab.py").write_text(HEAD + ONE.replace("lab.", "last."))
+    points = [
+        own.importlib.metadata.EntryPoint(name, name, own._GROUP)
+        for name in ("our_other_lab", "our_last_lab")
+    ]
+    monkeypatch.setattr(own, "_INSTALLED", points)
     for _ in range(3):
-        assert own_ids() == ["lab.double", "other.double"]
+        assert own_ids() == ["lab.double", "last.double", "other.double"]
     assert (tmp_path / "read.txt").read_text() == ".."
 
 
@@ -452,8 +477,43 @@ def test_the_same_names_in_two_files_do_not_meet(tmp_path, monkeypatch):
     assert check("lab0.double", lambda n: 2 * n) and check("lab1.double", lambda n: 3 * n)
 
 
-@pytest.mark.parametrize("toml", ['own_exercises = ["lab.py", ""]', "own_exercises = [3]"])
+@pytest.mark.parametrize(
+    "toml",
+    ['own_exercises = ["lab.py", ""]', "own_exercises = [3]", 'own_exercises = {"lab.py" = 1}'],
+)
 def test_names_of_files_are_texts(toml, tmp_path):
     (tmp_path / "course.toml").write_text(toml)
     with pytest.raises(DataError, match="own_exercises must be a file, or a list of files"):
         exercises()
+
+
+def test_files_of_a_command_are_read_again_when_they_change(tmp_path):
+    paths = [written(tmp_path, GOOD.replace("lab.", f"{c}."), f"{c}.py") for c in "ab"]
+    own.use_own(paths)
+    assert own_ids() == ["a.double", "b.double"]
+    for c in "ab":
+        written(tmp_path, GOOD.replace("lab.double", f"{c}.triple"), f"{c}.py")
+    assert own_ids() == ["a.triple", "b.triple"]
+    own.use_own(paths)  # once more is no fault
+    assert own_ids() == ["a.triple", "b.triple"]
+
+
+def test_who_names_a_file_that_is_not_there_is_told(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match=r"^the command names .*nowhere\.py, and it can't be read"):
+        own.use_own(["nowhere.py"])
+    assert own_ids() == []
+    (tmp_path / "course.toml").write_text("# " + 1000 * "x" + '\nown_exercises = "nowhere.py"')
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'course.toml'} names ")):
+        exercises()
+    (tmp_path / "course.toml").unlink()
+    path = written(tmp_path)
+    monkeypatch.setenv("MNIST_COURSE_EXERCISES", f"{path}{os.pathsep} {os.pathsep}")
+    assert own_ids() == ["lab.double"]
+
+
+def test_a_file_knows_where_it_is(tmp_path, monkeypatch):
+    (tmp_path / "factor.txt").write_text("2")
+    text = GOOD.replace("2 * n", 'int(Path(__file__).with_name("factor.txt").read_text()) * n')
+    path = written(tmp_path, "from pathlib import Path\n\n" + text)
+    monkeypatch.setenv("MNIST_COURSE_EXERCISES", str(path))
+    assert own_ids() == ["lab.double"] and check("lab.double", lambda n: 2 * n)
