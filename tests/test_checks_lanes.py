@@ -196,13 +196,14 @@ def test_a_class_has_mutants_too_and_docstrings_and_types_none():
 def repeated(a):
     b = a + 1
     b = a + 1
-    return b
+    return max(b, b)
 
 
 def test_the_same_change_in_two_places_has_two_names():
     changes = [mutant.change for mutant in mutants(repeated)]
     assert "a + 1 -> a - 1 in: b = a + 1" in changes
     assert "a + 1 -> a - 1 in: b = a + 1 (2)" in changes
+    assert not any(change.startswith("max(b, b) -> max(b, b)") for change in changes)
 
 
 STYLES = {
@@ -214,6 +215,7 @@ STYLES = {
     "[]": {"a tuple"},
     "['a', 'b']": {"a tuple", "letters in a word"},
     "3": {"a NumPy number", "a tensor of one number", "a Fraction", "a float for a whole number"},
+    "0": {"a NumPy number", "a tensor of one number", "a Fraction", "a float for a whole number"},
     "0.5": {"a NumPy number", "a tensor of one number", "a Fraction"},
     "True": {"a NumPy bool"},
     "'ab'": {"letters as a list", "letters with commas"},
@@ -264,8 +266,8 @@ def test_a_function_in_other_styles_gives_the_same():
     made = {style.name: style for style in styles(counts)}
     for style in made.values():
         used = style.used
-        got = list(style.answer([3, 4]))
-        assert got == [7, True, False, True], style.name
+        assert list(style.answer([3, 4])) == [7, True, False, True], style.name
+        assert list(style.answer(items=[3, 4])) == [7, True, False, True], style.name
         assert style.used == (used or style.name in ("a tuple", "a generator"))
     for name in ("x = x + 1", "other names", "comparisons turned round"):
         assert name in made and made[name].answer.__name__ == "counts"
@@ -306,3 +308,19 @@ def test_a_style_that_the_exercise_says_it_wants_is_no_refusal():
     assert not mine.check("9.whole", lambda n: float(n // 2), seed=0)
     trial = try_styles(mine["9.whole"])
     assert not trial.refused and trial.styles >= 8
+
+
+@pytest.mark.parametrize("seeds", [(1, 0), (0, 1)])
+def test_styles_are_tried_with_every_seed(seeds):
+    "Of the two numbers that are drawn the type of the answer counts for one."
+    mine = Registry()
+
+    def run(answer, n):
+        return answer(n) if n < 0.5 else type(answer(n)).__name__
+
+    @mine.exercise("9.pair", "Pair", 1, 1, run=run, cases=lambda rng: [(rng.random(),)])
+    def pair(n):
+        return [n, n]
+
+    assert try_styles(mine["9.pair"], seeds).refused.keys() >= {"a tuple", "a tensor"}
+    assert not try_styles(mine["9.pair"], [1]).refused

@@ -185,6 +185,15 @@ def test_a_number_stays_a_lessons_even_where_a_name_is_the_same(tmp_path, monkey
     assert check("lab.nothing", 3).status == "failed"
 
 
+def test_audit_reads_what_is_named_and_who_asks_for_the_exercises_is_heard(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNIST_COURSE_EXERCISES", str(written(tmp_path)))
+    assert audit("lab.double").caught == 1
+    heard = []
+    monkeypatch.setattr(sys, "audit", lambda *event: heard.append(event))
+    exercises()
+    assert ("checks.exercises",) in heard
+
+
 def test_audit_takes_an_exercise_and_names_one_that_is_not_there():
     assert audit(COURSE["03.team_params"]).passed
     with pytest.raises(ValueError, match=r"did you mean '03\.team_params'"):
