@@ -1359,8 +1359,9 @@ def test_a_fault_of_the_checks_own_is_not_the_learners(monkeypatch):
         raise LookupError("ours")
 
     mine = course(lambda n: n)
-    monkeypatch.setattr(engine, "line_of", broken)
-    result = mine.check("x.task", lambda n: 1 / 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "line_of", broken)
+        result = mine.check("x.task", lambda n: 1 / 0)
     assert result.status == "not attempted" and "has a fault (LookupError)" in result.message
     mine = course(lambda n: n, cases=lambda rng: [(1,)], run=lambda answer, n: answer(n).numel())
     result = mine.check("x.task", lambda n: n)
