@@ -8,6 +8,8 @@ import statistics
 import sys
 import threading
 import time
+from collections import OrderedDict
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -36,7 +38,7 @@ from mnist_course.checks import (
     run_check,
     sandbox,
 )
-from mnist_course.checks.compare import difference
+from mnist_course.checks.compare import difference, ordinals
 from mnist_course.model import Net
 from mnist_course.teaching.notebooks import read_notebook
 
@@ -617,6 +619,24 @@ def test_an_array_is_no_error_of_the_learners(mine):
 # ---- two values, compared
 
 
+class SaysLess(complex):
+    def __eq__(self, other):
+        return False
+
+    __hash__ = complex.__hash__
+
+
+@dataclass
+class Place:
+    row: int
+
+
+ENDLESS: list = []  # it holds itself
+ENDLESS.append(ENDLESS)
+MATRIX = "expected a float32 tensor of shape (2, 2), got {}"
+WHOLE = "expected whole numbers (such as torch.int64), got torch.float64"
+
+
 @pytest.mark.parametrize(
     ("expected", "got", "said"),
     [
@@ -664,7 +684,75 @@ def test_an_array_is_no_error_of_the_learners(mine):
         (torch.full((2,), float("nan")), torch.full((2,), float("nan")), ""),
         ({1, 2}, {2, 1}, ""),
         (3, [10**5000], "expected 3, got a number of about 5,000 digits"),
+        ({1, 2}, frozenset([1, 2]), ""),
+        ({1, 2}, [1, 3], "other entries than expected"),
+        ({1, 2}, [1], "expected a set, got a list"),
+        (np.bool_(True), True, ""),
+        (np.bool_(True), 1, "expected True, got 1"),
+        (len, len, ""),
+        (len, max, "expected a function, got a function"),
+        (torch.ones(2), [torch.tensor(1.0), 1], ""),
+        (torch.ones(2, 2), [torch.ones(2), torch.ones(3)], MATRIX.format("a list")),
+        (torch.ones(2, 2), [torch.ones(2), "x"], MATRIX.format("a list")),
+        (
+            torch.ones(2),
+            torch.ones(2, dtype=torch.complex64),
+            "expected decimal numbers (such as torch.float32), got torch.complex64",
+        ),
+        (torch.tensor([1j, 2]), np.array([1j, 2]), ""),
+        (
+            torch.tensor([True, False]),
+            [1, 0],
+            "expected True and False (torch.bool), got torch.int64",
+        ),
+        (torch.tensor([1, 2]), [1.0, 2.0], ""),
+        (torch.tensor([1, 2]), [1.5, 2.0], WHOLE),
+        (torch.tensor([0.123456789]), torch.tensor([2.0]), "expected 0.123457, got 2"),
+        (torch.tensor(3), 3, ""),
+        (2 + 1j, SaysLess(2 + 1j), ""),
+        (
+            2,
+            np.broadcast_to(0, (10**8,)),
+            "expected one whole number, got a numpy array of shape (100000000,)",
+        ),
+        ({"a": [1, 2], 3: 4}, {"a": [1, 2], 3: 5}, "3: expected 4, got 5"),
+        ("two words", "Two  Words", ""),
+        ({1, 2}, [2, 1], ""),
+        ({"a": 1}, OrderedDict(a=1), ""),
+        (2 + 1j, 2 - 1j, "expected a complex, got a complex"),
+        (b"ab", b"ab", ""),
+        (b"ab", b"ba", "expected a bytes, got a bytes"),
+        (Place(1), Place(1), ""),
+        (Place(1), Place(2), "expected a Place, got a Place"),
+        (Place(1), 3, "expected a Place, got an int"),
+        (3, ENDLESS, "expected one whole number, got a list"),
     ],
 )
 def test_a_difference_is_told_by_kind_shape_and_value(expected, got, said):
     assert difference(expected, got, 1e-4, 1e-6) == said
+
+
+def test_what_may_come_in_any_order_may_be_a_set():
+    assert not difference([1, 2], {2, 1}, 0, 0, ordered=False)
+    assert not difference([1, 2], [2, 1], 0, 0, ordered=False)
+    said = difference([1, 2], {1, 3}, 0, 0, ordered=False)
+    assert said == "the second value should be 2, and yours is 3"
+    assert difference([1, 2], [2, 1], 0, 0) == "the first value should be 1, and yours is 2"
+    assert difference([1, 2], {2, 1}, 0, 0) == "expected a list, got a set"
+
+
+def test_the_tolerance_is_a_share_of_the_right_value():
+    for make in (float, lambda x: torch.tensor([x])):
+        assert not difference(make(100.0), make(50.1), 0.5, 0)
+        assert difference(make(50.1), make(100.0), 0.5, 0)
+
+
+def test_places_of_a_sequence_in_words():
+    assert ordinals([9], 12) == "the tenth" and ordinals([10], 12) == "number 11"
+    assert (
+        ordinals([0, 1], 2) == "both numbers" and ordinals([0, 1], 3) == "the first and the second"
+    )
+    assert ordinals([0, 1, 2], 3) == "all three numbers"
+    assert ordinals(range(12), 12) == "all 12 numbers"
+    assert ordinals(range(6), 12) == "6 of the 12, beginning with the first"
+    assert ordinals([0, 1], 2, ["the mean", "last"]) == "the mean and the last"

@@ -4,11 +4,14 @@ import functools
 import inspect
 import itertools
 import os
+import random
 import re
 import runpy
 import subprocess
 import sys
 import threading
+from collections import deque
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -540,6 +543,36 @@ def test_what_is_nearly_right_hears_so_and_gets_no_hint(right, typed, words):
     assert "A hint" in said(right, far, hint="A hint for the others.", rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("right", "typed", "words"),
+    [
+        (torch.ones(2, 1), torch.ones(2), "in another shape: (2, 1) is asked for, not (2,)."),
+        (torch.ones(2, 1), torch.zeros(2), ""),
+        (torch.tensor([1, 0]), torch.tensor([1.0, 0.0]), "whole numbers (such as torch.int64) are"),
+        (torch.tensor([0.5]), torch.tensor([50.0]), "100 times too large"),
+        (-1, 1, "right but for the sign"),
+        ([1, 2, 3], [3, 1, 2], "All the values are right, but some are in each other's places."),
+        (0.0, 1e-5, ""),
+        (105, 100, ""),
+        (2.04, 2, ""),
+        (0.6234, 0.62, "as far as it goes"),
+        ([0.6234, 0.1234], [0.62, 0.12], "right as far as they go. Don't round so early"),
+        ([1, "a"], [1, "b"], ""),
+        ("ab", 3, ""),
+    ],
+)
+def test_what_would_make_a_function_right(right, typed, words):
+    told = nearly(right, typed, 1e-4, 1e-6)
+    assert words in told and bool(told) == bool(words)
+
+
+def test_once_is_enough_only_where_each_is_right():
+    assert "once is enough" in said(7, (7, 7))
+    for typed in ((7, 8), (8, 8), (7, "x"), [7]):
+        assert "once is enough" not in said(7, typed)
+    assert "once is enough" not in said(lambda n: 7, lambda n: (7, 7))
+
+
 def test_far_from_right_is_not_called_near():
     assert nearly(0.02, 0.0, 1e-4, 0) == nearly(3, 5, 1e-4, 0) == nearly([1, 2], [1, 5], 0, 0) == ""
     assert nearly(2.5, 2, 1e-4, 0) == "" and nearly(0.6234, 0.64, 1e-4, 0) == ""
@@ -677,6 +710,233 @@ def test_a_list_a_dict_and_an_array_are_compared_as_well():
     for answer in (sorts, adds, writes):
         assert "changed its input" in said(lambda *a: None, answer, **cases)
     assert "switches `requires_grad` on" in said(lambda *a: None, records, **cases)
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [
+        (lambda: torch.set_num_threads(1 + torch.get_num_threads()), "for the number of threads"),
+        (lambda: torch.set_autocast_enabled("cpu", True), "for autocast was off before the call"),
+        (lambda: torch.set_default_device("meta"), "for the default device was cpu before"),
+        (lambda: torch.set_float32_matmul_precision("medium"), "matrix products was highest"),
+        (lambda: torch.autograd.set_detect_anomaly(True), "for anomaly detection was off"),
+        (lambda: torch.use_deterministic_algorithms(True), "for deterministic algorithms was off"),
+    ],
+)
+def test_every_switch_of_torchs_is_looked_at_and_turned_back(turn, words):
+    def answer(n):
+        turn()
+        return n
+
+    before = snapshot.Switches().found
+    assert words in said(lambda n: n, answer)
+    assert said(lambda n: n, answer, mutates={"switches"}).startswith("passed")
+    assert snapshot.Switches().found == before
+
+
+def test_random_numbers_go_on_as_if_nothing_had_been():
+    def answer(n):
+        random.seed(5), np.random.seed(5), torch.manual_seed(5)
+        return n
+
+    for draw in (random.random, np.random.rand, lambda: torch.rand(1).item()):
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        expected = [draw(), draw()]
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        assert draw() == expected[0]
+        assert run_check(course(lambda n: n)["x.task"], answer, 0)
+        assert draw() == expected[1]
+
+
+@pytest.mark.parametrize(
+    "draws",
+    [
+        lambda: random.random(),
+        lambda: np.random.rand(),
+        lambda: np.random.seed(3),
+        lambda: torch.rand(1),
+        lambda: torch.manual_seed(3),
+    ],
+)
+def test_each_kind_of_random_number_counts_where_none_may_be_drawn(draws):
+    def answer(n):
+        draws()
+        return n
+
+    told = said(lambda n: n, answer, keeps={"random"})
+    assert "it drew random numbers, or set a seed, for everybody after it" in told
+    assert said(lambda n: n, lambda n: n, keeps={"random"}).startswith("passed")
+
+
+def trained(momentum=0.9):
+    "A model, an optimizer that has taken a step, and a scheduler."
+    torch.manual_seed(1)
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
+    optimizer.param_groups[0]["betas"] = (0.9, 0.99)
+    model(torch.ones(1, 1)).sum().backward()
+    optimizer.step()
+    return model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 2)
+
+
+def stretches(m, o, s):
+    next(iter(o.state.values()))["momentum_buffer"].mul_(2)
+
+
+def drops(m, o, s):
+    o.state.clear()
+
+
+def moves_on(m, o, s):
+    s.last_epoch += 1
+
+
+def adds_group(m, o, s):
+    o.add_param_group({"params": [nn.Parameter(torch.ones(1))]})
+
+
+def mistypes(m, o, s):
+    o.param_groups[0]["betas"] = 0.5
+
+
+@pytest.mark.parametrize(
+    ("does", "word"),
+    [
+        (stretches, "optimizer"),
+        (mistypes, "optimizer"),
+        (drops, "optimizer"),
+        (adds_group, "optimizer"),
+        (moves_on, "scheduler"),
+    ],
+)
+def test_what_an_optimizer_and_a_scheduler_remember_is_looked_at(does, word):
+    cases = {"cases": lambda rng: [trained()]}
+    assert f"the {word} isn't what it was" in said(lambda *a: None, does, **cases)
+    assert said(lambda *a: None, lambda *a: None, **cases).startswith("passed")
+
+
+def test_gradients_that_were_there_are_lent_too_and_zeros_are_as_good_as_none():
+    def case(rng):
+        model = nn.Linear(1, 1)
+        model.weight.grad = torch.full((1, 1), 3.0)
+        return [([{"net": model}],)]
+
+    assert said(lambda x: 3.0, lambda x: x[0]["net"].weight.grad.item(), cases=case).startswith(
+        "passed"
+    )
+
+    def zeros(x):
+        x[0]["net"].bias.grad = torch.zeros(1)
+        return 3.0
+
+    def ones(x):
+        x[0]["net"].bias.grad = torch.ones(1)
+        return 3.0
+
+    assert said(lambda x: 3.0, zeros, cases=case).startswith("passed")
+    assert "the gradients of 'bias' aren't what they were" in said(lambda x: 3.0, ones, cases=case)
+
+
+def thaws(model):
+    model[1].requires_grad_(True)
+
+
+def new_type(model):
+    model[0] = nn.Identity()
+
+
+def new_weight(model):
+    model[0].weight = nn.Parameter(torch.zeros(3, 3))
+
+
+def backward_hook(model):
+    model[0].register_full_backward_hook(lambda *a: None)
+
+
+def backward_pre_hook(model):
+    model[0].register_full_backward_pre_hook(lambda *a: None)
+
+
+def leaves_training(model):
+    model.train()
+
+
+def trains_and_changes(model):
+    model.train()
+    model[0].weight.data += 1
+
+
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        (thaws, "the model's parameter '1.weight' is now not frozen anymore"),
+        (new_type, "the model comes back with other layers"),
+        (new_weight, "the model's parameter '0.weight' was changed"),
+        (backward_hook, "a hook still hangs on layer '0'"),
+        (backward_pre_hook, "a hook still hangs on layer '0'"),
+        (trains_and_changes, "the model's parameter '0.weight' was changed"),
+        (leaves_training, "the model came in eval mode and leaves in training mode"),
+    ],
+)
+def test_more_of_what_is_done_to_a_model_is_said(does, words):
+    def case(rng):
+        model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).eval()
+        model[1].requires_grad_(False)
+        return [(model,)]
+
+    assert words in said(lambda model: None, does, cases=case)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("case", "does"),
+    [
+        (torch.ones(2), lambda x: x.resize_(3)),
+        (torch.ones(2), lambda x: setattr(x, "data", torch.ones(2, dtype=torch.float64))),
+        (torch.tensor([NAN, 1]), lambda x: x.fill_(1)),
+        (torch.tensor([NAN, 1]), lambda x: x[1:].fill_(NAN)),
+        (torch.tensor([NAN, 1]).double(), lambda x: x.fill_(1)),
+        (np.array([NAN, 1]), lambda x: x.fill(1)),
+        (np.array([NAN, 1]), lambda x: x.fill(NAN)),
+        ([NAN, 1], lambda x: x.append(2)),
+        ([NAN, 1], lambda x: x.__setitem__(1, True)),
+        ({"a": [1]}, lambda x: x["a"].append(1)),
+        ({"a": [1]}, lambda x: x.clear()),
+        (deque([1, 2]), lambda x: x.rotate()),
+        ({1, 2}, lambda x: x.add(3)),
+        (bytearray(b"ab"), lambda x: x.reverse()),
+        ([torch.ones(1)], lambda x: x[0].zero_()),
+    ],
+)
+def test_inputs_of_every_kind_are_looked_at(case, does):
+    def untouched(x):
+        return None
+
+    def answer(x):
+        does(x)
+
+    options = {"cases": lambda rng: [(case, {})]}
+    assert "Your function changed its input." in said(untouched, answer, **options)
+    assert said(untouched, untouched, **options).startswith("passed")
+
+
+def test_a_gradient_that_a_tensor_comes_back_with_is_said():
+    def answer(x):
+        x.sum().backward()
+
+    cases = {"cases": lambda rng: [(torch.ones(2, requires_grad=True),)]}
+    assert "a tensor that it was given comes back with another `.grad`" in said(
+        lambda x: None, answer, **cases
+    )
+
+    def frees(x):
+        x.requires_grad_(False)
+
+    told = said(lambda x: None, frees, **cases)
+    assert "it switches `requires_grad` off for a tensor that isn't its own" in told
+    assert said(lambda x: None, lambda x: None, **cases).startswith("passed")
 
 
 # ---- edges, names, words
@@ -849,3 +1109,335 @@ def test_an_answers_notebook_gives_the_course_its_own_back(path):
         f'_ = reload(import_module("mnist_course.{module_of(notebook)}"))'
         in code_cells(notebook)[-1]
     )
+
+
+# ---- what is asked of a check in the wrong way
+
+
+@pytest.mark.parametrize("seed", [-1, "3", 1.5, [1]])
+def test_a_seed_is_a_whole_number_from_0_up(seed):
+    result = course(7).check("x.task", 7, seed=seed)
+    assert result.status == "not attempted" and "a whole number from 0 up" in result.message
+    assert course(7).check("x.task", 7, seed=0)
+
+
+def test_exercises_and_registries_read_well():
+    mine = course(7)
+    mine.mistake("x.task", "One less.", "one_less", 6)
+    assert repr(mine) == "Registry(1 exercises)"
+    assert repr(mine["x.task"]) == "Exercise('x.task', 'Task', 1 misconceptions)"
+
+
+def test_a_mistake_needs_a_name_and_words():
+    mine = course(lambda n: n)
+    with pytest.raises(ValueError, match="needs a name, such as bias_forgotten"):
+        mine.mistake("x.task", "It's the double.")(lambda n: 2 * n)
+    with pytest.raises(ValueError, match="what should the learner be told"):
+        mine.mistake("x.task", " ", "doubled")(lambda n: 2 * n)
+    with pytest.raises(KeyError, match=r"no exercise 'x\.tusk' here: @exercise comes first"):
+        mine.mistake("x.tusk", "It's the double.", "doubled")
+    assert not mine["x.task"].misconceptions
+
+
+def test_an_edition_without_answers_says_who_will_look():
+    result = run_check(replace(course(7)["x.task"], solution=engine._KEPT), 7, 0)
+    assert result.status == "not attempted" and "your teacher's grader will look" in result.message
+
+
+# ---- what is compared is made by the exercise itself
+
+
+def twice(answer):
+    if not callable(answer):
+        raise Wrong(f"a function is asked for, and this is {kind_of(answer)}")
+    return answer(2) + len(answer(3) * [0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda n: n, "passed"),
+        (lambda n: n + 1, "7 is too large"),
+        (lambda n: 1 / 0, "Your code raised ZeroDivisionError (division by zero) at line"),
+        (3, "A function is asked for, and this is an int."),
+        (lambda n: "no number", "Your answer gives a function, and the check can't do anything"),
+        (lambda n: [n for _ in iter(int, 1)], "still running after 0.2 s"),
+    ],
+)
+def test_a_value_that_the_exercise_makes_of_the_answer(answer, words):
+    limit = 0.2 if "0.2 s" in words else PATIENCE
+    told = said(lambda n: n, answer, cases=None, run=twice, time_limit=limit)
+    assert words in told
+
+
+def test_words_for_what_cannot_be_compared_are_the_exercises_own():
+    def run(answer, n):
+        if not isinstance(made := answer(n), list):
+            raise Wrong(f"x: a list is asked for; this is {quote(made)}")
+        return made
+
+    told = said(lambda n: [n], lambda n: 3, run=run)
+    assert told.startswith("failed: x: a list is asked for; this is 3.\ntask(1)\nthe same inputs")
+    assert said(lambda n: [n], lambda n: [n], run=run).startswith("passed")
+
+
+# ---- errors
+
+
+def test_an_error_that_is_asked_for():
+    def solution(n):
+        if n > 2:
+            raise ValueError("too large")
+        return n
+
+    def another(n):
+        return n if n < 3 else {}[n]
+
+    assert said(solution, solution).startswith("passed")
+    told = said(solution, lambda n: n)
+    assert told.startswith("failed: Here your code should raise ValueError.\ntask(5)")
+    assert "  expected  raise ValueError\n  got       5" in told
+    assert "  got       KeyError" in said(solution, another)
+
+
+class Endless(Exception):
+    def __str__(self):
+        while True:
+            pass
+
+
+def test_an_error_that_never_says_what_it_is_is_stopped():
+    def answer(n):
+        raise Endless
+
+    assert "still running after 0.2 s" in said(lambda n: n, answer, time_limit=0.2)
+
+
+def test_a_long_error_is_cut():
+    def answer(n):
+        raise ValueError(" ".join(["so"] * 500))
+
+    told = said(lambda n: n, answer)
+    assert 280 < told.index(" ...)") < 400 and len(told) < 600
+
+
+def test_what_is_beyond_recognition_was_changed():
+    def answer(model):
+        vars(model).clear()
+        return 3
+
+    told = said(lambda model: 3, answer, cases=lambda rng: [(nn.Linear(1, 1),)])
+    assert "what it was given can't be used anymore" in told
+
+
+def test_a_function_with_too_many_parameters_hears_which_name_is_missing():
+    told = said(lambda a, b: a, lambda a, c, d: a, cases=lambda rng: [(1, {"b": 2})])
+    assert "calls your function with `b`: it needs a parameter of that name." in told
+
+
+# ---- names of mistakes
+
+
+def test_an_answer_that_is_open_in_one_case_is_wrong_there_and_has_no_name():
+    mine = course(lambda n: n)
+    mine.mistake("x.task", "It's one for all.", "one")(lambda n: 1)
+    result = mine.check("x.task", lambda n: 1 if n < 5 else ...)
+    assert result.status == "failed" and "task(2)" in result.message
+    assert not mine.check("x.task", lambda n: n if n < 5 else ...).misconception
+
+
+def test_of_two_mistakes_that_are_the_same_the_first_is_named():
+    mine = course(lambda n: n)
+    mine.mistake("x.task", "It's the double.", "doubled")(lambda n: 2 * n)
+    mine.mistake("x.task", "You added it to itself.", "added")(lambda n: n + n)
+    assert mine.check("x.task", lambda n: 2 * n).misconception == "doubled"
+
+
+def test_who_raises_as_a_mistake_does_is_told_of_the_mistake():
+    mine = course(lambda n: n)
+    mine.mistake("x.task", "There's no such place.", "no_place")(lambda n: [][n])
+    result = mine.check("x.task", lambda n: (1,)[n])
+    assert result.misconception == "no_place"
+    assert "There's no such place." in result.message and "task(1)" in result.message
+    assert mine.check("x.task", lambda n: {}[n]).misconception is None
+
+
+# ---- values and judges
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ("conv_1", 3, "The answer should be a string, and this is an int."),
+        ("conv_1", "conv_2", "`'conv_2'` is not it."),
+        ({"a": 1}, {"a": 2}, "`{'a': 2}` is not it."),
+        ("A", 3, "The answer should be one letter in quotation marks, and this is an int."),
+        ("AB", "ABC", "`'ABC'` is not it."),
+        (["a", "b"], "abc", "2 values are asked for; there are 3."),
+        (["a", "b"], "a", "2 values are asked for; there is one."),
+        (7, float("nan"), "nan is not it."),
+        (7, 8, "8 is too large."),
+        (7, 6, "6 is too small."),
+        ([3, 5], np.array([3, 9]), "Look again at the second."),
+        ("AB", [], "The answer should be 2 letters in quotation marks, and this is a list."),
+        (7, print, "A value is asked for, and this is a function. Hand over what it gives."),
+    ],
+)
+def test_more_words_for_wrong_values(right, wrong, words):
+    assert said(right, wrong, hint="Think again.") == f"failed: {words} Think again."
+
+
+def test_where_the_order_does_not_count_no_place_is_named():
+    assert "`[3, 9]` is not it." in said([3, 5], [3, 9], ordered=False)
+    assert "Look again at the second." in said([3, 5], [3, 9])
+
+
+def test_what_a_judge_cannot_read_it_sees_as_it_is():
+    seen = []
+
+    def judge(made, rng):
+        seen.append(made)
+
+    for right, answer in (([1, 2], "none"), ("AB", 3), (3, "many"), (3, [4]), ([1, 2], 3)):
+        said(right, answer, judge=judge)
+    assert seen[1::2] == ["none", 3, "many", 4, 3]
+
+
+def test_a_judged_answer_leaves_torch_as_it_was_too():
+    def answer():
+        torch.set_grad_enabled(False)
+        return nn.Linear(1, 1)
+
+    told = said(lambda: nn.Linear(1, 1), answer, cases=None, judge=lambda made, rng: None)
+    assert "torch's switch for gradients was on before the call and is off after it" in told
+    assert torch.is_grad_enabled()
+
+
+def test_an_audit_says_when_the_solution_does_not_pass():
+    drawn = iter(range(100))
+    report = course(lambda n: next(drawn)).audit("x.task", range(2))
+    assert not report.passed and "NOT PASSED" in repr(report) and "NOT PASSED" in report.table()
+    mine = course(7, edges={"there": lambda: True})
+    mine.mistake("x.task", "One less.", "one_less", 6)
+    report = mine.audit("x.task", range(2))
+    assert report.passed and report.edges == {"there": 2} and report.caught == 1
+    words = report._repr_markdown_()
+    assert "| one_less" in words and "One less." in words and "(the solution)" in words
+
+
+# ---- for the grader: what was said to a case, and whether it's the same
+
+
+def test_replies_agree_with_the_solutions_or_do_not():
+    item = course(lambda n: 12 / (n - 2))["x.task"]
+    cases, expected = engine.draw(item, 3)
+    assert cases == [(1,), (2,), (5,)] and [one.error for one in expected] == [
+        "",
+        "ZeroDivisionError",
+        "",
+    ]
+    assert expected[2].value == 4.0
+    for answer, same in ((lambda n: 12 / (n - 2), [1, 1, 1]), (lambda n: n - 1, [0, 0, 1])):
+        got = engine.replies(item, answer, cases, 3)
+        assert [engine.agree(item, a, b) for a, b in zip(expected, got, strict=True)] == same
+    assert engine.replies(course(7)["x.task"], np.int64(7), None, 3) == [engine.Reply(7)]
+
+
+# ---- answers and faults, more of them
+
+
+def test_a_number_where_a_function_is_asked_for():
+    told = said(lambda n: n, 3)
+    assert (
+        told
+        == "failed: A function is asked for, and this is an int. Hand over its name, without brackets."
+    )
+
+
+def test_a_fault_of_the_checks_own_is_not_the_learners(monkeypatch):
+    def broken(error, home):
+        raise LookupError("ours")
+
+    mine = course(lambda n: n)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "line_of", broken)
+        result = mine.check("x.task", lambda n: 1 / 0)
+    assert result.status == "not attempted" and "has a fault (LookupError)" in result.message
+    mine = course(lambda n: n, cases=lambda rng: [(1,)], run=lambda answer, n: answer(n).numel())
+    result = mine.check("x.task", lambda n: n)
+    assert result.status == "not attempted" and "has a fault (RuntimeError)" in result.message
+
+
+def test_half_of_a_mistake_is_seen_in_a_dict_too():
+    mine = course(lambda n: {"a": n, "b": n, "c": n})
+    mine.mistake("x.task", "You doubled them.", "doubled")(
+        lambda n: {"a": 2 * n, "b": 2 * n, "c": n}
+    )
+    result = mine.check("x.task", lambda n: {"a": 2 * n, "b": 7 * n, "c": n})
+    assert result.misconception == "doubled" and "sound familiar?" in result.message
+    assert not mine.check("x.task", lambda n: {"a": 3 * n, "b": 7 * n, "c": n}).misconception
+
+
+@pytest.mark.parametrize(
+    "draws", [lambda n: random.random(), lambda n: np.random.rand(), lambda n: torch.rand(1)]
+)
+def test_an_answer_draws_the_random_numbers_that_the_solution_draws(draws):
+    def solution(n):
+        return draws(n)
+
+    assert said(solution, lambda n: draws(n)).startswith("passed")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        (
+            0.5,
+            (1, 2),
+            "should be one number, and this is a tuple. Did you type a comma, as in `1,2`?",
+        ),
+        (7, (1, 2), "should be one whole number, and this is a tuple. Did you type a comma"),
+    ],
+)
+def test_a_comma_that_makes_a_tuple_is_asked_about(right, wrong, words):
+    assert words in said(right, wrong)
+
+
+def test_values_without_numbers_are_no_nearer_to_one_mistake_than_to_another():
+    mine = course([1, "x_1"])
+    mine.mistake("x.task", "The second.", "second", [2, "x_2"])
+    assert mine.check("x.task", [2, "x_2"]).misconception == "second"
+    result = mine.check("x.task", [2, "x_3"])
+    assert result.status == "failed" and not result.misconception
+    mine = course("x_1")
+    mine.mistake("x.task", "The second.", "second", "x_2")
+    assert mine.check("x.task", "x_2").misconception == "second"
+    assert mine.check("x.task", "x_3").misconception is None
+
+
+def test_what_was_printed_before_the_time_was_up_is_shown():
+    def answer(n):
+        print("going round")
+        while True:
+            n += 1
+
+    told = said(lambda n: n, answer, time_limit=0.2)
+    assert "still running" in told and told.endswith("it printed: going round\n")
+
+
+def test_the_call_that_did_not_end_is_shown():
+    def answer(n):
+        while n == 5:
+            pass
+        return n
+
+    told = said(lambda n: n, answer, time_limit=0.2)
+    assert "still running" in told and "\ntask(5)\n" in told
+
+
+def test_a_function_of_pythons_own_is_called_as_it_is():
+    assert said(lambda a, b: max(a, b), max, cases=lambda rng: [(1, 2), (4, 3)]).startswith(
+        "passed"
+    )
+    told = said(lambda a, b: max(a, b), min, cases=lambda rng: [(1, 2), (4, 3)])
+    assert "`task(1, 2)` should be 2, and yours gives 1." in told

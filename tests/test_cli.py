@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 from helpers import PATIENCE
 
 import mnist_course.data
+from mnist_course import cli
 from mnist_course.base import alone_in
 from mnist_course.cli import _COMMANDS, _make_parser, main
 from mnist_course.training import History
@@ -609,3 +611,75 @@ def test_home_in_the_words_of_a_command(monkeypatch, tmp_path):
     assert main(["start", "~/lessons", "--write-only"]) == 0
     assert (tmp_path / "home" / "sheet.html").exists()
     assert (tmp_path / "home" / "lessons" / "00_start_here.ipynb").exists()
+
+
+SETTINGS = {
+    "recipe": "seed",
+    "epochs": 1,
+    "data": None,
+    "seed": 0,
+    "device": None,
+    "precision": "float32",
+    "batch_size": 64,
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        None,  # no settings at all
+        {"recipe": "slow"},
+        {"recipe": None},
+        {"epochs": 0},
+        {"epochs": True},
+        {"epochs": 1.5},
+        {"batch_size": 0},
+        {"seed": "3"},
+        {"data": 3},
+        {"precision": "float16"},
+        {"digits": [640, "many"]},
+        {"digits": 640},
+    ],
+    ids=str,
+)
+def test_a_run_whose_settings_are_damaged_is_not_gone_on_with(change, capsys, tmp_path):
+    (tmp_path / "run").mkdir()
+    settings = ["a list"] if change is None else SETTINGS | change
+    (tmp_path / "run" / "settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--resume", "run"]) == 2
+    said = capsys.readouterr().err
+    assert "run is not a run that can be resumed: settings.json is missing or damaged" in said
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["settings.json"]
+
+
+def test_a_run_that_is_to_be_started_again_by_itself_needs_a_folder(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    assert main(["train", "--epochs", "1"]) == 2
+    assert "name its folder with --out, so that it goes on there" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_process_needs_a_digit_of_each_batch(tmp_path):
+    args = Namespace(**dict.fromkeys(SETTINGS), out="run", resume=None)
+    args.batch_size = 7
+    assert cli._begin_run(args, 7) == (
+        Path("run"),
+        SETTINGS | {"epochs": 20, "batch_size": 7, "precision": None},
+    )
+    with pytest.raises(ValueError, match="a batch of 7 digits is too small for 8 processes"):
+        cli._begin_run(args, 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["grade", "class", "--jobs", "0"], "--jobs must be at least 1"),
+        (["grade", "class", "--time-limit", "0"], "must be numbers above 0"),
+        (["grade", "class", "--memory-limit", "inf"], "must be numbers above 0"),
+        (["audit", "lab.py", "--seeds", "0"], "--seeds must be at least 1"),
+    ],
+)
+def test_a_number_that_cannot_be_is_told_before_anything_is_read(words, message, capsys, tmp_path):
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert message in said and len(said.splitlines()) == 1 and not list(tmp_path.iterdir())

@@ -179,6 +179,19 @@ def test_a_function_is_given_its_mutants_code(tool):
         list(tool.pairs(old, compile("made = 3\n", "made", "exec")))
 
 
+def test_a_method_that_cannot_be_given_its_mutants_code_is_read_anew(tool):
+    "Without `super()` it holds other names of the class than before."
+    source = "class A(Exception):\n    def __init__(self, n):\n        {}\n"
+    old, new = (
+        compile(source.format(line), "made", "exec") for line in ("super().__init__(n)", "(n)")
+    )
+    with pytest.raises(ValueError):
+        list(tool.pairs(old, new))
+    source = "def outer(n):\n    return {}\n"
+    old, new = (compile(source.format(line), "made", "exec") for line in ("(lambda: n)()", "n"))
+    assert [one.co_name for one, _ in tool.pairs(old, new)] == ["outer"]
+
+
 def test_what_an_exercise_draws_is_told_from_what_it_asks(tool):
     source = "def cases(rng):\n    return [(rng.randrange(9),)]\n\n\ndef solution(n):\n    return n + 1\n"
     found = {one.text: one.draws for one in tool.mutants(source)}

@@ -460,8 +460,7 @@ _SLIPS = {
 def _judge_honest_order(order: object, rng: random.Random) -> None:
     if not isinstance(order, str):
         raise Wrong(
-            'A string of letters is asked for, such as "BAC", and this is a '
-            f"{type(order).__name__}."
+            f'A string of letters is asked for, such as "BAC", and this is {kind_of(order)}.'
         )
     lines = [letter for letter in order.upper() if not letter.isspace() and letter not in ",;-"]
     if unknown := [line for line in lines if line not in _NEEDS and line not in _SLIPS]:

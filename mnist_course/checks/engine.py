@@ -148,7 +148,7 @@ class Version:
 
 class Wrong(Exception):
     """Raised by a judge: this answer is wrong, in these words, and (where it has one) by this
-    misconception."""
+    misconception. `run` may raise it too, for what can't be compared."""
 
     def __init__(self, message: str, misconception: str | None = None) -> None:
         super().__init__(message)
@@ -201,7 +201,7 @@ def _sentence(words: str) -> str:
         return ""
     ended = re.sub(r"([?!]`?)\s*\.+$|\.\.+$", lambda m: m[1] or ".", words)
     ended = ended if ended.endswith((".", "?", "!", ".'", "?'")) else f"{ended}."
-    named = re.match(r"\w*_|\w+(?=[(\[=]|\.\w)", ended)  # a name in code stays as it is written
+    named = re.match(r"\w*_|nan\b|\w(?=:)|\w+(?=[(\[=]|\.\w)", ended)  # a name stays as it is
     return ended if named else ended[0].upper() + ended[1:]
 
 # %% ../../nbs/workshop/checks_engine.ipynb #6c0a896f
@@ -606,8 +606,8 @@ def _see(item: Exercise, answer: Any, case: Case, seed: int, home: str | None) -
     gave: list[str] = []
     try:
         return _call(item, answer, case, seed, gave)
-    except _Unfit as unfit:
-        return _Seen(error="TypeError", words=str(unfit))
+    except (_Unfit, Wrong) as unfit:
+        return _Seen(error="TypeError", words=_sentence(str(unfit)))
     except BaseException as error:
         if isinstance(error, Stop):
             raise
@@ -887,9 +887,11 @@ def _check_value(item: Exercise, answer: Any, seed: int) -> Result:
     if run.timed_out:
         return _out_of_time(item, run, item.time_limit, 0, "")
     if run.error is not None:
-        if not is_theirs(run.error, home, item.codes):
-            return _raised(item, _Seen(words=_unusable([kind_of(answer)])))
         error = run.error
+        if isinstance(error, Wrong):
+            return _raised(item, _Seen(words=_sentence(str(error))))
+        if not is_theirs(error, home, item.codes):
+            return _raised(item, _Seen(words=_unusable([kind_of(answer)])))
         return _raised(item, _Seen(error=name_of(error), said=_said(error), line=run.line))
     got = run.value
     ways = [got, *readings(got)]

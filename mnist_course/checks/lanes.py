@@ -180,10 +180,14 @@ class Mutant:
 
 
 def _tree_of(solution: Any) -> ast.Module:
-    "The source of a function or class, without its decorators."
-    tree = ast.parse(textwrap.dedent(inspect.getsource(solution)))
+    "The source of a function or class, without its decorators. Raises ValueError where it has none."
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(solution)))
+    except (OSError, TypeError, SyntaxError) as error:
+        raise ValueError(f"no source was found: {error}") from error
     node = tree.body[0]
-    assert isinstance(node, ast.FunctionDef | ast.ClassDef), "written with def or class"
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        raise ValueError("it isn't written with def or class")
     node.decorator_list = []
     return tree
 
@@ -242,7 +246,7 @@ def _words(part: Any) -> str:
 
 def mutants(solution: Any) -> Iterator[Mutant]:
     """A function's or class's mutants: each has one small change, and a name of its own. Raises
-    OSError where the source can't be found."""
+    ValueError where no source is found, or it isn't a def or class."""
     tree = _tree_of(solution)
     names: dict[str, int] = {}
     for number, (_, _, _, part) in enumerate(_places(tree)):
@@ -460,7 +464,10 @@ def styles(solution: Any) -> Iterator[Style]:
             yield _returning(name, solution, applies, change)
         for name, change in _CALLS.items():
             yield Style(name, change(solution))
-    tree = _tree_of(solution)
+    try:
+        tree = _tree_of(solution)
+    except ValueError:  # such as a lambda: it's handed in as it stands
+        return
     for name, transformer in _SOURCES.items():
         changed = ast.fix_missing_locations(transformer().visit(copy.deepcopy(tree)))
         if ast.unparse(changed) != ast.unparse(tree):

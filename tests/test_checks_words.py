@@ -1,0 +1,142 @@
+"""Answers that are in no list, and the words with which a check refuses them."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mnist_course.checks import COURSE, check, network
+from mnist_course.data import normalize
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    monkeypatch.setenv("MNIST_COURSE_PROGRESS", "off")
+
+
+# ---- networks
+
+
+class Skips(nn.Module):
+    "Narrow layers whose outputs are added to what went in: each sees a little more."
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.end = nn.Linear(4 * 7 * 7, 10)
+
+    def forward(self, x):
+        x = self.first(x)
+        x = x + self.second(x)
+        return self.end(F.max_pool2d(x, 4).flatten(1))
+
+
+class Around(nn.Module):
+    "The solution's small network, with something done to its input or to its output."
+
+    def __init__(self, before=lambda x: x, after=lambda x: x):
+        super().__init__()
+        self.net, self.before, self.after = COURSE["03.small_net"].solution(), before, after
+
+    def forward(self, x):
+        return self.after(self.net(self.before(x)))
+
+
+def averages():
+    "Every pixel counts as much as every other: three windows and a kernel of one pixel."
+    windows = [nn.AvgPool2d(3, 3, padding=1), nn.AvgPool2d(5, 5), nn.AvgPool2d(2)]
+    return nn.Sequential(*windows, nn.Conv2d(1, 10, 1), nn.Flatten())
+
+
+def alone():
+    "It takes one digit at a time: the last layer reads the whole batch in one row."
+    layers = [nn.Conv2d(1, 4, 4, stride=3), nn.Conv2d(4, 4, 3, stride=3), nn.Conv2d(4, 4, 3)]
+    return nn.Sequential(*layers, nn.Flatten(0), nn.Linear(4, 10), nn.Unflatten(0, (1, 10)))
+
+
+class Mended(network.Digits):
+    "The mended network, with something done to its input or to its output."
+
+    def __init__(self, before=lambda x: x, after=lambda y: y):
+        super().__init__()
+        self.before, self.after = before, after
+
+    def forward(self, x):
+        return self.after(super().forward(self.before(x)))
+
+
+# ---- functions
+
+
+class Refuses(nn.Module):
+    def forward(self, x):
+        raise NotImplementedError("later")
+
+
+def labels_in_a_column(images, labels, size):
+    x, y = COURSE["01.mended_batch"].solution(images, labels, size)
+    return x, y[:, None]
+
+
+def images_and_labels_apart(images, labels, size):
+    return [*normalize(images).split(size), *labels.split(size)]
+
+
+def gives_up(model, layer, x):
+    raise RuntimeError("no idea")
+
+
+WORDS = [
+    ("01.honest_order", "CHGBFZ", "There is no line 'Z': the letters go from A to J."),
+    ("01.honest_order", "CHGBFF", "Line F is in it twice."),
+    ("01.honest_order", "CHGBF", "every line is in its place. But nothing is printed yet."),
+    ("01.honest_order", 3, "and this is an int."),
+    ("01.mended_batch", labels_in_a_column, "y: expected `'int64 (2,)'`, got `'int64 (2, 1)'`"),
+    ("02.slant", torch.full((3, 3), torch.inf), "Some of its nine numbers are infinite"),
+    ("02.slant", torch.ones(5, 5), "this one has (5, 5)"),
+    ("02.slant", "steep", "A tensor of 3 x 3 numbers is asked for, and this is a string."),
+    ("03.small_net", 3, "should return a network, an nn.Module, and not an int"),
+    ("03.small_net", Skips(), "sees 5 of 28 pixels"),
+    ("03.small_net", averages(), "Where does it forget where the ink was?"),
+    ("03.small_net", alone(), "One digit gets through, and four at once don't"),
+    ("03.small_net", Around(after=lambda y: y.mean(0, keepdim=True)), "come out as (1, 10)"),
+    ("03.small_net", Around(after=torch.detach), "No gradient reaches layer 'net.0'"),
+    ("04.channel_gain", lambda channels: Refuses(), "raised NotImplementedError (later)"),
+    ("04.mended_net", nn.Flatten(), "no linear layer with ten outputs"),
+    ("04.mended_net", Mended(lambda x: x[:, :, 2:]), "Three digits don't get through"),
+    ("04.mended_net", Mended(after=lambda y: y[:, :5]), "come out as the shape (3, 10)"),
+    ("04.mended_net", Mended(after=torch.detach), "there's no gradient in"),
+    ("04.mended_net", Mended(lambda x: 0 * x + 1), "Does the image still reach the end?"),
+    ("04.mended_net", Mended(lambda x: x - x.mean(0)), "A digit that comes alone gets another"),
+    ("10.mean_output", gives_up, "Your code raised RuntimeError (no idea)"),
+    ("14.batches", images_and_labels_apart, "Each batch should be a pair (x, y); this one is"),
+    ("14.batches", lambda *case: 3, "A list of (x, y) is asked for; this is 3."),
+]
+
+
+@pytest.mark.parametrize(
+    ("id", "answer", "words"), WORDS, ids=[f"{id}-{words}" for id, _, words in WORDS]
+)
+def test_what_is_wrong_is_said(id, answer, words):
+    result = check(id, answer, seed=1)
+    assert result.status == "failed" and words in result.message, result
+
+
+# ---- and some that are right
+
+
+def one_by_one(images, labels, size):
+    for i in range(0, len(images), size):
+        yield normalize(images[i : i + size]), labels[i : i + size]
+
+
+def as_it_learns(model, optimizer, x, y, steps):
+    for _ in range(steps):
+        yield from COURSE["12.by_heart"].solution(model, optimizer, x, y, 1)
+
+
+@pytest.mark.parametrize(
+    ("id", "answer"), [("14.batches", one_by_one), ("12.by_heart", as_it_learns)]
+)
+def test_a_generator_may_stand_for_a_list(id, answer):
+    assert check(id, answer, seed=1)
