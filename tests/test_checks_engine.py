@@ -24,7 +24,7 @@ from helpers import PATIENCE, ROOT
 from torch import nn
 
 from mnist_course.checks import Registry, Wrong, engine, messages, run_check, sandbox, snapshot
-from mnist_course.checks.compare import difference, keep, kind_of, letters_of, nearly, quote
+from mnist_course.checks.compare import difference, keep, kind_of, letters_of, nearly, quote, show
 from mnist_course.checks.engine import _sentence
 from mnist_course.progress import SESSION
 from mnist_course.teaching.notebooks import code_cells, module_of, read_notebook
@@ -518,6 +518,7 @@ def test_the_type_counts_where_a_mistake_or_the_exercise_says_so():
     mine.mistake("x.task", "The number is right, and it's a float.", "a_float")(lambda n: n / 1)
     assert mine.check("x.task", lambda n: n / 1).misconception == "a_float"
     assert mine.check("x.task", lambda n: np.int64(n))
+    assert said(lambda n: n, lambda n: n, exact="Say `int`.").startswith("passed")
     told = said(lambda n: torch.ones(n), lambda n: torch.ones(n).double(), exact="Say `.float()`.")
     assert "The numbers are right, but torch.float32 is asked for" in told and "`.float()`" in told
 
@@ -728,7 +729,12 @@ def test_every_switch_of_torchs_is_looked_at_and_turned_back(turn, words):
         turn()
         return n
 
+    switches = snapshot.Switches()
+    turn()
+    assert words in switches.turned()
+    switches.restore()
     before = snapshot.Switches().found
+    assert before == switches.found and not switches.turned()
     assert words in said(lambda n: n, answer)
     assert said(lambda n: n, answer, mutates={"switches"}).startswith("passed")
     assert snapshot.Switches().found == before
@@ -887,6 +893,15 @@ def test_more_of_what_is_done_to_a_model_is_said(does, words):
     assert words in said(lambda model: None, does, cases=case)
 
 
+def test_of_several_changes_the_first_is_said():
+    def answer(x, model):
+        x.add_(1)
+        model.eval()
+
+    told = said(lambda x, model: None, answer, cases=lambda rng: [(torch.ones(2), nn.ReLU())])
+    assert told.startswith("failed: Your function changed its input. Work on a copy")
+
+
 NAN = float("nan")
 
 
@@ -1021,6 +1036,11 @@ def test_parts_have_names():
 )
 def test_words_for_wrong_values(right, wrong, words):
     assert said(right, wrong, hint="Think again.") == f"failed: {words} Think again."
+
+
+def test_a_large_tensor_is_shown_by_its_shape_and_a_small_one_in_full():
+    assert show(torch.zeros(41)) == "a float32 tensor of shape (41,)"
+    assert show(torch.zeros(2, requires_grad=True)) == "tensor([0., 0.])"
 
 
 def test_no_sentence_ends_twice_and_no_article_is_wrong():
