@@ -33,7 +33,7 @@ REACHED = all(one.stat().st_mode & 1 for path in PLACES for one in path.resolve(
 by_others = pytest.mark.skipif(
     AS_ROOT and not REACHED, reason="other users can't get to this clone"
 )
-TRAIN = {"WORDS": "--recipe seed --epochs 2 --batch-size 64"}
+TRAIN = {"WORDS": "--recipe seed --epochs 2 --batch-size 64 --precision float32"}
 PREPARED: dict[str, Callable[[Path], None]] = {  # what has to be there before
     "grade": lambda folder: a_class(folder, RIGHT),
     "notebooks": lambda folder: a_repository(folder),

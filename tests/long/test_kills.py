@@ -170,7 +170,7 @@ def test_a_killed_grader_leaves_no_process_that_keeps_the_next_one_out(
 @LONG
 def test_a_second_run_in_a_folder_is_refused_and_the_first_is_unharmed(victims, folders):
     "The second one comes in the middle of an epoch of the first."
-    how = {"WORDS": f"--recipe {RECIPES[0]} --batch-size 64"}
+    how = {"WORDS": f"--recipe {RECIPES[0]} --batch-size 64 --precision float32"}
     expected, folder = next(folders), next(folders)
     victims.whole("train", expected, **how)
     done = victims.whole("train", folder, second=7, **how)
@@ -178,7 +178,7 @@ def test_a_second_run_in_a_folder_is_refused_and_the_first_is_unharmed(victims, 
     assert trained(folder) == trained(expected)
 
 
-RECIPES = ("seed --epochs 3", "one-cycle --epochs 2", "fast --epochs 2 --precision float32")
+RECIPES = ("seed --epochs 3", "one-cycle --epochs 2", "fast --epochs 2")  # in float32
 
 
 def trained(folder: Path) -> tuple:
@@ -197,7 +197,7 @@ def trained(folder: Path) -> tuple:
     "recipe", [RECIPES[0], *(pytest.param(r, marks=LONG) for r in RECIPES[1:])]
 )
 def test_training_goes_on_to_the_bit(victims, moments, folders, kills, recipe):
-    words = {"WORDS": f"--recipe {recipe} --batch-size 64"}
+    words = {"WORDS": f"--recipe {recipe} --batch-size 64 --precision float32"}
     expected = next(folders)
     undisturbed = victims.whole("train", expected, **words)
     epochs = int(recipe.split()[2])
