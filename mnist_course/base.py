@@ -140,11 +140,14 @@ def as_path(
     path: str | os.PathLike[str],  # as a person writes it
     name: str = "path",  # of the argument, for the message
 ) -> Path:
-    """A path with ~ as the home folder and $NAME as what the environment says. Raises TypeError,
-    naming the argument, when it isn't a path, and DataError for a ~ where there is no home."""
+    """A path with ~ as the home folder and $NAME as what the environment says, unless there's a file
+    of just that name. Raises TypeError, naming the argument, when it isn't a path, and DataError
+    for a ~ where there is no home."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f'{name} must be a path, such as "runs/first", got {path!r}')
-    full = os.path.expanduser(os.path.expandvars(os.fsdecode(path)))
+    full = os.path.expanduser(os.fsdecode(path))
+    if not os.path.lexists(full):  # a file may really be called $NAME
+        full = os.path.expanduser(os.path.expandvars(os.fsdecode(path)))
     if re.match(r"~(?:$|[/\\])", full):
         raise DataError(f"{full}: nobody knows where your home folder is: set HOME")
     return Path(full)

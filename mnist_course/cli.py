@@ -409,9 +409,10 @@ def _images_in(name: str) -> list[str]:
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:
-    """Read digits from images, or all of a folder. One that can't be read is reported, and the others are read all the
-    same. The exit status is 0 when each was answered, if only with a doubt; 1 when one couldn't be
-    read, or the answers couldn't be written; 2 when the network couldn't be loaded."""
+    """Read digits from images, or from all those of a folder. One that can't be read is reported,
+    and the others are read all the same. The exit status is 0 when each was answered, if only with
+    a doubt; 1 when one couldn't be read, or the answers couldn't be written; 2 when the network
+    couldn't be loaded."""
     parser.add_argument(
         "images",
         nargs="+",

@@ -148,6 +148,9 @@ def test_home_and_variables_in_a_path(monkeypatch, tmp_path, kind):
     monkeypatch.setenv("MY_RUNS", "first")
     assert as_path(kind("~/$MY_RUNS/a.pt")) == tmp_path / "first" / "a.pt"
     assert as_path(kind("$NOT_SET/a")) == Path("$NOT_SET/a")
+    real = tmp_path / "$MY_RUNS"  # a file that is really called so
+    real.touch()
+    assert as_path(kind(real)) == as_path(kind("~/$MY_RUNS")) == real
     write_atomically(kind("~/new/a.txt"), b"here")
     assert (tmp_path / "new" / "a.txt").read_bytes() == b"here"
     with pytest.raises(TypeError, match=r"^checkpoint must be a path, .* got True$"):

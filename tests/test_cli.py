@@ -273,7 +273,14 @@ def test_predict_reads_a_folder(capsys, tmp_path, sample):
 
     folder = tmp_path / "my digits"
     (folder / "inner").mkdir(parents=True)
-    images = {"b.PNG": 1, "a.jpg": 2, "inner/c.png": 3, ".hidden.png": 4, "d.png": 5}
+    images = {
+        "b.PNG": 1,
+        "a.jpg": 2,
+        "inner/c.png": 3,
+        ".hidden.png": 4,
+        "d.png": 5,
+        "$HOME.png": 6,
+    }
     for name, place in images.items():
         Image.fromarray(sample[1].images[place].numpy()).save(folder / name)
     (folder / "notes.txt").write_text("what I wrote when")
@@ -282,9 +289,9 @@ def test_predict_reads_a_folder(capsys, tmp_path, sample):
     assert main(["predict", "my digits", "my digits/d.png"]) == 1
     captured = capsys.readouterr()
     names = [line.partition(":")[0] for line in captured.out.splitlines()]
-    assert names == [os.path.join("my digits", name) for name in ("a.jpg", "b.PNG", "d.png")] + [
-        "my digits/d.png"
-    ]
+    assert names == [
+        os.path.join("my digits", name) for name in ("$HOME.png", "a.jpg", "b.PNG", "d.png")
+    ] + ["my digits/d.png"]
     assert "e.heic" in captured.err and len(captured.err.splitlines()) == 1
 
 
