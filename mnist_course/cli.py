@@ -198,8 +198,8 @@ def _train_run(
     from mnist_course.arithmetic import ledger, seed_summary
     from mnist_course.data import load_mnist, make_loaders
     from mnist_course.distributed import fit_together
+    from mnist_course.engine.fast import faster_precision
     from mnist_course.environment import seed_everything
-    from mnist_course.fast import faster_precision
     from mnist_course.model import Net
     from mnist_course.training import initial_weights, make_recipe, save_weights, versions
 

@@ -280,14 +280,15 @@ def test_the_command_line_chooses_the_precision(small, tmp_path, monkeypatch, no
 
     monkeypatch.setattr(mnist_course.data, "load_mnist", lambda *args, **kwargs: small)
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "--recipe", "fast", "--out", "run"]) == 0
-    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
-    assert (
-        settings["recipe"],
-        settings["epochs"],
-        settings["precision"],
-        settings["batch_size"],
-    ) == ("fast", 1, "float32", 128)
+    for recipe, batch_size in (("fast", 128), ("seed", 64)):
+        assert main(["train", "--recipe", recipe, "--epochs", "1", "--out", recipe]) == 0
+        settings = json.loads((tmp_path / recipe / "settings.json").read_text())
+        assert (
+            settings["recipe"],
+            settings["epochs"],
+            settings["precision"],
+            settings["batch_size"],
+        ) == (recipe, 1, "float32", batch_size)
 
 
 def test_fair_seconds_takes_turns_and_does_not_count_the_first():
