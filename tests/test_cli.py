@@ -99,6 +99,17 @@ def test_fast_recipe(tmp_path):
     assert len(History.load(tmp_path / "run" / "history.json")) == 1
 
 
+SETTINGS = {
+    "recipe": "seed",
+    "epochs": 1,
+    "data": None,
+    "seed": 0,
+    "device": None,
+    "precision": "float32",
+    "batch_size": 64,
+}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -113,17 +124,8 @@ def test_fast_recipe(tmp_path):
     ],
 )
 def test_what_a_user_can_mend_is_one_line(words, message, capsys, tmp_path):
-    settings = {
-        "recipe": "seed",
-        "epochs": 1,
-        "data": None,
-        "seed": 0,
-        "device": None,
-        "precision": "float32",
-        "batch_size": 64,
-    }
     (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "settings.json").write_text(json.dumps(settings))
+    (tmp_path / "old" / "settings.json").write_text(json.dumps(SETTINGS))
     (tmp_path / "notes.txt").write_text("not a model")
     before = sorted(tmp_path.rglob("*"))
     assert main(words) == 2
@@ -618,17 +620,6 @@ def test_home_in_the_words_of_a_command(monkeypatch, tmp_path):
     assert main(["start", "~/lessons", "--write-only"]) == 0
     assert (tmp_path / "home" / "sheet.html").exists()
     assert (tmp_path / "home" / "lessons" / "00_start_here.ipynb").exists()
-
-
-SETTINGS = {
-    "recipe": "seed",
-    "epochs": 1,
-    "data": None,
-    "seed": 0,
-    "device": None,
-    "precision": "float32",
-    "batch_size": 64,
-}
 
 
 @pytest.mark.parametrize(
