@@ -200,3 +200,11 @@ def test_settings_out_of_range_are_refused(sample, wrong, told):
     with pytest.raises(ValueError, match=told):
         train_many(many, sample[0], **{"rates": 0.1, **wrong})
     assert all(torch.equal(value, before[name]) for name, value in many.state_dict().items())
+
+
+def test_a_network_of_which_nothing_learns_is_refused(sample):
+    networks = several(SHAPES["one linear layer"], 2, torch.float32)
+    for one in networks:
+        one.requires_grad_(False)
+    with pytest.raises(ValueError, match="none of the networks' weights learns"):
+        train_many(Many(networks), sample[0], 0.1)

@@ -544,6 +544,64 @@ def test_a_storm_of_processes_ends_with_its_room(tmp_path, name):
     assert left == []
 
 
+# Each answer is right only where its notebook got no further than it may.
+STRANGERS = {
+    "a_number": "import os\nteam_params = 51_328 if os.getuid() >= 60_000 else os.getuid()",
+    "b_leaves": "import os\nopen(os.path.expanduser('~/left'), 'w').close()\n"
+    "os.system('setsid sleep 4711 &')\nteam_params = 51_328",
+    "c_finds": "import os\nteam_params = 0 if os.path.exists(os.path.expanduser('~/left')) else 51_328",
+    "d_kills": "import os\nos.kill(-1, 9)\nteam_params = 51_328",
+    "e_looks": "import os, pathlib\nteam_params = 51_328\nfor place in pathlib.Path.cwd().parents[1:-1]:\n"
+    "    if place != pathlib.Path('/tmp') and os.access(place, os.W_OK):\n        team_params = place",
+    "f_storm": f"team_params = 51_328\n{STORMS['through C']}",
+    "g_after": "team_params = 51_328",
+}
+AS_A_STRANGER = """
+import json, os, sys
+from pathlib import Path
+from mnist_course.teaching.grading import Limits, room, run
+
+needed = room._needed()
+closed = {one for path in needed for one in path.parents if not one.stat().st_mode & 1}
+if closed and room._libc().unshare(0x20000) == 0:  # our own view, in which Python can be reached
+    room._mount("none", "/", "", room._REC | room._PRIVATE)
+    held = {path: os.open(path, os.O_RDONLY) for path in needed}
+    for top in (one for one in closed if not closed & set(one.parents)):
+        room._mount("none", str(top), "tmpfs", 0, "size=1m,mode=755")
+        for path in needed:
+            if top in path.parents:
+                os.makedirs(path, exist_ok=True)
+                room._mount(f"/proc/self/fd/{held[path]}", str(path), "", room._BIND)
+os.chdir("/")
+if not room.strangers_can_work():
+    sys.exit("nobody else can work here")
+run.best_room = lambda: room.OPEN
+said = []
+grades = run.grade_folder(sys.argv[1], 1, Limits(seconds=float(sys.argv[2])), said.append)
+print(json.dumps([said[0], {grade.learner: [grade.passed, grade.remarks] for grade in grades}]))
+"""
+
+
+@pytest.mark.skipif(
+    getattr(os, "geteuid", lambda: 1)() != 0, reason="only root becomes somebody else"
+)
+def test_without_a_closed_room_root_gives_each_notebook_a_user_of_its_own(tmp_path):
+    for name, code in STRANGERS.items():
+        write(tmp_path / "class" / name, code + line("03.team_params"))
+    words = [sys.executable, "-c", AS_A_STRANGER, str(tmp_path / "class"), str(PATIENCE)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if "nobody else can work here" in done.stderr:
+        pytest.skip("another user can't be made able to read Python here")
+    assert done.returncode == 0, done.stderr
+    first, grades = json.loads(done.stdout)
+    assert "as another user" in first
+    (_, storm), *_ = [grades.pop("f_storm")]
+    assert re.search("processes|GB of memory", " ".join(storm)), storm
+    assert {name: passed for name, (passed, _) in grades.items()} == dict.fromkeys(grades, 1), grades
+    left = [one for one in psutil.process_iter() if one.uids().real in range(60_578, 61_184)]
+    assert left == []
+
+
 OUTRUN = """
 import subprocess, sys
 import psutil

@@ -184,7 +184,8 @@ def train_many(
 ) -> None:
     """Train all of them in place, with SGD, Nesterov's momentum and one cycle. They see the same
     batches; a network whose rate is too large ends without a finite number, and harms no other.
-    Raises ValueError for rates that aren't above 0 or not as many as there are networks."""
+    Raises ValueError for rates that aren't above 0 or not as many as there are networks, and
+    where all weights are frozen."""
     some = [rates] * many.copies if isinstance(rates, float | int) else list(rates)
     if len(some) != many.copies or not all(0 < rate < float("inf") for rate in some):
         raise ValueError(f"rates must be {many.copies} numbers above 0, or one, got {rates}")
@@ -194,6 +195,8 @@ def train_many(
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     many.to(memory_format=torch.channels_last).train()
     learning = [p for p in many.parameters() if p.requires_grad]
+    if not learning:
+        raise ValueError("none of the networks' weights learns")
     device, dtype = learning[0].device, learning[0].dtype
     precision = precision or faster_precision(device.type)
     generator = torch.Generator().manual_seed(seed)

@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from .room import end_stranger
+
 # %% ../../../nbs/workshop/grading_limits.ipynb #4bf55452
 @dataclass(frozen=True)
 class Limits:
@@ -85,6 +87,7 @@ def _end_group(pid: int) -> None:
 def end_all(
     process: object,  # a psutil.Process, or None: all descendants of this one
     alone: bool = False,  # True: there's nobody else in this room
+    user: int | None = None,  # who runs them, if they have a user of their own
 ) -> bool:  # whether nothing is left
     "End a process and all of its descendants, also those that it has left to us."
     import psutil
@@ -92,6 +95,8 @@ def end_all(
     if alone and os.getppid() <= 1:  # the host is the room's first process, and this is its judge
         with contextlib.suppress(OSError):
             os.kill(-1, signal.SIGKILL)  # all at once: a storm can't outrun it
+    if user is not None:
+        end_stranger(user)
     for _ in range(50):  # a storm may still be growing
         try:
             family = psutil.Process().children(recursive=True)

@@ -41,6 +41,9 @@ from mnist_course.teaching.grading.room import (
     desk,
     drop_rights,
     keep_out,
+    make_stranger,
+    stranger,
+    strangers_can_work,
 )
 from .words import for_terminal
 
@@ -159,6 +162,10 @@ def _exercises_for(order: dict[str, Any]) -> dict[str, Exercise]:
 def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.socket) -> None:
     "The learner's process, from its first line to its last."
     os.setsid()
+    os.chdir(order["here"])
+    user = order["user"]
+    if user is not None:
+        make_stranger(user, home=os.environ["HOME"])
     drop_rights()
     own = channel.fileno()  # all that's left open: what leads to the grader isn't ours to hold
     os.closerange(3, own)
@@ -167,10 +174,9 @@ def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started with & ignores it
-    os.chdir(order["here"])
     os.nice(5)  # whoever watches comes first
     no_process_storm()
-    limit_processes(order["threads"] + 500)
+    limit_processes(500 + (order["threads"] if user is None else 0))
     limit_memory(order["limits"]["memory"])
     owner, dump, send = os.getpid(), write_line, channel.sendall
 
@@ -326,7 +332,7 @@ def _judge(order: dict[str, Any], say: Callable[..., None]) -> None:
     except OverflowError as error:
         stopped = str(error)
     finally:
-        end_all(watch.process, order["alone"])
+        end_all(watch.process, order["alone"], order["user"])
     say(stopped=stopped)
 
 # %% ../../../nbs/workshop/grading_worker.ipynb #79dda89b
@@ -357,15 +363,17 @@ def host() -> None:
         return
     adopt_orphans()
     alone = first["room"] != OPEN and os.getpid() == 1
+    apart = first["room"] == OPEN and strangers_can_work()
     _speak({"ready": True})
     for line in sys.stdin:
         order = json.loads(line)
         if not hasattr(os, "fork"):
             raise OSError("notebooks are graded on Linux and macOS; on Windows, use WSL")
+        user = stranger() if apart else None
         pid = os.fork()
         if pid == 0:
             try:
-                order |= {"threads": first["threads"], "alone": alone}
+                order |= {"threads": first["threads"], "alone": alone, "user": user}
                 order["here"] = desk(first["room"], first["place"], order["here"], first["scratch"])
                 _judge(order, lambda **known: _speak(known))
             except BaseException as error:
@@ -373,7 +381,7 @@ def host() -> None:
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
-        if not end_all(None):
+        if not end_all(None, user=user):
             return  # what can't be ended one by one ends with us, its room and its container
         _speak({"end": order["number"]})
 
