@@ -27,6 +27,9 @@ from helpers import PATIENCE, ROOT, into_file
 from mnist_course.data import DigitDataset, load_mnist
 from mnist_course.progress import SESSION
 
+# jsonschema does without, and its grammars take three seconds to load in each worker
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 # A shared machine can stand still for minutes: no example fails for being slow.
 hypothesis.settings.register_profile(
     "course", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -137,11 +140,12 @@ def kills(request: pytest.FixtureRequest) -> int:
 
 
 def _not_drawn(items: list[pytest.Item], seed: str) -> set[pytest.Item]:
-    "Of each test that is marked so, the cases that were not drawn."
+    "Of each test that is marked so, or of all that `of` names together, the cases that were not drawn."
     cases: dict[tuple[str, int], list[pytest.Item]] = {}
     for item in items:
         if mark := item.get_closest_marker("drawn"):
-            cases.setdefault((item.nodeid.partition("[")[0], *mark.args), []).append(item)
+            name = mark.kwargs.get("of") or item.nodeid.partition("[")[0]
+            cases.setdefault((name, *mark.args), []).append(item)
     left_out: set[pytest.Item] = set()
     for (name, number), all_cases in cases.items():
         few = random.Random(f"{seed} {name}").sample(all_cases, min(number, len(all_cases)))

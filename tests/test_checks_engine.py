@@ -381,6 +381,7 @@ assert mine.check('x.task', lambda n: n)
 
 
 @pytest.mark.slow
+@pytest.mark.drawn(3)
 @pytest.mark.parametrize("place", STOPPED)
 def test_stopping_an_answer_does_not_end_the_process(place, tmp_path, apart):
     "Whatever it is in the middle of: afterwards PyTorch is whole."

@@ -203,6 +203,7 @@ def test_audit_takes_an_exercise_and_names_one_that_is_not_there():
 # ---- the grader, the sheet
 
 
+@pytest.mark.drawn(3, of="classes")
 @pytest.mark.slow
 def test_a_class_with_exercises_of_its_own_is_graded_in_a_room_of_its_own(tmp_path, capsys):
     written(tmp_path)

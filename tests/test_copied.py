@@ -158,6 +158,7 @@ WAYS = {
 }
 
 
+@pytest.mark.drawn(3, of="classes")
 @pytest.mark.slow
 def test_each_way_to_a_solution_is_remarked_and_honest_work_is_not(tmp_path, share):
     "Five ways, each commit others; with --whole all."

@@ -107,7 +107,7 @@ def same_result(one: Path, other: Path) -> None:
         assert getattr(histories[0], name) == getattr(histories[1], name)
 
 
-@pytest.mark.long  # with each commit: a worker is killed, and torchrun starts all again
+@pytest.mark.drawn(3, of="torchrun")
 def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result(capsys, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     done = torchrun(
@@ -143,6 +143,7 @@ def test_a_killed_worker_ends_the_run_and_one_process_goes_on_to_the_same_result
     same_result(tmp_path / "whole", tmp_path / "killed")
 
 
+@pytest.mark.drawn(3, of="torchrun")
 def test_torchrun_starts_all_again_and_they_end_where_an_undisturbed_run_does(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     said = {}
@@ -194,6 +195,7 @@ def test_restarts_on_several_machines_ask_for_a_store_that_is_new_each_time(monk
     assert not torch.distributed.is_initialized()
 
 
+@pytest.mark.drawn(3, of="torchrun")
 def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_prints(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     for name, epochs in (("parts", "1"), ("whole", "2")):
@@ -218,6 +220,7 @@ def test_two_processes_go_on_with_what_one_began_and_the_first_alone_writes_and_
     assert {path.name for path in (tmp_path / "parts").iterdir()} == names
 
 
+@pytest.mark.drawn(3, of="torchrun")
 def test_a_process_that_is_aborted_as_it_leaves_costs_no_result(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     done = torchrun("program.py", "train", "--epochs", "1", "--out", "whole", ABORTS="1")
@@ -227,6 +230,7 @@ def test_a_process_that_is_aborted_as_it_leaves_costs_no_result(tmp_path):
     assert {path.name for path in (tmp_path / "whole").iterdir()} == names
 
 
+@pytest.mark.drawn(3, of="torchrun")
 def test_when_the_first_process_is_killed_another_one_says_so(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     done = torchrun(
@@ -248,6 +252,7 @@ def test_when_the_first_process_is_killed_another_one_says_so(tmp_path):
     )
 
 
+@pytest.mark.drawn(3, of="torchrun")
 def test_what_is_asked_wrongly_is_told_once_and_nothing_is_written(tmp_path):
     done = torchrun("-m", "mnist_course", "train", "--batch-size", "1")
     assert done.returncode == 1

@@ -19,10 +19,10 @@ def place(path: Path) -> str:
 
 
 def when(path: Path) -> pytest.MarkDecorator:
-    "How often it runs: four of the lessons, three of the other pages, or once a week."
+    "How often it runs: three of the lessons, two of the other pages, or once a week."
     if ELSEWHERE.match(place(path)):
         return pytest.mark.long
-    return pytest.mark.drawn(4 if LESSON.match(place(path)) else 3)
+    return pytest.mark.drawn(3 if LESSON.match(place(path)) else 2)
 
 
 def run_notebook(path: Path) -> None:

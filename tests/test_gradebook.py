@@ -687,6 +687,7 @@ def test_file_names_are_never_two_on_one():
 # ---- from end to end
 
 
+@pytest.mark.drawn(3, of="classes")
 @posix
 def test_a_class_of_six_from_the_export_to_the_feedback(tmp_path, capsys):
     folder = tmp_path / "lab3"

@@ -523,6 +523,7 @@ STORMS = {
 
 
 @closed
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("name", STORMS)
 @pytest.mark.skipif(
     hasattr(os, "geteuid")
@@ -582,6 +583,7 @@ print(json.dumps([said[0], {grade.learner: [grade.passed, grade.remarks] for gra
 """
 
 
+@pytest.mark.drawn(3, of="classes")
 @pytest.mark.skipif(
     getattr(os, "geteuid", lambda: 1)() != 0, reason="only root becomes somebody else"
 )
@@ -597,7 +599,9 @@ def test_without_a_closed_room_root_gives_each_notebook_a_user_of_its_own(tmp_pa
     assert "as another user" in first
     (_, storm), *_ = [grades.pop("f_storm")]
     assert re.search("processes|GB of memory", " ".join(storm)), storm
-    assert {name: passed for name, (passed, _) in grades.items()} == dict.fromkeys(grades, 1), grades
+    assert {name: passed for name, (passed, _) in grades.items()} == dict.fromkeys(grades, 1), (
+        grades
+    )
     left = [one for one in psutil.process_iter() if one.uids().real in range(60_578, 61_184)]
     assert left == []
 
@@ -640,6 +644,7 @@ def test_nothing_is_left_running(graded, odd):
     assert left == []
 
 
+@pytest.mark.drawn(3, of="classes")
 @posix
 def test_leaving_early_is_told(tmp_path):
     write(
@@ -765,6 +770,7 @@ def test_a_container_is_looked_at_before_the_first_learner(engine):
         try_container("old", engine)
 
 
+@pytest.mark.drawn(3, of="classes")
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
 def test_a_class_in_a_container(engine):
     for name in ("ada", "ben"):

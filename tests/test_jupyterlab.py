@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from mnist_course.progress import FILE
+
+pytestmark = pytest.mark.drawn(4, of="JupyterLab")
 
 
 def test_an_exercise_answers_back(lab, lab_server):

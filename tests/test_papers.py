@@ -161,6 +161,7 @@ def hand_in(folder, cells):
     (folder / "exam.ipynb").write_text(text)
 
 
+@pytest.mark.drawn(3, of="classes")
 @pytest.mark.slow
 def test_the_grader_draws_the_same_numbers(exam, capsys):
     ids = ["03.team_params", "04.row_place"]

@@ -249,6 +249,7 @@ def test_the_record_wants_all_of_mnist(recipe):
 # ---- processes
 
 
+@pytest.mark.drawn(1, of="measured recipes")
 @pytest.mark.slow
 def test_a_recipe_becomes_an_entry(recipe, table, capsys):
     words = ["record", str(recipe()), "--data", "sample", "--table", str(table)]
@@ -264,6 +265,7 @@ def test_a_recipe_becomes_an_entry(recipe, table, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(
     ("line", "limit", "said"),
     [
@@ -584,6 +586,7 @@ def test_without_dask_it_says_what_to_install(recipe, monkeypatch):
         record_recipes([recipe()], cluster="tcp://127.0.0.1:9", validate=True)
 
 
+@pytest.mark.drawn(1, of="measured recipes")
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_no_seed(recipe, table, tmp_path):
     distributed = pytest.importorskip(

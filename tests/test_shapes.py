@@ -643,6 +643,7 @@ def test_axe_finds_nothing(open_page, violations, scheme, width):
 # ---- in JupyterLab
 
 
+@pytest.mark.drawn(4, of="JupyterLab")
 def test_python_and_the_widget_see_what_the_other_changes(lab):
     lab.open("03_shapes.ipynb")
     first, second = (

@@ -689,15 +689,9 @@ def kinds(names: list[str], lessons: Container[str]) -> list[str]:
     return [name for name in names if name in few or name in lessons]
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width"),
-    [
-        ("light", 1280),
-        ("dark", 390),
-        pytest.param("light", 390, marks=pytest.mark.long),
-        pytest.param("dark", 1280, marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.drawn(1)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing(visit, pages, address, violations, scheme, width, share):
     "On each kind of page, and on other lessons with each commit; before a site is published, on all pages."
     page, faults = visit(color_scheme=scheme, viewport={"width": width, "height": 900}), []

@@ -573,6 +573,7 @@ def test_without_its_values_the_page_says_so(chromium, tmp_path):
 # ---- the widget in JupyterLab
 
 
+@pytest.mark.drawn(4, of="JupyterLab")
 def test_python_and_the_widget_tell_each_other(lab):
     lab.open("02_convolution.ipynb")
     cell = lab.find("= ConvolutionStepper()")

@@ -107,8 +107,8 @@ def test_no_test_is_decided_by_a_clock_on_the_wall(path):
 class Case:
     "What is asked of a case of a test: its name, and how many of its like are drawn."
 
-    def __init__(self, nodeid: str, *number: int):
-        self.nodeid, self.args = nodeid, number
+    def __init__(self, nodeid: str, *number: int, **of: str):
+        self.nodeid, self.args, self.kwargs = nodeid, number, of
 
     def get_closest_marker(self, name: str):
         return self if name == "drawn" and self.args else None
@@ -120,6 +120,12 @@ def test_each_seed_draws_as_many_cases_and_in_time_every_case_is_drawn():
     assert {len(run) for run in runs} == {3 + 1} and set().union(*runs) == set(cases)
     assert _not_drawn(cases, "seed 7") == _not_drawn(cases, "seed 7")
     assert _not_drawn(cases[:2], "seed 7") == set()  # chosen by their names
+
+
+def test_tests_of_one_name_are_drawn_together():
+    cases = [Case(f"test_{x}.py::test_y", 2, of="torchrun") for x in "abcd"] + [Case("e::e", 2)]
+    runs = [set(cases) - _not_drawn(cases, f"seed {i}") for i in range(40)]
+    assert {len(run) for run in runs} == {2 + 1} and set().union(*runs) == set(cases)
 
 
 def test_the_same_things_are_shared_out_in_each_run_of_a_test(share):
