@@ -335,7 +335,7 @@ def stranger() -> int:
 
 
 def make_stranger(user: int, *, home: str) -> None:
-    "Make this process somebody who owns this folder, a home of its own and nothing else."
+    "Make this process somebody who owns the notebook's folder, a new home, and nothing else."
     shutil.rmtree(home, ignore_errors=True)  # whoever came before may have left something
     os.makedirs(home, exist_ok=True)
     for top in (home, os.path.dirname(os.getcwd())):
@@ -355,4 +355,3 @@ def end_stranger(user: int) -> None:
         return True
 
     _as_a_stranger(end, user)
-
