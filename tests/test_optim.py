@@ -480,6 +480,8 @@ def test_range_test_errors():
         lr_range_test(model, [])
     with pytest.raises(ValueError, match="not a finite number"):
         lr_range_test(model, [(batch[0] * math.nan, batch[1])])
+    with pytest.raises(ValueError, match="not a finite number"):
+        lr_range_test(model, [batch], lambda log_probs, y: log_probs.sum() * math.inf)
 
 
 def test_smooth():
@@ -499,3 +501,10 @@ def test_plot_says_what_it_shows():
     assert figure.axes[0].get_xlabel() and figure.axes[0].get_ylabel()
     never = LRRange([0.01, 0.1], [2.0, 3.0], [2.0, 4.0])
     assert never.suggestion is None and "no suggestion" in plot_lr_range(never).description
+    assert plot_lr_range(never).axes[0].get_ylim() == pytest.approx((1.5, 2.7))
+
+
+def test_plot_is_as_high_as_the_loss_falls_not_as_it_explodes():
+    figure = plot_lr_range(LRRange([0.01, 0.1, 1.0], [6.0, 2.0, 20.0], [6.0, 1.9, 40.0]))
+    low, high = figure.axes[0].get_ylim()
+    assert low < 2 < 6 < high < 10
