@@ -200,6 +200,9 @@ def test_settings_of_another_kind_are_named():
     with pytest.raises(TypeError, match="gamma must be a number"):
         StepLR(SGD([w], lr=1), 3, gamma="0.1")
     assert SGD([w], lr=np.float32(0.1)).param_groups[0]["lr"] == np.float32(0.1)
+    assert SGD([w], lr=torch.tensor(0.5)).param_groups[0]["lr"] == 0.5
+    with pytest.raises(TypeError, match="lr must be a number, got tensor"):
+        SGD([w], lr=torch.ones(2))
 
 
 def test_wrong_parameters():
