@@ -3,6 +3,7 @@ experiment gives it; the healthy ones raise no alarm."""
 
 import copy
 import math
+import re
 
 import pytest
 import torch
@@ -717,6 +718,9 @@ def test_a_model_without_history_that_knows_only_its_training_digits(data):
     assert found[0].verdict == "no" and found.faults == ["other classes"]
     assert "3 is 6" not in clue(found, "both sides").seen
     assert "6 is 3" in clue(found, "both sides").seen  # what is called 6 there looks like a 3 here
+    shares = [int(n) for n in re.findall(r"(\d+)%", clue(found, "both sides").seen)]
+    as_they_are, _, when_renamed = shares
+    assert as_they_are < 50 < when_renamed <= 100
 
 
 @pytest.mark.parametrize(

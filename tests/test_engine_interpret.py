@@ -134,6 +134,9 @@ def test_figures_name_what_they_cannot_draw(digits):
             plot_heat(images, heats, titles)
     with pytest.raises(ValueError, match="heats hold NaN"):
         plot_heat(digits[:1], torch.full((1, 8, 8), torch.nan))
+    with pytest.raises(ValueError, match="second hold NaN"):
+        nothing = torch.full((2, 24, 24), torch.nan)
+        show_looks(digits[:2], {"first": torch.zeros(2, 24, 24), "second": nothing}, ["a", "b"])
     with pytest.raises(ValueError, match="4 points need as many labels"):
         show_crowds({"here": torch.rand(4, 3)}, torch.zeros(5))
     with pytest.raises(ValueError, match="all points are the same"):

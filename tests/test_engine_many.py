@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.data import BatchLoader
+import mnist_course.engine.many as engine
+from mnist_course.data import BatchLoader, DigitDataset
 from mnist_course.engine.many import Many, accuracies, train_many
 from mnist_course.model import Net
 from mnist_course.training import test as accuracy_of
@@ -181,6 +182,43 @@ def test_they_learn_and_are_counted_one_by_one(sample):
     loader = BatchLoader(test_set, 50)
     for share, one in zip(found, many.networks(), strict=True):
         assert accuracy_of(one, loader, F.cross_entropy)[1] == pytest.approx(share)
+
+
+def test_a_small_part_of_a_pass_is_one_step_that_helps(sample):
+    "One cycle ends near a rate of 0; a cycle of a single step must not be that end."
+    few = DigitDataset(sample[0].images[:50], sample[0].labels[:50])
+    x, y = next(iter(BatchLoader(few, 50)))
+    many = Many(several(SHAPES["one linear layer"], 2, torch.float32))
+
+    def loss():
+        return F.nll_loss(many(x).flatten(0, 1), y.repeat_interleave(2)).item()
+
+    before = loss()
+    train_many(many, few, 0.01, epochs=0.01, precision="float32")
+    assert loss() < before - 0.05
+
+
+def test_those_that_came_in_eval_mode_learn_in_training_mode(sample):
+    few = DigitDataset(sample[0].images[:50], sample[0].labels[:50])
+    many = Many([one.eval() for one in several(plain, 2, torch.float32)])
+    train_many(many, few, 0.01, epochs=0.01)
+    for one in many.networks():
+        assert one[1].num_batches_tracked == 1 and one[1].running_mean.any()
+        assert not one.training
+
+
+@pytest.mark.parametrize("asked", ["float32", "bfloat16", None])
+@pytest.mark.parametrize("faster", ["float32", "bfloat16"])
+def test_they_compute_in_the_precision_that_is_asked_for_or_is_faster_here(
+    sample, monkeypatch, asked, faster
+):
+    few = DigitDataset(sample[0].images[:50], sample[0].labels[:50])
+    many = Many(several(SHAPES["one linear layer"], 2, torch.float32))
+    seen = set()
+    many.network.register_forward_hook(lambda module, x, scores: seen.add(scores.dtype))
+    monkeypatch.setattr(engine, "faster_precision", lambda device: faster)
+    train_many(many, few, 0.01, epochs=0.01, precision=asked)
+    assert seen == {getattr(torch, asked or faster)}
 
 
 @pytest.mark.parametrize(

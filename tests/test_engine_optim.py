@@ -1,6 +1,7 @@
 "Random numbers of every kind come back as they were; the valleys of the lesson are what they say."
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mnist_course.engine.optim import (
     keep_random,
     puzzle_range,
     random_states,
+    read_batches,
     set_random_states,
     show_runs,
     show_valley,
@@ -80,6 +82,36 @@ def test_a_model_without_numbers_is_told_apart_from_one_that_is_frozen():
     with pytest.raises(ValueError, match="every parameter that the optimizer holds"):
         check_learns(two, two[0].parameters())
     check_learns(two, two.parameters())
+    with pytest.raises(ValueError, match="the optimizer holds no parameter of this model"):
+        check_learns(two, torch.nn.Linear(3, 4).parameters())
+    with pytest.raises(ValueError, match="every parameter has requires_grad=False"):
+        check_learns(two.requires_grad_(False), two.parameters())
+
+
+@pytest.mark.parametrize(
+    ("loader", "kind", "says"),
+    [
+        ([], ValueError, "the loader gave no batch: is its dataset empty?"),
+        (3, TypeError, "loader must give batches (x, y), got int"),
+        (
+            BatchLoader,
+            TypeError,
+            "loader must give batches (x, y), got the class BatchLoader itself",
+        ),
+        ({"x": 1}, TypeError, "loader must give batches (x, y), got dict"),
+        ("digits", TypeError, "loader must give batches (x, y), got str"),
+        (
+            torch.optim.SGD([torch.zeros(1)]),
+            TypeError,
+            "loader must give batches (x, y), got SGD: are loader and optimizer swapped?",
+        ),
+    ],
+    ids=str,
+)
+def test_what_gives_no_batches_is_refused_and_named(loader, kind, says):
+    with pytest.raises(kind) as refused:
+        next(read_batches(loader))
+    assert str(refused.value) == says
 
 
 @pytest.fixture
@@ -121,6 +153,9 @@ def test_a_plane_has_right_angles_and_its_own_slopes(last):
     torch.testing.assert_close(slopes(xy), torch.autograd.functional.jacobian(loss, xy))
     step = across / across.norm()
     torch.testing.assert_close(loss(torch.tensor([0.5, 0.0])), head.loss(w + 0.5 * step))
+    frame = torch.linalg.qr(torch.stack([across.flatten(), along.flatten()], 1)).Q
+    up = frame[:, 1] * (frame[:, 1] @ along.flatten()).sign()  # to the side of `along`
+    torch.testing.assert_close(loss(torch.tensor([0.0, 0.5])), head.loss(w + 0.5 * up.view(4, 4)))
 
 
 def test_a_valley_is_drawn_on_one_scale_and_described():
@@ -138,7 +173,7 @@ def test_a_valley_is_drawn_on_one_scale_and_described():
         gaps = np.diff(np.sqrt(ax.collections[0].levels))  # lines for each step of the root
         assert len(gaps) == 13 and gaps == pytest.approx(gaps[0], rel=1e-3)
     arrow = torch.tensor([0.0, -2.0])
-    bare = show_valley(lambda w: (w**2).sum(-1), [path], ["one"], goal=None, arrows=[arrow])
+    bare = show_valley(lambda w: (w**2).sum(-1) - 0.01, [path], ["one"], goal=None, arrows=[arrow])
     assert len(bare.axes[0].lines) == 2  # the path, and where it begins
     (drawn,) = bare.axes[0].texts
     assert drawn.xy == pytest.approx([-1.0, 1.5 - 3.4], abs=1e-6)  # along the arrow, at any length
@@ -157,6 +192,9 @@ def test_runs_are_described_and_small_nets_leave_no_trace():
     first, again, other = (small_net(seed)[0].weight for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
+    net = small_net(0)
+    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert sum(p.numel() for p in net.parameters()) == 13_610
 
 
 def test_the_lowest_dot_of_the_puzzle_lies_off_its_curve():
@@ -165,5 +203,12 @@ def test_the_lowest_dot_of_the_puzzle_lies_off_its_curve():
     low = int(np.argmin(dots.get_ydata()))
     assert dots.get_ydata()[low] == 0.3 and curve.get_ydata()[low] > 0.6
     at_least = float(curve.get_xdata()[int(np.argmin(curve.get_ydata()))])
-    assert at_least != dots.get_xdata()[low]
-    assert f"is at {dots.get_xdata()[low]:.1g}." in figure.description
+    assert at_least == pytest.approx(0.2, rel=0.1) and dots.get_xdata()[low] < at_least / 2
+    assert figure.description.endswith("The lowest single batch, 0.3, is at 0.06.")
+    assert dots.get_xdata()[low] == pytest.approx(0.06, rel=0.1)
+    told = re.findall(r"([\d.]+) at ([\d.]+)(?=[,;])", figure.description)
+    heights = np.interp([float(lr) for _, lr in told], *curve.get_data())
+    assert heights == pytest.approx([float(loss) for loss, _ in told], abs=0.02)
+    assert {"0.01", "0.05", "0.1", "0.2", "0.4"} <= {lr for _, lr in told}
+    width, height = figure.get_size_inches()
+    assert width > height

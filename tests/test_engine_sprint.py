@@ -1,6 +1,7 @@
 "Networks of any shape: the first layer that never learns, shifts, five looks, the loop, and the recipe files that use them."
 
 import inspect
+from itertools import pairwise
 from pathlib import Path
 from runpy import run_path
 
@@ -29,6 +30,12 @@ def test_strokes_come_in_pairs_at_right_angles():
     assert torch.allclose(kernels[::2] @ kernels[::2].T, 2 * torch.eye(9), atol=1e-6)
     assert kernels[0].std() < 1e-6  # the plainest is first
     assert torch.equal(stroke_kernels(16).flatten(1), kernels[:16])
+    changes = []  # of sign, along a row and along a column: the plainest has none
+    for pattern in kernels[::2].reshape(9, 3, 3):
+        lines = [pattern[pattern.abs().sum(1).argmax()], pattern[:, pattern.abs().sum(0).argmax()]]
+        signs = [[x > 0 for x in line.tolist() if abs(x) > 1e-6] for line in lines]
+        changes.append(sum(a != b for line in signs for a, b in pairwise(line)))
+    assert changes == [0, 1, 1, 2, 2, 2, 3, 3, 4]
     for wrong in (0, 19):
         with pytest.raises(ValueError, match="18 strokes"):
             stroke_kernels(wrong)
@@ -143,17 +150,38 @@ def test_where_nobody_says_otherwise_it_is_one_pass_in_what_is_faster_here(
     assert seen == [(128, getattr(torch, precision))] * 5
 
 
+def test_the_momentum_stays_while_the_rates_rise_and_fall(small, monkeypatch):
+    seen = []
+
+    class Watched(engine.Muon):
+        def step(self):
+            seen.append([(group["momentum"], group["lr"]) for group in self.param_groups])
+            return super().step()
+
+    monkeypatch.setattr(engine, "Muon", Watched)
+    sprint(a_network(), small[0], 0)
+    assert len(seen) == 5 and {momentum for step in seen for momentum, _ in step} == {0.8}
+    for rates in zip(*([lr for _, lr in step] for step in seen), strict=True):
+        assert rates[0] < rates[-1] < max(rates)
+
+
 def test_one_step_is_enough(small):
     few = DigitDataset(small[0].images[:50], small[0].labels[:50])
-    network = a_network()
+    network, steps = a_network(), []
+    network.register_forward_hook(lambda module, x, scores: steps.append(len(scores)))
     sprint(network, few, 0, epochs=0.1)
+    assert steps == [50]
     assert not torch.equal(network[1].weight, a_network()[1].weight)
     assert all(p.isfinite().all() for p in network.parameters())
 
 
 def test_what_cannot_be_trained_is_refused(small):
-    with pytest.raises(ValueError, match="no convolution"):
-        sprint(nn.Sequential(Strokes()), small[0], 0)
+    only_biases = a_network()
+    for layer in only_biases[1::2]:
+        layer.weight.requires_grad_(False)
+    for network in (nn.Sequential(Strokes()), only_biases):
+        with pytest.raises(ValueError, match="no convolution"):
+            sprint(network, small[0], 0)
     with pytest.raises(ValueError, match="epochs"):
         sprint(a_network(), small[0], 0, epochs=0)
     with pytest.raises(ValueError, match="most"):

@@ -19,6 +19,7 @@ from mnist_course.engine.zoo import (
     SmallNet,
     _decay_groups,
     _frontier,
+    conv_block,
     fold_norms,
     half_widths,
     measured_networks,
@@ -61,6 +62,13 @@ def test_networks_say_what_they_expect(model):
 def test_small_net_refuses_other_widths(widths):
     with pytest.raises(ValueError, match="groups of channels"):
         SmallNet(widths)
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_a_block_of_layers_keeps_the_size(separable):
+    for channels in (1, 4):
+        block = nn.Sequential(*conv_block(channels, 6, separable))
+        assert block(torch.zeros(2, channels, 9, 7)).shape == (2, 6, 9, 7)
 
 
 @pytest.mark.parametrize("more", [{}, {"gap": True}, {"residual": True}])
@@ -274,6 +282,8 @@ def test_an_interval_is_filled_where_it_leaves_zero_out():
     assert note.get_ha() == "left" and note.get_position()[0] == pytest.approx(-2.4)
     assert not plot_intervals({"better": better}).axes[0].texts
     assert plot_intervals({"better": better}).axes[0].get_xlim()[1] < 2
+    just_beyond = plot_intervals({"better": Interval(0.02, 0.015, 0.0251)})
+    assert just_beyond.axes[0].get_xlim() == (-2.5, 2.5)
 
 
 def test_what_pairs_save_is_drawn_beside_their_correlation():
@@ -316,7 +326,10 @@ def test_the_frontier_goes_through_the_best_medians():
     assert [dots.get_offsets()[0][0] for dots in large] == [7850, 9000, 90_000, 100]
     colors = [to_hex(dots.get_facecolor()[0]) for dots in large]
     assert colors == [BLUE.lower()] * 3 + [ORANGE.lower()]
-    assert sorted(text.get_text() for text in ax.texts) == ["linear", "mine", "perfect", "waste"]
+    assert {text.get_text(): text.xy for text in ax.texts} == {
+        "linear": pytest.approx((7850, 8)), "waste": pytest.approx((9000, 10)),
+        "perfect": pytest.approx((90_000, 0.01)), "mine": pytest.approx((100, 50)),
+    }  # fmt: skip
 
 
 def test_pairs_help_where_luck_is_shared_and_cost_where_it_is_not():

@@ -192,7 +192,8 @@ def test_the_unit_rises_and_pixels_stay_pixels(net):
     for layer, unit in (("conv2", 3), ("conv4", 200), ("fc1", 2), (SCORES, 7)):
         before, after = excite(net, layer, unit, steps=0), excite(net, layer, unit, steps=25)
         assert value(after, layer, unit) > value(before, layer, unit) + 1
-        assert after.min() >= PAPER - 1e-6 and after.max() <= INK + 1e-6
+        for image in (before, after):
+            assert image.min() >= PAPER - 1e-6 and image.max() <= INK + 1e-6
     assert net(excite(net, SCORES, 7)).argmax() == 7
 
 

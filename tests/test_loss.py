@@ -221,6 +221,9 @@ def test_numerical_gradient_leaves_a_larger_step_to_the_caller():
     assert numerical_gradient(lambda t: (t**3).sum(), x, eps=0.5).item() == pytest.approx(
         0.25
     )  # eps squared: what the bend adds
+    assert (
+        numerical_gradient(lambda t: (t**3).sum(), x).item() < 1e-9
+    )  # by itself it takes small ones
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 1, 10]))
@@ -267,6 +270,14 @@ def test_check_gradient_finds_one_wrong_slope_among_many():
     assert check_gradient(Doubled.apply, torch.zeros(20, dtype=torch.float64)) == pytest.approx(
         0.01, rel=0.02
     )
+
+
+@pytest.mark.parametrize(("seen", "really"), [(-2.0, 1.0), (2.0, -1.0), (1.0, -2.0), (-1.0, 2.0)])
+def test_check_gradient_divides_by_the_larger_slope_whichever_way_it_goes(seen, really):
+    def f(t):
+        return (seen * t + ((really - seen) * t).detach()).sum()
+
+    assert check_gradient(f, torch.zeros(1, dtype=torch.float64)) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(("small", "expected"), [(0.05, 0.5), (0.001, 0.05)])
@@ -466,4 +477,6 @@ def test_a_bet_that_is_no_bet_is_refused(bet):
 def test_scores_are_shown_on_an_even_scale():
     figure = show_answers(torch.zeros(1, 28, 28), torch.eye(10)[2:3], torch.tensor([2]), ["one"])
     assert figure.axes[1].get_yscale() == "linear"
+    row = show_answers(torch.zeros(6, 28, 28), torch.rand(6, 10), torch.arange(6), [*"abcdef"])
+    assert figure.get_size_inches()[0] < 8 and row.get_size_inches()[0] < 13
     assert figure.description.startswith("1 digit, and the score of each class.")

@@ -244,12 +244,16 @@ def test_bfloat16_autocast_trains(net):
         (torch.zeros(7, 3, 28, 28), r"got torch.float32 \(7, 3, 28, 28\)$"),
         (torch.zeros(7, 1, 32, 32), r"got torch.float32 \(7, 1, 32, 32\)$"),
         (torch.zeros(7, 784), r"got torch.float32 \(7, 784\)$"),
+        (torch.zeros(7, 32, 32), r"got torch.float32 \(7, 32, 32\)$"),
         (torch.tensor(1.0), r"got torch.float32 \(\)$"),
         (torch.zeros(7, 1, 28, 28, dtype=torch.uint8), r"got torch.uint8 .*: normalize\(images\)"),
         (torch.zeros(7, 28, 28, dtype=torch.uint8), r"got torch.uint8 .*: normalize\(images\)"),
         (torch.zeros(7, 1, 28, 28, dtype=torch.float64), r"got torch.float64 \(7, 1, 28, 28\)$"),
         (torch.full((2, 1, 28, 28), 255.0), "values from 255 to 255, .* raw pixels?"),
-        (torch.full((2, 1, 28, 28), -21.0), "values from -21 to -21, "),
+        (
+            torch.full((2, 1, 28, 28), -21.0),
+            "values from -21 to -21, .*: was something divided by 0?",
+        ),
         (torch.full((2, 1, 28, 28), torch.inf), "values from inf to inf, "),
         (
             torch.zeros(2, 1, 28, 28).index_fill(3, torch.tensor([5]), torch.nan),
@@ -287,6 +291,14 @@ def test_real_and_noisy_digits_pass_the_check(test_set):
     x = normalize(test_set.images[:50])
     for batch in (x, x + torch.randn_like(x), x.requires_grad_(), x[:0]):
         assert check_input(batch) is None
+    for edge in (-20.0, 20.0):
+        assert check_input(torch.full((1, 1, 28, 28), edge)) is None
+
+
+def test_where_values_would_have_to_be_waited_for_only_type_and_shape_are_looked_at():
+    assert check_input(torch.empty(2, 1, 28, 28, device="meta")) is None
+    with pytest.raises(ValueError, match="the channel is missing"):
+        check_input(torch.empty(2, 28, 28, device="meta"))
 
 
 def test_a_large_value_is_found_wherever_it_is():

@@ -200,6 +200,9 @@ def test_settings_of_another_kind_are_named():
     with pytest.raises(TypeError, match="gamma must be a number"):
         StepLR(SGD([w], lr=1), 3, gamma="0.1")
     assert SGD([w], lr=np.float32(0.1)).param_groups[0]["lr"] == np.float32(0.1)
+    assert SGD([w], lr=torch.tensor(0.5)).param_groups[0]["lr"] == 0.5
+    with pytest.raises(TypeError, match="lr must be a number, got tensor"):
+        SGD([w], lr=torch.ones(2))
 
 
 def test_wrong_parameters():
@@ -480,6 +483,8 @@ def test_range_test_errors():
         lr_range_test(model, [])
     with pytest.raises(ValueError, match="not a finite number"):
         lr_range_test(model, [(batch[0] * math.nan, batch[1])])
+    with pytest.raises(ValueError, match="not a finite number"):
+        lr_range_test(model, [batch], lambda log_probs, y: log_probs.sum() * math.inf)
 
 
 def test_smooth():
@@ -499,3 +504,10 @@ def test_plot_says_what_it_shows():
     assert figure.axes[0].get_xlabel() and figure.axes[0].get_ylabel()
     never = LRRange([0.01, 0.1], [2.0, 3.0], [2.0, 4.0])
     assert never.suggestion is None and "no suggestion" in plot_lr_range(never).description
+    assert plot_lr_range(never).axes[0].get_ylim() == pytest.approx((1.5, 2.7))
+
+
+def test_plot_is_as_high_as_the_loss_falls_not_as_it_explodes():
+    figure = plot_lr_range(LRRange([0.01, 0.1, 1.0], [6.0, 2.0, 20.0], [6.0, 1.9, 40.0]))
+    low, high = figure.axes[0].get_ylim()
+    assert low < 2 < 6 < high < 10

@@ -95,6 +95,16 @@ def test_a_pure_shift_shifts():
     )
 
 
+def test_turned_and_slanted_digits_have_as_much_ink():
+    x = torch.zeros(64, 1, 28, 28)
+    x[..., 11:17, 11:17] = 1
+    torch.manual_seed(0)
+    moved = random_affine(x, degrees=45, scale=0, shift=2, shear=0.5)
+    assert (moved - x).abs().flatten(1).sum(1).min() > 1
+    ink = moved.sum((1, 2, 3))
+    torch.testing.assert_close(ink, torch.full((64,), 36.0), rtol=0.05, atol=0)
+
+
 def test_a_sheared_line_leans_and_stays_where_it_was():
     x = torch.zeros(32, 1, 28, 28)
     x[..., 4:24, 13:15] = 1
@@ -205,6 +215,19 @@ def test_every_variant_and_network_can_be_trained(digits):
         assert not model.training
         assert all(bool(p.isfinite().all()) for p in model.parameters()), plan
         assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_the_networks_are_trained_as_those_that_were_measured():
+    "Were they trained in another way, what is recorded would be of other networks."
+    assert {name: (p.epochs, p.batch_size, p.lr) for name, p in NETWORKS.items()} == {
+        "linear": (5, 128, 0.02),
+        "tiny": (15, 64, 0.3),
+        "small": (15, 64, 0.3),
+        "half": (20, 64, 0.15),
+        "deep": (60, 256, 0.3),
+        "brief": (12, 64, 0.1),
+        "full": (40, 64, 0.1),
+    }
 
 
 def test_what_is_recorded_belongs_to_the_plans():
