@@ -31,6 +31,32 @@ class Skips(nn.Module):
         return self.end(F.max_pool2d(x, 4).flatten(1))
 
 
+class Windowed(nn.Module):
+    "A window without a layer of its own, and wider than the task allows."
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.end = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4 * 4 * 4, 10)
+
+    def forward(self, x):
+        return self.end(self.conv(F.max_pool2d(x, 7)).flatten(1))
+
+
+class Bridged(nn.Module):
+    "Two ways that join: the long one sees much more than the bridge, which comes last."
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.bridge = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+        self.way = nn.Sequential(*[nn.Conv2d(4, 4, 3, padding=1) for _ in range(3)])
+        last = nn.Conv2d(8, 4, 5, padding=2)
+        self.rest = nn.Sequential(nn.MaxPool2d(4), last, nn.Flatten(), nn.Linear(4 * 7 * 7, 10))
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.rest(torch.cat([self.way(x), self.bridge(x)], dim=1))
+
+
 class Around(nn.Module):
     "The solution's small network, with something done to its input or to its output."
 
@@ -97,6 +123,7 @@ WORDS = [
     ("02.slant", "steep", "A tensor of 3 x 3 numbers is asked for, and this is a string."),
     ("03.small_net", 3, "should return a network, an nn.Module, and not an int"),
     ("03.small_net", Skips(), "sees 5 of 28 pixels"),
+    ("03.small_net", Windowed(), "is 7 wide"),
     ("03.small_net", averages(), "Where does it forget where the ink was?"),
     ("03.small_net", alone(), "One digit gets through, and four at once don't"),
     ("03.small_net", Around(after=lambda y: y.mean(0, keepdim=True)), "come out as (1, 10)"),
@@ -133,6 +160,12 @@ def one_by_one(images, labels, size):
 def as_it_learns(model, optimizer, x, y, steps):
     for _ in range(steps):
         yield from COURSE["12.by_heart"].solution(model, optimizer, x, y, 1)
+
+
+@pytest.mark.parametrize("id", ["03.small_net"])
+def test_two_ways_may_join_of_which_one_sees_much_more(id):
+    "What joins them is no window, however much further the one sees."
+    assert check(id, Bridged(), seed=1)
 
 
 @pytest.mark.parametrize(

@@ -597,7 +597,9 @@ def test_without_a_closed_room_root_gives_each_notebook_a_user_of_its_own(tmp_pa
     assert "as another user" in first
     (_, storm), *_ = [grades.pop("f_storm")]
     assert re.search("processes|GB of memory", " ".join(storm)), storm
-    assert {name: passed for name, (passed, _) in grades.items()} == dict.fromkeys(grades, 1), grades
+    assert {name: passed for name, (passed, _) in grades.items()} == dict.fromkeys(grades, 1), (
+        grades
+    )
     left = [one for one in psutil.process_iter() if one.uids().real in range(60_578, 61_184)]
     assert left == []
 
