@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks import COURSE, check, network
+from mnist_course.checks import COURSE, check, data, network
 from mnist_course.data import normalize
 
 
@@ -104,6 +104,36 @@ def labels_in_a_column(images, labels, size):
     return x, y[:, None]
 
 
+class NowAndThen:
+    "A right batch, but one call in three does something else."
+
+    def __init__(self, otherwise):
+        self.otherwise, self.calls = otherwise, 0
+
+    def __call__(self, images, labels, size):
+        x, y = COURSE["01.mended_batch"].solution(images, labels, size)
+        self.calls += 1
+        return self.otherwise(x, y) if self.calls % 3 == 0 else (x, y)
+
+
+def labels_moved_on(x, y):
+    return x, (y + 1) % 10
+
+
+def first_one_twice(x, y):
+    return x[[0, 0, *range(2, len(x))]], y[[0, 0, *range(2, len(y))]]
+
+
+def one_too_few(images, labels, size):
+    x, y = COURSE["01.mended_batch"].solution(images, labels, size)
+    return x[1:], y
+
+
+class Twofold(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
 def images_and_labels_apart(images, labels, size):
     return [*normalize(images).split(size), *labels.split(size)]
 
@@ -118,6 +148,11 @@ WORDS = [
     ("01.honest_order", "CHGBF", "every line is in its place. But nothing is printed yet."),
     ("01.honest_order", 3, "and this is an int."),
     ("01.mended_batch", labels_in_a_column, "y: expected `'int64 (2,)'`, got `'int64 (2, 1)'`"),
+    ("01.mended_batch", one_too_few, "x: expected `'float32 (2, 1, 1, 3)'`, got"),
+    ("01.mended_batch", lambda *case: 3, "expected `'two tensors, x and y'`, got `'an int'`"),
+    ("01.mended_batch", lambda *case: torch.zeros(2, 3), "got `'a float32 tensor of shape (2, 3)'"),
+    ("01.mended_batch", NowAndThen(labels_moved_on), "each image with its own label': False"),
+    ("01.mended_batch", NowAndThen(first_one_twice), "no image twice in a batch': False"),
     ("02.slant", torch.full((3, 3), torch.inf), "Some of its nine numbers are infinite"),
     ("02.slant", torch.ones(5, 5), "this one has (5, 5)"),
     ("02.slant", "steep", "A tensor of 3 x 3 numbers is asked for, and this is a string."),
@@ -129,6 +164,8 @@ WORDS = [
     ("03.small_net", Around(after=lambda y: y.mean(0, keepdim=True)), "come out as (1, 10)"),
     ("03.small_net", Around(after=torch.detach), "No gradient reaches layer 'net.0'"),
     ("04.channel_gain", lambda channels: Refuses(), "raised NotImplementedError (later)"),
+    ("04.channel_gain", lambda channels: nn.Linear(99, 1), "cannot be multiplied (1x2 and 99x1))"),
+    ("04.channel_gain", lambda channels: Twofold(), "shape (1, 1, 1, 2)': 'a tuple'"),
     ("04.mended_net", nn.Flatten(), "no linear layer with ten outputs"),
     ("04.mended_net", Mended(lambda x: x[:, :, 2:]), "Three digits don't get through"),
     ("04.mended_net", Mended(after=lambda y: y[:, :5]), "come out as the shape (3, 10)"),
@@ -147,6 +184,20 @@ WORDS = [
 def test_what_is_wrong_is_said(id, answer, words):
     result = check(id, answer, seed=1)
     assert result.status == "failed" and words in result.message, result
+
+
+@pytest.mark.parametrize("id", ["01.mended_batch"])
+def test_images_are_known_by_their_marks_in_the_largest_set_too(id):
+    images, labels = data._marked(256, 2, 3)  # a mark is a byte
+    said = COURSE[id].run(COURSE[id].solution, images, labels, 256)
+    assert said["each image with its own label"] and said["no image twice in a batch"]
+
+
+@pytest.mark.parametrize("id", ["01.mended_batch"])
+def test_an_image_that_is_drawn_twice_has_not_met_another_one(id):
+    images, labels = data._marked(3, 1, 3)
+    said = COURSE[id].run(lambda *case: (images[[0, 0]].float(), labels[[0, 0]]), images, labels, 2)
+    assert said["pairs of images that met"] == "0 of 3"
 
 
 # ---- and some that are right
