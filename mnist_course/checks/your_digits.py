@@ -264,10 +264,10 @@ def _balance(small: np.ndarray, axis: int) -> float:
 
 
 def _at(small: np.ndarray, top: int, left: int) -> np.ndarray:
-    "The digit on a page, cut off at the edges."
-    page = np.zeros((68, 68), np.uint8)
-    page[20 + top : 20 + top + small.shape[0], 20 + left : 20 + left + small.shape[1]] = small
-    return page[20:48, 20:48]
+    "The digit on a page, pasted as a learner would: what doesn't fit raises ValueError."
+    page = np.zeros((28, 28), np.uint8)
+    page[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return page
 
 
 @exercise(
