@@ -41,6 +41,8 @@ PAIR = "t * stdev(differences) / math.sqrt(len(differences))"
 GAP = "(together - alone).abs().max()"
 
 POWERS, SAFE = "logits.exp()", "(logits - logits.max()).exp()"
+TOP = "    top = round(14 - float(share.sum(1) @ np.arange(height)))\n"
+LEFT = "    left = round(14 - float(share.sum(0) @ np.arange(width)))\n"
 ROWS, COLUMNS = "np.arange(height, dtype=np.uint8)[:, None]", "np.arange(width, dtype=np.uint8)"
 ACROSS = "(ink * columns).sum() / ink.sum()"
 CUT = (".round()", ".round().clamp(-128, 127)")  # to what a byte holds
@@ -221,6 +223,11 @@ SLIPS: dict[str, dict[str, list[tuple[str, str]]]] = {
             ("14 - float(share.sum(0)", "13.5 - float(share.sum(0)"),
         ],
         "ink_not_weighed_here": [("small / small.sum()", "(small > 0) / (small > 0).sum()")],
+        "other_axis": [(TOP, ""), (LEFT, LEFT.replace("left", "top") + TOP.replace("top", "left"))],
+        "starts_there": [
+            ("round(14 - float(share.sum(1)", "round(0 + float(share.sum(1)"),
+            ("round(14 - float(share.sum(0)", "round(0 + float(share.sum(0)"),
+        ],
         "bytes_overflow": [
             ("share.sum(1) @ np.arange(height)", f"(small * {ROWS}).sum() / small.sum()"),
             ("share.sum(0) @ np.arange(width)", f"(small * {COLUMNS}).sum() / small.sum()"),
