@@ -306,6 +306,14 @@ SLIPS: dict[str, dict[str, list[tuple[str, str]]]] = {
         "without_mean": [("return mean(values), ", "return ")],
         "around_zero_ends": [("mean(values) - half, mean(values) + half", "-half, half")],
     },
+    "13.moved": {
+        "zeros_come_in": [("x.min().item()", "0.0")],
+        "another_paper": [("x.min().item()", "-1.0")],
+        "the_other_way": [("5 - down[i], 5 - right[i]", "5 + down[i], 5 + right[i]")],
+        "rows_for_columns": [("5 - down[i], 5 - right[i]", "5 - right[i], 5 - down[i]")],
+        "one_move_for_all": [("5 - down[i], 5 - right[i]", "5 - down[0], 5 - right[0]")],
+        "sizes_only": [("5 - down[i], 5 - right[i]", "5 - abs(down[i]), 5 - abs(right[i])")],
+    },
     "13.pair_interval": {
         "no_root": [(PAIR, "t * stdev(differences)")],
         "no_root_of_n": [(PAIR, "t * stdev(differences) / len(differences)")],

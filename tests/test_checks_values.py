@@ -7,9 +7,9 @@ import pytest
 import torch
 from test_checks import lesson_path, no_hurry, no_progress  # noqa: F401
 
-from mnist_course.checks import COURSE, check
+from mnist_course.checks import COURSE, check, ship_it
 from mnist_course.engine.optim import puzzle_range
-from mnist_course.teaching.notebooks import read_notebook
+from mnist_course.teaching.notebooks import read_cards, read_notebook
 
 # ---- how exact
 
@@ -116,6 +116,12 @@ def shown(id):
             ):
                 exec(compile(ast.Module([line], []), id, "exec"), space)
     return space
+
+
+@pytest.mark.parametrize("id", ["15.tail"])
+def test_the_times_are_those_on_the_card(id):
+    cards = [card for card in read_cards(read_notebook(lesson_path(id[:2]))) if card.id == id]
+    assert f"`{', '.join(map(str, ship_it._CALLS))}`" in cards[0].task
 
 
 def wiped_bar():

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks import COURSE, check, data, network
+from mnist_course.checks import COURSE, check, data, faster, network, training
 from mnist_course.data import normalize
 
 
@@ -134,6 +134,16 @@ class Twofold(nn.Module):
         return x, x
 
 
+def takes_all_hooks_away(model, x):
+    for part in model.modules():
+        part._forward_hooks.clear()
+    return "7"
+
+
+def last_one_odd(images, labels, size):
+    return [*COURSE["14.batches"].solution(images, labels, size)[:-1], (images, labels, size)]
+
+
 def images_and_labels_apart(images, labels, size):
     return [*normalize(images).split(size), *labels.split(size)]
 
@@ -152,6 +162,7 @@ WORDS = [
     ("01.mended_batch", lambda *case: 3, "expected `'two tensors, x and y'`, got `'an int'`"),
     ("01.mended_batch", lambda *case: torch.zeros(2, 3), "got `'a float32 tensor of shape (2, 3)'"),
     ("01.mended_batch", NowAndThen(labels_moved_on), "each image with its own label': False"),
+    ("01.mended_batch", NowAndThen(labels_moved_on), "'black': -0.4242, 'white': 2.8215,"),
     ("01.mended_batch", NowAndThen(first_one_twice), "no image twice in a batch': False"),
     ("02.slant", torch.full((3, 3), torch.inf), "Some of its nine numbers are infinite"),
     ("02.slant", torch.ones(5, 5), "this one has (5, 5)"),
@@ -172,7 +183,16 @@ WORDS = [
     ("04.mended_net", Mended(after=torch.detach), "there's no gradient in"),
     ("04.mended_net", Mended(lambda x: 0 * x + 1), "Does the image still reach the end?"),
     ("04.mended_net", Mended(lambda x: x - x.mean(0)), "A digit that comes alone gets another"),
+    ("08.train_in_parts", lambda *case: None, "'steps': 0"),
+    ("08.train_in_parts", lambda *case: None, "'passes that wait for backward': 0"),
     ("10.mean_output", gives_up, "Your code raised RuntimeError (no idea)"),
+    ("12.by_heart", lambda *case: [0.5], "'steps that your optimizer took': 1,"),
+    ("12.first_bad", lambda model, x: "7", "writes nan"),
+    ("12.first_bad", lambda model, x: "7", 'hooks taken away": 0'),
+    ("12.first_bad", takes_all_hooks_away, 'hooks taken away": 4'),
+    ("13.averaged", lambda *case: 3, "got an int"),
+    ("13.supported", [None], "Give numbers from 1 to 5"),
+    ("14.batches", last_one_odd, "this one is"),
     ("14.batches", images_and_labels_apart, "Each batch should be a pair (x, y); this one is"),
     ("14.batches", lambda *case: 3, "A list of (x, y) is asked for; this is 3."),
 ]
@@ -198,6 +218,55 @@ def test_an_image_that_is_drawn_twice_has_not_met_another_one(id):
     images, labels = data._marked(3, 1, 3)
     said = COURSE[id].run(lambda *case: (images[[0, 0]].float(), labels[[0, 0]]), images, labels, 2)
     assert said["pairs of images that met"] == "0 of 3"
+
+
+@pytest.mark.parametrize("id", ["08.train_in_parts"])
+def test_a_check_leaves_no_hook_in_a_network(id):
+    model = nn.Sequential(nn.Linear(2, 3), nn.LogSoftmax(dim=1))
+    batches = [(torch.ones(2, 2), torch.tensor([0, 1]))] * 3
+    said = COURSE[id].run(
+        COURSE[id].solution, model, training.ShortSGD(model.parameters()), batches, 2
+    )
+    assert said["steps"] == 2 and not model._forward_hooks
+
+
+def spread(answer, p):
+    return COURSE["13.drop"].run(answer, torch.rand(80, 80) + 1, p)
+
+
+@pytest.mark.parametrize("id", ["13.drop"])
+def test_what_is_said_of_a_draw(id):
+    solution = COURSE[id].solution
+    sound = {"the right share is 0", "each row has its own zeros", "each column has its own zeros"}
+    sound |= {"drawn anew in each call", "x is as it was"}
+    for p, factor in ((0.5, 2), (0.2, 1.25), (0.0, 1)):
+        said = spread(solution, p)
+        assert {name for name, value in said.items() if value is True} == sound
+        factors = {value for name, value in said.items() if "survivor" in name}
+        assert factors == {factor}
+    said = spread(lambda x, p=0.5: x * 0, 0.5)
+    assert said["factor of the smallest survivor"] == said["factor of the largest survivor"] == 0
+    assert not said["the right share is 0"] and not said["drawn anew in each call"]
+    said = spread(lambda x, p=0.5: x * torch.tensor([2.0, 0.5, 0, 0]).repeat(20), 0.5)
+    assert said["factor of the smallest survivor"] == 0.5
+    assert said["factor of the largest survivor"] == 2 and said["the right share is 0"]
+    assert said["each row has its own zeros"] and not said["each column has its own zeros"]
+    said = spread(lambda x, p=0.5: x.mul_(2), 0.5)
+    assert not said["x is as it was"]
+
+
+@pytest.mark.parametrize("id", ["14.fair_medians"])
+def test_a_day_goes_as_its_numbers_say(id):
+    "The first call of a job takes eight times as long, all get slower, and some are disturbed."
+    day = faster.Day({"a": 2.0, "b": 1.0}, {2: 3.0}, 0.5)
+    jobs = {name: day.job(name) for name in "ab"}
+    taken = []
+    for name in "aaaba":
+        start = day.clock()
+        jobs[name]()
+        taken.append(day.clock() - start)
+    assert taken == [2 + 14, 2 * 1.5, 2 * 2 * 3, 2.5 + 7, 2 * 3]
+    assert day.log == list("aaaba")
 
 
 # ---- and some that are right
