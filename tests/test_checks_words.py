@@ -105,15 +105,16 @@ def labels_in_a_column(images, labels, size):
 
 
 class NowAndThen:
-    "A right batch, but one call in three does something else."
+    "A right batch, but some calls do something else: one in three, or the first alone."
 
-    def __init__(self, otherwise):
-        self.otherwise, self.calls = otherwise, 0
+    def __init__(self, otherwise, first=False):
+        self.otherwise, self.first, self.calls = otherwise, first, 0
 
     def __call__(self, images, labels, size):
         x, y = COURSE["01.mended_batch"].solution(images, labels, size)
         self.calls += 1
-        return self.otherwise(x, y) if self.calls % 3 == 0 else (x, y)
+        odd = self.calls == 1 if self.first else self.calls % 3 == 0
+        return self.otherwise(x, y) if odd else (x, y)
 
 
 def labels_moved_on(x, y):
@@ -163,6 +164,7 @@ WORDS = [
     ("01.mended_batch", lambda *case: torch.zeros(2, 3), "got `'a float32 tensor of shape (2, 3)'"),
     ("01.mended_batch", NowAndThen(labels_moved_on), "each image with its own label': False"),
     ("01.mended_batch", NowAndThen(labels_moved_on), "'black': -0.4242, 'white': 2.8215,"),
+    ("01.mended_batch", NowAndThen(labels_moved_on, True), "own label': False"),
     ("01.mended_batch", NowAndThen(first_one_twice), "no image twice in a batch': False"),
     ("02.slant", torch.full((3, 3), torch.inf), "Some of its nine numbers are infinite"),
     ("02.slant", torch.ones(5, 5), "this one has (5, 5)"),
