@@ -101,7 +101,7 @@ def test_without_a_clone_the_lessons_are_those_in_the_package(tmp_path, monkeypa
         (tmp_path / "package/lessons").mkdir(parents=True, exist_ok=True)
         (tmp_path / "package/lessons" / name).touch()
     assert [path.name for path in lessons()] == ["00_start_here.ipynb", "01_data.ipynb"]
-    assert [path.name for path in learner_notebooks()][0] == "one_page.ipynb"
+    assert learner_notebooks()[0].name == "one_page.ipynb"
     assert all(path.parent.name == "lessons" for path in learner_notebooks())
 
 
