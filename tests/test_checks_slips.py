@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 import pytest
+import torch
 from test_checks import no_hurry, no_progress  # noqa: F401
 from torch import nn
 
@@ -375,3 +376,56 @@ def test_a_slip_in_a_line_is_called_by_its_name(id, name):
     for seed in range(3):
         result = check(id, answer, seed=seed)
         assert result.misconception == name.partition(",")[0], result
+
+
+# ---- layers of learners' own
+
+
+class WithShift(Gain):
+    def __init__(self, channels):
+        super().__init__(nn.Parameter(torch.ones(channels, 1, 1)))
+        self.shift = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x):
+        return x * self.gain + self.shift
+
+
+class WritesIntoIt(Gain):
+    def forward(self, x):
+        x *= self.gain
+        return x
+
+
+class Adds(Gain):
+    def forward(self, x):
+        return x + self.gain
+
+
+class CutOff(Gain):
+    def forward(self, x):
+        return x * self.gain.detach()
+
+
+class Unprepared(nn.Module):
+    def __init__(self, channels):
+        self.gain = nn.Parameter(torch.ones(channels, 1, 1))
+
+
+def ones(channels):
+    return nn.Parameter(torch.ones(channels, 1, 1))
+
+
+LAYERS = {
+    "learns_more": WithShift,
+    "writes_into_its_input": lambda channels: WritesIntoIt(ones(channels)),
+    "added": lambda channels: Adds(nn.Parameter(torch.zeros(channels, 1, 1))),
+    "no_gradient": lambda channels: CutOff(ones(channels)),
+    "no_bookkeeping": Unprepared,
+}
+
+
+@pytest.mark.parametrize(("id", "name"), [("04.channel_gain", name) for name in LAYERS])
+def test_a_layer_with_a_slip_is_called_by_its_name(id, name):
+    result = check(id, LAYERS[name], seed=1)
+    assert result.misconception == name, result
+    assert ("'its input': 'changed'" in result.message) == (name == "writes_into_its_input")

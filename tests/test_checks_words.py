@@ -179,6 +179,12 @@ WORDS = [
     ("04.channel_gain", lambda channels: Refuses(), "raised NotImplementedError (later)"),
     ("04.channel_gain", lambda channels: nn.Linear(99, 1), "cannot be multiplied (1x2 and 99x1))"),
     ("04.channel_gain", lambda channels: Twofold(), "shape (1, 1, 1, 2)': 'a tuple'"),
+    ("04.mended_net", network.Digits("still_scores"), "from -3 to 1.5, in a batch of three"),
+    (
+        "04.mended_net",
+        network.Digits("still_scores"),
+        "0.05 0.08 0.14 0.22 0.37 0.61 1.00 1.65 2.72",
+    ),
     ("04.mended_net", nn.Flatten(), "no linear layer with ten outputs"),
     ("04.mended_net", Mended(lambda x: x[:, :, 2:]), "Three digits don't get through"),
     ("04.mended_net", Mended(after=lambda y: y[:, :5]), "come out as the shape (3, 10)"),
