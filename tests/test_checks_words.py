@@ -228,6 +228,14 @@ def test_an_image_that_is_drawn_twice_has_not_met_another_one(id):
     assert said["pairs of images that met"] == "0 of 3"
 
 
+@pytest.mark.parametrize("id", ["04.forward"])
+def test_every_step_of_a_network_shows_in_what_comes_out(id):
+    "As PyTorch makes it, a fresh network says nearly the same of every digit."
+    torch.manual_seed(0)
+    for model in (network._Loud(), network._Loud()):
+        assert COURSE[id].solution(model, torch.randn(8, 1, 28, 28)).std(dim=1).mean() > 0.5
+
+
 @pytest.mark.parametrize("id", ["08.train_in_parts"])
 def test_a_check_leaves_no_hook_in_a_network(id):
     model = nn.Sequential(nn.Linear(2, 3), nn.LogSoftmax(dim=1))
