@@ -4,7 +4,7 @@ import itertools
 import math
 import re
 import statistics
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -374,7 +374,19 @@ def batches_as_lists(images, labels, size):
     return [list(pair) for pair in COURSE["14.batches"].solution(images, labels, size)]
 
 
+def paths_by_recursion(parents, start):
+    children = [(parent, child) for child, made_from in parents.items() for parent in made_from]
+
+    @cache
+    def paths(value):
+        below = [child for parent, child in children if parent == value]
+        return sum(map(paths, below)) + (value == list(parents)[-1])
+
+    return paths(start)
+
+
 RIGHT = [
+    ("06.count_paths", paths_by_recursion),
     ("08.loop_order", "f, c, e, d, a, b"),
     ("08.loop_order", ["C", "F", "E", "D", "A", "B"]),
     ("08.lr_column", np.array([0.8, 0.2, 0.025])),

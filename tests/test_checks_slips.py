@@ -376,6 +376,7 @@ def test_a_slip_in_a_line_is_called_by_its_name(id, name):
     for seed in range(3):
         result = check(id, answer, seed=seed)
         assert result.misconception == name.partition(",")[0], result
+        assert "same in every case" not in result.message, result  # it's named for sure
 
 
 # ---- layers of learners' own
