@@ -161,6 +161,8 @@ def test_an_exercise_is_complete(item):
     assert len(set(item.reasons.values())) == len(item.reasons)
     if item.cases is None and item.judge is None:
         assert item.hint, "a value that no misconception explains needs a hint"
+    if not callable(item.solution):
+        assert item.after, "whoever has found a value is told why it's right"
 
 
 def test_there_are_enough_of_them():

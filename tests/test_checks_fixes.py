@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 import statistics
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -369,7 +370,23 @@ def rings_by_queue(doubtful, window, limit):
             return np.int64(i)
 
 
+def batches_as_lists(images, labels, size):
+    return [list(pair) for pair in COURSE["14.batches"].solution(images, labels, size)]
+
+
+def paths_by_recursion(parents, start):
+    children = [(parent, child) for child, made_from in parents.items() for parent in made_from]
+
+    @cache
+    def paths(value):
+        below = [child for parent, child in children if parent == value]
+        return sum(map(paths, below)) + (value == list(parents)[-1])
+
+    return paths(start)
+
+
 RIGHT = [
+    ("06.count_paths", paths_by_recursion),
     ("08.loop_order", "f, c, e, d, a, b"),
     ("08.loop_order", ["C", "F", "E", "D", "A", "B"]),
     ("08.lr_column", np.array([0.8, 0.2, 0.025])),
@@ -379,6 +396,7 @@ RIGHT = [
     ("09.more_than_luck", "D and C"),
     ("09.f1_scores", f1_from_recall_and_precision),
     ("10.mean_output", output_with_eval_and_back),
+    ("10.mean_output", partial(output_with_eval_and_back)),
     ("10.cosine", lambda a, b: F.cosine_similarity(a[:, None], b[None], dim=2)),
     ("10.contrast", contrast_by_backward),
     ("11.slant", lambda ink: slope_by_polyfit(ink)),
@@ -392,8 +410,10 @@ RIGHT = [
     ("13.supported", "4, 3 and 1"),
     ("13.supported", 134),
     ("14.fair_medians", medians_by_rounds),
+    ("14.batches", batches_as_lists),
     ("14.may_swap", {"E", "A", "C"}),
     ("15.eight_bits", bits_by_loop),
+    ("15.eight_bits", partial(bits_by_loop)),
     ("15.rings_at", rings_by_queue),
     ("15.int8_bytes", "4,136"),
     ("11.best_limit", "80%"),
@@ -498,9 +518,15 @@ WRONG = [
     ("10.mean_output", with_the_lessons_tool, "watched"),
     ("12.first_bad", frozen_for_good, None),
     ("12.first_bad", trained_on_the_way, "run_in_training"),
+    *[("13.account", [594, 32, 10 * n * n * 10 + 10], "no_pooling") for n in (28, 14, 13, 11, 7)],
+    ("13.account", [10 * 9, 32, 110], "depth_forgotten"),
     ("13.averaged", one_type_only, "float32_only"),
     ("14.amdahl", [2.0, 1.5, 3.0], "average_of_gains"),
+    ("14.amdahl", [2.0, 100 / 70, 2.5], "average_of_gains"),
     ("14.amdahl", [40, 30, 60], "percent_saved"),
+    ("14.step_cost", [114, 85, 104], "three_times_all"),
+    ("14.step_cost", [114, 90, 102], "three_times_all"),
+    ("14.step_cost", [114, 76, 114], "three_times_all"),
     ("15.eight_bits", quantize, "borrowed"),
     ("15.eight_bits", lambda weight: quantize(weight), "borrowed"),
 ]

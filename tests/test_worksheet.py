@@ -3,12 +3,15 @@
 import re
 
 import pytest
+import torch
 from helpers import ROOT
 
 from mnist_course.checks import exercises
 from mnist_course.cli import main
+from mnist_course.teaching import worksheet
 from mnist_course.teaching.notebooks import markdown_cells, read_notebook
-from mnist_course.teaching.worksheet import write_sheet
+from mnist_course.teaching.papers import Reader
+from mnist_course.teaching.worksheet import picked, write_sheet
 
 
 def test_a_sheet_is_one_file(tmp_path):
@@ -99,6 +102,105 @@ def test_the_plan_for_an_afternoon_prints_what_it_promises(tmp_path, monkeypatch
     chosen = [item for item in exercises() if item.lesson in ("00", "01", "02")]
     easy = [item for item in chosen if item.difficulty == 1 and item.kind != "build"]
     assert printed == sum(item.minutes for item in easy) > 0
+
+
+ONE = 'exercises = ["03.same_padding"]\npoints = {"03.same_padding" = 1}\n'
+
+
+@pytest.fixture
+def one(tmp_path):
+    "A course of one exercise, which is worth one point."
+    (tmp_path / "course.toml").write_text(ONE)
+    return tmp_path
+
+
+def test_one_is_told_as_one(one):
+    said = write_sheet(one / "e.md", course=one / "course.toml", points=True)
+    assert said == f"{one / 'e.md'}: 1 exercise, 8 minutes in all, 1 point"
+    text = (one / "e.md").read_text("utf-8")
+    first, _, rest = text.partition("\n\n")
+    assert first == "# Exercises of mnist_course"
+    assert rest.startswith("## 03 Shapes") and ": 1 exercise, 8 min, 1 point\n\n### 03." in rest
+    assert "*Difficulty 2 of 5, 8 min, 1 point, write, `03.same_padding`*" in text
+    assert text.endswith("Text and pictures: CC BY 4.0.\n") and "mnist_course " in text
+    said = write_sheet(one / "e.md", ["03"], course=one / "course.toml", key=True, title="Mine")
+    assert said.splitlines() == [
+        f"{one / 'e.md'}: 1 exercise, 8 minutes in all",
+        f"{one / 'e-key.md'}: the key",
+    ]
+    assert (one / "e.md").read_text("utf-8").startswith("# Mine\n\n## 03")
+    assert (one / "e-key.md").read_text("utf-8").startswith("# Mine: the key\n\n## 03")
+
+
+def test_readers_whose_numbers_are_the_same_have_no_table_in_the_key(one):
+    people = [Reader("Ada", "Ada"), Reader("Grace", "Grace")]
+    said = write_sheet(one / "e.md", (), people, course=one / "course.toml", key=True)
+    assert "8 minutes in all, for 2 people\n" in said
+    key = (one / "e-key.md").read_text("utf-8")
+    assert "Ada" not in key and key.count("def same_padding") == 1
+    said = write_sheet(one / "e.md", (), people[:1], course=one / "course.toml")
+    assert said.endswith("8 minutes in all, for Ada")
+
+
+def test_every_rubric_gives_all_the_points():
+    kinds = {item.kind for item in exercises()}
+    assert worksheet._RUBRIC.keys() == kinds - {"by hand", "predict", "read a plot"}
+    for rubric in (worksheet._BY_VALUE, *worksheet._RUBRIC.values()):
+        shares = [share for share, _ in rubric]
+        assert sum(shares) == 1 and min(shares) > 0
+        assert shares == sorted(shares, reverse=True)
+
+
+LINES = {"by hand": 4, "order": 2, "predict": 2, "read a plot": 3, "fix": 4}
+
+
+def test_there_is_room_to_write(tmp_path):
+    "A few lines for a value; for code five to twelve, a line a minute."
+    write_sheet(tmp_path / "all.html")
+    page = (tmp_path / "all.html").read_text("utf-8")
+    assert f"Name: {'_' * 38} &nbsp; Date: {'_' * 20}</p>" in page
+    cards = dict(re.findall(r'<section class="card" id="([^"]+)">(.*?)</section>', page, re.S))
+    known = {item.id: item for item in exercises()}
+    for id, inside in cards.items():
+        item = known[id]
+        wanted = LINES.get(item.kind, sorted((5, item.minutes, 12))[1])
+        assert inside.count('<div class="line"></div>') == wanted, id
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (51_328, "51,328"),
+        (4.0, "4"),
+        (2 / 3, "0.666667"),
+        ([5, 0, 4], "5, 0, 4"),
+        ([[1, 2], [3.5]], "[1, 2], [3.5]"),
+        ((10, 20), "10, 20"),
+        ("CHGB", "CHGB"),
+        (["a", "b"], "a, b"),
+        (torch.tensor([[1.0, -1.0]]), "[1, -1]"),
+        ([], "[]"),
+    ],
+)
+def test_a_value_is_written_as_somebody_would_by_hand(value, written):
+    assert worksheet._plain(value) == written
+
+
+def test_only_what_is_easy_enough_and_the_easiest_first():
+    "Time is given to the easiest and shortest, and the order on paper stays the lessons'."
+    tasks = [task for _, some in picked(["03", "00"], difficulty=2) for task in some]
+    assert {task.card.difficulty for task in tasks} == {1, 2}
+    assert [task.card.id[:2] for task in tasks] == sorted(
+        (task.card.id[:2] for task in tasks), reverse=True
+    )
+    easiest = sorted(tasks, key=lambda task: (task.card.difficulty, task.card.minutes))
+    enough = sum(task.card.minutes for task in easiest[:2])
+    few = [task.card.id for _, some in picked(["03", "00"], 2, enough) for task in some]
+    assert sorted(few) == sorted(task.card.id for task in easiest[:2])
+    with pytest.raises(ValueError, match="goes from 1 to 5, and this is 6"):
+        picked(difficulty=6)
+    with pytest.raises(ValueError, match="goes from 1 to 5, and this is 0"):
+        picked(difficulty=0)
 
 
 def minutes_of_sheet(said):

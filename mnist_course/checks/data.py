@@ -606,7 +606,7 @@ def _batch_report(
         [label_of.get(i) for i in some] == y.tolist()
         for some, (_, y) in zip(drawn, batches, strict=True)
     ]
-    pairs = {frozenset(pair) for some in drawn for pair in combinations(some, 2)}
+    pairs = {frozenset(pair) for some in drawn for pair in combinations(set(some), 2)}
     return report | {
         "black": _once(black.mean(1).tolist()),
         "white": _once(white.mean(1).tolist()),
