@@ -684,10 +684,63 @@ def test_file_names_are_never_two_on_one():
     assert not taken & {"con", "nul.txt"} and len(taken) == len(names)
 
 
+def test_words_of_any_kind_become_one_line_or_keep_their_lines():
+    assert for_terminal(3) == for_terminal(3, lines=True) == "3"
+    assert for_terminal(" a \n b\t c ") == "a b c"
+    assert for_terminal("a\nb\x1b\tc", lines=True) == "a\nb\ufffd\ufffdc"
+    assert for_html("<\x1b[1m\nb>") == "&lt;\ufffd[1m b&gt;"
+    assert for_html("a\n&", lines=True) == "a\n&amp;"
+
+
+def test_markdown_says_the_words_and_makes_no_link_of_them():
+    "GitHub makes links of more than brackets: of addresses, of what begins with www, of @names."
+    words = "see http://x.y, www.x.y, a@b.c | <b> & 1*2"
+    made = for_markdown(words)
+    assert not any(one in made for one in ("://", "www.", "@", "|", "<", ">"))
+    assert html.unescape(made.replace("\\", "")) == words
+    for words in ("12. a", "3) a", "+ a", "= a", "- a"):
+        made = for_markdown(words)
+        assert html.unescape(made) == words and made != words
+
+
+@pytest.mark.parametrize(
+    ("words", "marks"), [("", 3), ("a `b` ``c``", 3), ("a ``` b", 4), ("`````\n``", 6)]
+)
+def test_a_fence_is_longer_than_what_is_in_it(words, marks):
+    assert fence(words) == f"{'`' * marks}text\n{words}\n{'`' * marks}"
+
+
+def test_a_file_is_named_as_its_learner_as_far_as_it_can_be():
+    assert [
+        for_file(name) for name in ("Ada L.", " .Ada/Ben- ", "...", "Con", "lpt1.x", "const")
+    ] == [
+        "Ada_L",
+        "Ada_Ben",
+        "learner",
+        "_Con",
+        "_lpt1.x",
+        "const",
+    ]
+    assert for_file("x" * 120) == "x" * 120 == for_file("x" * 121)
+    assert for_file("é" * 100) == "é" * 60  # of two bytes each
+
+
+def test_one_name_for_many_learners_gives_each_a_file_of_its_own():
+    taken, made = set(), []
+    for _ in range(5):
+        made.append(for_file("Ada", taken))
+        taken.add(made[-1].casefold())
+    first, second, *others = made
+    assert first == "Ada" and re.fullmatch("Ada-[0-9a-f]{6}", second)
+    assert others == [f"{second}-3", f"{second}-4", f"{second}-5"]
+    assert for_file("ada", {"ada"}) != for_file("Ada", {"ada"})  # each has a mark of its own
+
+
 # ---- from end to end
 
 
 @posix
+@pytest.mark.slow
 def test_a_class_of_six_from_the_export_to_the_feedback(tmp_path, capsys):
     folder = tmp_path / "lab3"
     work = {
@@ -788,6 +841,7 @@ def class_of_eight(folder: Path, shape: str) -> Path:
 
 
 @posix
+@pytest.mark.slow
 @pytest.mark.drawn(1)
 @pytest.mark.parametrize("shape", ["blackboard", "brightspace"])
 def test_a_class_of_eight_with_an_accident_each_gets_what_it_earned(tmp_path, shape):
