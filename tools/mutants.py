@@ -320,7 +320,9 @@ def pytest_in(folder: Path, module: str, marks: list[str], plugin: object) -> in
     words = ["-q", "--whole", "--no-header", "--tb=no", "--assert=plain"]
     words += [f"--basetemp={folder.parent}/tmp"]
     words += ["-o", "tmp_path_retention_policy=none"]
-    words += [part for name in ("cacheprovider", "xdist", "cov") for part in ("-p", f"no:{name}")]
+    # the last one collects garbage twice, which takes as long as most of the tests
+    unused = ("cacheprovider", "xdist", "cov", "unraisableexception")
+    words += [part for name in unused for part in ("-p", f"no:{name}")]
     return int(pytest.main([*words, *marks, *selection(module), *tests_of(module)], [plugin]))
 
 
