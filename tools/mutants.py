@@ -140,6 +140,8 @@ def _unchanged(node: ast.AST) -> bool:
     "True for what is no code to be tested: lists of names, mistakes made on purpose, types."
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         said = " ".join(ast.unparse(one).partition("(")[0] for one in node.decorator_list)
+        if "kill(-1" in ast.unparse(node):  # a change of who is ended could end the whole machine
+            return isinstance(node, ast.FunctionDef)
         return any(word in said for word in ("mistake", "variant", "overload"))
     if isinstance(node, ast.Assign):
         return getattr(node.targets[0], "id", "") in ("__all__", "_all_")
