@@ -62,10 +62,11 @@ NEIGHBORS = {  # tests that have another name than their module
     "making.outputs": "making outputs",
     "making.repository": "repository_fork",
     "making.server": "server printed",
-    "making.site.frontier": "site record",
+    "making.site.search": "site_parts",
+    "making.site.frontier": "record",
     "making.site.live": "site_live",
     "teaching.folder": "folder old_files",
-    "making.site": "site documents mathml",
+    "making.site": "site site_parts",
 }
 STANDSTILL = 120  # seconds without any computing: what waits for ever is ended
 
