@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import socket
+import sys
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,9 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from helpers import PATIENCE
 
+import mnist_course.teaching.grading.run as run_of
 from mnist_course.checks import exercises
 from mnist_course.teaching.folder import MANIFEST
 from mnist_course.teaching.grading import limits as limits_of
@@ -782,6 +785,239 @@ def test_remarks_of_a_notebook_carry_its_name(tmp_path):
     assert _grade_notebook(tmp_path / "x.ipynb", Limits(), Played(), {})[1] == [
         "x.ipynb: not a lesson of this course"
     ]
+
+
+# ---- the process that runs notebooks, played by a small program
+
+PLAYED = """
+import json, os, sys
+
+def say(**words):
+    print(json.dumps(words), flush=True)
+
+first = json.loads(sys.stdin.readline())
+open("first.json", "w").write(json.dumps([first, sys.argv[1:], dict(os.environ), os.getcwd()]))
+if os.path.exists(os.path.join(os.path.dirname(first["place"]), "refuse")):
+    say(fault="no room")
+    sys.exit()
+say(ready=True)
+for line in sys.stdin:
+    order = json.loads(line)
+    say(cell=0, here=order["here"], files=sorted(os.listdir(order["here"])), pid=os.getpid())
+    if order["do"] == "leave":
+        sys.exit()
+    if order["do"] == "nonsense":
+        print("no JSON", flush=True)
+    if order["do"] == "fail":
+        say(fault="broken")
+    if order["do"] == "stop":
+        say(stopped="was slow")
+        say(stopped="was too slow")
+    if order["do"] == "pass":
+        say(stopped="")
+    say(end=order["number"] - 1)
+    say(end=order["number"])
+"""
+
+
+@pytest.fixture
+def played(tmp_path, monkeypatch):
+    "Make a host whose process is that program: `played(container)`. How often it was led out."
+    (tmp_path / "base").mkdir()
+    (tmp_path / "play.py").write_text(PLAYED)
+    hosts, led_out = [], []
+    way = [sys.executable, str(tmp_path / "play.py")]
+    monkeypatch.setattr(run_of, "way_in", lambda *words: led_out.append(words) or way)
+    monkeypatch.setattr(run_of, "way_out", lambda words: led_out.append(words))
+
+    def make(container: str | None = None) -> run_of._Host:
+        hosts.append(run_of._Host(tmp_path / "base", "closed", [tmp_path / "hidden"], container))
+        return hosts[-1]
+
+    make.led_out, make.base = led_out, tmp_path / "base"
+    yield make
+    for one in hosts:
+        one.end()
+
+
+def ordered(do: str) -> dict:
+    return {"do": do, "limits": {"seconds": PATIENCE, "memory": 7}}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="grading is for POSIX systems")
+def test_a_host_runs_one_notebook_after_another(played, tmp_path):
+    host = played()
+    mine = lay(tmp_path / "ada", "a.py", "03.ipynb")
+    pids = set()
+    for do, said in (
+        ("pass", ""),
+        ("stop", "was too slow"),
+        ("say nothing", "ended the process that watches it"),
+        ("fail", "could not be run: broken"),
+    ):
+        told, stopped = host.run(ordered(do), mine)
+        assert stopped == said and told[0]["files"] == ["03.ipynb", "a.py"]
+        assert not Path(told[0]["here"]).parent.exists()  # nothing is left of it
+        pids.add(told[0]["pid"])
+    assert len(pids) == 1 and host.run(ordered("pass"), None)[0][0]["files"] == []
+    place = host.place
+    first, words, environment, folder = json.loads((place / "first.json").read_text())
+    assert first["room"] == "closed" and first["place"] == str(place) == folder
+    home = str(Path.home())
+    assert first["hidden"] == [str(tmp_path / "hidden"), str(played.base), home]
+    assert "/tmp" in first["scratch"] and first["threads"] > 0 and first["own"] == []
+    assert words[:4] == [sys.executable, "-P", "-s", "-c"] and "worker import host" in words[4]
+    assert environment["HOME"] == str(place / "home")
+    assert played.led_out == [("closed", None, place, 7 + 4 * 2**30)]
+    host.end()
+    host.end()
+    assert host.process is None and not place.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="grading is for POSIX systems")
+def test_a_host_that_is_gone_is_replaced(played):
+    host = played()
+    pids = []
+    for do, why in (("leave", "it ended"), ("nonsense", "Expecting value"), ("pass", "")):
+        told, stopped = host.run(ordered(do), None)
+        pids.append(told[0]["pid"])
+        assert why in stopped and stopped.startswith("ended the process that runs notebooks (") == (
+            do != "pass"
+        )
+    assert len(set(pids)) == 3
+    (played.base / "refuse").touch()
+    host.end()
+    assert host.run(ordered("pass"), None) == (
+        [],
+        "ended the process that runs notebooks (no room)",
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="grading is for POSIX systems")
+def test_a_container_is_for_one_learner_and_led_out(played):
+    for container, own in ((None, 1), ("image", 2)):
+        host, pids = played(container), []
+        for learner in ("ada", "ada", "ben"):
+            host.serve(learner)
+            told, stopped = host.run(ordered("pass"), None)
+            assert stopped == ""
+            pids.append(told[0]["pid"])
+        assert len(set(pids)) == own and pids[0] == pids[1]
+        words = json.loads((host.place / "first.json").read_text())[1]
+        assert words[0] == ("python" if container else sys.executable)
+
+
+class Quick:
+    "A stand-in for a host: it passes what a notebook's first cell says."
+
+    made: "list[Quick]" = []  # noqa: RUF012
+
+    def __init__(self, base, room, hidden, container) -> None:
+        assert base.is_dir()
+        self.about, self.served, self.ended, self.folders = (room, hidden, container), [], 0, []
+        Quick.made.append(self)
+
+    def serve(self, learner: str) -> None:
+        self.served.append(learner)
+
+    def run(self, order: dict, folder: Path | None) -> tuple[list[dict], str]:
+        self.folders.append(folder)
+        self.order = order
+        if "boom" in order["cells"][0]:
+            raise RuntimeError("boom")
+        ids = [id for id in order["answers"] if "right" in order["cells"][0]]
+        said = [{"cell": 0}, *({"id": id, "status": "passed"} for id in ids)]
+        return [*said, *({"id": id, "exam": "same"} for id in ids)], ""
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+@pytest.fixture
+def a_class(tmp_path, monkeypatch):
+    "A folder with three learners, and hosts that take no time."
+    Quick.made.clear()
+    monkeypatch.setattr(run_of, "_Host", Quick)
+    monkeypatch.setattr(run_of, "best_room", lambda: "closed")
+    answer = 'team_params = 3  # {}\ncheck("03.team_params", team_params)'
+    for name, word in (("ada", "right"), ("ben", "wrong"), ("cleo", "boom")):
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "03_shapes.ipynb").write_text(notebook(answer.format(word)))
+    return tmp_path / "class"
+
+
+def test_a_class_is_graded_and_a_fault_of_ours_costs_one_notebook(a_class):
+    told, done = [], []
+    grades = run_of.grade_folder(
+        a_class, 2, Limits(seconds=7), told.append, done=done.append, hidden=["/x"]
+    )
+    assert [grade.learner for grade in grades] == ["ada", "ben", "cleo"]
+    assert [grade.passed for grade in grades] == [1, 0, 0] and sorted(
+        grade.learner for grade in done
+    ) == ["ada", "ben", "cleo"]
+    assert grades[2].remarks == ["03_shapes.ipynb: could not be graded: RuntimeError: boom"]
+    assert sorted(told) == ["ada: 1 passed", "ben: 0 passed", "cleo: 0 passed; 1 remark"]
+    assert len(Quick.made) == 2 and all(one.ended == 1 for one in Quick.made)
+    assert sorted(name for one in Quick.made for name in one.served) == ["ada", "ben", "cleo"]
+    for one in Quick.made:
+        assert one.about == ("closed", [a_class.absolute(), Path("/x")], None)
+        assert all(folder.parent == a_class for folder in one.folders)
+        assert one.order["limits"]["seconds"] == 7 and "variant" not in one.order
+
+
+def test_learners_who_are_known_are_left_out(a_class):
+    grades = run_of.grade_folder(a_class, 1, say=lambda text: None, known=["ada", "cleo"])
+    assert [grade.learner for grade in grades] == ["ben"]
+
+
+def test_a_notebook_beside_the_folders_brings_no_files_along(a_class):
+    path = a_class / "dan.ipynb"
+    path.write_text((a_class / "ada" / "03_shapes.ipynb").read_text())
+    told = []
+    run_of.grade_folder(a_class, 1, say=told.append, known=["ada", "ben", "cleo"])
+    assert {*Quick.made[0].folders} == {None} and told == ["dan.ipynb: 1 passed"]
+    lay(a_class, MANIFEST)  # one learner's folder: everything in it is theirs
+    Quick.made.clear()
+    run_of.grade_folder(a_class, 1, say=told.append)
+    assert a_class in Quick.made[0].folders
+
+
+def test_each_learner_may_have_numbers_of_their_own(a_class):
+    everyone = {"ada": [a_class / "ada" / "03_shapes.ipynb"]}
+    options = {"variants": {"ada": "a@x"}, "secret": "s", "say": lambda text: None}
+    run_of.grade_learners(everyone, a_class, 1, **options)
+    assert (Quick.made[0].order["variant"], Quick.made[0].order["secret"]) == ("a@x", "s")
+
+
+@pytest.mark.parametrize(("may", "who"), [(True, "as another user"), (False, "with your rights")])
+def test_without_a_closed_room_it_is_said_with_whose_rights_notebooks_run(
+    a_class, monkeypatch, may, who
+):
+    monkeypatch.setattr(run_of, "best_room", lambda: "open")
+    monkeypatch.setattr(run_of, "strangers_can_work", lambda: may)
+    told = []
+    run_of.grade_folder(a_class, 1, say=told.append)
+    assert told[0].startswith("this machine has no closed rooms") and who in told[0]
+    assert Quick.made[0].about[0] == "open" and len(told) == 4
+
+
+def test_a_container_is_tried_before_anybody_is_graded(a_class, monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        run_of, "try_container", lambda image, place: tried.append((image, place.is_dir()))
+    )
+    run_of.grade_folder(a_class, 1, say=lambda text: None, container="image")
+    assert tried == [("image", True)]
+    assert Quick.made[0].about[0] == "container" and Quick.made[0].about[2] == "image"
+
+
+def test_grading_that_is_broken_off_ends_its_processes(a_class):
+    def stop(grade: Grade) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_of.grade_folder(a_class, 1, say=lambda text: None, done=stop)
+    assert all(one.ended for one in Quick.made)
 
 
 # ---- what a learner's process may say
