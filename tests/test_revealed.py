@@ -22,12 +22,15 @@ def test_the_file_lies_in_the_package_and_knows_every_lesson_that_asks():
     assert revealed("03", known["03"]["code"]) == known["03"]["answers"] != {}
 
 
-def test_a_cell_notes_what_is_revealed_after_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "listen", [lambda told: exec(listening_cell(told), {}), lambda told: kept._listen(str(told))]
+)
+def test_a_cell_notes_what_is_revealed_after_it(tmp_path, monkeypatch, listen):
     shown = []
     monkeypatch.setattr(progress, "reveal", lambda *args: shown.append(args) or "shown")
     told = tmp_path / "told.jsonl"
     told.touch()
-    exec(listening_cell(told), {})
+    listen(told)
     assert progress.reveal("03.a", 3) == "shown"
     assert progress.reveal("03.b", torch.tensor([1.5, 2.0]), within=0.5) == "shown"
     assert progress.reveal("03.ü", "yes", 1) == "shown"

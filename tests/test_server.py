@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from helpers import PATIENCE
 
 import mnist_course.making.server as server_of
 from mnist_course.making.repository import settings
@@ -55,6 +56,62 @@ def test_a_lost_address_gets_the_sites_own_page(served):
     (folder / "404.html").write_text("own words: ü", "utf-8")
     assert get(f"{base}/b.html") == (404, "own words: ü", "text/html; charset=utf-8")
     assert get("/")[:2] == (404, "own words: ü")
+
+
+def test_other_errors_are_no_lost_addresses(served):
+    folder, _ = served
+    (folder / "404.html").write_text("own words")
+    server, address = site_server(folder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(address, data=b"x")  # nobody takes what is sent here
+    with told.value as error:
+        assert error.code == 501 and b"own words" not in error.read()
+    server.shutdown()
+    server.server_close()
+
+
+class Played:
+    "A stand-in for a server, and for playwright and its browser: what was done to it, in order."
+
+    def __init__(self) -> None:
+        self.done, self.serving = [], threading.Event()
+        self.chromium = self
+
+    def serve_forever(self) -> None:
+        self.serving.set()
+
+    def shutdown(self) -> None:
+        self.done.append("server down")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.done.append("playwright closed")
+
+    def launch(self, executable_path: str, args: list[str]):
+        self.done.append(executable_path)
+        assert "--no-sandbox" in args
+        return self
+
+    def close(self) -> None:
+        self.done.append("browser closed")
+
+
+def test_a_browser_finds_the_site_and_both_end_with_the_work(tmp_path, monkeypatch):
+    played = Played()
+    monkeypatch.setattr("playwright.sync_api.sync_playwright", lambda: played)
+    monkeypatch.setattr(server_of, "site_server", lambda folder: (played, f"http://{folder}"))
+    monkeypatch.setattr(server_of, "_find_chromium", lambda: "/bin/chromium")
+    with browser_at(tmp_path, "a PDF") as (browser, address):
+        assert browser is played and address == f"http://{tmp_path}"
+        assert played.serving.wait(PATIENCE) and played.done == ["/bin/chromium"]
+    assert played.done[1:] == ["browser closed", "playwright closed", "server down"]
+    played.done.clear()
+    with pytest.raises(KeyError), browser_at(tmp_path, "a PDF"):
+        raise KeyError
+    assert played.done[-1] == "server down"
 
 
 def test_two_sites_at_once_have_ports_of_their_own(tmp_path):

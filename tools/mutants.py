@@ -24,6 +24,7 @@ import linecache
 import multiprocessing
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -133,16 +134,23 @@ def selection(module: str) -> list[str]:
 
 # ---- the changes
 
+# calls of what ends all processes of a user, or makes somebody else the owner of files
+_RISKY = {"end_all", "end_stranger", "make_stranger"}
+
 
 def _unchanged(node: ast.AST) -> bool:
     "True for what is no code to be tested: lists of names, mistakes made on purpose, types."
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         said = " ".join(ast.unparse(one).partition("(")[0] for one in node.decorator_list)
-        if "kill(-1" in ast.unparse(node):  # a change of who is ended could end the whole machine
-            return isinstance(node, ast.FunctionDef)
+        if re.search(r"kill\(-1|\bchown\(|\bsetuid\(", ast.unparse(node)):
+            return isinstance(node, ast.FunctionDef)  # who is changed here ends or owns the machine
         return any(word in said for word in ("mistake", "variant", "overload"))
     if isinstance(node, ast.Assign):
         return getattr(node.targets[0], "id", "") in ("__all__", "_all_")
+    if isinstance(node, ast.If | ast.Expr) and _RISKY & {
+        getattr(call.func, "id", "") for call in ast.walk(node) if isinstance(call, ast.Call)
+    }:
+        return True
     if isinstance(node, ast.If):
         return ast.unparse(node.test) in ("TYPE_CHECKING", "__name__ == '__main__'")
     return isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom)
