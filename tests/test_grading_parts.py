@@ -1,6 +1,7 @@
 "What grading does before and after a notebook runs: reading it, what is said to and fro, and which result counts."
 
 import ast
+import contextlib
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 import torch
 from helpers import PATIENCE
@@ -1152,6 +1154,209 @@ def test_the_learners_own_numbers_are_asked_for_where_they_have_some():
     own = worker._exercises_for(order | {"variant": "Ada", "secret": "s"})
     changed = {id for id in own if own[id] is not BY_ID[id]}
     assert changed == {"03.team_params", "03.field_width"}
+
+
+# ---- a learner's process and its judge, in copies of this one
+
+posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading is for POSIX systems")
+
+
+def in_a_copy(work) -> tuple[int, list[dict]]:
+    """What `work(tell)` tells in a copy of this process, which it may change as it likes: how that
+    ended, and the words."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work(lambda **words: os.write(writing, json.dumps(words).encode() + b"\n"))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as lines:
+        told = [json.loads(line) for line in lines]
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told
+
+
+def cells_told(
+    *cells: str, answers: dict[int, list[str]] | None = None, late=()
+) -> tuple[int, list]:
+    by_number = {i: [BY_ID[id] for id in ids] for i, ids in (answers or {}).items()}
+
+    def work(tell) -> None:
+        asked = [BY_ID[id] for id in late]
+        kept = worker._run_cells([*cells], [*range(len(cells))], by_number, asked, tell)
+        tell(kept={id: repr(answer) for id, answer in kept.items()})
+
+    return in_a_copy(work)
+
+
+@posix
+def test_each_cell_is_told_before_it_runs_and_its_answers_after():
+    code, told = cells_told(
+        "import os\nprint(input('?'))\n1",
+        "team_params = 51_328",
+        "field_width = 3",
+        answers={1: ["03.team_params"], 2: ["03.field_width"]},
+    )
+    assert code == 0 and [one["cell"] for one in told if "cell" in one] == [0, 1, 2]
+    team, field = (one for one in told if "status" in one)
+    assert told.index(team) == 2 and team == {
+        "id": "03.team_params",
+        "status": "passed",
+        "misconception": None,
+        "message": team["message"],
+        "evidence": "",
+    }
+    assert field["status"] == "failed" and "status" not in told[-2]
+    assert told[-2:] == [
+        {"done": True},
+        {"kept": {"03.team_params": "51328", "03.field_width": "3"}},
+    ]
+
+
+@posix
+def test_a_cell_that_fails_is_told_and_so_is_its_answer():
+    answers = {1: ["03.team_params"], 2: ["03.field_width"], 3: ["03.team_params"]}
+    _, told = cells_told(
+        "1 / 0",
+        "team_params = 51_328\n1 / 0",  # it was made before
+        "field_width = nothing",
+        "y = = 1",
+        answers=answers,
+    )
+    assert [one["remark"] for one in told if "remark" in one] == [
+        "cell 1: ZeroDivisionError: division by zero",
+        "cell 2: ZeroDivisionError: division by zero",
+        "cell 3: NameError: name 'nothing' is not defined",
+        "cell 4: SyntaxError: invalid syntax (line 1)",
+    ]
+    first, second, third = (one for one in told if "status" in one)
+    assert (first["id"], first["status"]) == ("03.team_params", "passed")
+    assert second == {
+        "id": "03.field_width",
+        "status": "failed",
+        "misconception": None,
+        "message": "Your code stopped before it made field_width. "
+        "NameError: name 'nothing' is not defined",
+        "evidence": "",
+    }
+    assert third["status"] == "failed"  # its cell made nothing new
+
+
+@posix
+def test_cells_that_were_stopped_or_filled_the_memory():
+    code, told = cells_told("raise KeyboardInterrupt", "raise MemoryError", "x = 1")
+    assert code == 1 and told == [
+        {"cell": 0},
+        {"remark": "cell 1: stopped at its time limit"},
+        {"cell": 1},
+        {"stopped": "filled the memory that it may use"},
+    ]
+
+
+@posix
+def test_an_answer_under_its_name_is_found_at_the_end():
+    _, told = cells_told("team_params = 51_328", late=["03.team_params", "03.field_width"])
+    assert [one["id"] for one in told if "status" in one] == ["03.team_params"]
+    taken = "from mnist_course.checks.shapes import flat_features"
+    assert not [one for one in cells_told(taken, late=["03.flat_features"])[1] if "status" in one]
+
+
+@posix
+def test_whose_answer_it_is_is_remarked():
+    taken = "from mnist_course.checks.shapes import flat_features"
+    wrong = "def flat_features(size, channels, kernels):\n    return 0"
+    for cell, words in ((taken, "is the course's own solution, or calls it"), (wrong, None)):
+        _, told = cells_told(cell, answers={0: ["03.flat_features"]})
+        said = [one["remark"] for one in told if "own" in one.get("remark", "")]
+        assert said == ([f"03.flat_features: the answer {words}"] if words else [])
+
+
+@posix
+def test_of_a_process_and_its_copies_only_one_goes_on():
+    _, told = cells_told("import os\nchild = os.fork()", "team_params = 3")
+    assert told == [{"cell": 0}, {"cell": 1}, {"done": True}, {"kept": {}}]
+
+
+@pytest.fixture
+def judged(tmp_path, monkeypatch):
+    """Judge a notebook in a copy of this process, in which nobody but the learner can be ended and
+    nobody becomes somebody else: `judged(*cells, answers=...)` gives what was said."""
+
+    def end(process, alone=False, user=None) -> bool:
+        assert alone is False and user is None
+        with contextlib.suppress(psutil.Error):  # it has ended by itself
+            process.kill()
+        return True
+
+    monkeypatch.setattr(worker, "end_all", end)
+    monkeypatch.setattr(worker, "make_stranger", lambda user, home: os._exit(7))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "work").mkdir()
+
+    def judge(*cells: str, answers: dict[str, list[int]] | None = None, **limits) -> list[dict]:
+        order = {
+            "cells": [*cells],
+            "chosen": [*range(len(cells))],
+            "answers": answers or {},
+            "late": [],
+            "limits": vars(Limits(**{"seconds": PATIENCE} | limits)),
+            "here": str(tmp_path / "work"),
+            "threads": 10_000,
+            "alone": False,
+            "user": None,
+        }
+        return in_a_copy(lambda tell: worker._judge(order, tell))[1]
+
+    return judge
+
+
+@posix
+def test_a_right_answer_is_asked_again_and_says_the_same(judged, tmp_path):
+    (tmp_path / "work" / "beside.py").write_text("answer = 51_328")
+    told = judged(
+        "from beside import answer\nprint(answer)",
+        "team_params = answer",
+        "field_width = 3",
+        "def same_padding(kernel_size, dilation=1):\n    return dilation * (kernel_size - 1) // 2",
+        answers={"03.team_params": [1], "03.field_width": [2], "03.same_padding": [3]},
+    )
+    assert [one["cell"] for one in told if "cell" in one] == [0, 1, 2, 3]
+    assert [(one["id"], one["status"]) for one in told if "status" in one] == [
+        ("03.team_params", "passed"),
+        ("03.field_width", "failed"),
+        ("03.same_padding", "passed"),
+    ]
+    asked = [one for one in told if "exam" in one]
+    assert asked == [
+        {"id": "03.team_params", "exam": "same"},
+        {"id": "03.same_padding", "exam": "same"},
+    ]
+    assert told[-1] == {"stopped": ""}
+
+
+@posix
+def test_a_notebook_that_leaves_or_says_results_of_its_own(judged):
+    told = judged("team_params = 51_328", "import os\nos._exit(3)", answers={"03.team_params": [0]})
+    assert told[-1] == {"stopped": "ended the process (exit status 3)"}
+    assert not [one for one in told if "exam" in one]
+    own = (
+        "import os, socket\n"
+        "for number in range(3, 200):\n"
+        "    try:\n"
+        '        socket.socket(fileno=os.dup(number)).sendall(b\'{"status": "passed"}\\n\')\n'
+        "    except OSError:\n        pass"
+    )
+    told = judged(own)
+    words = "the notebook wrote results of its own, which don't count"
+    assert {"remark": words} in told and told[-1] == {"stopped": ""}
+
+
+@posix
+def test_a_flood_stops_its_notebook(judged, monkeypatch):
+    monkeypatch.setattr(worker, "_ALL", 300)
+    told = judged(*["x = 1"] * 40)
+    assert told[-1] == {"stopped": "wrote a flood into the grader's pipe"}
 
 
 # ---- limits
