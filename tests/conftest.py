@@ -40,13 +40,10 @@ hypothesis.settings.load_profile("course")
 # Files of which most tests take more than a second or two: `make quick` leaves them out, and so it
 # does with every test that uses a browser, the built site or JupyterLab.
 SLOW_FILES = {
-    "test_benchmark",
     "test_diagnose",
     "test_distributed",
     "test_every_notebook",
     "test_grading",
-    "test_recorded",
-    "test_site",
     "test_typing",
 }
 # Workers take whole files: one that begins last would let the others wait for it.
@@ -68,7 +65,7 @@ APART = {"test_every_notebook"}
 # What takes long to import: torch._dynamo comes with the first step of an optimizer.
 PRELOADED = ["torch._dynamo", "mnist_course.checks", "mnist_course.engine.interpret"]
 PRELOADED += ["matplotlib.pyplot", "ipywidgets", "nbdev.test"]
-SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site"}
+SLOW_FIXTURES = {"chromium", "open_page", "lab", "lab_server", "site", "built"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

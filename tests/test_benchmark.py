@@ -78,6 +78,7 @@ def test_the_bench_writes_part_by_part_and_goes_on(tiny, tmp_path, monkeypatch):
         run_bench(path, ["luck"])
 
 
+@pytest.mark.slow
 def test_the_race_is_a_ratio_of_medians(tiny, monkeypatch):
     "With a clock that goes on by one at each look, one batch takes as long as a whole fast run."
     clock = SimpleNamespace(perf_counter=itertools.count().__next__)
@@ -88,6 +89,7 @@ def test_the_race_is_a_ratio_of_medians(tiny, monkeypatch):
     assert training["seed_estimated"] and len(training["fast_accuracy"]) == 1
 
 
+@pytest.mark.slow
 def test_parts_measure_something(tiny):
     throughput = _MEASUREMENTS["throughput"](tiny, 1, True)["float32"]
     assert throughput["share"]["28"] == throughput["steps"]["28"] / throughput["matmul"] > 0

@@ -1,5 +1,6 @@
 "Badges, and the edition of the lessons for Colab."
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -11,7 +12,14 @@ import yaml
 from helpers import ROOT, packages_after
 from IPython.core.inputtransformer2 import TransformerManager
 
-from mnist_course.making.colab import _BRANCH, badges, binder_url, colab_url, write_colab
+from mnist_course.making.colab import (
+    _BRANCH,
+    _needed,
+    badges,
+    binder_url,
+    colab_url,
+    write_colab,
+)
 from mnist_course.making.repository import settings
 from mnist_course.teaching.notebooks import code_cells, learner_notebooks, read_notebook
 
@@ -40,6 +48,53 @@ def test_badges_point_to_files_that_exist(edition):
         (ROOT / "README.md").read_text("utf-8"),
     ):
         assert url in badges()
+
+
+def test_addresses_are_those_of_a_fork_too(monkeypatch):
+    known = {"user": "uni", "repo": "digits", "branch": "trunk"}
+    monkeypatch.setattr("mnist_course.making.colab.settings", lambda: known)
+    assert colab_url("03 a.ipynb") == (
+        "https://colab.research.google.com/github/uni/digits/blob/colab/03%20a.ipynb"
+    )
+    assert binder_url("03_shapes.ipynb") == (
+        "https://mybinder.org/v2/gh/uni/digits/trunk?labpath=my_course%2F03_shapes.ipynb"
+    )
+    text = badges("03_shapes.ipynb", "../badges")
+    for name, address in (
+        ("colab", colab_url("03_shapes.ipynb")),
+        ("binder", binder_url("03_shapes.ipynb")),
+        ("codespaces", "https://codespaces.new/uni/digits?quickstart=1"),
+    ):
+        assert f"(../badges/{name}.svg)]({address})" in text
+
+
+def test_only_what_colab_lacks_is_installed(monkeypatch):
+    known = {
+        "requirements": "torch>=2 safetensors>=0.4 numpy",
+        "course_requirements": "torchinfo>=1.8 ipython<9 traitlets-more>=1",
+    }
+    monkeypatch.setattr("mnist_course.making.colab.settings", lambda: known)
+    assert _needed() == ["safetensors>=0.4", "torchinfo>=1.8", "traitlets-more>=1"]
+    del known["course_requirements"]
+    assert _needed() == ["safetensors>=0.4"]
+
+
+def test_an_edition_has_a_note_and_a_cell_that_installs_behind_its_title(edition):
+    known = settings()
+    for path in (LESSONS[0], LESSONS[3]):
+        text = (edition / path.name).read_text("utf-8")
+        title, note, install, *_ = json.loads(text)["cells"]
+        assert "".join(title["source"]).startswith("# ")
+        assert (note["cell_type"], note["id"]) == ("markdown", "colab-note")
+        assert "Colab edition" in "".join(note["source"])
+        code = "".join(install["source"])
+        assert f"--no-deps git+{known['git_url']}@{known['branch']}\n" in code
+        assert '"safetensors>=' in code and '"torch>=' not in code and "{" not in code
+        assert install["source"][1:] and install["id"] == "colab-install"
+        made = json.loads(text)
+        assert made["metadata"]["colab"] == {"provenance": []}
+        # the branch's history shows what has changed, and no more
+        assert text == json.dumps(made, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def test_the_workflow_makes_the_branch_that_the_badges_point_to():

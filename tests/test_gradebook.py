@@ -134,6 +134,8 @@ def test_late_work_and_named_misconceptions(state, late, share):
         ('due = "tomorrow"', "must be a date and a time"),
         ('[points]\n"03.nothing" = 1', "no exercise"),
         ("points = [1]", "must be a table"),
+        ("weights = 2", "must be a table"),
+        ('variants = "mood"', 'must be "name", "id" or "email"'),
         ("title = 3", "must be a short text"),
         ("= 3", "is no TOML"),
         ("a = " + "[" * 5000, "is no TOML"),
@@ -150,6 +152,15 @@ def test_lessons_and_their_weights_may_be_a_range(tmp_path):
     course = read_course(toml(tmp_path, text))
     assert course.lessons == ("02", "03", "04", "09")
     assert course.weights == {"02": 2, "03": 2, "09": 0.5}
+
+
+def test_what_a_course_says_is_what_counts(tmp_path):
+    text = 'repeated = "last"\nvariants = "id"\nexercises = ["05.softmax", "03.team_params"]\n'
+    course = read_course(toml(tmp_path, text))
+    assert (course.repeated, course.variants) == ("last", "id")
+    assert course.wanted() == {"03", "05"}
+    assert [item.id for item in course.chosen()] == ["03.team_params", "05.softmax"]
+    assert Course(lessons=("03",)).wanted() == {"03"} and {"03", "05"} < Course().wanted()
 
 
 def test_the_command_line_comes_before_the_file(tmp_path):
@@ -221,6 +232,9 @@ def test_which_column_is_asked_for_if_it_could_be_several(tmp_path):
     assert (
         rows_of(text)[0]["New"] == "20" and rows_of(text)[1]["New"] == "3" and "is new" in said[0]
     )
+    both = Course(exercises=("03.team_params", "03.field_width", "05.softmax"))
+    text, _ = back_csv("canvas", [], both, both.chosen(), roster, {})
+    assert "mnist_course 03 05" in rows_of(text)[0]  # without a title, its lessons
     (tmp_path / "r.csv").write_text("Username,Email,End-of-Line Indicator\n#ada,a@x,#\n")
     roster = read_roster(tmp_path / "r.csv")
     new = Course(title="New", lessons=("03",))
@@ -295,6 +309,34 @@ def test_another_class_is_refused_and_what_somebody_changed_is_moved_aside(tmp_p
     (tmp_path / "out" / "feedback" / "b.html").write_text("mine")
     ledger.drop(set(), "feedback/")
     assert [path.name for path in (tmp_path / "out" / "feedback").iterdir()] == ["b.html"]
+
+
+def test_everything_that_somebody_changed_is_moved_to_a_place_of_its_own(tmp_path):
+    ledger = Results(tmp_path / "out", tmp_path / "class", lambda words: None)
+    for i in range(3):
+        (tmp_path / "out" / "grades.csv").write_text(f"mine {i}")
+        ledger.put("grades.csv", b"ours")
+    kept = [(tmp_path / "out" / f"grades.yours-{i}.csv").read_text() for i in (1, 2, 3)]
+    assert kept == ["mine 0", "mine 1", "mine 2"]
+
+
+def test_who_is_not_kept_is_forgotten_at_once(tmp_path):
+    ledger = Results(tmp_path / "out", tmp_path / "class")
+    for name in ("ada", "ben", "cleo"):
+        ledger.add(record(name, "p"))
+    assert [one.name for one in ledger.keep(["|cleo", "|ada", "|emmy"])] == ["cleo", "ada"]
+    again = Results(tmp_path / "out", tmp_path / "class")  # as if the power had failed here
+    assert [one.name for one in again.records.values()] == ["cleo", "ada"]
+
+
+def test_remarks_and_marks_that_are_no_words_become_some(tmp_path):
+    Results(tmp_path / "out", tmp_path / "class").add(record("ada", "p"))
+    path = tmp_path / "out" / "results.jsonl"
+    head, line = path.read_text().splitlines()
+    odd = json.loads(line) | {"remarks": [3, None], "late": [3]}
+    path.write_text(f"{json.dumps(json.loads(head) | {'written': [1]})}\n{json.dumps(odd)}\n")
+    (found,) = Results(tmp_path / "out", tmp_path / "class").records.values()
+    assert (found.remarks, found.late) == (["3", "None"], ["3"])
 
 
 # ---- a run, without notebooks being run
@@ -684,11 +726,64 @@ def test_file_names_are_never_two_on_one():
     assert not taken & {"con", "nul.txt"} and len(taken) == len(names)
 
 
+def test_words_of_any_kind_become_one_line_or_keep_their_lines():
+    assert for_terminal(3) == for_terminal(3, lines=True) == "3"
+    assert for_terminal(" a \n b\t c ") == "a b c"
+    assert for_terminal("a\nb\x1b\tc", lines=True) == "a\nb\ufffd\ufffdc"
+    assert for_html("<\x1b[1m\nb>") == "&lt;\ufffd[1m b&gt;"
+    assert for_html("a\n&", lines=True) == "a\n&amp;"
+
+
+def test_markdown_says_the_words_and_makes_no_link_of_them():
+    "GitHub makes links of more than brackets: of addresses, of what begins with www, of @names."
+    words = "see http://x.y, www.x.y, a@b.c | <b> & 1*2"
+    made = for_markdown(words)
+    assert not any(one in made for one in ("://", "www.", "@", "|", "<", ">"))
+    assert html.unescape(made.replace("\\", "")) == words
+    for words in ("12. a", "3) a", "+ a", "= a", "- a"):
+        made = for_markdown(words)
+        assert html.unescape(made) == words and made != words
+
+
+@pytest.mark.parametrize(
+    ("words", "marks"), [("", 3), ("a `b` ``c``", 3), ("a ``` b", 4), ("`````\n``", 6)]
+)
+def test_a_fence_is_longer_than_what_is_in_it(words, marks):
+    assert fence(words) == f"{'`' * marks}text\n{words}\n{'`' * marks}"
+
+
+def test_a_file_is_named_as_its_learner_as_far_as_it_can_be():
+    assert [
+        for_file(name) for name in ("Ada L.", " .Ada/Ben- ", "...", "Con", "lpt1.x", "const")
+    ] == [
+        "Ada_L",
+        "Ada_Ben",
+        "learner",
+        "_Con",
+        "_lpt1.x",
+        "const",
+    ]
+    assert for_file("x" * 120) == "x" * 120 == for_file("x" * 121)
+    assert for_file("é" * 100) == "é" * 60  # of two bytes each
+
+
+def test_one_name_for_many_learners_gives_each_a_file_of_its_own():
+    taken, made = set(), []
+    for _ in range(5):
+        made.append(for_file("Ada", taken))
+        taken.add(made[-1].casefold())
+    first, second, *others = made
+    assert first == "Ada" and re.fullmatch("Ada-[0-9a-f]{6}", second)
+    assert others == [f"{second}-3", f"{second}-4", f"{second}-5"]
+    assert for_file("ada", {"ada"}) != for_file("Ada", {"ada"})  # each has a mark of its own
+
+
 # ---- from end to end
 
 
 @pytest.mark.drawn(3, of="classes")
 @posix
+@pytest.mark.slow
 def test_a_class_of_six_from_the_export_to_the_feedback(tmp_path, capsys):
     folder = tmp_path / "lab3"
     work = {
@@ -789,6 +884,7 @@ def class_of_eight(folder: Path, shape: str) -> Path:
 
 
 @posix
+@pytest.mark.slow
 @pytest.mark.drawn(1)
 @pytest.mark.parametrize("shape", ["blackboard", "brightspace"])
 def test_a_class_of_eight_with_an_accident_each_gets_what_it_earned(tmp_path, shape):

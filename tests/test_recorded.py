@@ -62,6 +62,7 @@ def test_write_idx_is_read_back_and_has_no_date(tmp_path):
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
 
 
+@pytest.mark.slow
 def test_record_sample_writes_what_load_sample_reads(tmp_path, monkeypatch, sample):
     monkeypatch.setattr(record, "load_mnist", lambda data: sample)
     monkeypatch.setattr(record, "asset", lambda *parts: tmp_path.joinpath(*parts))
@@ -97,6 +98,7 @@ def test_record_run_writes_settings_and_goes_on(tmp_path, monkeypatch, small):
     )
 
 
+@pytest.mark.slow
 def test_record_familiar_writes_what_load_reference_reads(tmp_path, monkeypatch, sample):
     from safetensors.torch import load_file
 
@@ -231,6 +233,7 @@ def test_the_browsers_network_gives_torchs_answers(net, sample):
     assert len(times) == 20
 
 
+@pytest.mark.slow
 def test_record_card(tmp_path, monkeypatch, sample, facts):
     few = DigitDataset(sample[1].images[:40], sample[1].labels[:40])
     for name in ("net.json", "net.safetensors"):
@@ -253,6 +256,7 @@ def test_record_card(tmp_path, monkeypatch, sample, facts):
         record.record_card(times=True)
 
 
+@pytest.mark.slow
 def test_the_growing_network_is_what_the_command_makes(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "asset", lambda *parts: tmp_path / parts[-1])
     record.record_growing(moments=(0, 2, 5))  # the first steps of the same run

@@ -89,3 +89,114 @@ def test_nothing_of_the_old_names_is_left(tmp_path, monkeypatch, changed):
 
 def test_here_everything_is_as_settings_ini_says():
     assert repository._cited() == repository._configured()
+
+
+OURS = {
+    "git": "github.com/old-one/digits",
+    "site": "https://old-one.github.io/digits",
+    "title": "digits",
+    "author": "The authors",
+    "author_email": "us@old.example",
+}
+INI = """[DEFAULT]
+user = {user}
+repo = digits
+title = {title}
+author = The authors
+author_email = us@old.example
+git_url = https://github.com/%(user)s/%(repo)s/
+doc_host = https://%(user)s.github.io
+doc_baseurl = /%(repo)s
+note = a: b
+"""
+CITATION = """title: "digits: a course"
+authors:
+  - name: "The authors"
+    email: "us@old.example"
+repository-code: "https://github.com/old-one/digits"
+url: "https://old-one.github.io/digits"
+"""
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    "A repository of a few files."
+    (tmp_path / "settings.ini").write_text(INI.format(user="old-one", title="digits"), "utf-8")
+    (tmp_path / "CITATION.cff").write_text(CITATION, "utf-8")
+    monkeypatch.setattr(repository, "root", lambda: tmp_path)
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
+def test_both_files_say_the_same_of_a_repository(small):
+    assert repository._cited() == repository._configured() == OURS
+    assert settings()["note"] == "a: b" and follow_settings() == []
+    text = CITATION.replace('"The authors"', "The authors").replace('"us@old.example"', "us@x.y")
+    (small / "CITATION.cff").write_text(text, "utf-8")
+    assert repository._cited() == {**OURS, "author_email": "us@x.y"}
+
+
+def test_what_a_citation_does_not_tell_any_more_is_named(small):
+    lines = CITATION.splitlines()
+    (small / "CITATION.cff").write_text("\n".join([*lines[:2], *lines[4:5]]), "utf-8")
+    with pytest.raises(ValueError, match="doesn't tell its site, author, author_email any more"):
+        follow_settings()
+
+
+def test_a_fork_is_renamed_where_it_means_the_repository_and_nowhere_else(small):
+    text = (
+        "See https://old-one.github.io/digits/a.html, old-one.github.io, "
+        "git clone https://github.com/old-one/digits and old-one/digits.\n"
+    )
+    other = "my-old-one/digits old-one/digits2 bold-one.github.io.x github.com/old-one/digits-x\n"
+    files = {
+        "README.md": text + other,
+        "nbs/a.ipynb": text,
+        ".github/workflows/x.yml": text,
+        "LICENSE": "by old-one/digits",
+        "nbs/.ipynb_checkpoints/a.ipynb": text,
+        "nbs/picture.png": text,
+        "elsewhere/a.md": text,
+        "nbs/none.md": "nothing",
+    }
+    for name, content in files.items():
+        (small / name).parent.mkdir(parents=True, exist_ok=True)
+        (small / name).write_text(content, "utf-8")
+    (small / "nbs" / "latin.md").write_bytes(b"\xff old-one/digits")
+    (small / "nbs" / "folder.md").mkdir()
+    (small / "settings.ini").write_text(INI.format(user="New", title="digits"), "utf-8")
+    settings.cache_clear()
+    assert follow_settings() == [
+        "LICENSE",
+        "README.md",
+        "nbs/a.ipynb",
+        ".github/workflows/x.yml",
+        "CITATION.cff",
+    ]
+    now = (
+        "See https://New.github.io/digits/a.html, New.github.io, "
+        "git clone https://github.com/New/digits and New/digits.\n"
+    )
+    assert (small / "README.md").read_text("utf-8") == now + other
+    assert (small / "nbs" / "a.ipynb").read_text("utf-8") == now
+    for name in ("nbs/.ipynb_checkpoints/a.ipynb", "nbs/picture.png", "elsewhere/a.md"):
+        assert (small / name).read_text("utf-8") == text
+    assert (
+        'repository-code: "https://github.com/New/digits"' in (small / "CITATION.cff").read_text()
+    )
+    assert repository._cited() == repository._configured()
+
+
+def test_a_new_title_changes_the_citation_alone(small):
+    (small / "README.md").write_text("digits: a course", "utf-8")
+    (small / "settings.ini").write_text(INI.format(user="old-one", title=r"a\1 & b"), "utf-8")
+    settings.cache_clear()
+    assert follow_settings() == ["CITATION.cff"]
+    assert (small / "CITATION.cff").read_text("utf-8").startswith(r'title: "a\1 & b: a course"')
+
+
+def test_without_a_clone_it_is_said_what_to_do(monkeypatch):
+    monkeypatch.setattr(repository, "clone", lambda: None)
+    with pytest.raises(ValueError, match="git clone it first"):
+        repository.root()

@@ -1,5 +1,7 @@
 "The edition without answers."
 
+import base64
+import hashlib
 import subprocess
 import sys
 import zipfile
@@ -44,6 +46,40 @@ def test_a_wheel_is_rewritten_and_says_so(tmp_path):
         assert b"Version: 0.1.0+exam\n" in made.read("mnist_course-0.1.0+exam.dist-info/METADATA")
         record = made.read("mnist_course-0.1.0+exam.dist-info/RECORD").decode().splitlines()
     assert sorted(line.split(",")[0] for line in record) == sorted(names)
+
+
+def test_a_sealed_module_names_its_exercises_and_registers_them():
+    text = _sealed()["mnist_course/checks/shapes.py"]
+    said = []
+    code = text.replace("from .engine import _KEPT, exercise", "")
+    exec(code, {"exercise": lambda *about, answer: said.append((about, answer)), "_KEPT": "kept"})
+    items = [item for item in COURSE.values() if item.lesson == "03"]
+    assert said == [
+        ((one.id, one.title, one.difficulty, one.minutes, one.kind), "kept") for one in items
+    ]
+    assert text.startswith('"""The exercises of lesson 03,') and text.endswith("answer=_KEPT)\n")
+    compile(_sealed()["mnist_course/checks/variants.py"], "variants.py", "exec")
+
+
+def test_the_record_of_a_sealed_wheel_is_what_an_installer_computes(tmp_path):
+    new = seal(str(wheel(tmp_path)), str(tmp_path / "exam"))
+    assert new == tmp_path / "exam" / "mnist_course-0.1.0+exam-py3-none-any.whl"
+    inside = "mnist_course-0.1.0+exam.dist-info"
+    with zipfile.ZipFile(new) as made:
+        assert {one.compress_type for one in made.infolist()} == {zipfile.ZIP_DEFLATED}
+        lines = made.read(f"{inside}/RECORD").decode().split("\n")
+        assert lines[-2:] == [f"{inside}/RECORD,,", ""]
+        for line in lines[:-2]:
+            name, mark, size = line.split(",")
+            content = made.read(name)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode()
+            assert mark == f"sha256={digest.rstrip('=')}" and int(size) == len(content)
+        assert made.read(f"{inside}/METADATA") == (
+            b"Metadata-Version: 2.1\nVersion: 0.1.0+exam\n\nx"
+        )
+        for name, text in _sealed().items():
+            assert made.read(name).decode() == text
+        assert not any(name.startswith("mnist_course-0.1.0.dist-info") for name in made.namelist())
 
 
 def test_what_is_no_wheel_of_the_course_is_refused(tmp_path):

@@ -170,6 +170,24 @@ def test_what_a_module_may_be_changed_to(tool):
     assert {one.in_a_function for one in found.values() if one.lines[0] == 5} <= {False}
 
 
+def test_nothing_is_changed_that_could_end_or_take_the_whole_machine(tool):
+    source = (
+        "def end():\n    os.kill(-1, 9)\n\n\n"
+        "def become(user):\n    os.setgid(user)\n    os.setuid(user)\n\n\n"
+        "def run(user):\n"
+        "    if user is not None:\n        make_stranger(user, home='x')\n"
+        "    end_all(None, user)\n"
+        "    return 3\n"
+    )
+    assert {one.lines for one in tool.mutants(source)} == {(14, 14)}
+    for name in ("room", "limits", "worker"):
+        place = ROOT / tool.path_of(f"teaching.grading.{name}")
+        for one in tool.mutants(place.read_text("utf-8")):
+            assert not re.search(r"kill\(-1|end_all\(|_stranger\(user|setuid", one.change), (
+                one.change
+            )
+
+
 def test_a_function_is_given_its_mutants_code(tool):
     source = "def outer():\n    def inner(n):\n        return n + 1\n    return inner\n\n\nmade = outer()\n"
     space: dict = {}

@@ -24,6 +24,7 @@ import linecache
 import multiprocessing
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -46,9 +47,27 @@ NEIGHBORS = {  # tests that have another name than their module
     "base": "base data engine_data engine_environment progress",
     "checks": "checks*",
     "cli": "cli checks_own export progress",
-    "teaching.grading": "grading gradebook submissions",
+    "teaching.grading": "grading gradebook submissions grading_parts",
+    "teaching.grading.submissions": "submissions",
+    "teaching.grading.gradebook": "gradebook",
+    "teaching.grading.classroom": "classroom",
+    "teaching.grading.feedback": "feedback",
+    "teaching.grading.exam": "grading grading_parts",
+    "teaching.grading.read": "grading grading_parts translation",
+    "teaching.grading.limits": "grading grading_parts",
+    "teaching.grading.room": "grading grading_parts",
+    "teaching.grading.run": "grading grading_parts",
+    "teaching.grading.worker": "grading grading_parts",
+    "teaching.grading.words": "gradebook",
+    "teaching.grading.copied": "copied",
+    "making.outputs": "making outputs",
+    "making.repository": "repository_fork",
+    "making.server": "server printed",
+    "making.site.search": "site_parts",
+    "making.site.frontier": "record",
+    "making.site.live": "site_live",
     "teaching.folder": "folder old_files",
-    "making.site": "site documents mathml",
+    "making.site": "site site_parts",
 }
 STANDSTILL = 120  # seconds without any computing: what waits for ever is ended
 
@@ -115,16 +134,25 @@ def selection(module: str) -> list[str]:
 
 # ---- the changes
 
+# calls of what ends all processes of a user, or makes somebody else the owner of files
+_RISKY = {"end_all", "end_stranger", "make_stranger"}
+
 
 def _unchanged(node: ast.AST) -> bool:
     "True for what is no code to be tested: lists of names, mistakes made on purpose, types."
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         said = " ".join(ast.unparse(one).partition("(")[0] for one in node.decorator_list)
-        if "kill(-1" in ast.unparse(node):  # a change of who is ended could end the whole machine
-            return isinstance(node, ast.FunctionDef)
+        if re.search(r"kill\(-1|\bchown\(|\bsetuid\(", ast.unparse(node)):
+            return isinstance(
+                node, ast.FunctionDef
+            )  # a change could end the whole machine, or own it
         return any(word in said for word in ("mistake", "variant", "overload"))
     if isinstance(node, ast.Assign):
         return getattr(node.targets[0], "id", "") in ("__all__", "_all_")
+    if isinstance(node, ast.If | ast.Expr) and _RISKY & {
+        getattr(call.func, "id", "") for call in ast.walk(node) if isinstance(call, ast.Call)
+    }:
+        return True
     if isinstance(node, ast.If):
         return ast.unparse(node.test) in ("TYPE_CHECKING", "__name__ == '__main__'")
     return isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom)

@@ -59,7 +59,7 @@ def keep_revealed(
     answers = {}
     for line in lines.splitlines():
         told = json.loads(line)
-        answers[told.pop("id")] = {name: _short(value) for name, value in told.items()}
+        answers[told["id"]] = {name: _short(told[name]) for name in ("actual", "within")}
     known[lesson] = {"code": code, "answers": answers}
     text = json.dumps(dict(sorted(known.items())), indent=1, ensure_ascii=False) + "\n"
     write_atomically(_file(), text.encode())

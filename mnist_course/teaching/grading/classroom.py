@@ -116,7 +116,9 @@ def _fresh(
     late = choose(one, course.repeated, course.wanted(), on_time_first=course.late_penalty > 0)
     mark = ""
     if one.mark:
-        kept = sorted(f"{path.parent.name}/{path.name}" for path in one.files)
+        # by their places among this learner's files: folders are numbered through the class
+        places = {path: number for number, path in enumerate(one.order)}
+        kept = sorted(f"{places[path]}/{path.name}" for path in one.files)
         words = [one.mark, __version__, repr(limits), *sorted(course.wanted()), *kept]
         words += [*(variant, course.secret) * bool(variant), *(text for _, text in own_texts())]
         mark = hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]

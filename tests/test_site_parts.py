@@ -1,0 +1,494 @@
+"The parts of the site by themselves: what the search looks through, the frame of a page, the lists, the API's words."
+
+import html
+import itertools
+import json
+import re
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from helpers import ROOT
+
+import mnist_course.making.site.api as api
+import mnist_course.making.site.frame as frame
+import mnist_course.making.site.overviews as overviews
+import mnist_course.making.site.search as search
+from mnist_course.checks import exercises
+from mnist_course.making.repository import settings
+from mnist_course.making.site.content import Text
+from mnist_course.making.site.frame import Place, framed, places
+from mnist_course.teaching.notebooks import lesson_number, lessons, read_notebook, title_of
+
+KNOWN = settings()
+SITE = f"{KNOWN['doc_host']}{KNOWN['doc_baseurl']}"
+
+
+# ---- what the search looks through
+
+PAGE = """<nav>not me</nav><main class="x"><h1>The  <b>title</b></h1>
+<p class="description">About  it</p><pre>code()</pre><figure>drawn</figure>
+<section id="one"><h2>First <a class="anchor">#</a></h2><p>Some <strong>Stride</strong> and
+<strong>so much that nobody would look for all of it</strong>.</p>
+<section id="inner"><h3>Inner</h3>Deep words.</section></section>
+<section id="two"><h2>Sources of it</h2>never found</section>
+<section><h2>Without an address</h2>lost</section>
+<section id="three">no heading</section>
+<div class="cell-output-stdout">printed</div>
+<dl><dt><span class="term" id="pad">Padding</span></dt><dd>what is  added</dd></dl>
+</main><footer>foot</footer>"""
+
+
+def test_a_page_is_found_by_its_sections_and_what_they_explain():
+    found = {entry[0]: entry[1:] for entry in search._entries(PAGE, "a/b.html", "Lessons")}
+    assert [*found] == ["a/b.html#pad", "a/b.html#inner", "a/b.html#one", "a/b.html"]
+    assert found["a/b.html#pad"] == ["The title", "Padding", "what is added", ["padding"], 0]
+    assert found["a/b.html#inner"] == ["The title", "Inner", "Deep words.", [], 0]
+    one = ["The title", "First", found["a/b.html#one"][2], ["stride"], 0]
+    assert found["a/b.html#one"] == one and one[2].startswith("Some Stride and so much")
+    words = found["a/b.html"][2]
+    assert found["a/b.html"][1] == "" and "About it" in words and "added" in words
+    for left_out in ("not me", "code()", "drawn", "printed", "foot", "never", "Deep", "Some"):
+        assert left_out not in words
+
+
+@pytest.mark.parametrize(
+    ("section", "kind", "most"),
+    [
+        ("Lessons", 0, 3000),
+        ("Practice", 1, 3000),
+        ("For teachers", 2, 400),
+        ("The library", 3, 400),
+        ("Answers", 4, 400),
+        ("How the course is made", 5, 400),
+    ],
+)
+def test_pages_that_few_look_for_are_kept_short(section, kind, most):
+    page = f'<main><p>{"a" * 5000}</p><section id="x"><h2>X</h2>{"b" * 5000}</section></main>'
+    inside, whole = search._entries(page, "p.html", section)
+    assert inside == ["p.html#x", "p.html", "X", "b" * most, [], kind]
+    assert whole[3] == ("a" * most if kind < 5 else "")  # nobody looks for how it is made
+    described = page.replace("<p>", '<p class="description">')
+    assert [*search._entries(described, "p.html", section)][1][3] == "a" * most
+    assert [*search._entries("<p>no main</p>", "p.html", section)] == [
+        ["p.html", "p.html", "", "", [], kind]
+    ]
+
+
+def test_the_index_is_a_script_in_the_order_of_what_is_looked_for(tmp_path, monkeypatch):
+    known = (Place("b.html", "B", "Lessons"), Place("a.html", "A", "Answers"))
+    monkeypatch.setattr(search, "places", lambda: known)
+    for name in ("a.html", "b.html", "sub/c.html", "404.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"<main><h1>{name}</h1>ü words</main>", "utf-8")
+    (tmp_path / "search.json").touch()
+    for _ in range(2):
+        search.write_index(tmp_path)
+    text = (tmp_path / "assets" / "search-index.js").read_text("utf-8")
+    assert text.startswith("window.courseIndex = [\n[") and text.endswith("]\n]\n")
+    entries = json.loads(text.removeprefix("window.courseIndex = "))
+    assert [(entry[0], entry[5]) for entry in entries] == [
+        ("b.html", 0),
+        ("a.html", 4),
+        ("sub/c.html", 5),
+    ]
+    assert '"b.html","b.html","","b.html ü words",[],0]' in text
+    assert not (tmp_path / "search.json").exists()
+
+
+def test_lists_for_machines_hold_the_pages_that_there_are(tmp_path, monkeypatch):
+    known = [Place("index.html", "Front"), Place("b.html", "B · b", "Lessons")]
+    known += [Place("c.html", "C", "Lessons"), Place("gone.html", "Gone", "Lessons")]
+    known += [Place("sub/d.html", "D", "Answers")]
+    monkeypatch.setattr(search, "places", lambda: known)
+    (tmp_path / "sub").mkdir()
+    for name in ("index.html", "index.llms.md", "b.html", "b.llms.md", "c.html", "sub/d.html"):
+        (tmp_path / name).touch()
+    (tmp_path / "sub" / "d.llms.md").touch()
+    search.write_lists(tmp_path)
+    map_of_site = (tmp_path / "sitemap.xml").read_text("utf-8")
+    names = ["index.html", "b.html", "c.html", "sub/d.html"]
+    assert re.findall(r"<url><loc>(.*)</loc></url>", map_of_site) == [f"{SITE}/{n}" for n in names]
+    assert map_of_site.startswith("<?xml") and map_of_site.endswith("</urlset>\n")
+    assert (tmp_path / "llms.txt").read_text("utf-8").splitlines() == [
+        f"# {KNOWN['title']}",
+        "",
+        f"> {KNOWN['description']}",
+        "",
+        "## Begin",
+        "",
+        f"- [Front]({SITE}/index.llms.md)",
+        "",
+        "## Lessons",
+        "",
+        f"- [B · b]({SITE}/b.llms.md)",
+        "",
+        "## Answers",
+        "",
+        f"- [D]({SITE}/sub/d.llms.md)",
+    ]
+
+
+# ---- the frame of a page
+
+
+def page(address: str, title: str = "T", **more) -> str:
+    text = Text(title, more.pop("description", ""), "<p>body</p>", **more.pop("text", {}))
+    return framed(address, text, **more)
+
+
+def links(part: str) -> list[tuple[str, str]]:
+    "The address and the words of each link in a piece of HTML."
+    found = re.findall(r'<a [^>]*href="([^"]*)"[^>]*>(.*?)</a>', part)
+    return [(address, html.unescape(re.sub("<[^>]+>", "", words))) for address, words in found]
+
+
+def between(text: str, start: str, end: str) -> str:
+    return text.partition(start)[2].partition(end)[0]
+
+
+def test_every_page_has_a_way_to_every_other_one():
+    (mine,) = [place for place in places() if place.address == "engine/01_data.html"]
+    made = page(mine.address)
+    listed = between(made, '<nav id="site-nav"', "</nav>")
+    found = links(listed.partition("</ul>")[2])
+    assert [address for address, _ in found] == [f"../{place.address}" for place in places()]
+    plain = [place.words.replace(" · ", " ") for place in places()]
+    assert [words.replace(" · ", " ") for _, words in found] == plain
+    here = re.findall(r'href="([^"]*)" aria-current="page"', listed)
+    assert here == [f"../{mine.address}"]
+    sections = re.findall(r"<details( open)?><summary>(.*?)</summary>", listed)
+    known = dict.fromkeys(place.section for place in places() if place.section)
+    assert [html.unescape(name) for _, name in sections] == [*known]
+    opened = {html.unescape(name) for is_open, name in sections if is_open}
+    assert opened == {"Lessons", mine.section}
+    assert '<p class="group">Engines of the lessons</p>' in listed
+
+
+def test_a_lesson_says_where_it_is():
+    sections = [(2, "a", "A & b"), (3, "x", "inner"), (2, "c", "C")]
+    made = page("03_shapes.html", "03 · Shapes", text={"sections": sections})
+    assert "<title>03 · Shapes – mnist_course</title>" in made
+    assert (
+        '<h1 class="title"><span class="lesson-number">03<span class="dot"> · </span></span>'
+        "Shapes</h1>" in made
+    )
+    inside = between(made, '<ol class="here" aria-label="On this page">', "</ol>")
+    assert links(inside) == [("#a", "A & b"), ("#c", "C")]
+    assert made.count('<ol class="here"') == 1
+    assert 'class="here"' not in page("03_shapes.html", text={"sections": sections[:2]})
+    before, after = links(between(made, '<nav class="next-pages"', "</nav>"))
+    own = [place for place in places() if place.section == "Lessons"]
+    at = next(i for i, place in enumerate(own) if place.address == "03_shapes.html")
+    assert before == (own[at - 1].address, f"Before {own[at - 1].words}")
+    assert after == (own[at + 1].address, f"Next {own[at + 1].words}")
+    first = links(between(page(own[0].address), '<nav class="next-pages"', "</nav>"))
+    assert [words.split()[0] for _, words in first] == ["Next"]
+    last = links(between(page(own[-1].address), '<nav class="next-pages"', "</nav>"))
+    assert [words.split()[0] for _, words in last] == ["Before"]
+    for address in ("index.html", "nowhere.html"):
+        assert "next-pages" not in page(address)
+
+
+def test_the_bar_leads_to_its_pages_from_anywhere():
+    bar = yaml.safe_load((ROOT / "_quarto.yml").read_text("utf-8"))["website"]["navbar"]["left"]
+    expected = [(re.sub(r"\.(ipynb|qmd)$", ".html", one["href"]), one["text"]) for one in bar]
+    for address, up in (("index.html", ""), ("engine/data.html", "../"), ("a/b/c.html", "../../")):
+        made = page(address)
+        found = links(between(made, '<nav class="bar-links"', "</nav>"))
+        assert found == [(f"{up}{target}", words) for target, words in expected]
+        assert f'<a class="brand" href="{up}index.html">' in made
+        assert f'<link rel="stylesheet" href="{up}assets/site.css">' in made
+        assert f'<script src="{up}assets/site.js" data-root="{up}" defer></script>' in made
+        assert f'href="{up}favicon.svg"' in made
+
+
+def test_the_bar_marks_the_section_of_a_page():
+    for address, marked in (
+        ("exercises.html", "exercises.html"),
+        ("glossary.html", frame._current("glossary.html")),
+        ("nowhere.html", ""),
+    ):
+        found = re.findall(
+            r'href="([^"]*)" aria-current="page"',
+            between(page(address), '<nav class="bar-links"', "</nav>"),
+        )
+        assert found == ([marked] if marked else [])
+    bar = [address for address, _ in frame._bar()]
+    assert frame._current("03_shapes.html") in bar
+    teachers = next(place.address for place in places() if place.section == "For teachers")
+    assert frame._current(teachers) in bar
+
+
+def test_a_page_says_what_networks_and_search_engines_read():
+    made = page("03_shapes.html", "03 · <em>Shapes</em> &amp; so", description='Say "a" & b')
+    found = {
+        name: html.unescape(said)
+        for name, said in re.findall(r'<meta (?:name|property)="([^"]+)" content="([^"]*)">', made)
+    }
+    assert found["description"] == found["og:description"] == 'Say "a" & b'
+    assert found["og:title"] == found["twitter:title"] == "03 · Shapes & so"
+    assert found["og:url"] == f"{SITE}/03_shapes.html" and found["og:type"] == "article"
+    assert found["og:image"] == found["twitter:image"] == f"{SITE}/social/03_shapes.png"
+    assert found["og:image:alt"] == "03 · Shapes & so: a picture from the lesson."
+    assert (found["og:image:width"], found["og:image:height"]) == ("1200", "630")
+    assert '<p class="description">Say &quot;a&quot; &amp; b</p>' in made
+    other = page("glossary.html", "Glossary")
+    assert f'"og:image" content="{SITE}/social.png"' in other and '"website"' in other
+    assert '<p class="description">' not in other and '"og:description"' not in other
+
+
+def test_the_foot_leads_to_the_source_of_a_page():
+    git, branch = KNOWN["git_url"], KNOWN["branch"]
+    foot = between(page("03_shapes.html"), '<footer class="site-foot">', "</footer>")
+    assert (f"{git}/edit/{branch}/nbs/03_shapes.ipynb", "Edit this page") in links(foot)
+    foot = between(page("record.html"), '<footer class="site-foot">', "</footer>")
+    assert (f"{git}/edit/{branch}/nbs/record.qmd", "Edit this page") in links(foot)
+    foot = between(page("api/data.html"), '<footer class="site-foot">', "</footer>")
+    assert "Edit this page" not in foot
+    assert links(foot)[-1] == (f"{git}/issues/new", "Report an issue") and "](" not in foot
+
+
+def test_small_things_of_a_page():
+    made = page("404.html")
+    assert f'<base href="{KNOWN["doc_baseurl"]}/">' in made and "<base" not in page("index.html")
+    assert '<main id="content" class="content" tabindex="-1" lang="de">' in page(
+        "translations/de/02_convolution.html"
+    )
+    assert 'tabindex="-1">' in page("index.html")
+    assert '<body class="article">' in made and '<body class="wide">' in page("a.html", kind="wide")
+    with_all = page("a.html", head="<style>a</style>", after="<script>b</script>", picture="<img>")
+    assert "<style>a</style>\n</head>" in with_all and "<script>b</script>\n</body>" in with_all
+    assert '<header class="title-block with-picture">' in with_all and "</div><img>" in with_all
+    assert '<header class="title-block">' in made
+    assert '<p class="where">Practice</p>' in page("glossary.html")
+    assert 'class="where"' not in page("03_shapes.html") + page("index.html")
+
+
+def test_a_card_links_the_lessons_that_there_are():
+    card = '<a href="lesson:02">02</a>, <a href="lesson:98">98</a>'
+    made = page("engine/shapes.html", text={"card": card})
+    own = next(place.address for place in places() if place.address.startswith("02_"))
+    assert f'<a href="../{own}">02</a>, 98' in made
+
+
+def test_what_a_page_is_called_in_the_list():
+    assert frame._title("03_shapes.ipynb") == f"03 · {title_of(read_notebook(lessons()[3]))}"
+    assert frame._title("glossary.qmd") == "Glossary"
+    names = ["exercises.qmd", "map.qmd", "api/index.qmd"]  # made with the site
+    assert [frame._title(n) for n in names] == ["All exercises", "Map of the course", "The library"]
+    listed = [
+        "map.qmd",
+        {"href": "x/y.ipynb", "text": "Y"},
+        {"section": "S", "contents": ["glossary.qmd", {"section": "G", "contents": ["map.qmd"]}]},
+    ]
+    assert [*frame._places(listed)] == [
+        Place("map.html", "Map of the course"),
+        Place("x/y.html", "Y"),
+        Place("glossary.html", "Glossary", "S"),
+        Place("map.html", "Map of the course", "S", "G"),
+    ]
+
+
+# ---- exercises, the map, the list of pages
+
+
+def test_the_page_of_exercises_shows_each_with_its_facts():
+    text = overviews.exercises_page()
+    cards = [card for _, card in overviews.exercise_cards()]
+    known = {one.id: one for one in exercises()}
+    hours = sum(card.minutes for card in cards) / 60
+    mistakes = sum(len(known[card.id].misconceptions) for card in cards) / len(cards)
+    assert f"{len(cards)} exercises, about {hours:.0f} hours." in text
+    assert f"knows {mistakes:.0f} usual mistakes" in text
+    headings = re.findall(r"^### \[(.*)\]\((.*)\)$", text, re.M)
+    assert headings == [
+        (f"{card.number} · {card.title}", f"{path.name}#exercise-{known[card.id].name}")
+        for path, card in overviews.exercise_cards()
+    ]
+    facts = re.findall(r"^::: \{\.facts\}\n(.*)\n:::$", text, re.M)
+    assert facts == [
+        f"{known[card.id].kind} · difficulty {card.difficulty} of 5 · {card.minutes} minutes"
+        for card in cards
+    ]
+    assert "<details" not in text  # hints stay in the lesson
+    sections = re.findall(r"^## Lesson (\d\d): (.*)$", text, re.M)
+    own = {path for path, _ in overviews.exercise_cards()}
+    assert sections == [
+        (lesson_number(path), title_of(read_notebook(path))) for path in lessons() if path in own
+    ]
+    assert text.startswith("---\n") and text.endswith("\n") and not text.endswith("\n\n")
+
+
+def test_what_code_imports_of_the_course():
+    code = (
+        "%matplotlib inline\nimport mnist_course.data\nfrom mnist_course.data import a, b\n"
+        "from mnist_course.engine.data import c\nfrom mnist_course.data import b, d as e\n"
+        "from os import path\nfrom . import x\n!ls\n"
+    )
+    assert overviews._course_imports(code) == {"data": ["a", "b", "d"], "engine.data": ["c"]}
+
+
+def test_a_need_that_another_need_has_anyway_is_not_drawn():
+    graph = {"00": {}, "01": {"00": []}, "02": {"00": [], "01": []}, "03": {"00": [], "02": []}}
+    assert overviews._direct_needs(graph) == {"00": [], "01": ["00"], "02": ["01"], "03": ["02"]}
+    assert overviews._direct_needs({"00": {}, "01": {}, "02": {"01": [], "00": []}})["02"] == [
+        "00",
+        "01",
+    ]
+
+
+def test_the_map_leads_to_every_lesson_and_says_what_it_shows():
+    drawn = overviews._course_map()
+    found = re.findall(
+        r'<a href="(.*?)">.*?y="(\d+)"><tspan class="number">(\d\d)</tspan> (.*?)</text>', drawn
+    )
+    assert [(address, number) for address, _, number, _ in found] == [
+        (f"{path.stem}.html", lesson_number(path)) for path in lessons()
+    ]
+    assert [html.unescape(title) for *_, title in found] == [
+        title_of(read_notebook(path)) for path in lessons()
+    ]
+    heights = [int(y) for _, y, *_ in found]
+    assert {b - a for a, b in itertools.pairwise(heights)} == {40}
+    graph = overviews._direct_needs(overviews._needs())
+    number = sum(map(len, graph.values()))
+    assert drawn.count('class="need"') == drawn.count('class="tip"') == number
+    (label,) = re.findall(r'aria-label="(.*?)"', drawn)
+    for lesson, needed in graph.items():
+        said = f"Lesson {lesson} needs {' and '.join(needed)}."
+        assert (said in label) == bool(needed)
+    assert f'viewBox="0 0 400 {40 * len(graph) + 10}"' in drawn
+
+
+def test_the_map_as_a_table_says_what_is_used():
+    text = overviews.map_page()
+    rows = [line for line in text.splitlines() if line.startswith("| [")]
+    assert len(rows) == len(lessons()) and "nothing" in rows[0]
+    for row, (number, needed) in zip(rows, overviews._needs().items(), strict=True):
+        assert row.startswith(f"| [{number} ")
+        for other, names in needed.items():
+            assert other < number
+            assert f"{other}: " + ", ".join(f"`{name}`" for name in names) in row
+    assert overviews._course_map() in text
+
+
+def test_the_sidebar_lists_every_notebook_once():
+    listed = [place.address for place in places()]
+    assert len(listed) == len(set(listed))
+    for folder in ("answers", "engine", "instructors", "workshop", "."):
+        for path in (ROOT / "nbs" / folder).glob("*.ipynb"):
+            name = path.relative_to(ROOT / "nbs").with_suffix(".html").as_posix()
+            assert name in listed, name
+    sections = [*dict.fromkeys(place.section for place in places())]
+    assert sections[:4] == ["", "Lessons", "Practice", "For teachers"]
+    titles = {place.address: place.words for place in places()}
+    assert titles["answers/03_shapes.html"] == f"03 · {title_of(read_notebook(lessons()[3]))}"
+    assert titles["api/engine.data.html"] == "engine.data"
+    assert titles["translations/de/02_convolution.html"].startswith("Deutsch: 02 ")
+    groups = {place.address: place.group for place in places()}
+    assert groups["workshop/bundle.html"] == "Widgets" and groups["workshop/index.html"] == ""
+    assert groups["instructors/grading.html"] == "In class"
+
+
+# ---- the API's words
+
+
+def test_a_docstring_means_itself():
+    text = "a_b *c* `d_e` [f](g) <h> $i$ #j {k} | ~l ^ \\m"
+    made = api._literal(text)
+    assert "`d_e`" in made and "a\\_b \\*c\\*" in made and "\\\\m" in made
+    assert re.sub(r"\\(.)", r"\1", made) == text
+
+
+def test_values_are_short_and_the_same_on_every_machine():
+    assert api._value({"b", "a", "c"}) == "`['a', 'b', 'c']`"
+    assert api._value("x" * 38) == f"`'{'x' * 38}'`"
+    assert api._value("x" * 39) == f"`'{'x' * 36}...`"
+    assert api._value(len) == "`len`"
+    assert re.fullmatch(r"`<object object>`", api._value(object()))
+
+
+class Sample:
+    "A class with fields."
+
+    size: int  # of it
+    name = "no field"
+
+    def __init__(
+        self,
+        size: int,  # in pixels
+    ) -> None:
+        "Made."
+        self.size = size
+
+    def shown(self, n: int = 3) -> str:  # in words
+        "Words."
+        return str(n)
+
+    def _own(self) -> None:
+        "Nobody's."
+
+    def silent(self) -> None:
+        pass
+
+
+def test_a_signature_is_the_source_with_its_comments():
+    assert api._signature(Sample.shown) == "def shown(self, n: int = 3) -> str:  # in words"
+    assert api._signature(Sample).splitlines() == [
+        "class Sample:",
+        "    size: int  # of it",
+        "    def __init__(",
+        "        self,",
+        "        size: int,  # in pixels",
+        "    ) -> None:",
+    ]
+    assert api._signature(links).splitlines() == ["def links(part: str) -> list[tuple[str, str]]:"]
+
+
+def test_only_methods_that_say_what_they_do_are_described():
+    here = SimpleNamespace(__file__=Sample.shown.__code__.co_filename)
+    assert [name for name, _ in api._methods(here, Sample)] == ["shown"]
+    assert [*api._methods(SimpleNamespace(__file__="elsewhere.py"), Sample)] == []
+    assert api._home(json.loads) == "json" and api._home(3) == ""
+    assert api._home(framed) == "making.site.frame"
+
+
+def test_a_description_leads_to_the_lines_of_the_source():
+    heading, code, words, link = api._described(framed, "##", "framed")
+    assert heading == "## `framed` {#framed}" and code.startswith("```python\ndef framed(\n")
+    assert "# the page's own styles, HTML" in code and words == "A page as it is published."
+    found = re.fullmatch(
+        r"\[Source of framed\]\((.*)/blob/(.*)/(mnist_course/.*)#L(\d+)-L(\d+)\)\{\.source-link\}",
+        link,
+    )
+    assert found[1] == KNOWN["git_url"] and found[2] == KNOWN["branch"]
+    lines = (ROOT / found[3]).read_text("utf-8").splitlines()
+    assert lines[int(found[4]) - 1] == "def framed("
+    assert lines[int(found[5]) - 1] == '    return page.replace("POLICY", meta, 1)'
+
+
+def test_a_modules_page_holds_its_public_names():
+    text = api.api_page("widgets.momentum")
+    assert "exported from [" in text and "](../workshop/momentum.ipynb)." in text
+    assert "## `roll_ball` {#roll_ball}" in text and "## `RollingBall` {#RollingBall}" in text
+    text = api.api_page("arithmetic")
+    assert "exported from [lesson 03, Shapes](../03_shapes.ipynb)." in text
+    assert "## From other rooms {#from-other-rooms}" in text
+    assert "[]{#Field}[`Field`](engine.arithmetic.qmd#Field) of `engine.arithmetic`" in text
+    text = api.api_page("data")
+    assert "## Values {#values}" in text and "[]{#STD}`STD`" in text
+
+
+def test_the_library_lists_each_module_in_its_room():
+    text = api.api_index()
+    rooms = {
+        room: set(re.findall(r"^\[([\w.]+)\]\(\1\.qmd\)", part, re.M))
+        for room, part in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    }
+    assert {"data", "engine.data", "arithmetic"} <= rooms["From the lessons, and their engines"]
+    assert all(name.startswith("checks") for name in rooms["Checks"])
+    assert "widgets.bundle" in rooms["Widgets"] and "base" in rooms["For all lessons"]
+    assert "teaching.slides" in rooms["For people who teach"]
+    assert "[arithmetic](arithmetic.qmd) (lesson 03)\n:   " in text
+    assert "[base](base.qmd)\n:   " in text
