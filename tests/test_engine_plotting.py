@@ -47,6 +47,7 @@ def test_the_table_of_mistakes_can_be_read():
     numbers = [text.get_text() for text in ax.texts]
     assert numbers == ["90", "10", "·", "4", "80", "7", "5", "1", "70"] and stands_out(ax)
     assert ax.images[0].get_array().tolist() == [[0, 10, 0], [4, 0, 7], [5, 1, 0]]
+    assert ax.images[0].get_clim() == (0, 10)  # what never happened is as white as the paper
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("answer", "true digit")
     for wrong in (torch.ones(2, 3).long(), torch.ones(4).long(), torch.ones(3, 3)):
         with pytest.raises(ValueError, match=r"matrix must hold whole counts \(classes, classes\)"):
@@ -129,7 +130,9 @@ def test_small_runs_need_something_to_do(sample, wrong):
 def test_the_best_round_looks_better_where_it_was_chosen():
     "Three rounds that are equally good, by a coin: what was chosen is lucky, and worth no more."
     right = torch.rand(40, 3, 1_000, generator=torch.Generator().manual_seed(1)) < 0.8
-    chosen, worth, last = best_on_some(SmallRuns(right, right, right), digits=100)
+    found = best_on_some(SmallRuns(right, right, right), digits=100)
+    chosen, worth, last = found
+    assert {type(share) for share in found} == {float}
     assert chosen > 82 and abs(worth - 80) < 1 and abs(last - 80) < 1
     same = right[:, :1].expand(-1, 3, -1)
     chosen, worth, last = best_on_some(SmallRuns(same, same, same), digits=100)
@@ -196,8 +199,9 @@ def test_votes_are_blue_where_a_run_reads_the_digit():
     places = [patch.get_xy() for patch in figure.axes[0].patches]
     edges = [edge for place in places for edge in (place[:, 0].min(), place[:, 0].max())]
     assert edges == sorted(edges) and 0 <= edges[0] < edges[-1] <= 28  # side by side
+    assert figure.axes[0].images[0].get_extent() == [0, 28, 28, 0]  # as wide as the strip
     for place in places:  # below the image, and in the picture
-        assert figure.axes[0].images[0].get_extent()[2] <= place[:, 1].min()
+        assert place[:, 1].min() >= 28
         assert place[:, 1].max() <= figure.axes[0].get_ylim()[0]
 
 

@@ -45,6 +45,7 @@ def test_a_file_says_where_its_images_and_color_scales_are():
     with Image.open(io.BytesIO(figure.png())) as image:
         panels, rgb = json.loads(image.info["panels"]), np.asarray(image.convert("RGB"))
     assert len(panels) == 3, "an image, a map and its color scale"
+    assert all(place == round(place, 5) for panel in panels for place in panel)  # a short text
     left, bottom, right, top = panels[0]
     height, width = rgb.shape[:2]
     rows = slice(round((1 - top) * height), round((1 - bottom) * height))
@@ -66,7 +67,9 @@ def test_style_does_not_leak():
     import matplotlib as mpl
 
     before = mpl.rcParams["axes.grid"], mpl.rcParams["axes.spines.top"]
-    assert not DescribedFigure().subplots().spines["top"].get_visible()
+    axes = DescribedFigure().subplots()
+    assert not axes.spines["top"].get_visible() and not axes.spines["right"].get_visible()
+    assert axes.xaxis.get_gridlines()[0].get_visible() and axes.get_axisbelow() is True
     assert (mpl.rcParams["axes.grid"], mpl.rcParams["axes.spines.top"]) == before
 
 
@@ -146,8 +149,10 @@ def test_show_maps_describes_the_data():
 
 @pytest.mark.parametrize("shape", [(3, 3), (0, 3, 3), (1, 0, 3), (2, 8, 3, 3)])
 def test_show_maps_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match=r"maps must be \(C, H, W\)"):
+    with pytest.raises(ValueError, match=r"maps must be \(C, H, W\)") as refused:
         show_maps(torch.zeros(shape))
+    advised = "choose one image with maps[0]" in str(refused.value)
+    assert advised == (len(shape) == 4)  # the maps of several images
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -168,6 +173,7 @@ def test_show_panels_lays_images_and_maps_out():
     assert figure.get_size_inches() == pytest.approx([4 * 1.8 + 0.6, 2 * (1.8 + 0.3)])
     assert figure.description == "5 panels side by side: a, b, c, d, e."
     assert len(figure.axes) == 2 * 4 + 1  # the last is the color scale of the maps
+    assert not any(ax.axison for ax in figure.axes[:8])
     assert len(show_panels(images).axes) == 3
     for left, right in zip(drawn(figure), [*images, *maps], strict=False):
         assert left.tolist() == right.tolist()
@@ -180,6 +186,11 @@ def test_small_images_in_rows():
     assert figure.get_size_inches() == pytest.approx([1.6, 2.0])
     assert [ax.get_title() for ax in figure.axes[:3]] == list("abc")
     assert len(figure.axes) == 2 * 2 + 1  # and a color scale
+    *small, scale = figure.axes
+    assert not any(ax.axison for ax in small)
+    figure.draw_without_rendering()
+    assert scale.get_position().x0 > max(ax.get_position().x1 for ax in small)
+    assert show_digits(torch.zeros(12, 28, 28)).get_size_inches() == pytest.approx([8, 1.6])
 
 
 def test_a_few_panels_take_no_more_room_than_they_need():

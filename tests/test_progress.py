@@ -266,12 +266,16 @@ def test_what_is_no_answer_to_the_question_is_not_kept(id, typed, words):
         ([1, 2, 3], [1002003]),
         ([-999, 0], [-999000, -999.0]),
         ([1, -1], []),
+        ([1, 2.5], []),
+        (["5", "7"], [[5, 7], [5, "7"], ["5", 7], ["5", "7"]]),
         ([7], [7]),
         (["1/2", 3], [[0.5, 3], ["1/2", 3]]),
         (["a", "b"], []),
         ("(5)", [[5]]),
         ("5", [5]),
         (5, []),
+        ("0" * 199 + "7", [7]),
+        ("0" * 200 + "7", []),  # too long for a number that anyone would type
     ],
 )
 def test_what_a_list_or_a_text_can_mean(typed, read):
@@ -357,9 +361,10 @@ def test_a_notebook_of_before_asks_by_the_old_id():
         '{"id": "03.x", "kind": "guess", "sure": "much"}',
         '{"id": "03.x", "kind": ["check"]}',
         '{"id": "03.x", "kind": "check", "status": []}',
+        '{"id": "03.x", "kind": "check", "status": 5}',
         "9" * 5000,
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_a_line_that_is_no_event_costs_that_line_only(folder, line):
     record("03.good", "passed")
