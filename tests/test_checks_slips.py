@@ -161,6 +161,26 @@ SLIPS: dict[str, dict[str, list[tuple[str, str]]]] = {
         "history_made_anew": [(RATE, "        history = History()\n" + RATE)],
         "one_too_few": [("range(epochs)", "range(1, epochs)")],
     },
+    "09.paired_difference": {
+        "the_other_way_round": [
+            ("ours.double() - theirs.double()", "theirs.double() - ours.double()")
+        ],
+        "scatter_of_one": [(" / math.sqrt(len(apart))", "")],
+        "over_n": [("math.sqrt(len(apart))", "len(apart)")],
+        "one_error": [("1.96 * ", "")],
+        "middle_only": [("half = ", "half = 0 * ")],
+        "middle_and_half": [
+            (
+                "float(apart.mean()) - half, float(apart.mean()) + half",
+                "float(apart.mean()), half",
+            )
+        ],
+    },
+    "09.f1_scores": {
+        "recall_alone": [
+            ("2 * matrix.diag() / both.clamp(min=1)", "matrix.diag() / matrix.sum(1).clamp(min=1)")
+        ],
+    },
     "10.saliency": {
         "signs_left_on": [("slopes.abs()", "slopes")],
         "of_log_probabilities": [("output_of(model, x)", "model(x)")],
