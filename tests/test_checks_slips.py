@@ -48,6 +48,10 @@ ROWS, COLUMNS = "np.arange(height, dtype=np.uint8)[:, None]", "np.arange(width, 
 ACROSS = "(ink * columns).sum() / ink.sum()"
 CUT = (".round()", ".round().clamp(-128, 127)")  # to what a byte holds
 
+MOST = "    return divmod(int(torch.bincount(pairs[labels != answers]).argmax()), classes)"
+TABLE = "    table = torch.bincount(pairs[labels != answers], minlength=classes**2)\n"
+TABLE += "    table = table.reshape(classes, classes)\n"
+
 # exercise -> mistake -> what somebody writes who makes it: in the solution, old -> new
 SLIPS: dict[str, dict[str, list[tuple[str, str]]]] = {
     "04.channel_gain": {
@@ -174,6 +178,13 @@ SLIPS: dict[str, dict[str, list[tuple[str, str]]]] = {
                 "float(apart.mean()) - half, float(apart.mean()) + half",
                 "float(apart.mean()), half",
             )
+        ],
+    },
+    "09.commonest_mistake": {
+        "row_is_the_answer": [("classes * labels + answers", "classes * answers + labels")],
+        "both_ways": [(MOST, f"{TABLE}    return divmod(int((table + table.T).argmax()), classes)")],
+        "hardest_digit_first": [
+            (MOST, f"{TABLE}    row = int(table.sum(1).argmax())\n    return row, int(table[row].argmax())")
         ],
     },
     "09.f1_scores": {
