@@ -48,6 +48,10 @@ ROWS, COLUMNS = "np.arange(height, dtype=np.uint8)[:, None]", "np.arange(width, 
 ACROSS = "(ink * columns).sum() / ink.sum()"
 CUT = (".round()", ".round().clamp(-128, 127)")  # to what a byte holds
 
+MOST = "    return divmod(int(torch.bincount(pairs[labels != answers]).argmax()), classes)"
+TABLE = "    table = torch.bincount(pairs[labels != answers], minlength=classes**2)\n"
+TABLE += "    table = table.reshape(classes, classes)\n"
+
 # exercise -> mistake -> what somebody writes who makes it: in the solution, old -> new
 SLIPS: dict[str, dict[str, list[tuple[str, str]]]] = {
     "04.channel_gain": {
@@ -160,6 +164,33 @@ SLIPS: dict[str, dict[str, list[tuple[str, str]]]] = {
         "trained_on_test": [("train(model, train_batches,", "train(model, test_batches,")],
         "history_made_anew": [(RATE, "        history = History()\n" + RATE)],
         "one_too_few": [("range(epochs)", "range(1, epochs)")],
+    },
+    "09.paired_difference": {
+        "the_other_way_round": [
+            ("ours.double() - theirs.double()", "theirs.double() - ours.double()")
+        ],
+        "scatter_of_one": [(" / math.sqrt(len(apart))", "")],
+        "over_n": [("math.sqrt(len(apart))", "len(apart)")],
+        "one_error": [("1.96 * ", "")],
+        "middle_only": [("half = ", "half = 0 * ")],
+        "middle_and_half": [
+            (
+                "float(apart.mean()) - half, float(apart.mean()) + half",
+                "float(apart.mean()), half",
+            )
+        ],
+    },
+    "09.commonest_mistake": {
+        "row_is_the_answer": [("classes * labels + answers", "classes * answers + labels")],
+        "both_ways": [(MOST, f"{TABLE}    return divmod(int((table + table.T).argmax()), classes)")],
+        "hardest_digit_first": [
+            (MOST, f"{TABLE}    row = int(table.sum(1).argmax())\n    return row, int(table[row].argmax())")
+        ],
+    },
+    "09.f1_scores": {
+        "recall_alone": [
+            ("2 * matrix.diag() / both.clamp(min=1)", "matrix.diag() / matrix.sum(1).clamp(min=1)")
+        ],
     },
     "10.saliency": {
         "signs_left_on": [("slopes.abs()", "slopes")],

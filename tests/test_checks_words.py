@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_course.checks import COURSE, check, data, faster, network, training
+from mnist_course.checks import COURSE, bug_museum, check, data, faster, network, training
 from mnist_course.data import normalize
 
 
@@ -244,6 +244,46 @@ def test_a_check_leaves_no_hook_in_a_network(id):
         COURSE[id].solution, model, training.ShortSGD(model.parameters()), batches, 2
     )
     assert said["steps"] == 2 and not model._forward_hooks
+
+
+SICK = {
+    "in the middle": "1",
+    "nested": "1.1",
+    "backwards": "b.1",
+    "between layers": "1",  # a container divides by 0: the first LAYER comes after it
+    "at once": "0",
+    "at the end": "2",
+    "unused": "1",  # a bias of nan that nobody uses
+    "fine in eval mode": None,
+    "nowhere": None,
+}
+
+
+@pytest.mark.parametrize("id", ["12.first_bad"])
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+def test_each_sick_network_is_sick_where_its_name_says(id, value):
+    for kind, name in SICK.items():
+        net = bug_museum._sick_net(kind, value).eval()
+        assert COURSE[id].solution(net, torch.randn(2, 3)) == name, kind
+    spoils = bug_museum.Spoils(value)
+    assert spoils(torch.ones(2, 3)).isfinite().tolist() == [[False, True, True]] * 2
+    assert torch.equal(bug_museum.Spoils(7.0)(torch.ones(1, 2)), torch.tensor([[7.0, 1.0]]))
+
+
+@pytest.mark.parametrize("id", ["12.pins_accuracy"])
+def test_right_testers_are_right_and_each_faulty_one_says_something_else(id):
+    "Four of six digits and one of two: 5 of 8 in all."
+    batches = bug_museum._batches_for_test((4, 6), (1, 2))
+    said = {which: tester(batches) for which, tester in bug_museum._TESTERS.items()}
+    right = {which for which, share in said.items() if abs(share - 5 / 8) < 1e-6}
+    assert right == {which for which in said if which.startswith("a right one")} and len(right) == 3
+    assert said["the mean of the batches' accuracies"] == pytest.approx((4 / 6 + 1 / 2) / 2)
+    assert said["the share of WRONG digits"] == pytest.approx(3 / 8)
+    assert said["the last batch only"] == 1 / 2 and said["the first batch only"] == pytest.approx(
+        4 / 6
+    )
+    assert said["in percent"] == pytest.approx(62.5) and said["always 1"] == 1
+    assert COURSE[id].run(COURSE[id].solution, "always 1") == "fails"
 
 
 def spread(answer, p):

@@ -5,10 +5,12 @@ import re
 
 import pytest
 
-from mnist_course.checks import COURSE
+from mnist_course.checks import COURSE, Registry
 from mnist_course.checks.engine import variant_of
 from mnist_course.cli import main
-from mnist_course.teaching.papers import readers
+from mnist_course.teaching import papers
+from mnist_course.teaching.notebooks import Card
+from mnist_course.teaching.papers import Reader, card_for, own_cards, readers
 
 EXAM = """title = "Midterm"
 exercises = ["03.team_params", "04.row_place", "03.same_padding"]
@@ -201,3 +203,90 @@ def test_the_grader_draws_the_same_numbers(exam, capsys):
     capsys.readouterr()
     assert main([*words, "--variant", "id"]) == 2
     assert "drawn from the id, and there's none for Ada Lovelace" in capsys.readouterr().err
+
+
+# ---- cards for a teacher's own exercises
+
+
+@pytest.fixture
+def lab(monkeypatch):
+    "Four exercises of a teacher's, of two lessons, among one of the course's."
+    mine = Registry()
+
+    @mine.exercise("lab.twice", "Twice", 2, 5, cases=lambda rng: [(1,)])
+    def twice(n: int, times: int = 2) -> int:
+        "Give so many times the number."
+        return times * n
+
+    task = "Two numbers, please."
+    mine.exercise("lab.pair", "A pair", 1, 3, answer=[1, 2], parts=("low", "high"), task=task)
+    mine.exercise("lab.word", "A word", 3, 4, answer="ab", task="One word.")
+    mine.exercise("bio.cell", "A cell", 1, 1, answer=4)
+    for item in mine.values():
+        item.origin = "lab.py"
+    mine.exercise("lab.course", "Not theirs", 1, 1, answer=4)
+    monkeypatch.setattr(papers, "exercises", lambda: iter(mine.values()))
+    return mine
+
+
+def test_a_teachers_exercises_have_cards_in_their_order(lab):
+    assert own_cards("lab") == [
+        Card(
+            id="lab.twice",
+            number="lab.1",
+            title="Twice",
+            difficulty=2,
+            minutes=5,
+            task="Give so many times the number.",
+            code="def twice(n: int, times: int = 2) -> int:\n    ...",
+        ),
+        Card(
+            "lab.pair",
+            "lab.2",
+            "A pair",
+            1,
+            3,
+            "Two numbers, please.",
+            "pair = [..., ...]  # low, high",
+        ),
+        Card("lab.word", "lab.3", "A word", 3, 4, "One word.", "word = ..."),
+    ]
+    assert [card.id for card in own_cards("bio")] == ["bio.cell"] and own_cards("chem") == []
+
+
+@pytest.mark.parametrize(
+    ("id", "stub"),
+    [
+        ("00.strip_shape", "strip_shape = ..."),
+        ("09.fives", "fives = [..., ...]  # recall, precision"),
+        ("09.more_than_luck", "more_than_luck = ..."),
+        ("03.conv2d_params", "def conv2d_params(in_channels: int, out_channels: int, "),
+    ],
+)
+def test_a_stub_says_what_is_asked_for(id, stub):
+    assert papers._stub_of(COURSE[id]).startswith(stub)
+
+
+def test_a_card_has_a_readers_numbers_and_no_picture_of_others():
+    card = Card("03.team_params", "03.3", "T", 2, 5, "task", "stub", "picture", "what it shows")
+    item = Reader("Ada Lovelace", "Ada Lovelace", "plum tree").asked(COURSE["03.team_params"])
+    assert item.task == mine("03.team_params").task != COURSE["03.team_params"].task
+    own = card_for(card, item)
+    assert (own.task, own.code, own.picture, own.alt) == (item.task, "team_params = ...", "", "")
+    assert (own.id, own.number, own.title) == (card.id, card.number, card.title)
+    assert card_for(card, COURSE["03.same_padding"]) is card  # always the same
+
+
+def test_readers_are_those_named_then_those_on_the_list(exam):
+    (exam / "people.csv").write_text("Name,ID,Email\nAda Lovelace,17,a@b.c\n")
+    (exam / "exam.toml").write_text(EXAM.replace('"name"', '"id"'))
+    assert readers(["Grace"], "people.csv", "exam.toml") == [
+        Reader("Grace", "Grace", "plum tree"),
+        Reader("Ada Lovelace", "17", "plum tree"),
+    ]
+    assert readers(["Grace"]) == [Reader("Grace", "Grace")] and readers() == []
+    (exam / "people.csv").write_text("Name,ID,Email\nAda,17,a@b.c\n")
+    assert [one.drawn_from for one in readers((), "people.csv")] == ["Ada"]
+    for names in (["Ada", "?"], ["?", "Ada"]):
+        with pytest.raises(ValueError, match="holds no name"):
+            readers(names)
