@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -1164,17 +1165,16 @@ posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading is for POSIX
 def in_a_copy(work) -> tuple[int, list[dict]]:
     """What `work(tell)` tells in a copy of this process, which it may change as it likes: how that
     ended, and the words."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work(lambda **words: os.write(writing, json.dumps(words).encode() + b"\n"))
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, "rb") as lines:
-        told = [json.loads(line) for line in lines]
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told
+    with tempfile.TemporaryFile() as lines:  # no pipe: somebody may be left who holds its end
+        pid = os.fork()
+        if pid == 0:
+            try:
+                work(lambda **words: os.write(lines.fileno(), json.dumps(words).encode() + b"\n"))
+            finally:
+                os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        lines.seek(0)
+        return code, [json.loads(line) for line in lines]
 
 
 def cells_told(
