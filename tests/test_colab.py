@@ -79,10 +79,12 @@ def test_only_what_colab_lacks_is_installed(monkeypatch):
     assert _needed() == ["safetensors>=0.4"]
 
 
-def test_an_edition_has_a_note_and_a_cell_that_installs_behind_its_title(edition):
-    known = settings()
-    for path in (LESSONS[0], LESSONS[3]):
-        text = (edition / path.name).read_text("utf-8")
+def test_an_edition_has_a_note_and_a_cell_that_installs_behind_its_title(tmp_path, monkeypatch):
+    known, few = settings(), [LESSONS[0], LESSONS[3]]
+    monkeypatch.setattr("mnist_course.making.colab.learner_notebooks", lambda: few)
+    assert write_colab(str(tmp_path / "out")) == [tmp_path / "out" / path.name for path in few]
+    for path in few:
+        text = (tmp_path / "out" / path.name).read_text("utf-8")
         title, note, install, *_ = json.loads(text)["cells"]
         assert "".join(title["source"]).startswith("# ")
         assert (note["cell_type"], note["id"]) == ("markdown", "colab-note")

@@ -5,7 +5,9 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
 import sys
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -1164,17 +1166,16 @@ posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading is for POSIX
 def in_a_copy(work) -> tuple[int, list[dict]]:
     """What `work(tell)` tells in a copy of this process, which it may change as it likes: how that
     ended, and the words."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work(lambda **words: os.write(writing, json.dumps(words).encode() + b"\n"))
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, "rb") as lines:
-        told = [json.loads(line) for line in lines]
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told
+    with tempfile.TemporaryFile() as lines:  # no pipe: somebody may be left who holds its end
+        pid = os.fork()
+        if pid == 0:
+            try:
+                work(lambda **words: os.write(lines.fileno(), json.dumps(words).encode() + b"\n"))
+            finally:
+                os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        lines.seek(0)
+        return code, [json.loads(line) for line in lines]
 
 
 def cells_told(
@@ -1360,6 +1361,87 @@ def test_a_flood_stops_its_notebook(judged, monkeypatch):
 
 
 # ---- limits
+
+
+@posix
+def test_a_process_may_start_only_so_many_others(monkeypatch):
+    monkeypatch.setattr(limits_of, "_STARTS", {"os.fork": 2, "subprocess.Popen": 1})
+
+    def starts(tell) -> None:
+        def fork() -> str:
+            try:
+                pid = os.fork()
+            except PermissionError as error:
+                return str(error)
+            if pid:
+                os.waitpid(pid, 0)
+            return "parent" if pid else "child"
+
+        limits_of.no_process_storm()
+        for _ in range(3):
+            said = fork()
+            if said == "child":  # which may start none itself
+                tell(inner=fork())
+                os._exit(0)
+            tell(outer=said)
+        for _ in range(2):
+            try:
+                subprocess.Popen([sys.executable, "-c", ""]).wait()
+                tell(started=True)
+            except PermissionError as error:
+                tell(started=str(error))
+
+    code, told = in_a_copy(starts)
+    too_many = "a notebook that is being graded may call os.fork only 2 times"
+    assert code == 0 and told == [
+        {"inner": too_many},
+        {"outer": "parent"},
+        {"inner": too_many},
+        {"outer": "parent"},
+        {"outer": too_many},
+        {"started": True},
+        {"started": too_many.replace("os.fork only 2", "subprocess.Popen only 1")},
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't say what a process holds")
+def test_a_process_may_grow_by_so_much_and_no_more():
+    import resource
+
+    def grow(tell) -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        limits_of.limit_memory(300 * 2**20)
+        tell(more=round((resource.getrlimit(resource.RLIMIT_AS)[0] - pages) / 2**20 / 300, 1))
+        for name in ("RLIMIT_CORE", "RLIMIT_FSIZE"):
+            tell(**{name: resource.getrlimit(getattr(resource, name))})
+        bytearray(200 * 2**20)
+        try:
+            bytearray(400 * 2**20)
+        except MemoryError:
+            tell(full=True)
+        limits_of.limit_processes(123)
+        tell(processes=resource.getrlimit(resource.RLIMIT_NPROC))
+        for error in (OSError, ValueError):  # where the system can't say so, the watch looks
+
+            def refuse(*words, error=error) -> None:
+                raise error
+
+            resource.setrlimit = refuse
+            limits_of.limit_processes(5)
+            limits_of.limit_memory(5)
+        tell(done=True)
+
+    assert in_a_copy(grow) == (
+        0,
+        [
+            {"more": 1.0},
+            {"RLIMIT_CORE": [0, 0]},
+            {"RLIMIT_FSIZE": [2**30, 2**30]},
+            {"full": True},
+            {"processes": [123, 123]},
+            {"done": True},
+        ],
+    )
 
 
 class Process:

@@ -277,6 +277,13 @@ def test_a_question_its_picture_and_what_it_says():
     assert answer.notes == ["```python\ndraw()\n```", "The rest is said."]
 
 
+def test_what_a_question_asks_about_is_shown_with_it():
+    text = "**Predict.** What comes?\n\n```\na\n```\n\nAnd this is said."
+    question = slides_of(lesson(f"## Look\n\n{text}"))[1]
+    assert on_screen(question) == ["**Predict.** What comes?", "```\na\n```"]
+    assert question.notes == ["And this is said."]
+
+
 def test_a_question_goes_below_the_picture_that_it_is_about():
     deck = slides_of(
         lesson("## Look", code("draw()", PICTURE), "**Predict.** Why?", code("x", printed("1\n")))
@@ -371,13 +378,14 @@ def test_folds_are_for_the_speaker():
             code("reveal(\n    '00.a',\n    3,\n)\nx\ncheck('00.a', 1) + 1", PICTURE),
             ("x\ncheck('00.a', 1) + 1", 0),
         ),
+        (code("check('a', 1)\nx\ncheck(\n    'b',\n)\nreveal('c', 3)\ny"), ("x\ny", 0)),
         (code("%time x\nreveal('00.a', 3)"), ("%time x", 0)),
         (code("x\n  %magic\nreveal('00.a', 3)"), ("x\n  %magic\nreveal('00.a', 3)", 0)),
         (code("check('00.f', f)", printed("not attempted")), None),
         (code("x", {"output_type": "error", "ename": "E"}, printed("1")), ("x", 1)),
         (code("x", printed("Yours takes over\n")), ("x", 0)),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_is_shown_of_a_cell(cell, shown):
     found = _shown_code(cell)
@@ -443,14 +451,14 @@ def test_whoever_asks_waits_for_an_answer():
 
 def test_a_slide_as_cells():
     first = Slide(
-        "A", True, [Piece("> Promise $x$"), Piece(cell=code("", PICTURE))], ["n", "", "m"]
+        "A", True, [Piece("> Promise $x$"), Piece(cell=code("", PICTURE))], ["n", "", "$m$"]
     )
     title, promise, picture, notes = _as_cells(first, 0)
     assert title["source"] == "# A"
     assert title["metadata"] == {"slideshow": {"slide_type": "slide"}}
     assert promise["source"].startswith("> Promise <math") and promise["metadata"] == {}
     picture["source"] = ""
-    assert notes["source"] == "**Minute 0 of 50**\n\nn\n\nm"
+    assert notes["source"].startswith("**Minute 0 of 50**\n\nn\n\n<math ")
     assert notes["metadata"] == {"slideshow": {"slide_type": "notes"}}
     shown = {**code("x", PICTURE), "source": "x", "metadata": {"tags": ["a"]}}
     hidden = {**shown, "source": ""}
