@@ -416,7 +416,7 @@ def test_jupyterlab_takes_the_place_of_the_process_in_the_learners_folder(
     assert where == str((tmp_path / "mine").resolve()) and "JUPYTER_CONFIG_PATH" in environment
 
 
-def test_where_no_process_can_take_anothers_place_ctrl_c_is_jupyterlabs(tmp_path, monkeypatch):
+def test_where_no_process_can_become_another_ctrl_c_is_jupyterlabs(tmp_path, monkeypatch):
     "It is the one to say when it's over, and its status is ours."
     seen = []
 
