@@ -100,6 +100,24 @@ def test_a_curve_passes_through_its_points():
     closed = np.array(_curve([*points, points[0]]))
     np.testing.assert_allclose(closed[0], closed[-1])
     assert _curve(points[:2]) == points[:2]
+    straight = _curve([(1.0, 1.0), (2.0, 3.0), (3.0, 5.0)], parts=4)  # evenly, to both its ends
+    np.testing.assert_allclose(straight, np.linspace([1, 1], [3, 5], 9), atol=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "off"), [("pen", 0), ("off-centre", 0.2), ("small", 0.3)])
+def test_some_digits_stand_off_the_middle_each_in_a_direction_of_its_own(kind, off):
+    places = []
+    for picture in foreign_digits(60, kinds=[kind]):
+        ink = picture.image.astype(float)
+        ink = 255 - ink if ink[0, 0] > 128 else ink
+        down, right = (np.arange(_SIDE) @ ink.sum(axis) / ink.sum() for axis in (1, 0))
+        places.append((right / _SIDE - 0.5, down / _SIDE - 0.5))
+    across, along = np.array(places).T
+    for way in (across, along):
+        assert abs(way.mean()) < 0.1
+        assert way.std() == pytest.approx(off / 3**0.5, abs=0.04)  # of numbers from -off to off
+    if off:
+        assert abs(np.corrcoef(across, along)[0, 1]) < 0.4
 
 
 def test_a_pen_is_as_wide_as_it_says():

@@ -91,7 +91,11 @@ def test_a_number_is_drawn_where_it_looks(digits):
 
 @pytest.mark.parametrize(
     ("heat", "colors", "scale"),
-    [([0.0, 0.5, 2.0], "viridis", (0, 2)), ([-2.0, 0.5, 1.0], "PuOr", (-2, 2))],
+    [
+        ([0.0, 0.5, 2.0], "viridis", (0, 2)),
+        ([-2.0, 0.5, 1.0], "PuOr", (-2, 2)),
+        ([-0.5, 0.5, 2.0], "PuOr", (-2, 2)),
+    ],
 )
 def test_zero_has_the_same_color_in_every_map_of_a_kind(heat, colors, scale):
     image = torch.zeros(1, 3, 3)
@@ -103,6 +107,8 @@ def test_zero_has_the_same_color_in_every_map_of_a_kind(heat, colors, scale):
     assert outline.levels.tolist() == [2] and len(outline.get_paths()[0].vertices) > 4
     blank = plot_heat(torch.zeros(1, 3, 3), torch.tensor(heat).expand(1, 3, 3)).axes[0]
     assert not blank.collections and blank.get_title() == "no. 1\nup to 2"
+    nothing = plot_heat(image, torch.zeros(1, 3, 3)).axes[0].images[0]
+    assert nothing.get_cmap().name == "viridis" and nothing.get_clim() == (0, 1)
 
 
 def test_maps_stand_in_rows_below_their_digits(digits):
@@ -118,11 +124,15 @@ def test_maps_stand_in_rows_below_their_digits(digits):
         for below in (panels[2 + k], panels[4 + k]):
             assert below.get_title() == f"up to {maps[k].max():.2g}"
             assert below.images[0].get_extent() == [1.5, 25.5, 25.5, 1.5]  # where 5 x 5 fits
+    one = show_looks(digits[:1], {"one": maps[:1]}, [3])
+    assert [ax.get_ylabel() for ax in one.axes] == ["", "one"]
 
 
 def test_figures_name_what_they_cannot_draw(digits):
     with pytest.raises(ValueError, match="2 images need as many maps in each row"):
         show_looks(digits[:2], {"one": torch.zeros(3, 24, 24)}, ["a", "b"])
+    with pytest.raises(ValueError, match=r"maps in each row, got \(2, 1, 24, 24\)"):
+        show_looks(digits[:2], {"one": torch.zeros(2, 1, 24, 24)}, ["a", "b"])
     with pytest.raises(ValueError, match="2 images need as many titles, got 1"):
         show_looks(digits[:2], {"one": torch.zeros(2, 24, 24)}, ["a"])
     for images, heats, titles in (

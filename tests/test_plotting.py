@@ -225,6 +225,21 @@ def test_a_history_that_cannot_be_drawn_is_told(history, words):
             plot_history(of(0.5), [history])
 
 
+def test_it_is_told_which_history_cannot_be_drawn():
+    good, bad = of(0.5), of(0.5, test_acc=[0.5, 0.6])
+    with pytest.raises(ValueError, match=r"^history can't be drawn: "):
+        plot_history(bad, [good])
+    with pytest.raises(ValueError, match=r"^reference run 1 can't be drawn: "):
+        plot_history(good, [good, bad])
+
+
+@pytest.mark.parametrize("reference", ["seed-0.json", 5])
+def test_what_cannot_be_a_band_is_named(reference):
+    said = f"^reference must be Histories, got {type(reference).__name__}$"
+    with pytest.raises(TypeError, match=said):
+        plot_history(of(0.5), reference)
+
+
 def test_the_best_epoch_is_one_with_a_number():
     told = plot_history(of(math.nan, 0.7, 0.6), ()).description
     assert told.endswith("best 70.00% in epoch 2.")

@@ -130,6 +130,8 @@ def test_a_folder_that_cannot_be_written_costs_no_answer(folder, capsys):
     with pytest.warns(CourseWarning, match="progress was not written"):
         assert check("03.team_params", 51_328)
     assert SESSION[-1]["status"] == "passed"  # it lasts as long as the process
+    with pytest.warns(CourseWarning, match="progress was not read"):
+        assert [event["status"] for event in events()] == ["passed"]
     assert capsys.readouterr().out == ""
 
 
@@ -245,6 +247,7 @@ def test_a_guess_is_read_as_people_type_it(id, typed, kept):
         ("03.places", None, "a number is asked for"),
         ("03.places", True, "a number is asked for"),
         ("99.two_numbers", 4, "2 numbers are asked for, in square brackets"),
+        ("00.one_digit", 4, "a list of numbers is asked for, in square brackets"),
         ("07.settles", "soon", "type never in quotation marks, or a number"),
         ("13.best", 3, "a word is asked for"),
         ("11.box_of_a_7", "middle", "answer higher or lower"),
