@@ -9,7 +9,7 @@ import torch
 from test_checks import ALL, lesson_path, no_hurry, no_progress, stubs  # noqa: F401
 
 from mnist_course.checks import COURSE
-from mnist_course.checks.engine import _arguments, _draw_cases
+from mnist_course.checks.engine import _arguments, _draw_cases, _expect
 from mnist_course.teaching.notebooks import read_notebook
 
 SEEDS = range(3)
@@ -128,6 +128,25 @@ def test_ranges_hold_and_what_may_be_empty_is_drawn_with_every_seed(item):
                 assert all(map(holds, values)), name
             for one in allowed:
                 assert one in values, f"{name} may be {one}, and never is"
+
+
+@pytest.mark.parametrize(
+    "id", ["12.gradient_lengths", "12.by_heart", "08.train", "08.train_in_parts"]
+)
+def test_networks_give_log_probabilities(id):
+    for case in drawn(COURSE[id], 1):
+        batches = case.get("batches") or [(case["x"], case["y"])]
+        for x, y in batches:
+            shares = case["model"](x).exp()
+            assert torch.allclose(shares.sum(dim=1), torch.ones(len(y)))
+
+
+@pytest.mark.parametrize("item", WRITTEN, ids=lambda item: item.id)
+def test_the_solution_has_an_answer_for_every_case(item):
+    "Where it raised, whoever raises the same would pass."
+    for seed in SEEDS:
+        cases, expected = _expect(item, seed)
+        assert cases and not [one.said for one in expected if one.error]
 
 
 @pytest.mark.parametrize("item", WRITTEN, ids=lambda item: item.id)

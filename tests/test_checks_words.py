@@ -141,6 +141,11 @@ def takes_all_hooks_away(model, x):
     return "7"
 
 
+def begins_with_nothing(accuracy):
+    assert accuracy([]) == 0
+    COURSE["12.pins_accuracy"].solution(accuracy)
+
+
 def last_one_odd(images, labels, size):
     return [*COURSE["14.batches"].solution(images, labels, size)[:-1], (images, labels, size)]
 
@@ -198,6 +203,7 @@ WORDS = [
     ("12.first_bad", lambda model, x: "7", "writes nan"),
     ("12.first_bad", lambda model, x: "7", 'hooks taken away": 0'),
     ("12.first_bad", takes_all_hooks_away, 'hooks taken away": 4'),
+    ("12.pins_accuracy", begins_with_nothing, "that a tester can't count (ZeroDivisionError)"),
     ("13.averaged", lambda *case: 3, "got an int"),
     ("13.supported", [None], "Give numbers from 1 to 5"),
     ("14.batches", last_one_odd, "this one is"),

@@ -4,13 +4,14 @@ import base64
 import re
 import xml.etree.ElementTree as ET
 import zipfile
+from dataclasses import replace
 
 import pytest
 
 from mnist_course.checks import check, exercises
 from mnist_course.cli import main
 from mnist_course.teaching import quiz
-from mnist_course.teaching.notebooks import lessons, read_notebook, warm_ups
+from mnist_course.teaching.notebooks import Card, lessons, read_notebook, warm_ups
 from mnist_course.teaching.quiz import Question, questions_of, write_quiz
 
 EVERY = [question for path in lessons() for question in questions_of(path)]
@@ -343,6 +344,28 @@ def test_what_to_type_is_said_below_a_task():
     )
     assert BY_ID["15.int8_bytes"].text.endswith("\n\n*Answer: a whole number*")
     assert "*Answer:" not in BY_ID["06.zero_slopes"].text
+
+
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        (4, (4.0,)),
+        ("AB", ("AB",)),
+        ([1, "a"], (1.0, "a")),
+        ("", None),
+        ([1, None], None),
+        ({}, None),
+    ],
+)
+def test_what_can_be_typed_into_boxes(value, parts):
+    assert quiz._parts(value) == parts
+
+
+def test_a_picture_that_is_not_there_is_no_question():
+    item = EXERCISES["00.wiped_bar"]
+    card = Card(item.id, "00.3", item.title, 2, 4, "task", "wiped_bar = ...", "QUJD", "bars")
+    assert quiz._by_hand(card, item).picture == "QUJD"
+    assert quiz._by_hand(replace(card, picture=""), item) is None
 
 
 def test_slips_of_another_form_are_left_out():
