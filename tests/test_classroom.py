@@ -28,7 +28,7 @@ def rows_of(path: Path, encoding: str = "utf-8-sig") -> list[dict[str, str]]:
 # ---- before anything runs
 
 
-def test_a_course_is_found_in_the_folder_of_the_class_or_beside_it(tmp_path):
+def test_a_course_lies_in_the_folder_of_its_class_or_beside_it(tmp_path):
     source = tmp_path / "class"
     source.mkdir()
     assert _course_file(source) is None

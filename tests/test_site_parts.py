@@ -1,6 +1,7 @@
 "The parts of the site by themselves: what the search looks through, the frame of a page, the lists, the API's words."
 
 import html
+import io
 import itertools
 import json
 import re
@@ -9,12 +10,15 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from helpers import ROOT
+from matplotlib.colors import to_rgb
+from PIL import Image
 
 import mnist_course.making.site.api as api
 import mnist_course.making.site.frame as frame
 import mnist_course.making.site.overviews as overviews
 import mnist_course.making.site.search as search
 from mnist_course.checks import exercises
+from mnist_course.figure import BLUE
 from mnist_course.making.repository import settings
 from mnist_course.making.site.content import Text
 from mnist_course.making.site.frame import Place, framed, places
@@ -391,6 +395,61 @@ def test_the_sidebar_lists_every_notebook_once():
     assert groups["instructors/grading.html"] == "In class"
 
 
+def test_the_list_of_pages_is_made_of_sections():
+    made = json.loads(overviews.sidebar())["website"]["sidebar"]
+    assert made["style"] == "docked" and made["collapse-level"] == 1
+    front, map_of_course, *sections = made["contents"]
+    assert front == {"href": "index.ipynb", "text": "Front page"}
+    assert map_of_course == {"href": "map.qmd", "text": "Map of the course"}
+    known = {one["section"]: one["contents"] for one in sections}
+    assert [*known] == [
+        "Lessons",
+        "Practice",
+        "For teachers",
+        "Other languages",
+        "The library",
+        "Answers",
+        "How the course is made",
+    ]
+    assert "03_shapes.ipynb" in known["Lessons"] and "exercises.qmd" in known["Practice"]
+    groups = {one["section"]: one["contents"] for one in known["For teachers"]}
+    assert next(iter(groups)) == "In class" and groups["In class"][0] == "instructors/begin.ipynb"
+    placed = [name for pages in groups.values() for name in pages]
+    there = {f"instructors/{path.name}" for path in (ROOT / "nbs" / "instructors").glob("*.ipynb")}
+    assert set(placed) == there and len(placed) == len(there)
+    assert known["Other languages"][0]["href"] == "translations/de/02_convolution.ipynb"
+    index, *rooms = known["The library"]
+    assert index == "api/index.qmd"
+    listed = {one["href"]: one["text"] for room in rooms for one in room["contents"]}
+    assert listed["api/engine.data.qmd"] == "engine.data"
+    first, *workshop = known["How the course is made"]
+    assert first == "workshop/index.ipynb" and "workshop/base.ipynb" in workshop
+    inside = {one["section"]: one["contents"] for one in workshop if isinstance(one, dict)}
+    names = ["Checks", "Widgets", "Teaching", "Making", "Engines of the lessons"]
+    assert [*inside] == names and "workshop/bundle.ipynb" in inside["Widgets"]
+    engines = {one["href"]: one["text"] for one in inside["Engines of the lessons"]}
+    own = title_of(read_notebook(ROOT / "nbs" / "engine" / "01_data.ipynb"))
+    assert engines["engine/01_data.ipynb"] == f"01 · {own}"
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of torch, for Matplotlib
+def test_the_card_for_links_shows_a_digit_and_one_sure_answer():
+    card = Image.open(io.BytesIO(overviews.social_card())).convert("RGB")
+    assert card.size == (1200, 630) and card.getpixel((2, 2)) == (255, 255, 255)
+    blue = tuple(round(255 * part) for part in to_rgb(BLUE))
+    places = [
+        (x, y) for x in range(0, 1200, 4) for y in range(0, 630, 4) if card.getpixel((x, y)) == blue
+    ]
+    across, down = ([place[i] for place in places] for i in (0, 1))
+    # the bar of the seven: from the middle nearly to the edge, and no other one is as long
+    assert 595 < min(across) < 615 and 1080 < max(across) < 1160
+    assert min(down) > 400 and max(down) < 520
+    dark = [card.getpixel((x, y)) for x in range(80, 470, 10) for y in range(180, 570, 10)]
+    assert sum(max(one) < 40 for one in dark) > len(dark) / 2  # the digit's black ground
+    words = [card.getpixel((x, 75)) for x in range(60, 800)]
+    assert any(max(one) < 60 for one in words)
+
+
 # ---- the API's words
 
 
@@ -472,12 +531,19 @@ def test_a_modules_page_holds_its_public_names():
     text = api.api_page("widgets.momentum")
     assert "exported from [" in text and "](../workshop/momentum.ipynb)." in text
     assert "## `roll_ball` {#roll_ball}" in text and "## `RollingBall` {#RollingBall}" in text
+    assert "## Values" not in text and "## From other rooms" not in text
+    text = api.api_page("widgets.shapes")
+    methods = re.findall(r"^### `ShapeExplorer\.(\w+)` \{#ShapeExplorer\.\1\}$", text, re.M)
+    assert methods == ["explore", "build"]
+    assert text.index("## `ShapeExplorer`") < text.index("### `ShapeExplorer.explore`")
     text = api.api_page("arithmetic")
     assert "exported from [lesson 03, Shapes](../03_shapes.ipynb)." in text
     assert "## From other rooms {#from-other-rooms}" in text
     assert "[]{#Field}[`Field`](engine.arithmetic.qmd#Field) of `engine.arithmetic`" in text
     text = api.api_page("data")
-    assert "## Values {#values}" in text and "[]{#STD}`STD`" in text
+    rows = text.partition("## Values {#values}")[2].split("\n\n")[1].splitlines()
+    assert [part.strip() for part in rows[0].strip("|").split("|")] == ["name", "value"]
+    assert any(row.startswith("| []{#STD}`STD`") for row in rows)
 
 
 def test_the_library_lists_each_module_in_its_room():

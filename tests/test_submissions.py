@@ -473,3 +473,41 @@ def test_repositories_without_git_are_told_apart_by_the_roster(tmp_path):
     )
     assert match(handed, read_roster(tmp_path / "r.csv")) == []
     assert set(names(handed)) == {name for name, _ in CLASS}
+
+
+def test_files_of_one_name_and_large_ones_are_all_there(tmp_path):
+    made = {
+        "ada/03_shapes.ipynb": b" " * 2**20,
+        "ada/notes.ipynb.txt": b"1",
+        "ada/a.zip": zipped({"03_shapes.ipynb": b"{}", "notes.ipynb.txt": b"2"}),
+        "ada/b.zip": zipped({"03_shapes.ipynb": b"[]"}),
+    }
+    (ada,) = read(lay(tmp_path / "class", made), tmp_path).learners
+    sizes = {path.name: path.stat().st_size for path in ada.files}
+    assert sizes == {
+        "03_shapes.ipynb": 2**20,
+        "03_shapes (2).ipynb": 2,
+        "03_shapes (3).ipynb": 2,
+        "notes.ipynb.txt": 1,
+        "notes (2).ipynb.txt": 1,
+    } and not (ada.remarks or ada.late)
+
+
+def test_two_folders_of_one_person_count_together(tmp_path):
+    made = {"Ada Lovelace/03_shapes.ipynb": b"{}", "lovelaceada/05_loss.ipynb": b"{}"}
+    handed = read(lay(tmp_path / "class", made), tmp_path)
+    marks = {one.mark for one in handed.learners}
+    (tmp_path / "r.csv").write_text("Full name,ID\nAda Lovelace,7\n")
+    (said,) = match(handed, read_roster(tmp_path / "r.csv"))
+    assert "are one person in the roster: their files count together" in said
+    (ada,) = handed.learners
+    assert {path.name for path in ada.files} == {"03_shapes.ipynb", "05_loss.ipynb"}
+    assert set(ada.order) == set(ada.files) and ada.id == "7"
+    assert ada.mark not in marks and all(mark in ada.mark for mark in marks)
+
+
+def test_who_is_known_by_an_address_is_found_by_the_name_in_it(tmp_path):
+    handed = read(lay(tmp_path / "class", {"lab-1-ada/03_shapes.ipynb": b"{}"}), tmp_path)
+    (tmp_path / "r.csv").write_text("Full name,Username\nAda Lovelace,ada@uni.example\n")
+    assert match(handed, read_roster(tmp_path / "r.csv")) == []
+    assert names(handed) == ["Ada Lovelace"]

@@ -317,12 +317,10 @@ class _Gathering:
         size = 0
         for path, place, when, late in who.found:
             target = folder.joinpath(*(_as_part(part) for part in place.parts))
-            again = 1
+            stem, again = target.name.partition(".")[0], 1
             while target.exists():
                 again += 1
-                target = target.with_name(
-                    f"{target.name.partition('.')[0]} ({again})" + "".join(place.suffixes[-2:])
-                )
+                target = target.with_name(f"{stem} ({again})" + "".join(place.suffixes[-2:]))
             shown = for_terminal(place)
             about = path.stat()
             size += about.st_size
