@@ -84,7 +84,7 @@ def idx_file(values: torch.Tensor) -> bytes:
     return (
         b"\0\0\x08"
         + struct.pack(f">B{values.ndim}I", values.ndim, *values.shape)
-        + values.numpy().tobytes()
+        + values.flatten().numpy().tobytes()  # NumPy 1 knows 32 dimensions at most
     )
 
 
