@@ -316,6 +316,8 @@ def test_the_page_of_exercises_shows_each_with_its_facts():
         for card in cards
     ]
     assert "<details" not in text  # hints stay in the lesson
+    asked = {one.lesson for one in exercises()}
+    assert {lesson_number(path) for path, _ in overviews.exercise_cards()} == asked
     sections = re.findall(r"^## Lesson (\d\d): (.*)$", text, re.M)
     own = {path for path, _ in overviews.exercise_cards()}
     assert sections == [
@@ -358,6 +360,13 @@ def test_the_map_leads_to_every_lesson_and_says_what_it_shows():
     graph = overviews._direct_needs(overviews._needs())
     number = sum(map(len, graph.values()))
     assert drawn.count('class="need"') == drawn.count('class="tip"') == number
+    arrows = re.findall(r'class="need" d="M118 (\d+) C(\d+) \1 \2 (\d+) 113 \3"', drawn)
+    assert len(arrows) == number
+    bends = {(int(end) - int(start) + 14) // 40: int(bend) for start, bend, end in arrows}
+    assert bends[1] == 84 and [bends[n] for n in sorted(bends)] == sorted(
+        bends.values(), reverse=True
+    )  # the further an arrow leads, the wider is its bow
+    assert len(set(bends.values())) == len(bends) > 1
     (label,) = re.findall(r'aria-label="(.*?)"', drawn)
     for lesson, needed in graph.items():
         said = f"Lesson {lesson} needs {' and '.join(needed)}."
@@ -374,7 +383,7 @@ def test_the_map_as_a_table_says_what_is_used():
         for other, names in needed.items():
             assert other < number
             assert f"{other}: " + ", ".join(f"`{name}`" for name in names) in row
-    assert overviews._course_map() in text
+    assert overviews._course_map() in text and text.endswith(" |\n")
 
 
 def test_the_sidebar_lists_every_notebook_once():
@@ -417,7 +426,9 @@ def test_the_list_of_pages_is_made_of_sections():
     placed = [name for pages in groups.values() for name in pages]
     there = {f"instructors/{path.name}" for path in (ROOT / "nbs" / "instructors").glob("*.ipynb")}
     assert set(placed) == there and len(placed) == len(there)
-    assert known["Other languages"][0]["href"] == "translations/de/02_convolution.ipynb"
+    german = known["Other languages"][0]
+    assert german["href"] == "translations/de/02_convolution.ipynb"
+    assert german["text"].startswith("Deutsch: 02 ")
     index, *rooms = known["The library"]
     assert index == "api/index.qmd"
     listed = {one["href"]: one["text"] for room in rooms for one in room["contents"]}
