@@ -12,7 +12,7 @@ import random
 import numpy as np
 import torch
 
-from mnist_course.checks.engine import COURSE, Case, exercise, mistake, mistakes, variant
+from mnist_course.checks.engine import COURSE, Case, exercise, mistake, mistakes
 from mnist_course.data import MEAN, STD
 
 # %% ../../nbs/answers/11_your_digits.ipynb #51ce0d02
@@ -570,7 +570,6 @@ mistakes(
         ),
     },
 )
-variant("11.best_limit", "between_the_dots")(0.82)  # as exactly as one can read it
 
 # %% ../../nbs/answers/11_your_digits.ipynb #a10e337e
 def _readings(rng: random.Random) -> list[Case]:
