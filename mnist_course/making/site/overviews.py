@@ -310,7 +310,7 @@ def social_card() -> bytes:  # PNG of 1200 x 630
     FigureCanvasAgg(figure)
     picture = figure.add_axes((0.05, 0.08, 0.36, 0.68))
     bars = figure.add_axes((0.50, 0.12, 0.45, 0.60))
-    picture.imshow(image, cmap="gray")
+    picture.imshow(image.numpy(), cmap="gray")
     picture.axis("off")
     bars.barh(range(10), said.probabilities, color=BLUE)
     bars.set(yticks=range(10), xticks=[], xlim=(0, 1.05))
