@@ -225,6 +225,7 @@ def test_what_counts_as_right(capsys, guessed, actual, within, right):
         ("99.one_letter", ("(c)",), "c"),
         ("11.reads_the_seven", ("Yes",), "yes"),
         ("11.higher_temperature", ("Held out",), "held out"),
+        ("13.best", (["label smoothing"],), "label smoothing"),
         ("99.two_numbers", ("4, 1",), [4, 1]),
         ("99.two_numbers", (4, 1), [4, 1]),
         ("99.two_numbers", ((4, 1),), [4, 1]),
