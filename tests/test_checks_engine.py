@@ -741,6 +741,16 @@ def test_every_switch_of_torchs_is_looked_at_and_turned_back(turn, words):
     assert snapshot.Switches().found == before
 
 
+def test_a_default_device_that_is_turned_back_leaves_nothing_that_watches_every_call():
+    "A default device that's named, even the CPU, is asked at each call of torch from then on."
+    before = torch._C._len_torch_function_stack()
+    switches = snapshot.Switches()
+    torch.set_default_device("meta")
+    switches.restore()
+    assert torch.ones(1).device.type == "cpu"
+    assert torch._C._len_torch_function_stack() == before
+
+
 def test_random_numbers_go_on_as_if_nothing_had_been():
     def answer(n):
         random.seed(5), np.random.seed(5), torch.manual_seed(5)

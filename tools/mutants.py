@@ -143,9 +143,8 @@ def _unchanged(node: ast.AST) -> bool:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         said = " ".join(ast.unparse(one).partition("(")[0] for one in node.decorator_list)
         if re.search(r"kill\(-1|\bchown\(|\bsetuid\(", ast.unparse(node)):
-            return isinstance(
-                node, ast.FunctionDef
-            )  # a change could end the whole machine, or own it
+            # a change could end the whole machine, or own it
+            return isinstance(node, ast.FunctionDef)
         return any(word in said for word in ("mistake", "variant", "overload"))
     if isinstance(node, ast.Assign):
         return getattr(node.targets[0], "id", "") in ("__all__", "_all_")

@@ -226,7 +226,9 @@ class Switches:
         if torch.is_autocast_enabled("cpu") != self.found["autocast"]:
             torch.set_autocast_enabled("cpu", self.found["autocast"])
         if str(torch.get_default_device()) != self.found["the default device"]:
-            torch.set_default_device(self.found["the default device"])
+            usual = self.found["the default device"]
+            # to name the CPU would be the same, but slow down every call from here on
+            torch.set_default_device(None if usual == "cpu" else usual)
         if torch.get_float32_matmul_precision() != self.found["the precision of matrix products"]:
             torch.set_float32_matmul_precision(self.found["the precision of matrix products"])
 
