@@ -17,6 +17,7 @@ import psutil
 import pytest
 from helpers import PATIENCE
 
+import mnist_course.teaching.grading.run as run_of
 from mnist_course.checks import exercises
 from mnist_course.cli import main
 from mnist_course.teaching.folder import write_course
@@ -577,9 +578,18 @@ os.chdir("/")
 if not room.strangers_can_work():
     sys.exit("nobody else can work here")
 run.best_room = lambda: room.OPEN
-said = []
+copy, modes, said = run._copy, set(), []
+
+
+def seen_copy(folder, here):
+    copy(folder, here)
+    modes.add(oct(here.parent.stat().st_mode & 0o777))
+
+
+run._copy = seen_copy
 grades = run.grade_folder(sys.argv[1], 1, Limits(seconds=float(sys.argv[2])), said.append)
-print(json.dumps([said[0], {grade.learner: [grade.passed, grade.remarks] for grade in grades}]))
+told = {grade.learner: [grade.passed, grade.remarks] for grade in grades}
+print(json.dumps([said[0], told, list(modes)]))
 """
 
 
@@ -595,8 +605,9 @@ def test_without_a_closed_room_root_gives_each_notebook_a_user_of_its_own(tmp_pa
     if "nobody else can work here" in done.stderr:
         pytest.skip("another user can't be made able to read Python here")
     assert done.returncode == 0, done.stderr
-    first, grades = json.loads(done.stdout)
+    first, grades, modes = json.loads(done.stdout)
     assert "as another user" in first
+    assert modes == ["0o700"]  # nobody else reads it before it's given away
     (_, storm), *_ = [grades.pop("f_storm")]
     assert re.search("processes|GB of memory", " ".join(storm)), storm
     assert {name: passed for name, (passed, _) in grades.items()} == dict.fromkeys(grades, 1), (
@@ -604,6 +615,27 @@ def test_without_a_closed_room_root_gives_each_notebook_a_user_of_its_own(tmp_pa
     )
     left = [one for one in psutil.process_iter() if one.uids().real in range(60_578, 61_184)]
     assert left == []
+
+
+@posix
+@pytest.mark.parametrize(("apart", "mode"), [(True, 0o711), (False, 0o700)])
+def test_only_for_strangers_may_others_go_through_the_graders_folder(
+    tmp_path, monkeypatch, apart, mode
+):
+    modes = []
+
+    def looked(self, order, folder):
+        modes.append(self.base.parent.stat().st_mode & 0o777)
+        return [], ""
+
+    monkeypatch.setattr(run_of, "best_room", lambda: OPEN)
+    monkeypatch.setattr(run_of, "strangers_can_work", lambda: apart)
+    monkeypatch.setattr(run_of._Host, "run", looked)
+    write(tmp_path / "class" / "ada", *right_cells("03.team_params"))
+    said: list[str] = []
+    grade_folder(tmp_path / "class", 1, say=said.append)
+    assert {*modes} == {mode}
+    assert ("as another user" in said[0]) == apart and ("with your rights" in said[0]) != apart
 
 
 OUTRUN = """

@@ -98,6 +98,7 @@ class _Host:
         self.rest = b""
         words = {
             "room": self.room,
+            "apart": self.room == OPEN and strangers_can_work(),
             "place": str(self.place),
             "hidden": [str(path) for path in [*self.hidden, self.place.parent, Path.home()]],
             "scratch": sorted({"/tmp", "/dev/shm", "/var/tmp"}),
@@ -143,7 +144,8 @@ class _Host:
             if self.process is None:
                 self._start(order["limits"]["memory"])
             here = Path(tempfile.mkdtemp(dir=self.place)) / "work"
-            here.parent.chmod(0o755)
+            if self.room != OPEN:  # whoever runs it there may be a stranger, to whom it's given
+                here.parent.chmod(0o755)
             _copy(folder, here)
             self._send(order | {"here": str(here), "number": self.number})
             for words in self._listen(20 * order["limits"]["seconds"] + 300):
@@ -495,7 +497,7 @@ def grade_learners(
     broken_off = threading.Event()
     grades: dict[str, Grade] = {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
-        if room == OPEN:  # a stranger may go through, and see nothing on the way
+        if room == OPEN and strangers_can_work():  # a stranger may go through, and see nothing
             os.chmod(base, 0o711)
         hosts: queue.SimpleQueue[_Host] = queue.SimpleQueue()
         unseen = [Path(path).absolute() for path in hidden]
