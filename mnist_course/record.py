@@ -563,6 +563,22 @@ def _known(submission: _Submission, table: Path) -> str:  # "" where it is new
     return ""
 
 
+def _unfinished(table: Path, order: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    "Where the answers of a recipe's first seeds wait for the others, and what they're answers to."
+    asked = {name: order[name] for name in ("source", "data", "whole")}
+    asked |= {"machine": this_machine(), "threads": torch.get_num_threads(), "course": __version__}
+    return table.with_name(f".{table.name}.{order['name']}.seeds"), asked
+
+
+def _kept(path: Path, asked: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    "What an interrupted run was answered, by seed. Nothing where something else was asked."
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        found = from_json(read_file(path))
+        if found["asked"] == asked:
+            return {one["run"]["seed"]: one for one in found["answers"]}
+    return {}
+
+
 def _summary(entry: Entry) -> str:
     low, high = min(entry.accuracies), max(entry.accuracies)
     # on a busy machine, it's still good to know
@@ -613,7 +629,8 @@ def record_recipes(
 ) -> list[Entry]:  # what was measured; entries in the table, unless it was to validate
     """Run recipes, each seed in a process of its own, and put what comes out into the table. When
     one fails, the others go on. At the end it raises CourseError that says which failed or missed
-    the goal. Raises ValueError when what's asked for is against the rules."""
+    the goal. Raises ValueError when what's asked for is against the rules. When it's interrupted,
+    the next call runs only the seeds that are missing."""
     own = asset("runs", "record.json")
     target = as_path(table or own)
     whole = not validate and target == own
@@ -647,25 +664,38 @@ def record_recipes(
                 continue
             order = {"name": submission.name, "source": submission.source, "limit": limit}
             order |= {"data": data, "whole": whole, "validate": validate}
+            kept_in, asked = _unfinished(target, order)
+            kept = {} if validate else _kept(kept_in, asked)
             for chosen in settings:
                 waiting = [
-                    start(order | {"settings": dict(chosen), "seed": n}) for n in range(seeds)
+                    functools.partial(kept.__getitem__, n)
+                    if n in kept
+                    else start(order | {"settings": dict(chosen), "seed": n})
+                    for n in range(seeds)
                 ]
-                jobs.append((submission, chosen, waiting))
-        for submission, chosen, waiting in jobs:
+                jobs.append((submission, chosen, waiting, kept, kept_in, asked))
+        for submission, chosen, waiting, kept, kept_in, asked in jobs:
             title = " ".join([submission.name, *(f"{k}={v}" for k, v in chosen.items())])
+            answers: list[dict[str, Any]] = []
             try:
-                answers = []
                 for wait in waiting:
                     answers.append(wait())
                     run, of = answers[-1]["run"], answers[-1]["tested_on"]
+                    before = ", before it was interrupted" if run["seed"] in kept else ""
+                    if not validate and not before:
+                        kept[run["seed"]] = answers[-1]
+                        with contextlib.suppress(OSError):  # to keep it is a help, and no more
+                            write_json(kept_in, {"asked": asked, "answers": [*kept.values()]})
                     share = f"{run['right'] / of:.2%}"
-                    say(f"{title}, seed {run['seed']}: {share}, {run['seconds']:.2f} s")
+                    say(f"{title}, seed {run['seed']}: {share}, {run['seconds']:.2f} s{before}")
                 entry = _entry_from(submission, answers, goal)
                 if not validate:
                     _write_entry(target, entry)
+                    kept_in.unlink(missing_ok=True)
             except CourseError as error:
                 failed.append(str(error))
+                if len(answers) == seeds:  # they don't go together, and never will
+                    kept_in.unlink(missing_ok=True)
                 continue
             measured.append(entry)
             say(f"{title}: {_summary(entry)}")

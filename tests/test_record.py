@@ -375,6 +375,71 @@ def test_an_entry_is_whole_or_not_at_all(recipe, table, answered, monkeypatch):
     assert not table.exists()
 
 
+@pytest.fixture
+def interrupted(answered, monkeypatch):
+    "The third seed isn't answered: somebody presses Ctrl+C."
+    real = record._in_own_process
+
+    def until_then(order):
+        if order["seed"] == 2:
+            raise KeyboardInterrupt
+        return real(order)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "_in_own_process", until_then)
+        yield patch
+
+
+def test_an_interrupted_run_goes_on_where_it_was(recipe, table, answered, interrupted):
+    with pytest.raises(KeyboardInterrupt):
+        record_recipes([recipe()], 5, table=table)
+    assert not table.exists() and [order["seed"] for order in answered] == [0, 1]
+    interrupted.undo()
+    lines = []
+    (entry,) = record_recipes([recipe()], 5, table=table, say=lines.append)
+    assert [order["seed"] for order in answered] == [0, 1, 2, 3, 4]
+    assert entry.accuracies == [0.9, 0.95, 0.97, 0.91, 0.92]
+    assert [", before it was interrupted" in line for line in lines[:5]] == [True] * 2 + [False] * 3
+    assert not [*table.parent.glob("*.seeds"), *table.parent.glob(".*.seeds")]  # nothing is left
+
+
+@pytest.mark.parametrize("change", ["recipe", "data", "version", "machine", "threads", "damaged"])
+def test_seeds_of_something_else_are_not_taken(
+    recipe, table, answered, interrupted, monkeypatch, change
+):
+    with pytest.raises(KeyboardInterrupt):
+        record_recipes([recipe()], 5, table=table)
+    interrupted.undo()
+    path, data = recipe(), None
+    if change == "recipe":
+        path = recipe("0.1", "0.2")
+    elif change == "data":
+        data = "sample"
+    elif change == "version":
+        monkeypatch.setattr(record, "__version__", "99")
+    elif change == "machine":
+        monkeypatch.setattr(record, "this_machine", lambda: {"processor": "abacus"})
+    elif change == "threads":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
+    else:
+        (kept,) = table.parent.glob(".*.seeds")
+        kept.write_bytes(kept.read_bytes()[:-9])
+    record_recipes([path], 5, table=table, data=data)
+    assert [order["seed"] for order in answered] == [0, 1, 0, 1, 2, 3, 4]
+
+
+def test_to_validate_takes_no_seeds_of_the_test_and_leaves_none(
+    recipe, table, answered, interrupted
+):
+    for validate in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            record_recipes([recipe()], 5, validate, table=table)
+    assert [order["seed"] for order in answered] == [0, 1, 0, 1]
+    interrupted.undo()
+    record_recipes([recipe()], 3, table=table)
+    assert [order["seed"] for order in answered] == [0, 1, 0, 1, 2]
+
+
 def test_a_full_disk_leaves_the_old_table(recipe, table, answered, monkeypatch):
     record_recipes([recipe()], 2, table=table)
     before = table.read_bytes()
@@ -409,7 +474,7 @@ def test_seeds_that_are_not_about_the_same(recipe, table, answered, monkeypatch)
     )
     with pytest.raises(CourseError, match="the seeds differ"):
         record_recipes([recipe()], 2, table=table)
-    assert not table.exists()
+    assert not table.exists() and not [*table.parent.iterdir()]  # no seeds for the next time
 
 
 def test_the_rules_of_the_courses_own_table(recipe, monkeypatch):
