@@ -179,7 +179,7 @@ def record_parts(entries: Sequence[Entry]) -> str:
             f"{100 * min(e.accuracies):.2f}–{max(e.accuracies):.2%}",
             f"{e.parameters:,}",
             f"{e.seconds:.2f}" if e.seconds else "",
-            _machine(e),
+            _machine(e).replace(" ", "\u00a0"),  # a line, where the table scrolls anyway
         )
         for e in entries
     ]
