@@ -22,11 +22,15 @@ from mnist_course.data import BatchLoader
 from mnist_course.engine.training import (
     CHECKPOINT_FORMAT,
     COLUMNS,
+    Average,
     History,
     Recipe,
+    history_columns,
     kept_for_backward,
     load_checkpoint,
     load_weights,
+    make_recipe,
+    matching_state,
     plot_losses,
     power_cut,
     read_checkpoint,
@@ -855,3 +859,63 @@ def test_an_archive_on_several_disks_is_no_checkpoint(tmp_path):
     for reader in (read_checkpoint, read_weights):
         with pytest.raises(ValueError, match=r"run\.pt"):
             reader(tmp_path / "run.pt")
+
+
+def test_a_mean_begins_at_nothing():
+    average = Average()
+    average.add(2.0, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([1, 1]))
+    average.add(5.0, torch.tensor([[0.0, 1.0]]), torch.tensor([1]))
+    assert average.result() == (3.0, 2 / 3)
+
+
+@pytest.mark.parametrize("name", [[], None, 3, "Seed", "sead"])
+def test_what_is_no_name_of_a_recipe_is_said_in_words(name):
+    with pytest.raises(ValueError, match="recipe must be one of seed, one-cycle"):
+        make_recipe(name, tiny(), 10, 1)
+
+
+def test_what_has_no_name_makes_no_recipe_either():
+    with pytest.raises(TypeError, match=r"got int$"):
+        fit(tiny(), [(X, Y)], [(X, Y)], recipe=3)
+
+
+def test_batches_to_test_on_are_looked_at_under_their_own_name():
+    with pytest.raises((TypeError, ValueError), match="test_loader"):
+        fit(tiny(), [(X, Y)], 5, recipe="seed", epochs=1, progress=False)
+
+
+def test_one_cycle_knows_how_long_it_is():
+    recipe = one_cycle_recipe(tiny(), 10, 3)
+    rates = []
+    for _ in range(30):
+        rates.append(recipe.optimizer.param_groups[0]["lr"])
+        recipe.optimizer.step()
+        recipe.scheduler.step()
+    assert recipe.epochs == 3 and max(rates) == pytest.approx(0.05) and rates[-1] < 1e-3
+
+
+@pytest.mark.parametrize(("accuracy", "hint"), [(1.5, ": divide"), (150, "$"), (-0.1, "$")])
+def test_accuracies_lie_between_0_and_1(accuracy, hint):
+    with pytest.raises(
+        ValueError, match=f"test_acc must lie between 0 and 1, got {accuracy}{hint}"
+    ):
+        history_columns({name: [0.5] for name in COLUMNS} | {"test_acc": [accuracy]})
+
+
+def test_settings_keep_their_fractions(tmp_path):
+    History(settings={"lr": 0.25, "of": [0.5, {"x": 1.5}]}).save(tmp_path / "history.json")
+    assert History.load(tmp_path / "history.json").settings == {"lr": 0.25, "of": [0.5, {"x": 1.5}]}
+
+
+def test_one_name_before_all_of_them_makes_no_difference():
+    state = {f"model.{name}": value for name, value in tiny().state_dict().items()}
+    assert matching_state(tiny(), state, "file").keys() == tiny().state_dict().keys()
+
+
+def test_three_differences_are_told_and_the_others_counted():
+    wide = nn.Sequential(*[nn.Linear(3, 2) for _ in range(2)])
+    long = nn.Sequential(*[nn.Linear(3, 4) for _ in range(2)])
+    with pytest.raises(ValueError) as caught:
+        matching_state(wide, long.state_dict(), "file")
+    parts = str(caught.value).partition("network: ")[2].split("; ")
+    assert len(parts) == 4 and parts[-1] == "1 more have another shape"
