@@ -288,6 +288,81 @@ def test_the_traits_follow():
     assert explorer.explore().rows[-1].output_shape == (60,)
 
 
+LIMITS = [  # layers, an image, the first layer that asks too much, and for how much of what
+    (
+        [{"kind": "Conv2d", "out_channels": 64, "kernel_size": 255}],
+        (64, 300, 300),
+        ("conv1", "parameters", 64 * (64 * 255**2 + 1)),
+    ),
+    (
+        [{"kind": "Flatten"}, {"kind": "Linear", "out_features": 70_000}],
+        (4, 32, 32),
+        ("fc1", "parameters", 70_000 * (4 * 32 * 32 + 1)),
+    ),
+    (
+        [
+            {"kind": "ReLU"},
+            {"kind": "Conv2d", "out_channels": 200, "kernel_size": 99, "padding": 49},
+            {"kind": "Flatten"},
+        ],
+        (64, 512, 512),
+        ("conv1", "MACs", 200 * 512 * 512 * 64 * 99**2),
+    ),
+    (
+        [{"kind": "AvgPool2d", "kernel_size": 2, "stride": 200, "padding": 1}] * 5,
+        (1, 64, 64),
+        ("pool4", "pixels", 200**4),
+    ),
+]
+
+
+@pytest.mark.parametrize(("layers", "size", "limit"), LIMITS)
+def test_it_stops_at_the_first_layer_that_asks_too_much(layers, size, limit):
+    found = explore(layers, size)
+    name, what, number = limit
+    assert (found.failed, found.error_type) == (name, None)
+    assert found.error == (
+        f"the explorer stops here: {name} comes to {number:,} {what}, and {_MOST[what]:,} "
+        "is its limit"
+    )
+    assert [row.name for row in found.rows] == _name_layers(layers)[: len(found.rows)]
+    assert len(found.rows) == _name_layers(layers).index(name)
+    assert found.layers == _check_layers(layers) and found.input_size == size
+
+
+def test_as_many_layers_as_there_may_be_are_taken():
+    assert len(explore([{"kind": "ReLU"}] * _MOST_LAYERS).rows) == _MOST_LAYERS
+    with pytest.raises(ValueError, match=f"at most {_MOST_LAYERS} layers, got"):
+        explore([{"kind": "ReLU"}] * (_MOST_LAYERS + 1))
+
+
+def test_in_markdown_an_error_is_code():
+    found = explore(
+        [{"kind": "Linear", "out_features": 3}, {"kind": "MaxPool2d", "kernel_size": 40}]
+    )
+    assert found.notes == [note for note in found.notes if "fc1 reads every row" in note] != []
+    assert found._repr_markdown_().endswith(
+        f"\n\n`{found.failed} cannot run. {found.error_type}: {found.error}`"
+    )
+    assert repr(found).endswith(f"\n\n{found.failed} cannot run. {found.error_type}: {found.error}")
+
+
+def test_a_linear_layer_after_flatten_needs_no_note():
+    assert explore().notes == []
+
+
+def test_the_browser_gets_the_program_and_the_words():
+    explorer = ShapeExplorer()
+    assert explorer.get_state()["words"] == _linear_words() != ""
+    assert "export default" in explorer._esm or "as default" in explorer._esm
+    assert (
+        _linear_words()
+        in explore(
+            [{"kind": "Flatten"}, {"kind": "Linear", "in_features": 3, "out_features": 2}]
+        ).error
+    )
+
+
 # ---- a page without a kernel
 
 
