@@ -14,19 +14,24 @@ from mnist_course.engine.predict import (
     class_distance,
     class_statistics,
     expected_calibration_error,
+    faintest,
     fit_temperature,
+    grain_of,
     in_middle,
     judge,
     lit_paper,
     load_reference,
     log_probabilities,
     look,
+    percent,
     plot_doubt,
     plot_reliability,
     reliability,
     resize,
     show_reading,
     shrink,
+    to_gray,
+    without_frame,
 )
 from mnist_course.model import Net, load_pretrained
 from mnist_course.predict import page_of, predict
@@ -302,3 +307,105 @@ def test_together_they_get_the_answers_that_each_gets_alone(net, digits):
         assert (one.label, one.reason) == (other.label, other.reason)
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
         assert one.ood_score == pytest.approx(other.ood_score, abs=1e-4)
+
+
+# --- corners
+
+
+@pytest.mark.parametrize(
+    ("share", "decimals", "said"),
+    [
+        (0.9999, 1, "> 99.9%"),
+        (0.00001, 1, "< 0.1%"),
+        (0.999999, 2, "> 99.99%"),
+        (0.0000001, 3, "< 0.001%"),
+        (1.0, 1, "100.0%"),
+        (0.0, 1, "0.0%"),
+        (0.999, 0, "> 99%"),
+    ],
+)
+def test_only_a_certainty_is_called_one(share, decimals, said):
+    assert percent(share, decimals) == said
+
+
+@pytest.mark.parametrize("high", [1.5, 0.5])
+def test_logits_may_sum_to_one(high):
+    logits = torch.tensor([[high, 1 - high - 0.8, 0.8] + [0.0] * 7])
+    assert logits.sum() == pytest.approx(1) and (logits < 0).any()
+    torch.testing.assert_close(log_probabilities(logits), logits.log_softmax(1))
+
+
+def test_empty_bins_are_no_reason_to_warn(recwarn):
+    confidence, accuracy, _ = reliability(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), 5)
+    assert np.isnan(confidence[:4]).all() and np.isnan(accuracy[:4]).all() and not list(recwarn)
+
+
+def test_a_panel_of_reliability_stands_beside_the_next_and_every_dot_has_its_bar():
+    logits, labels = drawn(500, 2.0)
+    cases = {"one": logits.softmax(1), "two": (logits / 2).softmax(1)}
+    figure = plot_reliability(cases, labels)
+    assert figure.get_size_inches()[0] > 2 * figure.get_size_inches()[1]
+    for ax, probabilities in zip(figure.axes, cases.values(), strict=True):
+        filled = np.flatnonzero(reliability(probabilities, labels)[2])
+        bars = ax.lines[1:]  # after the diagonal
+        assert len(bars) == len(filled) > 3
+        for bar, dot in zip(bars, ax.collections, strict=True):
+            across, up = dot.get_offsets()[0]
+            assert set(bar.get_xdata()) == {across}
+            assert min(bar.get_ydata()) <= up <= max(bar.get_ydata())
+
+
+def test_a_name_in_a_message_is_one_line():
+    with pytest.raises(ValueError, match=r"a\\nb\\x07\.png"):
+        to_gray("a\nb\x07.png")
+
+
+def test_bytes_that_mean_nothing_are_not_called_text():
+    with pytest.raises(ValueError) as caught:
+        to_gray(bytes([1, 2, 3, 4] * 9))
+    assert "text" not in str(caught.value)
+
+
+def test_rows_of_a_picture_may_be_tensors_that_learn():
+    rows = torch.rand(28, 28, requires_grad=True)
+    np.testing.assert_allclose(to_gray(list(rows)), rows.detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(4200, 40), (40, 4200)])
+def test_a_long_picture_is_made_smaller_too(size):
+    assert max(to_gray(Image.new("L", size, 255)).shape) == max(size) // 4
+
+
+def test_a_color_in_which_little_changes_does_not_count():
+    rng = np.random.default_rng(0)
+    red = rng.random((28, 28)).astype(np.float32)
+    dull = 0.5 + 0.02 * rng.random((28, 28)).astype(np.float32)
+    assert to_gray(np.stack([red, red, dull])).shape == (28, 28)
+    with pytest.raises(ValueError):
+        to_gray(np.stack([red, red, rng.random((28, 28)).astype(np.float32)]))
+
+
+def test_light_is_smoothed_over_three_cells():
+    light = np.full((28, 28), 0.4, np.float32)
+    light[:, 14:] = 1.0
+    np.testing.assert_allclose(
+        lit_paper(light)[5, 11:17], [0.4, 0.4, 0.6, 0.8, 1.0, 1.0], atol=1e-6
+    )
+
+
+def test_the_grain_is_five_deviations_of_the_frame_and_at_most_a_half():
+    ink = np.random.default_rng(0).normal(0, 0.02, (400, 400))
+    assert grain_of(ink) == pytest.approx(0.1 * 0.675 * 1.4826, rel=0.1)
+    assert grain_of(np.zeros((9, 9))) == 0.0 and grain_of(ink * 50) == 0.5
+
+
+def test_on_clean_paper_three_hundredths_are_ink():
+    assert faintest(np.ones((28, 28))) == 0.03
+
+
+def test_a_box_around_something_else_than_paper_stays():
+    inside = np.random.default_rng(0).choice([0.0, 1.0], (60, 60)).astype(np.float32)
+    box = np.pad(inside, 2, constant_values=0.0)
+    assert without_frame(box) is box
+    paper = np.pad(np.ones((60, 60), np.float32), 2, constant_values=0.0)
+    assert without_frame(paper).min() == 1.0 and without_frame(paper).shape < paper.shape

@@ -1,5 +1,6 @@
 "The public record: what a recipe may do, what its entry says, and that nothing wrong gets into the table."
 
+import collections
 import contextlib
 import io
 import json
@@ -283,6 +284,37 @@ def test_a_process_that_gives_no_answer(recipe, table, line, limit, said):
     assert not table.exists()
     new = set(psutil.Process().children(recursive=True)) - before
     assert not [one for one in new if one.status() != "zombie"]
+
+
+def test_arguments_without_names_are_arguments(recipe):
+    path = recipe("def train(network, digits, seed)", "def train(network, digits, seed, /)")
+    assert _read_submission(path).name == "linear"
+
+
+@pytest.mark.parametrize("text", ['"""\0"""', "x = " + "(" * 5000 + "1" + ")" * 5000, "def :"])
+def test_what_python_cannot_read_is_said_in_words(recipe, text):
+    with pytest.raises(CourseError, match="isn't Python"):
+        _read_submission(recipe(text=text))
+
+
+def test_only_files_with_data_may_not_be_opened(recipe, tmp_path):
+    (tmp_path / "notes.txt").write_text("a note")
+    plain = recipe(START, f"    open({str(tmp_path / 'notes.txt')!r}).read()\n" + START)
+    assert run_here(plain)["run"]["right"] > 0
+    weights = recipe(START, f"    open({str(tmp_path / 'mine.pt')!r})\n" + START)
+    with pytest.raises(CourseError, match=r"opens mine\.pt"):
+        run_here(weights)
+
+
+@pytest.mark.parametrize(("own", "cores"), [(0.0, 1.5), (1.0, 1.0), (3.0, 0.0), (4.0, 0.0)])
+def test_what_others_computed_is_counted_in_cores(monkeypatch, own, cores):
+    Times = collections.namedtuple("Times", "user system idle iowait")
+    seen = iter([Times(100, 10, 500, 7), Times(102, 11, 501, 8)])
+    used, clock = iter([5.0, 5.0 + own]), iter([40.0, 42.0])
+    monkeypatch.setattr(record.psutil, "cpu_times", lambda: next(seen))
+    monkeypatch.setattr(record.time, "process_time", lambda: next(used))
+    monkeypatch.setattr(record.time, "perf_counter", lambda: next(clock))
+    assert record._cores_of_others()() == cores
 
 
 # ---- the table
