@@ -1,6 +1,11 @@
-"What several test files use and no fixture can give: the repository's files, commands in a fresh process."
+"What several test files use and no fixture can give: the repository's files, commands in a fresh process, pictures that somebody has looked at."
 
+import base64
+import hashlib
+import io
+import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -9,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.colors
+import numpy as np
 import torch
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 
@@ -93,3 +100,27 @@ def machine(monkeypatch, cuda: int = 0, mps: bool = False) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+def is_approved(name: str, svg: str, folder: Path) -> None:
+    """Fails when a drawing is another one than the one that somebody has looked at, to a tenth of a
+    pixel, and puts the new one into the folder. What two versions of PyTorch, Pillow or zlib make
+    different in bytes and the same to the eye makes no difference here."""
+    text = re.sub(r"\bmc\d+", "mc", svg)  # numbered in the order of drawing
+    text = re.sub(r'data:image/png;base64,([^"]+)', lambda found: _pixels_of(found[1]), text)
+    text = re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.1f}", text)
+    found = hashlib.sha256(text.encode()).hexdigest()[:16]
+    known = Path(__file__).with_name("approved_pictures.json")
+    if json.loads(known.read_text("utf-8")).get(name) != found:
+        (folder / "new.svg").write_text(svg, "utf-8")
+        raise AssertionError(
+            f"{name!r} is drawn differently now. Look at {folder / 'new.svg'}; if it's right, "
+            f'write "{name}": "{found}" into {known.name}'
+        )
+
+
+def _pixels_of(base64_text: str) -> str:
+    "A picture as text: its size, and its values in steps of 8."
+    with Image.open(io.BytesIO(base64.b64decode(base64_text))) as image:
+        values = np.asarray(image.convert("RGBA"))
+    return f"{values.shape} {hashlib.sha256((values // 8).tobytes()).hexdigest()}"

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from helpers import is_approved
 from PIL import Image
 
 from mnist_course.arithmetic import output_size
@@ -30,6 +31,7 @@ from mnist_course.widgets.moving import (
     show_graph,
     shrinking_bars,
     sliding_cover,
+    sliding_kernel,
     sliding_score,
     stepping_kernel,
     strokes,
@@ -666,3 +668,51 @@ def test_the_pictures_of_the_recorded_run_are_small(sample):
     image, labels = sample[1].images[47] / 255, sample[1].labels[:200]
     assert len(growing_kernels(run.kernels, notes).svg()) < 60_000
     assert len(parting_crowds(run.points, labels, image, 47, notes).svg()) < 60_000
+
+
+# What has been looked at
+
+SMALL = torch.arange(81.0).reshape(9, 9) / 80
+SHARES = torch.tensor([[0.0, 1.0], [0.25, 0.75], [1.0, 0.0]])
+PICTURES = {
+    "sliding kernel": lambda: sliding_kernel(SMALL, SMALL[:3, :3] - 0.1),
+    "sliding score": lambda: sliding_score(LOGITS, label=2, reach=4),
+    "growing digit": lambda: growing_digit(
+        strokes([(2, 2), (2, 7)], frames=4, side=10), GROWING, captions=("one", "two")
+    ),
+    "growing average": lambda: growing_average(SMALL.repeat(9, 1, 1), counts=(1, 3, 9)),
+    "growing average, as it comes": lambda: growing_average(SMALL.repeat(1000, 1, 1)),
+    "stepping kernel": lambda: stepping_kernel(7, 3, 2, 1),
+    "flowing digit": lambda: flowing_digit(
+        torch.eye(8), {"one": torch.arange(24.0).reshape(6, 2, 2), "two": torch.eye(3)[None]}, TEN
+    ),
+    "two balls": lambda: two_balls(STEEP, PATHS, names=("plain", "heavy")),
+    "growing clouds": lambda: growing_clouds({"one": [88.0, 92.5, 90.0], "two": [95.0, 96.0]}),
+    "blame wave": lambda: blame_wave(PIXELS, W1, W2, label=2, names="abc"),
+    "graph": lambda: show_graph((Value(2.0) * Value(3.0) + Value(1.0)) * Value(-1.0)),
+    "turning right": turning,
+    "sliding cover": lambda: sliding_cover(
+        SMALL, SHARES.repeat(2, 1).reshape(3, 2, 2), [0, 1], size=3, stride=2
+    ),
+    "growing curves": lambda: growing_curves(
+        {"flat": [2.0, 2.0, 2.0], "leaps": [2.0, 9.0, 1.0], "falls": [2.0, 1.0, 0.5]},
+        [2.0, 1.0, 0.5],
+        columns=2,
+    ),
+    "coarser weights": lambda: coarser_weights(
+        {32: torch.tensor([-0.6, 0.25, 0.5]), 3: torch.tensor([-0.6, 0.2, 0.4])}, {32: 4, 3: 5}, 100
+    ),
+    "turning digit": lambda: turning_digit(SMALL, [0, 40, 90], SHARES, [1, 0]),
+    "shrinking bars": lambda: shrinking_bars(ROAD),
+    "growing kernels": lambda: growing_kernels(
+        torch.linspace(-1, 1, 432).reshape(3, 16, 3, 3), ["step 0", "step 5", "step 9"]
+    ),
+    "parting crowds": lambda: parting_crowds(
+        HEAPS, DIGITS, torch.eye(28), 1, ["a · b", "c · d", "e · f"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_moving_picture_is_the_one_that_was_looked_at(name, tmp_path):
+    is_approved(f"moving: {name}", PICTURES[name]().svg(), tmp_path)
