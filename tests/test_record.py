@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from helpers import ROOT
+from helpers import ROOT, is_approved
 
 import mnist_course.record as record
 from mnist_course.base import CourseError, DataError
@@ -621,6 +621,53 @@ def test_the_plots_lead_to_the_recipes():
     assert places["small_one"][0] < places["quick"][0] < places["busy"][0]
     assert places["small_one"][1] < places["quick"][1] < places["busy"][1]  # fewer misread: lower
     assert seconds.count('class="front"') == 2  # one for each machine
+
+
+def crowded_entries() -> list[Entry]:
+    "Points that are close together and at the edges, with long names; one of more than a million."
+    (old,) = [one for one in some_entries() if one.name == "busy"]
+    facts = [  # name, parameters, right, seconds
+        ("a_recipe_with_a_long_name", 300, 9_100, 0.02),
+        ("beside_it", 310, 9_110, 0.021),
+        ("above_it", 305, 9_140, 0.019),
+        ("below", 330, 9_120, 0.023),
+        ("worse_and_larger", 50_000, 9_050, 40.0),
+        ("at_the_far_end_of_everything", 2_500_000, 9_979, 3_000.0),
+    ]
+    return [
+        replace(
+            old,
+            name=name,
+            parameters=parameters,
+            runs=[{"seed": 0, "right": right, "seconds": seconds, "others": 0.0}],
+        )
+        for name, parameters, right, seconds in facts
+    ]
+
+
+@pytest.mark.parametrize("which", ["some", "crowded", "one", "two"])
+def test_the_plots_are_those_that_were_looked_at(which, tmp_path):
+    from mnist_course.making.site.frontier import record_parts
+
+    some, crowded = some_entries(), crowded_entries()
+    entries = {"some": some, "crowded": crowded, "one": some[:1], "two": crowded[:2]}[which]
+    for number, plot in enumerate(re.findall(r"<svg.*?</svg>", record_parts(entries), re.S)):
+        is_approved(f"record: {which} {number}", plot, tmp_path)
+
+
+def test_what_another_recipe_beats_at_both_is_not_on_the_front():
+    from mnist_course.making.site.frontier import record_parts
+
+    page = record_parts(crowded_entries())
+    sizes = re.search(r"<svg.*?</svg>", page, re.S)[0]
+    front = re.search(r'class="front" d="M([^"]+)"', sizes)[1].split("L")
+    spots = dict(re.findall(r'#recipe-(\w+)"><circle cx="([\d.]+)"', sizes))
+    assert [place.split()[0] for place in front] == [
+        spots[name]
+        for name in ("a_recipe_with_a_long_name", "above_it", "at_the_far_end_of_everything")
+    ]
+    assert page.index("## Where do we stand?") < page.index("## What does each seed say?")
+    assert "1 thread, 2 cores, python 3, torch 2. SHA-256" in page
 
 
 def test_the_page_shows_every_seed_and_no_markup_of_others():
