@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import is_approved
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -372,3 +373,8 @@ def test_views_show_each_field_where_it_is():
         views(image, {})
     with pytest.raises(ValueError, match="an image"):
         views(image[None], fields)
+
+
+def test_every_diagram_is_the_one_that_was_looked_at(tmp_path):
+    for name, sheet in drawings().items():
+        is_approved(f"diagram: {name}", sheet.svg(), tmp_path)

@@ -209,7 +209,7 @@ def test_the_grader_draws_the_same_numbers(exam, capsys):
 
 
 @pytest.fixture
-def lab(monkeypatch):
+def teachers(monkeypatch):
     "Four exercises of a teacher's, of two lessons, among one of the course's."
     mine = Registry()
 
@@ -229,7 +229,7 @@ def lab(monkeypatch):
     return mine
 
 
-def test_a_teachers_exercises_have_cards_in_their_order(lab):
+def test_a_teachers_exercises_have_cards_in_their_order(teachers):
     assert own_cards("lab") == [
         Card(
             id="lab.twice",
