@@ -591,3 +591,72 @@ def test_both_sides_find_frames_lines_pale_ink_and_two_digits(open_page, sample)
             assert halves == len(halves_of(ours["cropped"]))
         kinds |= {seen, halves}
     assert kinds == {"", "pale", "frame", "two digits", 0, 2}
+
+
+# ---- the Python side alone
+
+
+def drawn(*labels: int) -> Drawings:
+    return Drawings(
+        np.arange(len(labels) * 16, dtype=np.uint8).reshape(-1, 4, 4), np.array(labels, np.int64)
+    )
+
+
+def test_two_sets_of_drawings_become_one(tmp_path, monkeypatch):
+    both = drawn(1, 2) + drawn(7)
+    assert len(both) == 3 and both.images.shape == (3, 4, 4) and both.labels.tolist() == [1, 2, 7]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    both.save("~/mine.npz")
+    again = Drawings.load("~/mine.npz")
+    assert np.array_equal(again.images, both.images) and again.labels.dtype == np.int64
+
+
+def test_nobody_reads_nothing():
+    with pytest.raises(ValueError, match="there are no drawings yet"):
+        drawn().accuracy(Net())
+
+
+@pytest.mark.parametrize("side", [1, 7, 28, 300])
+@pytest.mark.parametrize(
+    ("value", "kind", "ink"),
+    [
+        (200, np.uint8, 200),
+        (200, np.int64, 200),
+        (1.0, np.float32, 255),
+        (0.4, np.float64, 102),
+        (1.7, np.float32, 255),
+        (-0.3, np.float32, 0),
+        (300, np.int64, 255),
+    ],
+)
+def test_a_picture_fills_the_pad_and_keeps_its_tone(side, value, kind, ink, recwarn):
+    pad = DrawingPad()
+    for picture in (np.full((side, side), value, kind), torch.full((side, side), value).float()):
+        if isinstance(picture, torch.Tensor) and not isinstance(value, float):
+            picture = picture.long()
+        pad.put(picture)
+        assert (pad.array == ink).all() and pad.array.shape == (_SIDE, _SIDE)
+    assert not list(recwarn)
+
+
+def test_what_the_browser_keeps_is_kept_or_said():
+    pad = DrawingPad()
+    pad.kept = {"label": 3}
+    assert pad.answer["message"] == "the pad is empty: draw a digit first"
+    pad.put(np.eye(28))
+    pad.kept = {"label": 4}
+    assert pad.answer["message"] == "kept: 1 drawings"
+    pad.kept = {"label": np.int64(5), "again": 1}
+    pad.kept = {"other": 1}
+    assert pad.answer["message"] == "a digit is one of 0 to 9, got -1"
+    assert pad.drawings.labels.tolist() == [4, 5] and pad.drawings.labels.dtype == np.int64
+    assert all(np.array_equal(image, pad.array) for image in pad.drawings.images)
+
+
+def test_the_browser_gets_what_the_pad_needs():
+    state = DrawingPad(can_keep=False).get_state()
+    assert state["can_keep"] is False and DrawingPad().can_keep is True
+    assert state["side"] == 280 and state["kept"] == {} and state["answer"] == {}
+    assert len(state["samples"]) % 784 == 0 < len(state["samples"])
+    assert state["_esm"] == bundle("pad") and ".mc-" in state["_css"]

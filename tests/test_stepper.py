@@ -259,6 +259,72 @@ def test_a_stepper_says_what_does_not_fit(name, bad, message):
         ConvolutionStepper(**{name: bad})
 
 
+def test_the_large_kernels_weigh_what_their_names_say():
+    flat, steep = torch.ones(5, 5), torch.arange(5.0).repeat(5, 1)
+    weights = {name: (kernel * flat).sum().item() for name, kernel in LARGE.items()}
+    assert weights == pytest.approx({"blur": 1, "vertical edge": 0, "horizontal edge": 0}, abs=1e-6)
+    assert (LARGE["blur"] == LARGE["blur"][0, 0]).all()
+    across, down = LARGE["vertical edge"], LARGE["horizontal edge"]
+    assert (across * steep).sum().item() == pytest.approx(6)  # brighter to the right
+    assert torch.equal(across.T, down) and across.abs().max() == pytest.approx(0.2)
+    assert torch.equal(across, -across.flip(1)) and (across[:, 2] == 0).all()
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_kernels_of_a_network_are_offered_in_both_sizes(size):
+    layer = torch.nn.Conv2d(1, 2, size, bias=False)
+    model = torch.nn.Sequential()
+    model.conv1 = layer
+    listed = _kernel_list(model)
+    assert [one["bias"] for one in listed[:-2]] == [0.0] * (len(KERNELS) + len(LARGE))
+    assert [one["name"] for one in listed[-2:]] == ["conv1, kernel 0", "conv1, kernel 1"]
+    image = torch.randint(0, 256, (28, 28), dtype=torch.uint8)
+    wanted = layer(normalize(image[None]))[0, 0].detach()
+    found = step(image, listed[-2]["kernel"], (0, 0), bias=listed[-2]["bias"]).map / STD
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (1, 7, 7), (3, 3, 3), (1, 3, 5)])
+def test_kernels_of_another_size_are_not_offered(shape):
+    model = torch.nn.Sequential()
+    model.conv1 = torch.nn.Conv2d(shape[0], 2, shape[1:])
+    with pytest.raises(ValueError, match="no layer conv1 with kernels of 3 x 3 or 5 x 5"):
+        _kernel_list(model)
+
+
+def test_one_pixel_that_is_too_bright_is_enough_to_ask():
+    picture = torch.zeros(28, 28)
+    for value in (-0.01, 1.01):
+        picture[3, 4] = value
+        with pytest.raises(traitlets.TraitError, match="is this a normalized digit"):
+            ConvolutionStepper(image=picture)
+
+
+@pytest.mark.parametrize("bias", [1000.0, -1000.0, 0.0])
+def test_the_bias_may_go_as_far_as_it_says(bias):
+    assert ConvolutionStepper(bias=bias).bias == bias
+    with pytest.raises(traitlets.TraitError, match="between -1000 and 1000"):
+        ConvolutionStepper(bias=-1000.5)
+
+
+def test_it_starts_without_relu_and_takes_no_picture_for_an_error():
+    stepper = ConvolutionStepper()
+    assert (stepper.relu, stepper.bias, stepper.place) == (False, 0.0, (19, 12))
+    assert not torch.equal(stepper.map, stepper.map.relu())
+    with pytest.raises(traitlets.TraitError, match="got 0"):
+        stepper.set_state({"image": None})
+
+
+def test_the_page_has_the_values_of_the_model(tmp_path):
+    model = torch.nn.Sequential()
+    model.conv1 = torch.nn.Conv2d(1, 2, 3)
+    written = write_stepper_page(tmp_path, model)
+    state = json.loads((tmp_path / "stepper.json").read_text("utf-8"))
+    assert tmp_path / "stepper.json" in written
+    assert state["kernels"] == _kernel_list(model) and len(state["kernels"]) != 32
+    assert base64.b64decode(state["image"]) == ConvolutionStepper().image
+
+
 def test_several_values_that_arrive_together_are_checked_together():
     stepper = ConvolutionStepper(stride=2, place=(12, 12))
     stepper.set_state({"place": [27, 27], "padding": 1, "stride": 1})  # as the browser sends them
