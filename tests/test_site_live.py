@@ -6,11 +6,13 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from fastcore.basics import AttrDict
-from helpers import ROOT
+from helpers import ROOT, is_approved
 
+from mnist_course.data import load_mnist, normalize
 from mnist_course.making.revealed import revealed
 from mnist_course.making.site import live
 from mnist_course.making.site.live import (
@@ -23,6 +25,7 @@ from mnist_course.making.site.live import (
     without_calls,
     write_live,
 )
+from mnist_course.model import load_pretrained, trace
 from mnist_course.progress import QUESTIONS, _as_asked, _same
 from mnist_course.teaching.notebooks import lesson_number, lessons, read_notebook
 from mnist_course.widgets.explorer import write_drawing_page
@@ -806,3 +809,76 @@ def test_the_front_pages_numbers_are_counted():
     assert "593,200" in hero and f"{number['mistakes']} wrong answers" in proof
     assert re.findall(r"(\d\d\.\d\d)%", proof)
     assert "99.4%" in proof and "100.0%" not in proof
+
+
+# ---- what it's made of
+
+
+@pytest.mark.parametrize("name", ["_band", "_frontier"])
+def test_the_front_pages_charts_are_those_that_were_looked_at(name, tmp_path):
+    is_approved(f"front page: {name}", getattr(live, name)(), tmp_path)
+
+
+def test_the_strip_shows_the_maps_that_differ_most_from_digit_to_digit():
+    state, net = live._glance_state(), load_pretrained()
+    test = load_mnist(source="sample")[1]
+    seven = test.images[int((test.labels == 7).nonzero()[0])]
+    assert state["first"]["page"] == seven.numpy().tobytes()
+    seen = trace(net, normalize(seven[None]))
+    firsts = [next(i for i, label in enumerate(test.labels) if label == d) for d in range(10)]
+    ten = trace(net, normalize(test.images[firsts]))
+    for layer, (name, count) in live._LAYERS.items():
+        shown, maps = state["channels"][layer], seen[name][0]
+        assert len(shown) == count and shown == sorted(set(shown))
+        spread = ten[name].amax((2, 3)).std(0)
+        left_out = spread[[i for i in range(len(maps)) if i not in shown]]
+        assert spread[shown].min() >= left_out.max()
+        first = state["first"]["maps"][layer]
+        assert (first["count"], first["size"]) == tuple(maps.shape[:2])
+        pixels = np.frombuffer(first["maps"], np.uint8).reshape(count, *maps.shape[1:])
+        wanted = (maps[shown] / first["top"] * 255).numpy()
+        assert np.abs(pixels - wanted).max() <= 0.51 and pixels.max() == 255
+    answer = state["first"]["answer"]
+    assert answer["label"] == 7 and sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert answer["probability"] == max(answer["probabilities"]) == answer["probabilities"][7]
+
+
+def test_a_module_becomes_a_script_without_imports():
+    script = live._script("momentum")
+    assert script.startswith('"use strict"') and "momentum: momentum_js" in script
+    assert len(script) > 2000 and not re.search(r"^(import|export) |import\.meta", script, re.M)
+
+
+def test_values_travel_as_json_and_bytes_as_base64():
+    script = live._values("mine", {"a": b"\x00\xff", "b": [1, "ü"]})
+    text = script.partition("mine: ")[2].rpartition("}")[0]
+    assert json.loads(text) == {"a": {"base64": "AP8="}, "b": [1, "ü"]} and "ü" in script
+    with pytest.raises(TypeError, match="set"):
+        live._values("mine", {"a": {1}})
+
+
+def test_only_code_that_calls_for_the_figures_gets_them():
+    cells = [
+        AttrDict(cell_type=kind, source=source, id=str(i))
+        for i, (kind, source) in enumerate(
+            [("markdown", "proof() is a word"), ("code", "x = 1"), ("code", "proof()")]
+        )
+    ]
+    made = live._front_cells(cells)
+    assert made[:2] == cells[:2] and "ml-" in "".join(made[2].source)
+
+
+@pytest.mark.parametrize("source", ["x += check(1)", "def f():\n    return check(1)", "x: int = 3"])
+def test_what_only_holds_a_call_stays(source):
+    assert without_calls(source, {"check"}).strip() == source
+
+
+@pytest.mark.parametrize("takes", ["number", "3 numbers", "two numbers", "word"])
+def test_what_takes_a_number_has_no_buttons(takes):
+    assert choices(takes, "**Predict.** (a) one, (b) two, or (c) three?") == []
+
+
+def test_a_toys_page_has_its_styles_and_the_instruments_page_its_own():
+    for page in toy_pages().values():
+        assert 'href="../live/live.css"' in page and 'src="../live/live_start.js"' in page
+    assert "<style>body { margin: 1rem;" in instrument_page()

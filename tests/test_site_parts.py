@@ -7,6 +7,7 @@ import json
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from helpers import ROOT
@@ -16,6 +17,7 @@ from PIL import Image
 import mnist_course.making.site.api as api
 import mnist_course.making.site.frame as frame
 import mnist_course.making.site.overviews as overviews
+import mnist_course.making.site.polish as polish
 import mnist_course.making.site.search as search
 from mnist_course.checks import exercises
 from mnist_course.figure import BLUE
@@ -569,3 +571,129 @@ def test_the_library_lists_each_module_in_its_room():
     assert "teaching.slides" in rooms["For people who teach"]
     assert "[arithmetic](arithmetic.qmd) (lesson 03)\n:   " in text
     assert "[base](base.qmd)\n:   " in text
+
+
+# ---- a rendered site becomes ours
+
+
+def is_like(found: tuple[int, ...], color: str, most: int = 6) -> bool:
+    wanted = tuple(int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return all(abs(a - b) <= most for a, b in zip(found, wanted, strict=True))
+
+
+def inked(card: Image.Image, box: tuple[int, int, int, int], color: str) -> tuple | None:
+    "Around what has a color inside of a box."
+    part = np.asarray(card.crop(box)).astype(int)
+    wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
+    rows, columns = np.nonzero((np.abs(part - wanted) <= 6).all(2))
+    if not len(rows):
+        return None
+    x, y = box[:2]
+    return (x + columns.min(), y + rows.min(), x + columns.max() + 1, y + rows.max() + 1)
+
+
+WHOLE = (0, 85, 1200, 630)
+LONG = "A title of many words that can't stand in one line " * 2
+
+
+def test_a_card_has_its_words_on_the_left_in_their_sizes_and_colors():
+    card = polish._card("07 · Steps downhill", "What does one step change?", None)
+    assert card.size == (1200, 630) and is_like(card.getpixel((5, 5)), "#17131f")
+    assert inked(card, (0, 0, 1200, 84), "#f4f0fa")[0] in range(58, 66)
+    number, title = (inked(card, WHOLE, color) for color in ("#5b2a9d", "#201c28"))
+    below = (0, title[3] + 5, 1200, 630)  # the edges of dark letters have the color, too
+    promise = inked(card, below, "#625b6b")
+    for part in (number, title, promise):
+        assert part[0] in range(58, 70) and part[2] < 1140
+    assert number[1] < number[3] < title[1] and promise[3] < 400
+    tall = [bottom - top for _, top, _, bottom in (number, title, promise)]
+    assert tall[1] > 1.5 * tall[0] and tall[1] > 1.5 * tall[2]
+    bold, plain = (polish._letters(76, weight=w).getlength("Steps") for w in (600, 400))
+    assert bold > 1.02 * plain
+
+
+@pytest.mark.parametrize("size", [(100, 50), (50, 100), (2000, 1000), (30, 30)])
+def test_a_card_shows_its_picture_on_the_right_as_large_as_there_is_room(tmp_path, size):
+    path = tmp_path / "picture.png"
+    Image.new("RGBA", size, (255, 0, 0, 255)).convert("P").save(path)
+    card = polish._card(LONG, LONG, path)
+    left, top, right, bottom = inked(card, WHOLE, "#fb0000")
+    wide, high = right - left, bottom - top
+    assert right == 1140 and abs((top - 84) - (630 - bottom)) <= 1
+    assert wide == 480 or high == 440
+    assert wide / high == pytest.approx(size[0] / size[1], rel=0.02)
+    for color in ("#201c28", "#625b6b"):
+        assert inked(card, WHOLE, color)[2] <= 620  # words end before the picture begins
+    alone = polish._card(LONG, LONG, None)
+    assert inked(alone, WHOLE, "#201c28")[2] > 800
+
+
+def test_words_are_broken_only_where_a_line_is_full():
+    letters, words = polish._letters(36), "one two three four incomprehensibilities five"
+    for room in (1, 150, 200, 300, 2000):
+        lines = polish._lines(words, letters, room)
+        assert " ".join(lines) == words and all(lines)
+        for line, following in itertools.pairwise(lines):
+            longer = f"{line} {following.split()[0]}"
+            assert letters.getlength(longer) > room
+            assert letters.getlength(line) <= room or " " not in line
+    assert len(polish._lines(words, letters, 2000)) == 1
+
+
+RENDERED = """<!DOCTYPE html><html><head><meta name="generator" content="smalldocs"><title>x</title>
+</head><body><main class="content" id="quarto-document-content"><h1 class="title">{title}</h1>
+<p>{words}</p></main></body></html>"""
+OWN = """<!DOCTYPE html><html><head><title>Shapes</title><style>.mine {color: red}</style>
+<style>body {margin: 0}</style><link rel="preload" href="x.js"></head>
+<body><main><h1>Shapes</h1><p>What   comes out?</p><div id="w"></div></main>
+<script src="x.js"></script></body></html>"""
+
+
+def rendered_site(folder, words="Four files."):
+    (folder / "site_libs").mkdir()
+    (folder / "site_libs" / "theirs.css").write_text(
+        "@import url(https://elsewhere.example/a.css);"
+    )
+    (folder / "sub").mkdir()
+    (folder / "01_data.html").write_text(RENDERED.format(title="01 · Data", words=words))
+    (folder / "sub" / "07_sgd.html").write_text(RENDERED.format(title="Steps", words="Down."))
+    (folder / "shapes.html").write_text(OWN)
+    return folder
+
+
+def test_a_rendered_site_gets_our_frame_once_and_nothing_of_theirs(tmp_path):
+    out = rendered_site(tmp_path)
+    polish.finish(out)
+    first = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert not (out / "site_libs").exists() and (out / "assets" / "site.css").is_file()
+    for name in ("01_data", "sub/07_sgd", "shapes"):
+        page = (out / f"{name}.html").read_text("utf-8")
+        assert 'content="mnist_course"' in page and "Content-Security-Policy" in page
+    own = (out / "shapes.html").read_text("utf-8")
+    assert ".mine {color: red}" in own and "body {margin: 0}" not in own
+    assert own.count('<script src="x.js"></script>') == 1 and 'href="x.js"' in own
+    assert '<p class="description">What comes out?</p>' in own and own.count("comes out?<") == 1
+    assert [path.name for path in (out / "social").iterdir()] == ["01_data.png"]
+    with Image.open(out / "social" / "01_data.png") as card:
+        assert card.size == (1200, 630) and inked(card.convert("RGB"), WHOLE, "#5b2a9d")
+    (out / "social" / "01_data.png").write_bytes(b"one that somebody made")
+    polish.finish(out)
+    again = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert again.pop(out / "social" / "01_data.png") == b"one that somebody made"
+    first.pop(out / "social" / "01_data.png")
+    assert first == again
+
+
+def test_a_page_that_loads_from_elsewhere_is_named(tmp_path):
+    out = rendered_site(tmp_path, '<img src="https://elsewhere.example/x.png">')
+    with pytest.raises(ValueError, match=r"01_data\.html loads from another host: <img"):
+        polish.finish(out)
+
+
+def test_the_readme_that_nbdev_makes_is_ours(tmp_path):
+    (tmp_path / "index_files").mkdir()
+    (tmp_path / "README.md").write_text("theirs")
+    polish.finish(tmp_path)
+    made = (tmp_path / "README.md").read_text("utf-8")
+    assert made == (ROOT / "README.md").read_text("utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
