@@ -1,12 +1,18 @@
 "An answer that comes out of the course's checks is remarked, whatever the way; an honest one isn't."
 
 import functools
+import inspect
 import json
+import linecache
+import os
+import sys
+import sysconfig
+import types
 
 import pytest
 
-from mnist_course.checks import COURSE
-from mnist_course.teaching.grading import Limits, grade_folder
+from mnist_course.checks import COURSE, Exercise
+from mnist_course.teaching.grading import Limits, copied, grade_folder
 from mnist_course.teaching.grading.copied import is_copied, is_taken
 
 SOLUTIONS = {item.id: item.solution for item in COURSE.values() if callable(item.solution)}
@@ -66,7 +72,6 @@ def test_an_honest_answer_is_neither_taken_nor_copied():
 
 
 def test_a_copy_is_one_whatever_its_names():
-    import inspect
     import re
     import textwrap
 
@@ -83,6 +88,131 @@ def test_a_copy_is_one_whatever_its_names():
         assert copied is not item.solution
         seen += is_copied(item, copied)
     assert seen >= 12  # of the others there's often just one way to write them
+
+
+def test_what_holds_a_solution_is_taken_again_and_again():
+    theirs = SOLUTIONS["03.flat_features"]
+    renamed = types.FunctionType(theirs.__code__, {"range": range})
+    forged = eval("lambda *args: made(*args)", {"made": theirs, "__name__": "mine"})
+    forged.__module__ = "torch"  # it may say anything of itself
+    for answer in (types.SimpleNamespace(inside=theirs), renamed, {(1): [renamed]}, forged) * 2:
+        assert is_taken(answer)
+
+
+def test_what_uses_the_course_or_torch_is_honest():
+    import torch
+
+    import mnist_course
+
+    names = {"mnist_course": mnist_course, "torch": torch, "__name__": "__main__"}
+    for source in ("lambda x: mnist_course.data.normalize(x)", "lambda x: torch.relu(x).sum()"):
+        assert not is_taken(eval(source, names))
+    assert not is_taken(torch.nn.Sequential(torch.nn.Linear(2, 2))) and not is_taken(torch.relu)
+
+
+def short_ones() -> dict[str, types.FunctionType]:
+    "Solutions that may be a copy only if the names are the same, too."
+    functions = {id: one for id, one in SOLUTIONS.items() if inspect.isfunction(one)}
+    return {
+        id: one
+        for id, one in functions.items()
+        if copied._SHORT <= len(copied._steps(one.__code__)) < copied._LONG
+    }
+
+
+def test_the_same_steps_with_another_number_or_other_names_are_no_copy():
+    seen = 0
+    for id, theirs in short_ones().items():
+        code = theirs.__code__
+        own = len(code.co_varnames) - code.co_argcount  # names that nobody asked for
+        same = types.FunctionType(code.replace(co_name="mine"), {})
+        assert is_copied(COURSE[id], same) == (own >= 2)
+        if own < 2:
+            continue
+        seen += 1
+        others = tuple(f"{name}_" for name in code.co_varnames)
+        assert not is_copied(
+            COURSE[id], types.FunctionType(code.replace(co_varnames=others), {}, closure=None)
+        )
+        numbers = [one for one in code.co_consts if isinstance(one, int) and one is not True]
+        if numbers:
+            consts = tuple(99 if one == numbers[0] else one for one in code.co_consts)
+            changed = types.FunctionType(code.replace(co_consts=consts), {})
+            assert not is_copied(COURSE[id], changed)
+    assert seen >= 3
+
+
+# ---- what is remarked
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    "What is said, and the watcher of events, which can't be taken down again."
+    said, hooks = [], []
+    monkeypatch.setattr(sys, "addaudithook", hooks.append)
+    monkeypatch.setattr(linecache, "getlines", linecache.getlines)
+    monkeypatch.setattr(Exercise, "__getattribute__", Exercise.__getattribute__)
+    copied.watch(said.append)
+    (hook,) = hooks
+    return said, hook
+
+
+def run_as(file: str, source: str, **names: object) -> dict:
+    exec(compile(source, file, "exec"), names)
+    return names
+
+
+CELL = "/tmp/ipykernel_7/1234567.py"
+LIBRARY = os.path.join(sysconfig.get_paths()["stdlib"], "pathlib.py")
+THEIR_FILE = "/x/mnist_course/checks/shapes.py"
+EVENTS = [  # what a cell does, and what is said
+    ("item.solution", "it reads the answers of 03.flat_features in the course"),
+    ("item.ways()", "it reads the answers of 03.flat_features in the course"),
+    ("item.title, item.id, item.lesson", None),
+    (f"lines.getlines({THEIR_FILE!r})", "it reads the source of the course's checks"),
+    ("lines.getlines('/x/mine.py')", None),
+    (f"hook('open', ({THEIR_FILE!r}, 'r', 0))", "it opens a file of the course's checks"),
+    ("hook('open', ('C:\\\\a\\\\answers\\\\03_shapes.ipynb', 'r', 0))", "it opens a file of the"),
+    ("hook('open', ('/x/notes.txt', 'r', 0))", None),
+    (
+        "hook('subprocess.Popen', ('python', ['-c', 'import mnist_course.checks'], None, None))",
+        "it runs a program that reads the course's checks",
+    ),
+    ("hook('os.system', (b'cat mnist_course/checks/x.py',))", "it runs a program that reads"),
+    ("hook('os.system', (b'ls',))", None),
+    ("hook('gc.get_objects', (-1,))", "it looks through all objects of the process"),
+    ("hook('gc.get_referrers', ([],))", "it looks through all objects of the process"),
+    ("hook('gc.collect', ())", None),
+    (
+        "hook('object.__getattr__', (answer, '__code__'))",
+        "it looks into the answer of 03.flat_features",
+    ),
+    ("hook('object.__getattr__', (len, '__code__'))", None),
+]
+
+
+@pytest.mark.parametrize(("source", "words"), EVENTS)
+def test_a_cell_is_remarked_once_and_the_course_itself_is_not(watched, source, words):
+    said, hook = watched
+    names = {"hook": hook, "lines": linecache, "item": COURSE["03.flat_features"]}
+    names |= {"answer": SOLUTIONS["03.flat_features"]}
+    packages = "/venv/lib/site-packages/theirs.py", "/usr/lib/python3/dist-packages/theirs.py"
+    for file in (os.path.join(os.path.dirname(copied._PACKAGE), "mnist_course", "x.py"), *packages):
+        run_as(file, source, **names)
+    assert said == []
+    run_as(CELL, source, **names)
+    run_as(CELL, source, **names)
+    assert len(said) == (words is not None) and (not said or said[0].startswith(words))
+
+
+@pytest.mark.parametrize("between", [LIBRARY, "<string>", "<frozen os>", "/x/IPython/core/open.py"])
+def test_what_a_cell_lets_pythons_library_do_is_its_own_doing(watched, between):
+    said, hook = watched
+    act = run_as(between, "def act(): hook('gc.get_objects', ())", hook=hook)["act"]
+    run_as(os.path.join(copied._PACKAGE, "x.py"), "act()", act=act)
+    assert said == []
+    run_as(CELL, "act()", act=act)
+    assert said == ["it looks through all objects of the process"]
 
 
 OPENING = "import mnist_course, sys\nfrom mnist_course.checks import check\n"
