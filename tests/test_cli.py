@@ -1,5 +1,6 @@
 """The command line, from the words that a user types to the exit status and the files."""
 
+import io
 import json
 import os
 import re
@@ -681,3 +682,72 @@ def test_a_number_that_cannot_be_is_told_before_anything_is_read(words, message,
     assert main(words) == 2
     said = capsys.readouterr().err
     assert message in said and len(said.splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_start_opens_what_it_wrote(monkeypatch, capsys):
+    from mnist_course.teaching import folder
+
+    opened, asked = [], []
+    monkeypatch.setattr(folder, "write_course", lambda *given: asked.append(given) or ["wrote 01"])
+    monkeypatch.setattr(folder, "open_lab", lambda *given: opened.append(given) or 7)
+    assert main(["start", "here", "--write-only", "--lessons", "00-02, 05"]) == 0
+    assert asked == [("here", ["00-02", "05"])] and opened == []
+    assert capsys.readouterr().out == "wrote 01\n"
+    assert main(["start", "here", "--no-browser", "--", "--port=8890"]) == 7
+    assert opened == [("here", ["--no-browser", "--port=8890"])]
+    said = capsys.readouterr().out
+    assert said == "wrote 01\nJupyterLab opens in here; stop it with Ctrl-C here.\n"
+    monkeypatch.setattr(folder, "write_course", lambda *given: [])
+    assert main(["start", "there"]) == 7 and opened[-1] == ("there", [])
+    assert capsys.readouterr().out.startswith("every lesson is up to date\n")
+
+
+def test_quiz_says_where_it_is(monkeypatch, capsys):
+    from mnist_course.teaching import quiz
+
+    asked = []
+    monkeypatch.setattr(quiz, "write_quiz", lambda *given: asked.append(given) or "q.xml: 9 items")
+    assert main(["quiz", "01", "--out", "q.xml"]) == 0
+    assert capsys.readouterr().out == "q.xml: 9 items\n" and asked[0][0] == "q.xml"
+
+
+def test_a_folder_that_cannot_be_read_is_told(monkeypatch, capsys, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    real = os.scandir
+
+    def refused(place="."):
+        if str(place).endswith("pictures"):
+            raise PermissionError(13, "Permission denied")
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert main(["predict", "pictures"]) == 1
+    assert "the folder can't be read: Permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("NET.ONNX", "onnx"), ("a.SafeTensors", "safetensors"), ("b.onnx", "onnx")]
+)
+def test_the_ending_of_a_name_says_what_it_is_in_any_letters(name, kind):
+    assert cli._export_format(Namespace(file=name, format=None, model=None)) == kind
+
+
+def test_a_console_that_lacks_a_letter_shows_its_number(monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(cli, "_make_parser", lambda: Namespace(parse_args=lambda words: given))
+    given = Namespace(run=lambda args: print("from 00\u201302") or 0)
+    assert main([]) == 0
+    assert shown.buffer.getvalue() == b"from 00\\u201302\n"
+
+
+def test_a_run_says_what_it_has_read_and_how_much_of_it_is_right(capsys, tmp_path, small):
+    lines = []
+    history = History(
+        *([1.0, 0.5], [0.6, 0.7], [1.0, 0.5], [0.6, 0.734], [0.01, 0.01], [1.0, 2.4]),
+        settings={"recipe": "one-cycle"},
+    )
+    cli._say_results(tmp_path, history, 500)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "test accuracy 73.40%: 367 of 500 digits, after 2 epochs, 3 s"
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
