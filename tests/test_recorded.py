@@ -1,5 +1,6 @@
 """How the files that ship with the package are made, and what those files are."""
 
+import itertools
 import json
 import shutil
 from functools import partial
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 import mnist_course.making.recorded as record
 from mnist_course.base import asset
-from mnist_course.data import DigitDataset, normalize, read_idx
+from mnist_course.data import BatchLoader, DigitDataset, normalize, read_idx
 from mnist_course.engine.export import fingerprint, rebuilt
 from mnist_course.engine.foreign import foreign_digits, non_digits
 from mnist_course.engine.zoo import Plan, SmallNet, random_subset
@@ -26,7 +27,8 @@ from mnist_course.making.recorded import (
 )
 from mnist_course.model import Net, load_pretrained
 from mnist_course.predict import look
-from mnist_course.training import History
+from mnist_course.training import History, load_weights
+from mnist_course.training import test as evaluate
 
 FULL = torch.tensor(
     [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -276,3 +278,82 @@ def test_the_growing_network_is_what_the_command_makes(tmp_path, monkeypatch):
     spread = points[-1].std(0)
     assert spread[0] > spread[1] > 1 and shipped["right"][-1] > 0.97
     assert asset("runs", "growing.json").stat().st_size < 70_000
+
+
+# ---- the weights, and the steps on the way to them
+
+
+@pytest.fixture
+def workshop(tmp_path, monkeypatch, small):
+    "A folder in place of the package's, and 130 digits in place of MNIST: three batches an epoch."
+    digits = tuple(DigitDataset(one.images[:130], one.labels[:130]) for one in (small[0], small[0]))
+    monkeypatch.setattr(record, "load_mnist", lambda data=None: digits)
+    monkeypatch.setattr(record, "asset", lambda *parts: tmp_path.joinpath(*parts))
+    monkeypatch.setattr(record, "_STOPS", (0, 1, 2, 3, 4))
+    (tmp_path / "weights" / "stops").mkdir(parents=True)
+    (tmp_path / "weights" / "measured.json").write_text('{"test": {"accuracy": 0.99}}')
+    return tmp_path / "weights"
+
+
+def test_the_weights_are_those_of_the_training_that_is_written_beside_them(workshop):
+    record.record_weights(seed=5, epochs=2)
+    history = History.load(workshop / "net.json")
+    assert (history.settings["seed"], history.settings["epochs"], len(history)) == (5, 2, 2)
+    assert history.settings["recipe"] == "one-cycle with random_affine"
+    digits = record.load_mnist()[1]
+    model = load_weights(workshop / "net.safetensors", Net())
+    assert evaluate(model, BatchLoader(digits, 1000))[0] == pytest.approx(history.test_loss[-1])
+    first = (workshop / "net.safetensors").read_bytes()
+    record.record_weights(seed=5, epochs=2)
+    assert (workshop / "net.safetensors").read_bytes() == first
+    record.record_weights(seed=2, epochs=5)
+    assert (workshop / "net.safetensors").read_bytes() != first
+
+
+def test_stops_are_moments_of_the_training_that_made_the_weights(workshop):
+    record.record_weights(seed=5, epochs=2)
+    record.record_stops(seed=5, epochs=2, precision="float32")
+    about = json.loads((workshop / "stops" / "stops.json").read_text("utf-8"))
+    assert [stop["steps"] for stop in about["stops"]] == [0, 1, 2, 3, 4, 6]
+    assert [stop["short"] for stop in about["stops"]] == ["0", "1", "2", "1 epoch", "4", "2 epochs"]
+    assert about["stops"][-1]["accuracy"] == 0.99 and about["stops"][-1]["file"] is None
+    digits = BatchLoader(record.load_mnist()[1], 1000)
+    networks = []
+    for stop in about["stops"][:-1]:
+        packed = (workshop / "stops" / stop["file"]).read_bytes()
+        assert len(packed) == stop["bytes"]
+        networks.append(record._unpacked(packed))
+        assert evaluate(networks[-1], digits)[1] == stop["accuracy"]
+        assert abs(stop["accuracy_float32"] - stop["accuracy"]) < 0.05
+    weights = [one.conv1.weight for one in networks]
+    assert all(not torch.equal(one, other) for one, other in itertools.pairwise(weights))
+    recorded = json.loads((workshop / "net.json").read_text("utf-8"))["test_loss"][0]
+    assert evaluate(networks[3], digits)[0] == pytest.approx(recorded, rel=0.05)
+
+
+@pytest.mark.parametrize("off", [0.01, -0.01])
+def test_stops_of_another_training_are_refused(workshop, off):
+    record.record_weights(seed=5, epochs=2)
+    made = json.loads((workshop / "net.json").read_text("utf-8"))
+    made["test_loss"][0] += off
+    (workshop / "net.json").write_text(json.dumps(made))
+    with pytest.raises(ValueError, match="this machine rounds otherwise"):
+        record.record_stops(seed=5, epochs=2, precision="float32")
+    assert not [*(workshop / "stops").glob("stops.json")]
+
+
+def test_digits_are_shifted_to_the_right_and_paper_comes_in(tmp_path, monkeypatch, sample, net):
+    monkeypatch.setattr(record, "asset", lambda *parts: tmp_path / parts[-1])
+    few = DigitDataset(sample[1].images[:150], sample[1].labels[:150])
+    monkeypatch.setattr(record, "load_mnist", lambda data=None, source=None: (sample[0], few))
+    monkeypatch.setattr(record, "_MOVED", {"as it is": None})
+    monkeypatch.setattr(record, "train_plan", lambda plan, digits, seed: net)
+    record.record_shifts(0, digits=100, farthest=3)
+    (run,) = json.loads((tmp_path / "shifts.json").read_text("utf-8"))["runs"]
+    images, labels = few.images, few.labels
+    for shift, share in enumerate(run["accuracy"]):
+        moved = torch.zeros_like(images)
+        moved[:, :, shift:] = images[:, :, : 28 - shift]
+        right = evaluate(net, BatchLoader(DigitDataset(moved, labels), 1000))[1]
+        assert share == pytest.approx(right, abs=1e-4)
+    assert len(run["accuracy"]) == 4 and run["trained_on"] == 100
