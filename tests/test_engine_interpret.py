@@ -6,10 +6,15 @@ from torch.testing import assert_close
 
 from mnist_course.data import normalize
 from mnist_course.engine.interpret import (
+    differentiable,
+    growing_run,
     neighbors,
+    output_of,
+    pca,
     plot_heat,
     show_crowds,
     show_looks,
+    unit_value,
 )
 from mnist_course.model import Net, load_pretrained
 
@@ -151,3 +156,32 @@ def test_figures_name_what_they_cannot_draw(digits):
         show_crowds({"here": torch.rand(4, 3)}, torch.zeros(5))
     with pytest.raises(ValueError, match="all points are the same"):
         show_crowds({"here": torch.ones(4, 3)}, torch.zeros(4))
+
+
+def test_a_layer_has_a_name_and_a_map_has_a_middle(net, digits):
+    for name in ([], None, 3, "conv9"):
+        with pytest.raises(ValueError, match=r"there is no layer .*; there are conv1, conv2"):
+            output_of(net, digits, name)
+    maps = torch.arange(2 * 4 * 5.0).reshape(2, 4, 5)
+    assert unit_value(maps, 1) == maps[1, 2, 2] and unit_value(maps[:, 0, 0], 1) == maps[1, 0, 0]
+
+
+def test_two_points_spread_in_one_direction():
+    spots, directions, shares = pca(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), 1)
+    assert_close(directions, torch.tensor([[0.6, 0.8]]))
+    assert_close(spots.flatten(), torch.tensor([-2.5, 2.5]))
+    assert_close(shares, torch.ones(1))
+
+
+def test_images_that_are_differentiated_are_a_copy_without_a_past(net, digits):
+    learned = digits.clone().requires_grad_() * 1
+    copy = differentiable(net, learned)
+    assert copy.is_leaf and copy.requires_grad and copy.data_ptr() != learned.data_ptr()
+    assert torch.equal(copy, learned)
+
+
+def test_the_growing_network_is_kernels_and_points():
+    run = growing_run()
+    moments = len(run.steps)
+    assert run.kernels.shape == (moments, 32, 3, 3) and run.points.shape == (moments, 200, 2)
+    assert len(run.right) == moments and run.right[-1] > 0.95 > 0.3 > run.right[0]

@@ -13,7 +13,9 @@ import torch.nn.functional as F
 
 from mnist_course.base import asset
 from mnist_course.data import normalize
+from mnist_course.engine.predict import load_reference
 from mnist_course.model import Net, load_pretrained
+from mnist_course.widgets import explorer
 from mnist_course.widgets.bundle import bundle
 from mnist_course.widgets.explorer import (
     half_weights,
@@ -805,3 +807,29 @@ def test_others_weights_have_no_past(tmp_path):
     names = {path.name for path in write_drawing_page(tmp_path, Net())}
     assert not any(name.endswith(".i8") for name in names)
     assert json.loads((tmp_path / "stops.json").read_text()) == {"stops": []}
+
+
+def test_the_page_has_the_moments_of_training_and_what_the_browser_doubts_with(tmp_path):
+    written = {path.name for path in write_drawing_page(tmp_path)}
+    about = json.loads((tmp_path / "stops.json").read_text("utf-8"))["stops"]
+    files = [stop["file"] for stop in about if stop["file"]]
+    assert len(files) == len(about) - 1 > 3 and {*files, "stops.json", "net.f16"} <= written
+    kept = np.frombuffer((tmp_path / "reference.f32").read_bytes(), "<f4")
+    reference = load_reference()
+    parts = (reference.means, reference.whitening, reference.coefficients)
+    np.testing.assert_array_equal(kept, torch.cat([part.flatten() for part in parts]).numpy())
+
+
+def test_a_plain_page_stands_alone_and_a_package_without_moments_has_none(tmp_path, monkeypatch):
+    names = {path.name for path in write_drawing_page(tmp_path / "plain", plain=True)}
+    assert "draw_a_digit.html" not in names and "stops.json" in names
+    (page,) = (tmp_path / "plain").glob("index.html")
+    assert "draw_a_digit" not in page.read_text("utf-8")
+    (tmp_path / "empty").mkdir()
+    real = explorer.asset
+    monkeypatch.setattr(
+        explorer,
+        "asset",
+        lambda *parts: tmp_path / "empty" if parts == ("weights", "stops") else real(*parts),
+    )
+    assert explorer._stops(None) == {"stops.json": b'{"stops": []}'}
