@@ -71,6 +71,8 @@ def test_record_sample_writes_what_load_sample_reads(tmp_path, monkeypatch, samp
     record_sample()
     written = read_idx(tmp_path / "sample" / "t10k-labels-idx1-ubyte.gz")
     assert torch.equal(written.long(), sample[1].labels)
+    images = read_idx(tmp_path / "sample" / "train-images-idx3-ubyte.gz")
+    assert torch.equal(images, sample[0].images)
 
 
 def test_shipped_weights_say_how_they_were_made():
@@ -357,3 +359,30 @@ def test_digits_are_shifted_to_the_right_and_paper_comes_in(tmp_path, monkeypatc
         right = evaluate(net, BatchLoader(DigitDataset(moved, labels), 1000))[1]
         assert share == pytest.approx(right, abs=1e-4)
     assert len(run["accuracy"]) == 4 and run["trained_on"] == 100
+
+
+def test_what_a_form_of_a_file_costs_is_counted(net, sample):
+    few = DigitDataset(sample[1].images[:30], sample[1].labels[:30])
+    rows = {row["stored"]: row for row in record._measure_formats(net, few)}
+    assert list(rows)[-1] == "onnx" and {"float32", "float16", "int8"} <= {*rows}
+    right = int((look(net, normalize(few.images))["output"].argmax(1) == few.labels).sum())
+    assert rows["float32"]["difference"] < 1e-6 < rows["int8"]["difference"] < 0.2
+    assert rows["float32"]["right"] == right and rows["onnx"]["right"] == right
+    assert rows["int8"]["bytes"] < rows["float16"]["bytes"] < rows["float32"]["bytes"]
+
+
+def test_how_far_the_browser_is_from_torch_is_counted(net, sample, monkeypatch):
+    few = DigitDataset(sample[1].images[:4], sample[1].labels[:4])
+    theirs = look(net, normalize(few.images))["output"].exp()
+    theirs[1] = theirs[1].roll(1)
+    monkeypatch.setattr(record, "_browser_answers", lambda *given: (theirs, [5.0, 1.0, 3.0]))
+    found = record._measure_browser(net, few)
+    assert (found["digits"], found["same_answer"], found["median"]) == (4, 3, 3.0)
+    assert 0.9 < found["difference"] <= 1
+
+
+def test_the_time_of_one_digit_and_of_many_is_taken(net, sample):
+    few = DigitDataset(sample[1].images[:1000], sample[1].labels[:1000])
+    rows = record._measure_speed(net, few, times=5)
+    assert [row["batch"] for row in rows] == [1, 64, 1000]
+    assert all(0 < row["median"] <= row["p95"] for row in rows)
