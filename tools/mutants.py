@@ -47,6 +47,7 @@ NEIGHBORS = {  # tests that have another name than their module
     "base": "base data engine_data engine_environment progress",
     "checks": "checks*",
     "cli": "cli checks_own export progress",
+    "distributed": "distributed team",
     "teaching.grading": "grading gradebook submissions grading_parts",
     "teaching.grading.submissions": "submissions",
     "teaching.grading.gradebook": "gradebook",
