@@ -9,6 +9,7 @@ __all__ = ['Submission', 'Handed', 'gather', 'choose', 'Person', 'Roster', 'read
 import csv
 import hashlib
 import io
+import os
 import re
 import shutil
 import stat
@@ -16,7 +17,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -33,7 +34,7 @@ _PATTERNS = {
         r"(?P<when>\w+\.? \w+,? \d{4} \d{3,4}(?: ?[AP]M)?)(?: ?- ?(?P<file>.+))?",
     ),
     "blackboard": (
-        r".+_(?P<name>(?P<id>[^_]+))_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<file>.+)|\.txt)?",
+        r".+?_(?P<name>(?P<id>[^_]+))_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<file>.+)|\.txt)?",
     ),
     "moodle": (r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?",),
     "canvas": (r"(?P<name>[^_]+)_(?:(?P<late>LATE)_)?(?P<id>\d+)_\d+_(?P<file>.+)",),
@@ -114,6 +115,8 @@ def _plain_name(name: str) -> str:
 # %% ../../../nbs/workshop/grading_submissions.ipynb #7ca47fb8
 _ENTRIES, _LEARNER, _EVERYBODY = 20_000, 300 * 2**20, 6 * 2**30
 _DEPTH = 3  # the export, a learner's own archive, and one in it
+_FOLDERS, _PATH = 30, 1_000  # so deep, and so many bytes long, a file's place may be
+_REMARKS = 50  # on a learner's files, before any has run
 _PACKED = (".7z", ".rar", ".tar", ".tgz", ".gz", ".xz", ".bz2")
 
 
@@ -131,6 +134,24 @@ class _Room:
             raise OverflowError("more is in it than anybody hands in")
         if self.above:
             self.above.take(size, files)
+
+
+class _Careful(io.BufferedReader):
+    "A file of which nobody reads more than so many bytes at once: an archive's list comes in one go."
+
+    def __init__(self, file: io.FileIO, most: int) -> None:
+        super().__init__(file)
+        self.most = most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self.most:
+            raise OverflowError("more is in it than anybody hands in")
+        return super().read(size)
+
+
+def _too_deep(parts: Sequence[str]) -> bool:
+    "Whether a file lies so deep, or its place is so long, that what goes down to it could break."
+    return len(parts) > _FOLDERS or len("/".join(parts).encode("utf-8", "replace")) > _PATH
 
 
 def _name_in(info: zipfile.ZipInfo) -> str:
@@ -160,7 +181,10 @@ def _unpack(archive: Path, into: Path, room: _Room) -> list[str]:  # what was le
     "Unpack ordinary files. Raises DataError, without a name, if this is no archive."
     left_out = []
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with (
+            _Careful(io.FileIO(archive), most=2**20 + 300 * room.files) as file,
+            zipfile.ZipFile(file) as opened,
+        ):
             infos = opened.infolist()
             room.take(0, len(infos))
             for info in infos:
@@ -178,16 +202,18 @@ def _unpack(archive: Path, into: Path, room: _Room) -> list[str]:  # what was le
                     left_out.append(f"{shown}: it has a password")
                 elif _is_hidden(parts):
                     continue
+                elif _too_deep(parts):
+                    left_out.append(f"{shown[:60]}...: it lies too deep in folders")
                 else:
                     target = into.joinpath(*(_as_part(part) for part in parts))
                     if target.exists():
                         left_out.append(f"{shown}: the archive holds this name twice")
                         continue
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    with opened.open(info) as packed, target.open("wb") as file:
+                    with opened.open(info) as packed, target.open("wb") as unpacked:
                         while piece := packed.read(1 << 18):
                             room.take(len(piece))
-                            file.write(piece)
+                            unpacked.write(piece)
     except OverflowError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
@@ -200,8 +226,10 @@ def _unpack(archive: Path, into: Path, room: _Room) -> list[str]:  # what was le
 
 
 def _as_part(part: str) -> str:
-    "A part of a path that this system can write."
-    known = re.sub(r'[\x00-\x1f<>:"|?*]', "_", for_terminal(part))
+    "A part of a path that this system can write, and that leads nowhere else: never .. or nothing."
+    known = re.sub(r'[\x00-\x1f<>:"|?*/\\]', "_", for_terminal(part))
+    if not known.strip("."):  # only now: " .." was a name, till its blank was gone
+        return "_" * max(1, len(known))
     while len(known.encode()) > 200:
         known = known[1:]  # the suffix is at the end
     return known
@@ -252,9 +280,14 @@ class _Draft:
 
 
 def _same(name: str) -> str:
-    "A name as it's compared: no accents, no capitals."
+    """A name as it's compared: no accents, no capitals. In scripts whose marks are vowels, they
+    stay."""
     flat = unicodedata.normalize("NFKD", name).casefold()
-    return " ".join(re.sub(r"[^\w ]", "", flat.replace("ß", "ss")).split())
+    return " ".join(_NO_LETTER.sub("", flat.replace("ß", "ss")).split())
+
+
+# an accent is a mark on a Latin, Greek or Cyrillic letter; Hindi and Thai write vowels so
+_NO_LETTER = re.compile(r"[\u0300-\u036f]|[^\w \u0590-\u08ff\u0900-\u1cff\u3099\u309a]")
 
 
 class _Gathering:
@@ -269,7 +302,7 @@ class _Gathering:
 
     def draft(self, name: str, id: str = "") -> _Draft:
         "The learner of this name and id."
-        key = ("id", id) if id else ("name", _same(name) or name)
+        key = ("id", id) if id else ("name", " ".join(name.casefold().split()) or name)
         return self.drafts.setdefault(key, _Draft(name, id))
 
     def opened(self, archive: Path, room: _Room) -> tuple[Path, list[str]]:
@@ -283,9 +316,26 @@ class _Gathering:
         self, who: _Draft, path: Path, place: PurePosixPath, when: str, late: bool, depth: int = 0
     ) -> None:
         "Add a file, a folder or an archive to what a learner has handed in."
-        shown = for_terminal(place)
+        shown = for_terminal(place)[:200]
+        try:
+            self._add(who, path, place, shown, when, late, depth)
+        except OSError as error:  # such as a folder that may not be read
+            who.remarks.append(f"{shown}: it can't be read ({error.strerror})")
+
+    def _add(
+        self,
+        who: _Draft,
+        path: Path,
+        place: PurePosixPath,
+        shown: str,
+        when: str,
+        late: bool,
+        depth: int,
+    ) -> None:
         if path.is_symlink():
             who.remarks.append(f"{shown}: a link, and not followed")
+        elif _too_deep(place.parts):
+            who.remarks.append(f"{shown}: it lies too deep in folders, and is not looked at")
         elif path.is_dir():
             for one in sorted(path.iterdir()):
                 if not _is_hidden([one.name]):
@@ -320,9 +370,14 @@ class _Gathering:
             stem, again = target.name.partition(".")[0], 1
             while target.exists():
                 again += 1
-                target = target.with_name(f"{stem} ({again})" + "".join(place.suffixes[-2:]))
+                ending = "".join(place.suffixes[-2:])[-20:]
+                target = target.with_name(_as_part(f"{stem[:40]} ({again}){ending}"))
             shown = for_terminal(place)
-            about = path.stat()
+            try:
+                about = path.stat()
+            except OSError as error:
+                one.remarks.append(f"{shown}: it can't be read ({error.strerror})")
+                continue
             size += about.st_size
             if about.st_size > 60 * 2**20 or size > _LEARNER or len(one.files) >= _ENTRIES:
                 one.remarks.append(f"{shown}: not looked at: more than anybody hands in")
@@ -339,6 +394,8 @@ class _Gathering:
             one.order[target] = (when, _attempt(place.name), about.st_mtime)
             if late:
                 one.late.add(target)
+        if more := len(one.remarks) - _REMARKS:
+            one.remarks[_REMARKS:] = [f"and {more} more of this kind"] * (more > 0)
         one.mark = digest.hexdigest()[:32]
         return one
 
@@ -356,9 +413,20 @@ def _top(folder: Path, ours: Collection[Path]) -> list[Path]:
         for path in sorted(folder.iterdir())
         if not _is_hidden([path.name])
         and path.resolve() not in left_out
-        and not (path.is_dir() and (path / "results.jsonl").exists())
+        and not _is_ours(path)
         and not (path.is_file() and _OURS.fullmatch(path.name))
     ]
+
+
+def _is_ours(path: Path) -> bool:
+    "Whether a folder is one that a grading has written, and no learner's with a file of that name."
+    try:
+        if not path.is_dir() or path.is_symlink() or not (path / "results.jsonl").exists():
+            return False
+        inside = [one for _, one in zip(range(1_000), _every_file([path]), strict=False)]
+    except OSError:  # a folder that may not be read is somebody's
+        return False
+    return not any(is_notebook(one) or one.suffix.lower() == ".zip" for one in inside)
 
 
 def _is_lesson(name: str) -> bool:
@@ -366,13 +434,13 @@ def _is_lesson(name: str) -> bool:
     return not _plain_name(name)
 
 
-def _prefix(names: list[str]) -> str:
+def _prefix(names: list[str], mark: str = "-") -> str:
     "The assignment in front of the names of repositories: `lab-1-` of lab-1-ada and lab-1-ben."
     if len(names) < 2:
         return ""
     first, last = min(names), max(names)
     same = next((i for i, one in enumerate(first) if last[i : i + 1] != one), len(first))
-    return first[: first.rfind("-", 0, same) + 1]
+    return first[: first.rfind(mark, 0, same) + 1]
 
 
 def _find_export(top: list[Path]) -> str:
@@ -383,7 +451,7 @@ def _find_export(top: list[Path]) -> str:
         if fit and 2 * fit >= len(names):
             return export
     folders = [path for path in top if path.is_dir() and not path.is_symlink()]
-    if folders and 2 * sum((path / ".git").exists() for path in folders) > len(top):
+    if folders and 2 * sum(os.path.exists(path / ".git") for path in folders) > len(top):
         return "github"
     return "plain"
 
@@ -392,6 +460,8 @@ def _is_one_learner(folder: Path, top: list[Path]) -> bool:
     "Whether a folder is what one learner has handed in, and no class."
     if (folder / MANIFEST).exists():
         return True
+    if _find_export(top) != "plain":  # a lesson that somebody has put beside the others' folders
+        return False
     notebooks = [path for path in top if is_notebook(path) and path.is_file()]
     return bool(notebooks) and all(_is_lesson(_decoded(path.name)) for path in notebooks)
 
@@ -485,7 +555,9 @@ def _inside_alone(path: Path, depth: int, work: _Gathering) -> Path | None:
 
 def _by_export(export: str, top: list[Path], work: _Gathering, depth: int) -> None:
     "Read names as a platform writes them; what it hasn't written is taken as in a plain folder."
-    prefix = _prefix([_decoded(path.name) for path in top]) if export == "github" else ""
+    names = [_decoded(path.name) for path in top]
+    prefix = _prefix(names) if export == "github" else ""
+    users = _users(names) if export == "blackboard" else {}
     if prefix:
         work.said.append(f"the assignment {prefix!r} was left out of the names")
     for path in top:
@@ -494,7 +566,8 @@ def _by_export(export: str, top: list[Path], work: _Gathering, depth: int) -> No
         if told is None:
             _plainly(path, name, prefix, work, depth)
             continue
-        who = work.draft(told["name"].strip(), told.get("id", ""))
+        user = users.get(name)
+        who = work.draft(user or told["name"].strip(), user or told.get("id", ""))
         when, late = _moment(told.get("when", "")), "late" in told
         if export == "blackboard" and "file" not in told and path.is_file():
             if found := re.search(r"^Name: (.+?) \(", _words_of(path), re.M):
@@ -509,6 +582,16 @@ def _by_export(export: str, top: list[Path], work: _Gathering, depth: int) -> No
                 file = re.sub(r"-\d+(?=\.\w+$)", "", file)
             place = PurePosixPath(file if path.is_file() else ".")
             work.add(who, path, place, when, late, depth)
+
+
+def _users(names: Sequence[str]) -> dict[str, str]:
+    """Blackboard's user names, which may have underscores in them: what all begin with is the
+    assignment. Nothing where there's one alone."""
+    heads = {name: name.partition("_attempt_")[0] for name in names if "_attempt_" in name}
+    assignment = _prefix([*{*heads.values()}], "_")
+    if not assignment:
+        return {}
+    return {name: head.removeprefix(assignment) for name, head in heads.items()}
 
 
 def _words_of(path: Path) -> str:
@@ -549,14 +632,17 @@ def _by_pattern(pattern: str, folder: Path, top: list[Path], work: _Gathering) -
         work.add(who, path, file, "", "late" in told)
 
 
-def _every_file(top: list[Path]) -> Iterator[Path]:
+def _every_file(top: list[Path], depth: int = 0) -> Iterator[Path]:
+    "The files in folders, as deep as anybody's may lie. What can't be opened comes as it is."
     for path in top:
-        if path.is_dir() and not path.is_symlink():
-            yield from _every_file(
-                [one for one in sorted(path.iterdir()) if not _is_hidden([one.name])]
-            )
-        else:
+        try:
+            inside = sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else None
+        except OSError:
+            inside = None
+        if inside is None or depth > _FOLDERS:
             yield path
+        else:
+            yield from _every_file([one for one in inside if not _is_hidden([one.name])], depth + 1)
 
 
 def _tell_apart(learners: list[Submission]) -> None:
