@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -350,6 +351,60 @@ def test_a_folder_or_a_file_of_many_megabytes_is_not_opened(tmp_path):
         file.truncate(51 * 2**20)
     with pytest.raises(ValueError, match="has 51 MB, too many"):
         read.cells_of(tmp_path / "x.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("of", "cell"),
+    [
+        ("needed", "\n" * 200_000 + "x = 1"),
+        ("answers", "(\n" + "output_size:\n" * 20_000 + "output_size = 3"),
+        ("answers", "a = %x\n" * 501 + "output_size = 3"),
+        ("answers", "x?\n" * 2_000 + "output_size = 3"),
+        ("checks", 'check("03.output_size", output_size, variant=\n' * 60_000),
+        ("solutions", "sheet " * 200_000),
+    ],
+    ids=range(6),
+)
+def test_no_cell_is_read_for_hours(of, cell):
+    "Reading is the grader's own work, which no limit stops: it grows with a cell, and not with its square."
+    begun = time.process_time()
+    if of == "needed":
+        assert read.needed_cells([cell, "y = 2"], [1]) == [1]
+    elif of == "answers":
+        assert read.answer_cells([cell], "03")[0]["03.output_size"] == [0]
+    elif of == "checks":
+        assert read.edited_checks([cell], {"03.output_size": [0]}) == ["03.output_size"]
+    else:
+        assert not read.reads_solutions([cell])
+    assert time.process_time() - begun < 5  # it was minutes, or hours
+
+
+def test_more_code_than_anybody_writes_is_not_looked_at(tmp_path):
+    (tmp_path / "x.ipynb").write_text(notebook(*["x = 1\n" * 45_000] * 12))
+    with pytest.raises(ValueError, match="3,240,000 characters of code, too many"):
+        read.cells_of(tmp_path / "x.ipynb")
+    long = "output_size = lambda: 3\n" + "x = 1\n" * 60_000  # is found, and not read as Python
+    assert read.answer_cells([long], "03")[0]["03.output_size"] == [0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("x = %timeit -o f()\ny: int = 3", {"x", "y"}),
+        ("files = !ls\nfirst = files[0]", {"files", "first"}),
+        ("if True:\n    !ls\n    y = 3 % 2", {"y"}),
+        ("x?\nlen??\n?print\n%matplotlib inline\nz = 1", {"z"}),
+        (">>> a = 1\n>>> %time b\n>>> c = a", {"a", "c"}),
+        ("  %cd ..\n  y = 1", {"y"}),
+        ("%%capture out\nx = 1\n!ls", {"x"}),
+        ("%%html\n<p>x = 1", set()),
+        ("y = await f()", {"y"}),
+        ("x = 5\n%time y = (x\n   % 2)", None),
+    ],
+)
+def test_jupyters_own_lines_are_read_as_far_as_names_go(cell, names):
+    tree = read._parsed(cell)
+    assert (tree and read._binds(tree)) == names
 
 
 CELLS = {
