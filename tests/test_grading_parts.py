@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from helpers import PATIENCE
 
 import mnist_course.teaching.grading.run as run_of
 from mnist_course.checks import exercises
+from mnist_course.checks.engine import run_check
 from mnist_course.teaching.folder import MANIFEST
 from mnist_course.teaching.grading import limits as limits_of
 from mnist_course.teaching.grading import read, worker
@@ -72,6 +74,7 @@ PLAIN = [
     1 - 2j,
     b"\0\xff",
     Fraction(-1, 3),
+    Decimal("0.760"),
     [],
     (1, [2.5, (None,)]),
     {3},
@@ -80,6 +83,7 @@ PLAIN = [
     {("a", 1): {"deep": [{}]}},
 ]
 KINDS = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
+KINDS += [torch.uint16, torch.uint32, torch.uint64]
 KINDS += [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64]
 
 
@@ -244,6 +248,26 @@ def test_the_course_own_answers_hold_from_outside():
 )
 def test_an_answer_that_only_seemed_right_does_not_hold(id, answer, wrong):
     assert asked_and_said(id, answer)[1] == wrong
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [np.uint16, np.uint64, np.longdouble, np.float16, Fraction, Decimal, torch.tensor],
+    ids=lambda kind: kind.__name__,
+)
+def test_whatever_kind_of_number_is_right_inside_is_right_outside_too(kind):
+    "Else a right answer would fail, now that what can't be sent doesn't pass."
+    for id, answer in (
+        ("01.fair_accuracy", kind(0.76) if kind not in (np.uint16, np.uint64) else 0.76),
+        ("01.batch_sizes", lambda *given, **named: [kind(n) for n in SIZES(*given, **named)]),
+    ):
+        item = BY_ID[id]
+        assert run_check(item, answer, 3).status == "passed", id
+        asked, expected = question(item)
+        assert differs(item, expected, reply_to(asked, item, answer)) == "", id
+
+
+SIZES = BY_ID["01.batch_sizes"].solution
 
 
 def test_a_question_is_another_one_every_time():
@@ -615,7 +639,7 @@ def test_what_a_process_tells_is_taken_with_care():
     ("exam", "status", "words"),
     [
         ("same", "passed", ""),
-        ("unfit", "passed", ""),
+        ("unfit", "failed", "lists, arrays or tensors."),
         ("differs", "failed", "it was wrong."),
         ("silent", "failed", "it said nothing."),
     ],

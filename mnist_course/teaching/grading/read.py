@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ...checks import exercises
 from mnist_course.teaching.notebooks import (
@@ -90,11 +91,10 @@ def _translated(source: str) -> str:
 
     manager = TransformerManager()
     lines = source.splitlines(keepends=True)
-    for change in (*manager.cleanup_transforms, *manager.line_transforms):
+    changes: list[Any] = [*manager.cleanup_transforms, *manager.line_transforms]
+    for change in changes:
         lines = change(lines)
-    return _OTHERS.sub(
-        lambda found: f"{found[2] or found[1]}get_ipython().run()", "".join(lines)
-    )
+    return _OTHERS.sub(lambda found: f"{found[2] or found[1]}get_ipython().run()", "".join(lines))
 
 
 def _parsed(source: str) -> ast.Module | None:
@@ -216,7 +216,8 @@ def lesson_of(path: Path, cells: list[str]) -> str | None:
 def _written(name: str) -> re.Pattern[str]:
     "How a binding looks in a cell that can't be read as Python."
     return re.compile(
-        rf"^[ \t]*(?:(?:async\s+)?def|class)\s+{name}\b|^[ \t]*{name}[ \t]*(?::[^=\n]*)?=(?!=)", re.M
+        rf"^[ \t]*(?:(?:async\s+)?def|class)\s+{name}\b|^[ \t]*{name}[ \t]*(?::[^=\n]*)?=(?!=)",
+        re.M,
     )
 
 
