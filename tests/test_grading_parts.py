@@ -1391,6 +1391,25 @@ def judged(tmp_path, monkeypatch):
     return judge
 
 
+FLOOD = """
+import contextlib, os, stat
+ours = [n for n in range(3, 99) if os.path.exists(f"/dev/fd/{n}")]
+for pipe in [n for n in ours if stat.S_ISSOCK(os.fstat(n).st_mode)]:
+    with contextlib.suppress(OSError):
+        os.write(pipe, b"".join(b'{"remark": "%d"}\\n' % i for i in range(20_001)))
+"""
+
+
+@posix
+def test_more_remarks_than_cells_could_have_are_a_flood(judged, tmp_path):
+    told = judged(FLOOD, "x = 1")
+    assert told[-1] == {"stopped": "wrote a flood into the grader's pipe"}
+    remarks = [f"x: {i}" for i in range(300)]
+    files = [tmp_path / "x.ipynb"]
+    kept = _grade_learner("ada", files, lambda path: ({}, remarks)).remarks
+    assert kept == [*remarks[:200], "x.ipynb: and 100 more remarks"]
+
+
 @posix
 def test_a_right_answer_is_asked_again_and_says_the_same(judged, tmp_path):
     (tmp_path / "work" / "beside.py").write_text("answer = 51_328")
@@ -1595,6 +1614,17 @@ def test_a_notebook_has_ten_times_as_much_as_a_cell_and_a_minute(watched):
     family[0].seconds = 161
     watch.begin()
     assert watch.look() == "left the notebook running for 100 s"
+
+
+def test_a_notebook_may_wait_only_so_long_however_often_it_says_that_a_cell_begins(watched):
+    watch, _, clock, signals = watched
+    for _ in range(16):
+        clock[0] += 100
+        watch.begin()
+        assert watch.look() == "" and not signals
+    clock[0] += 1
+    watch.begin()
+    assert watch.look() == "left the notebook waiting for 1600 s"
 
 
 def test_time_that_was_seen_once_stays_seen(watched):

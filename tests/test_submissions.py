@@ -628,3 +628,15 @@ def test_what_lies_beside_or_inside_a_learners_folder_hides_nobody(tmp_path):
     assert {"a", "b"} < set(names(handed)) and handed.export == "moodle"
     made = {"ada/03_shapes.ipynb": b"{}", "ada/results.jsonl": b"{}", "ben/03_shapes.ipynb": b"{}"}
     assert names(read(lay(tmp_path / "plain", made), tmp_path)) == ["ada", "ben"]
+
+
+def test_of_a_hundred_notebooks_for_a_lesson_the_last_ones_are_run(tmp_path):
+    made = {f"ada/03_shapes ({i:03}).ipynb": b"{}" for i in range(100)}
+    (ada,) = read(
+        lay(tmp_path / "class", made | {"ben/03_shapes.ipynb": b"{}"}), tmp_path
+    ).learners[:1]
+    choose(ada, "best", {"03"})
+    assert sorted(path.name for path in ada.files) == [
+        f"03_shapes ({i:03}).ipynb" for i in range(80, 100)
+    ]
+    assert "lesson 03: of 100 notebooks, only the last 20 are looked at" in ada.remarks

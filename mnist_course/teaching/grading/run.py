@@ -428,6 +428,9 @@ def _submissions(folder: Path) -> dict[str, list[Path]]:
 _EXPECTED = re.compile(r"\.(py|jsonl?|lock|png|jpe?g|csv|txt|md|pt|safetensors)", re.I)
 
 
+_REMARKS = 200  # about one notebook
+
+
 def _grade_learner(
     learner: str,
     files: list[Path],
@@ -445,7 +448,9 @@ def _grade_learner(
         grade.remarks.append("no notebook was handed in")
     for path in notebooks:
         results, remarks = run(path)
-        grade.remarks += [for_terminal(remark)[:200] for remark in remarks]
+        grade.remarks += [for_terminal(remark)[:200] for remark in remarks[:_REMARKS]]
+        if more := len(remarks[_REMARKS:]):
+            grade.remarks.append(f"{for_terminal(path.name)[:100]}: and {more} more remarks")
         for id, result in results.items():
             old = grade.results.get(id)
             if old is None or _RANK[result["status"]] > _RANK[old["status"]]:

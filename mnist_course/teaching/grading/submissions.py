@@ -116,6 +116,7 @@ def _plain_name(name: str) -> str:
 _ENTRIES, _LEARNER, _EVERYBODY = 20_000, 300 * 2**20, 6 * 2**30
 _DEPTH = 3  # the export, a learner's own archive, and one in it
 _FOLDERS, _PATH = 30, 1_000  # so deep, and so many bytes long, a file's place may be
+_NOTEBOOKS = 20  # of one learner, for one lesson
 _REMARKS = 50  # on a learner's files, before any has run
 _PACKED = (".7z", ".rar", ".tar", ".tgz", ".gz", ".xz", ".bz2")
 
@@ -704,6 +705,11 @@ def choose(
                 [path for path in paths if path in one.late],
                 "it was late, and another one was on time",
             )
+        if (more := len(chosen) - _NOTEBOOKS) > 0:  # each is run, and a class waits
+            one.remarks.append(
+                f"lesson {lesson}: of {len(chosen)} notebooks, only the last {_NOTEBOOKS} are looked at"
+            )
+            chosen = chosen[more:]
         if rule == "last" and len(chosen) > 1:
             _name_unused(one, chosen[:-1], f"{chosen[-1].name} is the last one for lesson {lesson}")
             chosen = chosen[-1:]
