@@ -640,3 +640,17 @@ def test_of_a_hundred_notebooks_for_a_lesson_the_last_ones_are_run(tmp_path):
         f"03_shapes ({i:03}).ipynb" for i in range(80, 100)
     ]
     assert "lesson 03: of 100 notebooks, only the last 20 are looked at" in ada.remarks
+
+
+def test_a_row_that_is_there_twice_is_one_person_and_a_name_tells_two_of_one_id_apart(tmp_path):
+    made = {"Ada_7_assignsubmission_file_/03_shapes.ipynb": b"{}", "x/y.txt": b""}
+    folder = lay(tmp_path / "class", made)
+    for rows in ("Ada,7\nAda,7\n", "Ada,7\nBen,7\n"):
+        handed = read(folder, tmp_path)
+        (tmp_path / "r.csv").write_text("Full name,ID\n" + rows)
+        match(handed, read_roster(tmp_path / "r.csv"))
+        (ada,) = [one for one in handed.learners if one.files and one.row is not None]
+        assert ada.row == 0 and ada.name.startswith("Ada") and "nothing" not in str(ada.remarks)
+    (tmp_path / "r.csv").write_text("Full name\nAda\n")
+    with pytest.raises(DataError, match="nobody in this roster who has an id or an e-mail"):
+        read_roster(tmp_path / "r.csv")

@@ -808,10 +808,15 @@ def read_roster(path: str | Path) -> Roster:
         else "plain"
     )  # fmt: skip
     rows = table[number + 1 :]
-    people = [one for i, row in enumerate(rows) if (one := _person(row, places, i))]
+    people: dict[tuple[str, frozenset[str]], Person] = {}  # a row that's there twice is one person
+    for i, row in enumerate(rows):
+        if one := _person(row, places, i):
+            people.setdefault((one.name, frozenset(one.ids)), one)
     if not people:
-        raise DataError(f"{path}: there's nobody in this roster")
-    return Roster(kind, head, rows, people, delimiter, encoding)
+        raise DataError(
+            f"{path}: there's nobody in this roster who has an id or an e-mail, so add a column"
+        )
+    return Roster(kind, head, rows, [*people.values()], delimiter, encoding)
 
 
 def _columns(head: list[str]) -> dict[str, list[int]]:
@@ -879,6 +884,9 @@ def match(handed: Handed, roster: Roster) -> list[str]:  # what didn't fit
         if not found and handed.export in ("github", "plain"):
             ends = [known for known in by_id if one.name.casefold().endswith(f"-{known}")]
             found = by_id[max(ends, key=len)] if ends else []
+        if len(found) > 1:  # an id that two have: the name tells which one it is
+            named = [p for p in found if _spellings(one.name) & _spellings(p.name)]
+            found = named or found
         people = {person.row: person for person in found}
         if len(people) != 1:
             strangers.append((one, len(people)))
