@@ -303,3 +303,30 @@ def test_without_names_nothing_leads_to_anybody(tmp_path, graded):
     report = (tmp_path / "out" / "report.md").read_text("utf-8")
     assert "Zoraida" not in report and "Learner 1" in report
     assert [row["name"] for row in rows_of(tmp_path / "out" / "grades.csv")] == ["Zoraida"]
+
+
+def test_what_a_learner_calls_course_toml_says_nothing(tmp_path, monkeypatch):
+    "It might name exercises of its own, and those are run."
+    source = tmp_path / "class" / "ada"
+    source.mkdir(parents=True)
+    (source / "course.toml").write_text('own_exercises = "lab.py"')
+    assert _course_file(source) == source / "course.toml"  # a class that nobody is in yet
+    (source / "03_shapes (2).ipynb").touch()
+    assert _course_file(source) is None
+    (tmp_path / "class" / "course.toml").touch()
+    assert _course_file(source) == tmp_path / "class" / "course.toml"
+    monkeypatch.chdir(source)
+    for place in (Path(), source):
+        with pytest.raises(ValueError, match="handed in with the rest"):
+            _course_file(place)
+
+
+def test_who_has_the_same_files_keeps_remarks_of_their_own(tmp_path, graded):
+    source = moodle(tmp_path / "class", Ada="", Ben="")
+    (source / "Ada_0_assignsubmission_file_" / "diary").symlink_to(tmp_path)
+    said = []
+    for _ in range(2):  # the second time nobody is run
+        records, _ = classroom.grade_class(source, tmp_path / "grades", lessons=["03"])
+        said.append({one.name: [*one.remarks] for one in records})
+    assert "diary: a link, and not followed" in said[0]["Ada"] and said[0] == said[1]
+    assert not any("diary" in one for one in said[1]["Ben"])

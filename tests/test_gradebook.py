@@ -26,6 +26,7 @@ from mnist_course.teaching.grading.feedback import (
     report_markdown,
 )
 from mnist_course.teaching.grading.gradebook import (
+    PLATFORMS,
     Course,
     Record,
     Results,
@@ -922,3 +923,16 @@ def test_a_class_of_eight_with_an_accident_each_gets_what_it_earned(tmp_path, sh
     points = [row.pop(place) for row in after]
     assert after == [[*row[:place], *row[place + 1 :]] for row in before]
     assert points[1:] == ["10", "10", "0", "0", "10", "8", "10", "10"]
+
+
+@pytest.mark.parametrize("name", ["Ben =1+1", "x;=1+1;y", 'x;"=1', "=1 @2", "a; \uff1d1"])
+def test_no_cell_of_any_table_is_a_formula_wherever_it_is_cut(name):
+    "A last name stands alone, and a spreadsheet in German or French also begins a cell behind a ;."
+    whole = [record(name, "p" * 8, id=name)]
+    for platform in PLATFORMS:
+        for delimiter in ",;":
+            for row in csv.reader(
+                io.StringIO(back_csv(platform, whole, LESSON, ITEMS)[0]), delimiter=delimiter
+            ):
+                assert not [one for one in row if one.lstrip()[:1] in set("=+-@\uff1d")], row
+    assert for_csv("Ben = Bär; Ada") == "Ben = Bär; Ada"

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +23,7 @@ from helpers import PATIENCE
 
 import mnist_course.teaching.grading.run as run_of
 from mnist_course.checks import exercises
+from mnist_course.checks.engine import run_check
 from mnist_course.teaching.folder import MANIFEST
 from mnist_course.teaching.grading import limits as limits_of
 from mnist_course.teaching.grading import read, worker
@@ -71,6 +74,7 @@ PLAIN = [
     1 - 2j,
     b"\0\xff",
     Fraction(-1, 3),
+    Decimal("0.760"),
     [],
     (1, [2.5, (None,)]),
     {3},
@@ -79,6 +83,7 @@ PLAIN = [
     {("a", 1): {"deep": [{}]}},
 ]
 KINDS = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
+KINDS += [torch.uint16, torch.uint32, torch.uint64]
 KINDS += [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64]
 
 
@@ -245,6 +250,26 @@ def test_an_answer_that_only_seemed_right_does_not_hold(id, answer, wrong):
     assert asked_and_said(id, answer)[1] == wrong
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [np.uint16, np.uint64, np.longdouble, np.float16, Fraction, Decimal, torch.tensor],
+    ids=lambda kind: kind.__name__,
+)
+def test_whatever_kind_of_number_is_right_inside_is_right_outside_too(kind):
+    "Else a right answer would fail, now that what can't be sent doesn't pass."
+    for id, answer in (
+        ("01.fair_accuracy", kind(0.76) if kind not in (np.uint16, np.uint64) else 0.76),
+        ("01.batch_sizes", lambda *given, **named: [kind(n) for n in SIZES(*given, **named)]),
+    ):
+        item = BY_ID[id]
+        assert run_check(item, answer, 3).status == "passed", id
+        asked, expected = question(item)
+        assert differs(item, expected, reply_to(asked, item, answer)) == "", id
+
+
+SIZES = BY_ID["01.batch_sizes"].solution
+
+
 def test_a_question_is_another_one_every_time():
     asked = [question(BY_ID["03.same_padding"])[0] for _ in range(4)]
     assert len({one["seed"] for one in asked}) > 1 and {one["ask"] for one in asked} == {
@@ -350,6 +375,60 @@ def test_a_folder_or_a_file_of_many_megabytes_is_not_opened(tmp_path):
         file.truncate(51 * 2**20)
     with pytest.raises(ValueError, match="has 51 MB, too many"):
         read.cells_of(tmp_path / "x.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("of", "cell"),
+    [
+        ("needed", "\n" * 200_000 + "x = 1"),
+        ("answers", "(\n" + "output_size:\n" * 20_000 + "output_size = 3"),
+        ("answers", "a = %x\n" * 501 + "output_size = 3"),
+        ("answers", "x?\n" * 2_000 + "output_size = 3"),
+        ("checks", 'check("03.output_size", output_size, variant=\n' * 60_000),
+        ("solutions", "sheet " * 200_000),
+    ],
+    ids=range(6),
+)
+def test_no_cell_is_read_for_hours(of, cell):
+    "Reading is the grader's own work, which no limit stops: it grows with a cell, and not with its square."
+    begun = time.process_time()
+    if of == "needed":
+        assert read.needed_cells([cell, "y = 2"], [1]) == [1]
+    elif of == "answers":
+        assert read.answer_cells([cell], "03")[0]["03.output_size"] == [0]
+    elif of == "checks":
+        assert read.edited_checks([cell], {"03.output_size": [0]}) == ["03.output_size"]
+    else:
+        assert not read.reads_solutions([cell])
+    assert time.process_time() - begun < 5  # it was minutes, or hours
+
+
+def test_more_code_than_anybody_writes_is_not_looked_at(tmp_path):
+    (tmp_path / "x.ipynb").write_text(notebook(*["x = 1\n" * 45_000] * 12))
+    with pytest.raises(ValueError, match="3,240,000 characters of code, too many"):
+        read.cells_of(tmp_path / "x.ipynb")
+    long = "output_size = lambda: 3\n" + "x = 1\n" * 60_000  # is found, and not read as Python
+    assert read.answer_cells([long], "03")[0]["03.output_size"] == [0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("x = %timeit -o f()\ny: int = 3", {"x", "y"}),
+        ("files = !ls\nfirst = files[0]", {"files", "first"}),
+        ("if True:\n    !ls\n    y = 3 % 2", {"y"}),
+        ("x?\nlen??\n?print\n%matplotlib inline\nz = 1", {"z"}),
+        (">>> a = 1\n>>> %time b\n>>> c = a", {"a", "c"}),
+        ("  %cd ..\n  y = 1", {"y"}),
+        ("%%capture out\nx = 1\n!ls", {"x"}),
+        ("%%html\n<p>x = 1", set()),
+        ("y = await f()", {"y"}),
+        ("x = 5\n%time y = (x\n   % 2)", None),
+    ],
+)
+def test_jupyters_own_lines_are_read_as_far_as_names_go(cell, names):
+    tree = read._parsed(cell)
+    assert (tree and read._binds(tree)) == names
 
 
 CELLS = {
@@ -560,7 +639,7 @@ def test_what_a_process_tells_is_taken_with_care():
     ("exam", "status", "words"),
     [
         ("same", "passed", ""),
-        ("unfit", "passed", ""),
+        ("unfit", "failed", "lists, arrays or tensors."),
         ("differs", "failed", "it was wrong."),
         ("silent", "failed", "it said nothing."),
     ],
@@ -1312,6 +1391,25 @@ def judged(tmp_path, monkeypatch):
     return judge
 
 
+FLOOD = """
+import contextlib, os, stat
+ours = [n for n in range(3, 99) if os.path.exists(f"/dev/fd/{n}")]
+for pipe in [n for n in ours if stat.S_ISSOCK(os.fstat(n).st_mode)]:
+    with contextlib.suppress(OSError):
+        os.write(pipe, b"".join(b'{"remark": "%d"}\\n' % i for i in range(20_001)))
+"""
+
+
+@posix
+def test_more_remarks_than_cells_could_have_are_a_flood(judged, tmp_path):
+    told = judged(FLOOD, "x = 1")
+    assert told[-1] == {"stopped": "wrote a flood into the grader's pipe"}
+    remarks = [f"x: {i}" for i in range(300)]
+    files = [tmp_path / "x.ipynb"]
+    kept = _grade_learner("ada", files, lambda path: ({}, remarks)).remarks
+    assert kept == [*remarks[:200], "x.ipynb: and 100 more remarks"]
+
+
 @posix
 def test_a_right_answer_is_asked_again_and_says_the_same(judged, tmp_path):
     (tmp_path / "work" / "beside.py").write_text("answer = 51_328")
@@ -1516,6 +1614,17 @@ def test_a_notebook_has_ten_times_as_much_as_a_cell_and_a_minute(watched):
     family[0].seconds = 161
     watch.begin()
     assert watch.look() == "left the notebook running for 100 s"
+
+
+def test_a_notebook_may_wait_only_so_long_however_often_it_says_that_a_cell_begins(watched):
+    watch, _, clock, signals = watched
+    for _ in range(16):
+        clock[0] += 100
+        watch.begin()
+        assert watch.look() == "" and not signals
+    clock[0] += 1
+    watch.begin()
+    assert watch.look() == "left the notebook waiting for 1600 s"
 
 
 def test_time_that_was_seen_once_stays_seen(watched):

@@ -511,3 +511,146 @@ def test_who_is_known_by_an_address_is_found_by_the_name_in_it(tmp_path):
     (tmp_path / "r.csv").write_text("Full name,Username\nAda Lovelace,ada@uni.example\n")
     assert match(handed, read_roster(tmp_path / "r.csv")) == []
     assert names(handed) == ["Ada Lovelace"]
+
+
+def entries(names: list[str]) -> bytes:
+    "A zip with a notebook and with small files of these names."
+    return zipped({"03_shapes.ipynb": b"{}"} | dict.fromkeys(names, b"x"))
+
+
+def test_no_name_leads_out_of_a_learners_folder(tmp_path):
+    "A blank before the dots is gone when a name is cleaned: what is cleaned is looked at again."
+    out = [f"{blank}../" * 6 + "outside.py" for blank in (" ", "\u00a0", "\u3000", "\x1f", "\x85")]
+    out += [" . /outside.py", "  /outside.py", " ..\\ ..\\ ..\\outside.py"]
+    made = {f"mallory{i}/work.zip": entries([one]) for i, one in enumerate(out)}
+    made["eve/ ../ ../ ../ ../outside.py"] = b"x"
+    handed = read(lay(tmp_path / "class", made), tmp_path)
+    found = [path for path in tmp_path.rglob("outside*") if "class" not in path.parts]
+    homes = (tmp_path / "into1" / "opened", tmp_path / "into1" / "learners")
+    assert len(found) >= len(out) and all(any(h in one.parents for h in homes) for one in found)
+    for one in handed.learners:
+        home = {path.relative_to(tmp_path / "into1").parts[:2] for path in one.files}
+        assert len(home) == 1 and not any(".." in path.parts for path in one.files)
+
+
+def test_folders_without_end_long_names_and_shut_doors_cost_one_learner_a_remark(
+    tmp_path, monkeypatch
+):
+    deep = tmp_path / "class" / "deep"
+    for _ in range(3):
+        deep = deep.joinpath(*["a"] * 90)
+        deep.mkdir(parents=True)
+    stairs = ["a/" * level + "f.txt" for level in range(100, 400, 100)]
+    made = {
+        "ben/03_shapes.ipynb": b"{}",
+        "zip/work.zip": entries(stairs),
+        "long/work.zip": entries(["/".join(["ö" * 90] * 20) + "/f.txt"]),
+        "twice/x." + "é" * 120: b"x",
+        "twice/y." + "é" * 120: b"y",
+        "shut/inside/x.txt": b"x",
+        "many/work.zip": entries([f"../{i}" for i in range(300)]),
+    }
+    folder = lay(tmp_path / "class", made)
+    seen = Path.iterdir
+
+    def iterdir(path):
+        if path.name == "inside":
+            raise PermissionError(13, "Permission denied", str(path))
+        return seen(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    handed = read(folder, tmp_path)
+    told = {one.name: " ".join(one.remarks) for one in handed.learners}
+    assert files(handed)["ben"] == {"03_shapes.ipynb"} and not told["ben"]
+    assert len(files(handed)["twice"]) == 2
+    assert "too deep" in told["deep"] and "too deep" in told["zip"] and "too deep" in told["long"]
+    assert "it can't be read (Permission denied)" in told["shut"]
+    assert told["many"].count("outside") == 50 and told["many"].endswith(
+        "and 250 more of this kind"
+    )
+
+
+def test_an_archives_list_is_no_longer_than_what_may_be_in_it(tmp_path, monkeypatch):
+    raw = entries([])
+    end = raw.rindex(b"PK\5\6")  # the list itself is repeated, and its length says so
+    start = int.from_bytes(raw[end + 16 : end + 20], "little")
+    listed = raw[start:end] * (8 * 2**20 // (end - start))
+    tail = bytearray(raw[end:])
+    tail[12:16] = len(listed).to_bytes(4, "little")
+    made = {"ada/work.zip": raw[:start] + listed + bytes(tail), "ben/work.zip": raw}
+    folder = lay(tmp_path / "class", made)
+    read_entries = []
+
+    class Counted(zipfile.ZipInfo):
+        def __init__(self, *args):
+            read_entries.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(zipfile, "ZipInfo", Counted)
+    handed = read(folder, tmp_path)
+    told = {one.name: " ".join(one.remarks) for one in handed.learners}
+    assert "more is in it than anybody hands in" in told["ada"] and not told["ben"]
+    assert len(read_entries) < 10  # and not a hundred thousand
+
+
+def test_names_that_differ_in_more_than_capitals_are_two_learners(tmp_path):
+    two = ["José", "Jose", "Ann-Marie", "Annmarie", "सीता", "सुत", "กา", "กี"]
+    made = dict.fromkeys([f"{name}/03_shapes.ipynb" for name in two], b"{}")
+    handed = read(lay(tmp_path / "class", made), tmp_path)
+    assert sorted(names(handed)) == sorted(two)
+    (tmp_path / "r.csv").write_text("Full name,ID\nसीता,7\nJOSÉ,8\n", "utf-8")
+    said = match(handed, read_roster(tmp_path / "r.csv"))
+    assert next(one for one in handed.learners if one.id == "7").name == "सीता"
+    assert "सुत: not in the roster" in said
+
+
+def test_blackboards_user_names_may_have_underscores_and_files_name_nobody_else(tmp_path):
+    when = "attempt_2024-01-31-13-45-10"
+    made = dict.fromkeys(
+        [
+            f"Lab_3_j_smith_{when}_03_shapes.ipynb",
+            f"Lab_3_k_smith_{when}_03_shapes.ipynb",
+            f"Lab_3_mallory_{when}_x_ada_attempt_2025-01-31-13-45-10_03_shapes.ipynb",
+            f"Lab_3_ada_{when}_03_shapes.ipynb",
+        ],
+        b"{}",
+    )
+    handed = read(lay(tmp_path / "class", made), tmp_path)
+    assert names(handed) == ["ada", "j_smith", "k_smith", "mallory"]
+    assert all(len(one.files) == 1 for one in handed.learners)
+
+
+def test_what_lies_beside_or_inside_a_learners_folder_hides_nobody(tmp_path):
+    made = {
+        f"{name}_{i}_assignsubmission_file_/03_shapes.ipynb": b"{}" for i, name in enumerate("ab")
+    }
+    handed = read(lay(tmp_path / "moodle", made | {"03_shapes.ipynb": b"{}"}), tmp_path)
+    assert {"a", "b"} < set(names(handed)) and handed.export == "moodle"
+    made = {"ada/03_shapes.ipynb": b"{}", "ada/results.jsonl": b"{}", "ben/03_shapes.ipynb": b"{}"}
+    assert names(read(lay(tmp_path / "plain", made), tmp_path)) == ["ada", "ben"]
+
+
+def test_of_a_hundred_notebooks_for_a_lesson_the_last_ones_are_run(tmp_path):
+    made = {f"ada/03_shapes ({i:03}).ipynb": b"{}" for i in range(100)}
+    (ada,) = read(
+        lay(tmp_path / "class", made | {"ben/03_shapes.ipynb": b"{}"}), tmp_path
+    ).learners[:1]
+    choose(ada, "best", {"03"})
+    assert sorted(path.name for path in ada.files) == [
+        f"03_shapes ({i:03}).ipynb" for i in range(80, 100)
+    ]
+    assert "lesson 03: of 100 notebooks, only the last 20 are looked at" in ada.remarks
+
+
+def test_a_row_that_is_there_twice_is_one_person_and_a_name_tells_two_of_one_id_apart(tmp_path):
+    made = {"Ada_7_assignsubmission_file_/03_shapes.ipynb": b"{}", "x/y.txt": b""}
+    folder = lay(tmp_path / "class", made)
+    for rows in ("Ada,7\nAda,7\n", "Ada,7\nBen,7\n"):
+        handed = read(folder, tmp_path)
+        (tmp_path / "r.csv").write_text("Full name,ID\n" + rows)
+        match(handed, read_roster(tmp_path / "r.csv"))
+        (ada,) = [one for one in handed.learners if one.files and one.row is not None]
+        assert ada.row == 0 and ada.name.startswith("Ada") and "nothing" not in str(ada.remarks)
+    (tmp_path / "r.csv").write_text("Full name\nAda\n")
+    with pytest.raises(DataError, match="nobody in this roster who has an id or an e-mail"):
+        read_roster(tmp_path / "r.csv")

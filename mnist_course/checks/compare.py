@@ -209,7 +209,9 @@ def number_of(value: Any) -> Any:
     if isinstance(value, torch.Tensor | np.ndarray):
         size = value.numel() if isinstance(value, torch.Tensor) else value.size
         return number_of(value.item()) if size == 1 else None
-    if isinstance(value, np.generic):
+    if isinstance(value, np.longdouble):  # its item is of its own kind
+        return float(value)
+    if isinstance(value, np.generic) and not isinstance(value, np.clongdouble):
         return number_of(value.item())
     if isinstance(value, Fraction | Decimal):
         return int(value) if value == int(value) else float(value)

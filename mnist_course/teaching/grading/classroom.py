@@ -42,6 +42,7 @@ from mnist_course.teaching.grading.submissions import (
     Submission,
     choose,
     gather,
+    is_learners_own,
     match,
     read_roster,
 )
@@ -49,8 +50,15 @@ from .words import for_file
 
 # %% ../../../nbs/workshop/grading_classroom.ipynb #39fbfbce
 def _course_file(source: Path) -> Path | None:
-    "A course.toml in the class's folder, or beside it."
-    for place in (source, source.resolve().parent):
+    """A course.toml in the class's folder, or beside it. One in a learner's folder was handed in,
+    and says nothing; raises ValueError where it would be read all the same."""
+    handed_in = is_learners_own(source) and (source / "course.toml").exists()
+    if handed_in and source.resolve() == Path.cwd().resolve():
+        raise ValueError(
+            f"{source.resolve() / 'course.toml'} was handed in with the rest, and would be read "
+            "here as yours: grade this folder from another one"
+        )
+    for place in (source, source.resolve().parent)[handed_in:]:
         if (place / "course.toml").is_file():
             return place / "course.toml"
     return None
@@ -120,6 +128,7 @@ def _fresh(
         places = {path: number for number, path in enumerate(one.order)}
         kept = sorted(f"{places[path]}/{path.name}" for path in one.files)
         words = [one.mark, __version__, repr(limits), *sorted(course.wanted()), *kept]
+        words += one.remarks  # else whoever has the same files would get them, and lose their own
         words += [*(variant, course.secret) * bool(variant), *(text for _, text in own_texts())]
         mark = hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
     return Record(

@@ -12,6 +12,7 @@ import math
 import pickle
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +30,7 @@ class _Unfit(ValueError):
 _DTYPES = {str(one): one for one in (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32)}
 _DTYPES |= {str(one): one for one in (torch.int64, torch.float16, torch.bfloat16)}
 _DTYPES |= {str(one): one for one in (torch.float32, torch.float64, torch.complex64)}
+_DTYPES |= {str(one): one for one in (torch.uint16, torch.uint32, torch.uint64)}
 _MOST = 4_000_000  # numbers in one array
 _DEEP = 20  # lists in lists
 
@@ -50,9 +52,13 @@ def _encode(value: Any, depth: int = _DEEP) -> Any:
         return {"bytes": base64.b64encode(value).decode()}
     if of is Fraction:
         return {"fraction": [hex(value.numerator), hex(value.denominator)]}
+    if of is Decimal:
+        return {"decimal": str(value)}
     if of is torch.Tensor:
         return {"tensor": _array(value.detach())}
     if of is np.ndarray or isinstance(value, np.generic):
+        if value.dtype == np.longdouble:  # torch has none
+            value = value.astype(np.float64)
         try:
             kind = "array" if of is np.ndarray else "number"
             return {kind: _array(torch.from_numpy(np.ascontiguousarray(value)), value.shape)}
@@ -108,6 +114,7 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "complex": lambda pair: complex(*map(float.fromhex, pair)),
     "bytes": lambda text: base64.b64decode(text, validate=True),
     "fraction": lambda pair: Fraction(*(int(part[:3000], 16) for part in pair)),
+    "decimal": lambda text: Decimal(text[:3000]),
 }
 _MANY: dict[str, Callable[[Any], Any]] = {
     "list": list,

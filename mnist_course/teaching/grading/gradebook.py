@@ -581,21 +581,20 @@ def _rows_of_ours(
         rows.append(["    Points Possible", "", "", "", "", shown(whole)])
     for record in records:
         points = shown(points_of(record, course, items).total) if record.results else ""
-        name, id, email = (for_csv(one) for one in (record.name, record.id, record.email))
+        name, id, email = record.name, record.id, record.email
         first, _, last = name.rpartition(" ")
-        rows.append(
-            {
-                "moodle": [
-                    f"Participant {id}" if id.isdigit() else id,
-                    name,
-                    email,
-                    points,
-                    shown(whole),
-                ],
-                "canvas": [f"{last}, {first}" if first else last, id, "", "", "", points],
-                "google": [last, first, email, points],
-                "blackboard": [last, first, id, points],
-                "brightspace": [id, last, first, email, points, "#"],
-            }[platform]
-        )
+        cells = {
+            "moodle": [
+                f"Participant {id}" if id.isdigit() else id,
+                name,
+                email,
+                points,
+                shown(whole),
+            ],
+            "canvas": [f"{last}, {first}" if first else last, id, "", "", "", points],
+            "google": [last, first, email, points],
+            "blackboard": [last, first, id, points],
+            "brightspace": [id, last, first, email, points, "#"],
+        }[platform]
+        rows.append([for_csv(one) for one in cells])  # a last name alone may be a formula
     return rows

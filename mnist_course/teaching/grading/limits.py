@@ -135,6 +135,7 @@ class Watch:
         self.interrupted: float | None = None
         self.computed = 0.0  # seconds, as far as anybody has seen
         self.first = self._seconds()
+        self.begun = time.monotonic()
         self.begin()
 
     def begin(self) -> None:
@@ -202,6 +203,9 @@ class Watch:
         seconds = self._seconds(family)
         if seconds - self.first > 10 * self.limits.seconds + 60:
             return f"left the notebook running for {10 * self.limits.seconds:g} s"
+        most = _PATIENCE * (10 * self.limits.seconds + 60)  # cell after cell that only waits
+        if now - self.begun > most:
+            return f"left the notebook waiting for {most:g} s"
         waited = now - self.started > _PATIENCE * self.limits.seconds + 10
         if self.interrupted is None and (seconds - self.cell > self.limits.seconds or waited):
             self.interrupted = seconds

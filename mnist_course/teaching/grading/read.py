@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ...checks import exercises
 from mnist_course.teaching.notebooks import (
@@ -27,6 +28,7 @@ from mnist_course.teaching.notebooks import (
 
 # %% ../../../nbs/workshop/grading_read.ipynb #6a86127d
 _MOST = 50 * 2**20  # bytes of a notebook
+_CODE, _CELL = 3_000_000, 300_000  # characters of its code, and of a cell that is read as Python
 
 
 def is_notebook(path: Path) -> bool:
@@ -69,20 +71,44 @@ def cells_of(path: Path) -> list[str]:
     found = code_cells(notebook)
     if not all(isinstance(cell, str) for cell in found):
         raise ValueError("this is JSON, but no notebook of format 4")
+    if (size := sum(map(len, found))) > _CODE:
+        raise ValueError(f"its cells hold {size:,} characters of code, too many to be looked at")
     return found
 
 # %% ../../../nbs/workshop/grading_read.ipynb #f6e0bcec
 _AROUND = re.compile(r"\A\s*%%(?:time|timeit|capture|prun|debug)\b.*\n")
+_OTHERS = re.compile(  # of Jupyter's lines: %x, !x, ?x, ,x y, x? and, with its group, a = %x
+    r"^([ \t]*)(?:[%!?].*|[,;/]\w.*|[\w.*%! \t]+\?{1,2}[ \t]*)$"
+    r"|^([ \t]*[\w., \t\[\]*]+=[ \t]*)[%!]\w.*$",
+    re.M,
+)
+
+
+def _translated(source: str) -> str:
+    """A cell in which Jupyter's own lines are Python that binds the same names. IPython translates
+    one line after the other and begins anew for each, so a long cell takes it hours."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    manager = TransformerManager()
+    lines = source.splitlines(keepends=True)
+    changes: list[Any] = [*manager.cleanup_transforms, *manager.line_transforms]
+    for change in changes:
+        lines = change(lines)
+    return _OTHERS.sub(lambda found: f"{found[2] or found[1]}get_ipython().run()", "".join(lines))
 
 
 def _parsed(source: str) -> ast.Module | None:
     "A cell as Python, with Jupyter's own lines translated; None if it can't be read."
-    from IPython.core.inputtransformer2 import TransformerManager
-
+    if len(source) > _CELL:
+        return None
+    source = _AROUND.sub("", source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(TransformerManager().transform_cell(_AROUND.sub("", source)))
+            try:
+                return ast.parse(source)
+            except SyntaxError:
+                return ast.parse(_translated(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -137,7 +163,7 @@ def _uses(tree: ast.Module) -> set[str]:
 
 
 _ANYTHING = re.compile(
-    r"^\s*(?:%run|%load|%pip|%cd|%env|%autoreload|%%writefile|%%bash|%%sh|!|from .+ import \*)|exec\(|globals\(\)|sys\.path",
+    r"^[ \t]*(?:%run|%load|%pip|%cd|%env|%autoreload|%%writefile|%%bash|%%sh|!|from .+ import \*)|exec\(|globals\(\)|sys\.path",
     re.M,
 )
 
@@ -190,7 +216,8 @@ def lesson_of(path: Path, cells: list[str]) -> str | None:
 def _written(name: str) -> re.Pattern[str]:
     "How a binding looks in a cell that can't be read as Python."
     return re.compile(
-        rf"^[ \t]*(?:(?:async\s+)?def|class)\s+{name}\b|^[ \t]*{name}\s*(?::[^=]*)?=(?!=)", re.M
+        rf"^[ \t]*(?:(?:async\s+)?def|class)\s+{name}\b|^[ \t]*{name}[ \t]*(?::[^=\n]*)?=(?!=)",
+        re.M,
     )
 
 
@@ -257,7 +284,7 @@ def course_names(lesson: str) -> set[str]:
 
 def _check_line(id: str) -> str:
     name = id.rpartition(".")[2]
-    return rf'^check\(["\']{re.escape(id)}["\'], {name}(, variant=[^)]*)?\)'
+    return rf'^check\(["\']{re.escape(id)}["\'], {name}(, variant=[^)\n]*)?\)'
 
 
 def edited_checks(cells: list[str], answers: dict[str, list[int]]) -> list[str]:
@@ -275,6 +302,6 @@ def reads_solutions(cells: list[str]) -> bool:
     text = "\n".join(cells)
     inside = (
         r"mnist_course[./]checks[./]\w+|\bchecks import (?!check\b|yours\b|progress\b|messages\b)"
-        r"|\.solution\b|\bCOURSE\b|\bteaching[./ ](?:import )?(papers|worksheet)\b|\bvariant_of\b|sheet\b.*--key"
+        r"|\.solution\b|\bCOURSE\b|\bteaching[./ ](?:import )?(papers|worksheet)\b|\bvariant_of\b|sheet\b.{0,200}--key"
     )
     return re.search(inside, text) is not None

@@ -252,6 +252,13 @@ def _better(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return new if min(_RANK[new["status"]], 2) >= min(_RANK[old["status"]], 2) else old
 
 
+_SAID = {
+    "differs": "it was wrong.",
+    "silent": "it said nothing.",
+    "unfit": "it gave something other than plain numbers, texts, lists, arrays or tensors.",
+}
+
+
 def _collect(told: list[dict[str, Any]], results: dict[str, dict[str, Any]]) -> list[str]:
     "Put what a process told about the exercises into `results`. The remarks in it come back."
     by_id = {item.id: item for item in exercises()}
@@ -260,11 +267,11 @@ def _collect(told: list[dict[str, Any]], results: dict[str, dict[str, Any]]) -> 
         if entry.get("exam") and entry.get("id") in results:
             result = results[entry["id"]]
             result["exam"] = entry["exam"]
-            if entry["exam"] in ("differs", "silent") and result["status"] == "passed":
+            if entry["exam"] in _SAID and result["status"] == "passed":
                 words = (
                     "It passed where the notebook ran, but asked from outside, with other inputs, "
+                    + _SAID[entry["exam"]]
                 )
-                words += "it " + ("said nothing." if entry["exam"] == "silent" else "was wrong.")
                 result |= {"status": "failed", "message": words, "evidence": ""}
                 remarks.append(f"{entry['id']}: passed in its own process, but not from outside")
             continue
@@ -421,6 +428,9 @@ def _submissions(folder: Path) -> dict[str, list[Path]]:
 _EXPECTED = re.compile(r"\.(py|jsonl?|lock|png|jpe?g|csv|txt|md|pt|safetensors)", re.I)
 
 
+_REMARKS = 200  # about one notebook
+
+
 def _grade_learner(
     learner: str,
     files: list[Path],
@@ -438,7 +448,9 @@ def _grade_learner(
         grade.remarks.append("no notebook was handed in")
     for path in notebooks:
         results, remarks = run(path)
-        grade.remarks += [for_terminal(remark)[:200] for remark in remarks]
+        grade.remarks += [for_terminal(remark)[:200] for remark in remarks[:_REMARKS]]
+        if more := len(remarks[_REMARKS:]):
+            grade.remarks.append(f"{for_terminal(path.name)[:100]}: and {more} more remarks")
         for id, result in results.items():
             old = grade.results.get(id)
             if old is None or _RANK[result["status"]] > _RANK[old["status"]]:

@@ -57,10 +57,14 @@ def fence(text: str) -> str:
 
 def for_csv(text: object) -> str:
     """Words for a cell of a table. A spreadsheet takes what begins with = + - or @ for a formula;
-    with the apostrophe before it, it doesn't."""
-    known = for_terminal(text)
-    first = unicodedata.normalize("NFKC", known).lstrip(f" '\ufffd{_JOINERS}")[:1]
-    return f"'{known}" if first in set("=+-@") else known
+    with the apostrophe before it, it doesn't. In half of the world, a cell also begins behind a ;."""
+    return ";".join(
+        f"'{part}" if _FORMULA.match(unicodedata.normalize("NFKC", part)) else part
+        for part in for_terminal(text).split(";")
+    )
+
+
+_FORMULA = re.compile(rf"[ '\"\ufffd{_JOINERS}]*[=+@-]")
 
 # %% ../../../nbs/workshop/grading_words.ipynb #2c7bc1c7
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)  # by Windows

@@ -197,6 +197,7 @@ def _learner(order: dict[str, Any], by_id: dict[str, Exercise], channel: socket.
 # %% ../../../nbs/workshop/grading_worker.ipynb #65334c2a
 _LINE = 30_000_000  # bytes that one line may have
 _ALL = 100_000_000  # and all together
+_ENTRIES = 20_000  # lines that mean something
 
 
 class _Lines:
@@ -305,11 +306,14 @@ def _judge(order: dict[str, Any], say: Callable[..., None]) -> None:
     theirs.close()
     watch = Watch(pid, limits)
     lines = _Lines(ours)
-    done, stopped, passed = False, "", {}
+    done, stopped, passed, entries = False, "", {}, 0
     try:
         while not done and not stopped:
             gone = watch.ended()  # first: what it said before it ended is still in the pipe
             found = lines.ready(0 if gone else 0.1)
+            entries += len(found)
+            if entries > _ENTRIES:
+                raise OverflowError("wrote a flood into the grader's pipe")
             for entry in found:
                 known = let_in(entry, by_id)
                 if known is None:
