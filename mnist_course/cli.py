@@ -858,6 +858,12 @@ def _in_a_line(error: Exception) -> str:
     return f"{filename}: {text}" if filename else text
 
 
+def _flush_output() -> None:
+    "Write what Python still holds back, where there is an output: it may be closed from the start."
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
 def _forget_output() -> None:
     "Nobody reads on: what Python still holds back goes nowhere, or it would complain at its end."
     with contextlib.suppress(OSError, ValueError):
@@ -877,7 +883,7 @@ def main(
     args.jupyter = words[end + 1 :]
     try:
         status = args.run(args)
-        sys.stdout.flush()
+        _flush_output()
         return status
     except KeyboardInterrupt:
         return 130
@@ -891,6 +897,6 @@ def main(
         return 1
     finally:
         try:
-            sys.stdout.flush()
+            _flush_output()
         except OSError:
             _forget_output()

@@ -682,3 +682,10 @@ def test_a_number_that_cannot_be_is_told_before_anything_is_read(words, message,
     assert main(words) == 2
     said = capsys.readouterr().err
     assert message in said and len(said.splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_command_whose_output_is_closed_does_its_work(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", None)  # as after >&- in a shell
+    assert main(["start", "mine", "--write-only", "--lessons", "00"]) == 0
+    assert (tmp_path / "mine" / "00_start_here.ipynb").exists()
