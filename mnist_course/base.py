@@ -112,10 +112,18 @@ def real_number(
     name: str,  # of the argument
     value: SupportsFloat | SupportsIndex,  # an int or a float, or NumPy's or torch's
 ) -> float:
-    "A number as a float. Raises TypeError, naming the argument, when the value isn't a number."
+    """A number as a float. Raises TypeError when the value isn't one number, and ValueError when it's
+    too large for a float; both name the argument."""
     if not isinstance(value, SupportsFloat | SupportsIndex):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"{name} must be a number, and this one is too large for a float"
+        ) from None
+    except (TypeError, ValueError, RuntimeError) as error:  # of an array, each library has its own
+        raise TypeError(f"{name} must be one number, got {value!r}") from error
 
 # %% ../nbs/workshop/base.ipynb #f013eff9
 def asset(
@@ -142,9 +150,11 @@ def as_path(
 ) -> Path:
     """A path with ~ as the home folder and $NAME as what the environment says, unless there's a file
     of just that name. Raises TypeError, naming the argument, when it isn't a path, and DataError
-    for a ~ where there is no home."""
+    for a ~ where there is no home, and for a null character."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f'{name} must be a path, such as "runs/first", got {path!r}')
+    if "\0" in os.fsdecode(path):
+        raise DataError(f"{name} can't hold a null character, got {os.fsdecode(path)!r}")
     full = os.path.expanduser(os.fsdecode(path))
     if not os.path.lexists(full):  # a file may really be called $NAME
         full = os.path.expanduser(os.path.expandvars(os.fsdecode(path)))
@@ -689,7 +699,7 @@ def verified_files(
         raise DataError(
             f"{given} is a file, {kind or 'and not a folder'}: give the folder it is in"
         )
-    where = f"in {given}" if root.is_dir() else f"in {given}, which isn't there"
+    where = f"in {given}" if os.path.isdir(root) else f"in {given}, which isn't there"
     raise DataError(
         f"no complete {dataset} {where}: {', '.join(missing)} (.gz or unpacked) not found. "
         f"Give the folder that holds {dataset}/raw (as root, or in MNIST_COURSE_DATA), "

@@ -104,7 +104,7 @@ def _old_settings(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 def _run_folder(args: argparse.Namespace) -> Path:
     "The folder of the run: the one to resume, the one asked for, or a new one under runs/."
-    if args.resume:
+    if args.resume is not None:
         return as_path(args.resume)
     if not args.out and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)):
         raise ValueError(
@@ -128,7 +128,7 @@ def _check_new(folder: Path) -> None:
 def _begin_run(args: argparse.Namespace, processes: int) -> tuple[Path, dict[str, Any]]:
     "Folder and settings of the run that the options ask for. Nothing is written yet."
     folder = _run_folder(args)
-    settings = _old_settings(folder, args) if args.resume else _new_settings(args)
+    settings = _old_settings(folder, args) if args.resume is not None else _new_settings(args)
     if settings["batch_size"] < processes:
         raise ValueError(
             f"a batch of {settings['batch_size']} digits is too small for {processes} "
@@ -289,7 +289,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
                 if team.restarts and begun:
                     args.resume = args.out
                 folder, settings = team.agree(lambda: _begin_run(args, team.size))
-                return _train_run(team, folder, settings, bool(args.resume), stack)
+                return _train_run(team, folder, settings, args.resume is not None, stack)
         except DivergedError as error:
             raise CourseError(str(error)) from error
         except LostError as error:
@@ -858,6 +858,12 @@ def _in_a_line(error: Exception) -> str:
     return f"{filename}: {text}" if filename else text
 
 
+def _flush_output() -> None:
+    "Write what Python still holds back, where there is an output: it may be closed from the start."
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
 def _forget_output() -> None:
     "Nobody reads on: what Python still holds back goes nowhere, or it would complain at its end."
     with contextlib.suppress(OSError, ValueError):
@@ -877,7 +883,7 @@ def main(
     args.jupyter = words[end + 1 :]
     try:
         status = args.run(args)
-        sys.stdout.flush()
+        _flush_output()
         return status
     except KeyboardInterrupt:
         return 130
@@ -891,6 +897,6 @@ def main(
         return 1
     finally:
         try:
-            sys.stdout.flush()
+            _flush_output()
         except OSError:
             _forget_output()

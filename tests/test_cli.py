@@ -116,6 +116,7 @@ SETTINGS = {
     [
         (["train", "--epochs", "0"], "--epochs and --batch-size must be at least 1"),
         (["train", "--resume", "nowhere"], "not a run that can be resumed"),
+        (["train", "--resume", ""], "not a run that can be resumed"),  # "$RUN", and nobody set it
         (["train", "--device", "toaster"], "device 'toaster' is not available here"),
         (["train", "--out", "old"], "go on with --resume old"),
         (["train", "--resume", "old", "--seed", "5"], "was begun with seed 0"),
@@ -751,3 +752,10 @@ def test_a_run_says_what_it_has_read_and_how_much_of_it_is_right(capsys, tmp_pat
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "test accuracy 73.40%: 367 of 500 digits, after 2 epochs, 3 s"
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_command_whose_output_is_closed_does_its_work(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", None)  # as after >&- in a shell
+    assert main(["start", "mine", "--write-only", "--lessons", "00"]) == 0
+    assert (tmp_path / "mine" / "00_start_here.ipynb").exists()

@@ -380,3 +380,50 @@ def test_who_wrote_the_sample(sample):
     right = (said == train.labels).double()
     assert right[~students].mean() - right[students].mean() > 0.1
     assert "QMNIST" in asset("sample", "LICENSE.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda x: x.to_sparse(), r"a sparse one: .+\.to_dense\(\)"),
+        (lambda x: x.to("meta"), "there are shapes and no numbers"),
+        (lambda x: torch.nested.nested_tensor([x, x]), r"a nested tensor: .+padded"),
+    ],
+    ids=["sparse", "meta", "nested"],
+)
+def test_a_tensor_without_plain_numbers_is_named(make, words):
+    digits = numbered(4)
+    with pytest.raises(TypeError, match=f"images must be a plain tensor, .*{words}"):
+        DigitDataset(make(digits.images), digits.labels)
+    with pytest.raises(TypeError, match=f"labels must be a plain tensor, .*{words}"):
+        DigitDataset(digits.images, make(digits.labels))
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, [1, 2], "digits", (numbered(2), numbered(2)), DigitDataset]
+)
+def test_only_a_dataset_is_split(wrong):
+    with pytest.raises(TypeError, match="dataset must be a DigitDataset, got"):
+        split(wrong, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "error", "words"),
+    [
+        (torch.tensor([0.1, 0.2]), TypeError, "fraction must be one number"),
+        (np.array([0.1, 0.2]), TypeError, "fraction must be one number"),
+        (torch.tensor(0.1, device="meta"), TypeError, "fraction must be one number"),
+        (10**400, ValueError, "fraction must be a number, and this one is too large"),
+    ],
+    ids=["tensor", "array", "meta", "huge"],
+)
+def test_a_fraction_is_one_number(fraction, error, words):
+    with pytest.raises(error, match=words):
+        split(numbered(20), fraction)
+
+
+def test_a_seed_is_no_generator_and_a_word_no_transform():
+    with pytest.raises(TypeError, match=r"generator must be a torch.Generator, got 3: torch.Gen"):
+        make_loaders(numbered(4), numbered(4), generator=3)
+    with pytest.raises(TypeError, match="transform must be a function of a batch, got 'flip'"):
+        BatchLoader(numbered(4), transform="flip")

@@ -32,7 +32,7 @@ from mnist_course.base import (
     describe_source,
     find_files,
 )
-from mnist_course.data import DataError, load_mnist
+from mnist_course.data import DataError, download, load_mnist
 from mnist_course.engine import data
 
 NAMES = [f"{stem}.gz" for stem in STEMS]
@@ -345,6 +345,16 @@ def test_arguments_that_do_not_exist():
         load_mnist(dataset="KMNIST", source="sample")
     with pytest.raises(TypeError, match="root must be the path of a folder, got 5"):
         load_mnist(5)
+    for wrong in ("mnist", ["MNIST"], None):
+        with pytest.raises(ValueError, match="one of MNIST, FashionMNIST, KMNIST, got"):
+            download(dataset=wrong)
+    for timeout in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="timeout must be a number of seconds above 0"):
+            download(timeout=timeout)
+    with pytest.raises(DataError, match="root can't hold a null character, got"):
+        load_mnist("a\0b")
+    with pytest.raises(DataError, match="which isn't there"):
+        load_mnist("a" * 5000)
 
 
 def test_the_sample_is_balanced_as_the_full_set(sample):

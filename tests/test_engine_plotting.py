@@ -49,9 +49,17 @@ def test_the_table_of_mistakes_can_be_read():
     assert ax.images[0].get_array().tolist() == [[0, 10, 0], [4, 0, 7], [5, 1, 0]]
     assert ax.images[0].get_clim() == (0, 10)  # what never happened is as white as the paper
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("answer", "true digit")
-    for wrong in (torch.ones(2, 3).long(), torch.ones(4).long(), torch.ones(3, 3)):
-        with pytest.raises(ValueError, match=r"matrix must hold whole counts \(classes, classes\)"):
-            plot_confusion(wrong)
+    counts = torch.ones(3, 3).long()
+    for wrong in (counts[:2], counts[0], counts.float(), counts[None], counts[:0, :0], -counts):
+        for tell in (plot_confusion, describe_confusion):
+            with pytest.raises(ValueError, match=r"matrix must hold whole counts \(classes, "):
+                tell(wrong)
+    assert describe_confusion(matrix.numpy()) == describe_confusion(matrix)
+
+
+def test_a_model_without_numbers_predicts_nothing(small):
+    with pytest.raises(ValueError, match="on the device meta"):
+        predictions(Net().to("meta"), small[1])
 
 
 def test_predictions_leave_the_model_as_it_was(small):

@@ -314,6 +314,16 @@ def test_a_damaged_part_changes_nothing(digits, written, part):
     refuses(written, "damaged", model, optimizer, scheduler, loader)
 
 
+@pytest.mark.parametrize("lr", [None, "0.1"])
+def test_a_checkpoint_without_a_learning_rate_changes_nothing(digits, written, lr):
+    contents = read_checkpoint(written)
+    group = contents["optimizer"]["param_groups"][0]
+    group |= {"lr": lr}
+    torch.save(contents, written)
+    model, loader, _, optimizer, scheduler, *_ = run(digits, 7)
+    refuses(written, "its optimizer has no lr, which must", model, optimizer, scheduler, loader)
+
+
 # files
 
 
@@ -919,3 +929,38 @@ def test_three_differences_are_told_and_the_others_counted():
         matching_state(wide, long.state_dict(), "file")
     parts = str(caught.value).partition("network: ")[2].split("; ")
     assert len(parts) == 4 and parts[-1] == "1 more have another shape"
+
+
+def test_a_setting_that_holds_itself():
+    model, endless = tiny(), []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="is nested too deep: does it hold itself"):
+        fit(
+            model,
+            [(X, Y)],
+            [(X, Y)],
+            parts_of(model),
+            epochs=1,
+            settings={"a": endless},
+            progress=False,
+        )
+
+
+def test_a_model_without_numbers_is_neither_tested_nor_loaded(tmp_path):
+    save_weights(tmp_path / "w.safetensors", tiny())
+    nowhere = tiny().to("meta")
+    with pytest.raises(ValueError, match="the model is on the device meta"):
+        evaluate(nowhere, [(X, Y)])
+    with pytest.raises(ValueError, match="the model is on the device meta"):
+        load_weights(tmp_path / "w.safetensors", nowhere)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [(torch.Tensor.to_sparse, "is sparse"), (lambda w: w.to("meta"), "is on the device meta")],
+    ids=["sparse", "meta"],
+)
+def test_weights_without_plain_numbers_are_named(tmp_path, make, words):
+    torch.save({name: make(w) for name, w in tiny().state_dict().items()}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=f"{words}.*: save it as a plain tensor"):
+        load_weights(tmp_path / "w.pt", tiny())

@@ -1,6 +1,7 @@
 """Plans, small networks, Student's factor and the figures of lesson 13."""
 
 import dataclasses
+import math
 from functools import partial
 
 import pytest
@@ -27,6 +28,7 @@ from mnist_course.engine.zoo import (
     plot_half_widths,
     plot_intervals,
     plot_rates,
+    random_affine,
     random_flip,
     random_subset,
     smoothed_loss,
@@ -142,6 +144,8 @@ def test_only_weights_decay():
         {"epochs": 0},
         {"batch_size": 0},
         {"lr": 0},
+        {"lr": math.nan},
+        {"lr": math.inf},
         {"ema_decay": -0.1},
     ],
     ids=str,
@@ -230,7 +234,7 @@ def test_student_t_is_the_tables(df, level, t):
     assert student_t(df, level) == pytest.approx(t, abs=2e-3)
 
 
-@pytest.mark.parametrize("args", [(0,), (4, 0), (4, 1)])
+@pytest.mark.parametrize("args", [(0,), (math.nan,), (math.inf,), (4, 0), (4, 1)])
 def test_student_t_refuses(args):
     with pytest.raises(ValueError, match="df must be"):
         student_t(*args)
@@ -375,3 +379,38 @@ def test_figures_of_pairs_and_rates_say_their_numbers():
     assert "a at 0.01: 95.0, 94.0; a at 0.1: 10.0" in said.description
     lowest = said.axes[0].get_yticklabels()[0].get_text()
     assert lowest == "≤ 88"  # where a run that broke down is drawn
+
+
+@pytest.mark.parametrize("df", [10**5, 10**7, 10**9, 10**12])
+def test_student_t_goes_on_to_the_normal_distribution(df):
+    assert student_t(df) == pytest.approx(1.95996, abs=1e-3)
+    assert student_t(df, 0.999) == pytest.approx(3.29053, abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_random_affine_takes_any_floats_and_no_digits_at_all(dtype):
+    x = torch.rand(3, 1, 28, 28, dtype=dtype)
+    moved = random_affine(x)
+    assert moved.dtype == dtype and moved.shape == x.shape
+    assert random_affine(x[:0]).shape == (0, 1, 28, 28)
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(2, 28, 28), torch.zeros(2, 1, 28, 28).byte()])
+def test_random_affine_names_what_it_cannot_turn(wrong):
+    with pytest.raises(ValueError, match=r"x must be normalized digits"):
+        random_affine(wrong)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.1, math.nan])
+def test_smoothed_loss_refuses_fractions_that_are_none(smoothing):
+    with pytest.raises(ValueError, match="smoothing must lie from 0 to 1"):
+        smoothed_loss(torch.zeros(2, 10).log_softmax(1), torch.tensor([1, 2]), smoothing)
+
+
+def test_what_is_no_plan_and_no_width_is_named(digits):
+    before = torch.get_rng_state()
+    with pytest.raises(TypeError, match="plan must be a Plan, got str"):
+        train_plan("small", digits)
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(ValueError, match="width must be a whole number of at least 1, got 0"):
+        BetterNet(0)

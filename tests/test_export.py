@@ -508,3 +508,18 @@ def test_export_asked_wrongly(tmp_path, monkeypatch, capsys, words, message):
     said = capsys.readouterr().err
     assert message in said and said.startswith("mnist-course: ") and len(said.splitlines()) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "notes.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("weight", "bits", "error", "words"),
+    [
+        (None, 8, TypeError, "weight must be a Tensor, got NoneType"),
+        (torch.ones(2, 2).numpy(), 8, TypeError, "torch.from_numpy makes one"),
+        (torch.ones(2, 2), 8.0, TypeError, "bits must be a whole number"),
+        (torch.ones(3, 0), 8, ValueError, r"two axes or more, got \(3, 0\)"),
+    ],
+    ids=["nothing", "array", "bits", "no weights"],
+)
+def test_what_cannot_be_quantized_is_named(weight, bits, error, words):
+    with pytest.raises(error, match=words):
+        quantize(weight, bits)

@@ -474,6 +474,20 @@ def test_pca_names_what_it_cannot_use(points, k):
         pca(points, k)
 
 
+@pytest.mark.parametrize(
+    ("points", "error", "words"),
+    [
+        (None, TypeError, "points must be a Tensor, got NoneType"),
+        (torch.rand(5, 3).numpy(), TypeError, "torch.from_numpy makes one"),
+        (torch.ones(5, 3).long(), ValueError, r"must be floats.+points.float\(\)"),
+    ],
+    ids=["nothing", "array", "whole numbers"],
+)
+def test_pca_says_what_makes_points(points, error, words):
+    with pytest.raises(error, match=words):
+        pca(points)
+
+
 def test_pca_of_one_point_many_times():
     with pytest.raises(ValueError, match="all points are the same"):
         pca(torch.ones(5, 3))
@@ -491,3 +505,33 @@ def test_erasing_takes_the_most_important_pixels_of_each_image_and_no_others(dig
     for i in range(6):
         assert importance[i][gone[i]].min() > importance[i][~gone[i]].max()
     assert torch.equal(left[:, 0][~gone], (digits + 5)[:, 0][~gone])
+
+
+# --- networks without numbers
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "words"),
+    [
+        (None, TypeError, "model must be a Module, got NoneType"),
+        (Net, TypeError, r"got the class Net itself: Net\(\) makes one"),
+        (Net().to("meta"), ValueError, "on the device meta"),
+        (nn.Sequential(nn.Flatten(), nn.LogSoftmax(1)), ValueError, "has no parameters"),
+    ],
+    ids=["nothing", "class", "meta", "no weights"],
+)
+@pytest.mark.parametrize(
+    "look",
+    [
+        saliency,
+        grad_cam,
+        lambda model, x: feature_maps(model, x[:1]),
+        lambda model, x: occlusion(model, x[:1]),
+        lambda model, x: excite(model, "conv1", 0, steps=1),
+        lambda model, x: embed(model, DigitDataset(torch.zeros(1, 28, 28).byte(), [0])),
+    ],
+    ids=["saliency", "grad_cam", "feature_maps", "occlusion", "excite", "embed"],
+)
+def test_what_cannot_be_looked_into_is_named(digits, look, model, error, words):
+    with pytest.raises(error, match=words):
+        look(model, digits)

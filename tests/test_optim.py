@@ -511,3 +511,9 @@ def test_plot_is_as_high_as_the_loss_falls_not_as_it_explodes():
     figure = plot_lr_range(LRRange([0.01, 0.1, 1.0], [6.0, 2.0, 20.0], [6.0, 1.9, 40.0]))
     low, high = figure.axes[0].get_ylim()
     assert low < 2 < 6 < high < 10
+
+
+@pytest.mark.parametrize("beta", [-0.1, 1, 2, math.nan])
+def test_a_running_mean_keeps_a_fraction(beta):
+    with pytest.raises(ValueError, match="beta must lie from 0 to below 1"):
+        smooth([1.0, 2.0], beta)

@@ -1020,6 +1020,13 @@ def test_what_is_no_network(model, message):
         predict(model, seven())
 
 
+def test_a_network_without_numbers_and_words_for_a_reference_are_named():
+    with pytest.raises(ValueError, match="the model is on the device meta"):
+        predict(Net().to("meta"), seven())
+    with pytest.raises(TypeError, match="reference must be a ReferenceStatistics, got str"):
+        predict(load_pretrained(), seven(), "reference.safetensors")
+
+
 def test_an_answer_loads_nothing_that_draws_and_no_rare_format(tmp_path):
     (tmp_path / "7.png").write_bytes(png())
     ask = """

@@ -54,13 +54,29 @@ from mnist_course.base import (
 )
 
 # %% ../../nbs/engine/01_data.ipynb #aa61a8a2
+def _check_plain(name: str, value: torch.Tensor) -> None:
+    "Raises TypeError, with what to do, for a tensor that doesn't hold its numbers one by one."
+    what = ""
+    if value.is_nested:
+        what = f"a nested tensor: {name}.to_padded_tensor(0) makes a plain one"
+    elif value.is_quantized:
+        what = f"a quantized one: {name}.dequantize() makes a plain one"
+    elif value.layout != torch.strided:
+        what = f"a sparse one: {name}.to_dense() makes a plain one"
+    elif value.is_meta:
+        what = "one on the device meta, where there are shapes and no numbers"
+    if what:
+        raise TypeError(f"{name} must be a plain tensor, got {what}")
+
+
 def as_tensor(
     name: str,  # of the argument
     value: Any,  # a tensor, or a NumPy array, which shares its numbers with the tensor
 ) -> torch.Tensor:
     """What was given, as a tensor. Raises TypeError, naming the argument, for an array that torch
-    has no type for, and for anything else."""
+    has no type for, for a tensor without numbers of the usual sort, and for anything else."""
     if isinstance(value, torch.Tensor):
+        _check_plain(name, value)
         return value
     if isinstance(value, np.ndarray):
         try:
@@ -297,6 +313,13 @@ class BatchLoader:
     def __post_init__(self) -> None:
         _check_dataset(self.dataset)
         self.batch_size = whole_number("batch_size", self.batch_size, least=1)
+        if self.generator is not None and not isinstance(self.generator, torch.Generator):
+            raise TypeError(
+                f"generator must be a torch.Generator, got {self.generator!r}: "
+                "torch.Generator().manual_seed(0) makes one"
+            )
+        if self.transform is not None and not callable(self.transform):
+            raise TypeError(f"transform must be a function of a batch, got {self.transform!r}")
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
@@ -328,7 +351,8 @@ def split(
     seed: int = 0,
 ) -> tuple[DigitDataset, DigitDataset]:  # for example a training and a validation set
     """Split a dataset in two, at random and digit by digit (stratified). Raises ValueError
-    unless 0 < fraction < 1."""
+    unless 0 < fraction < 1, and TypeError for what is no dataset."""
+    _check_dataset(dataset)
     if not 0 < real_number("fraction", fraction) < 1:
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
     generator = torch.Generator().manual_seed(whole_number("seed", seed))
@@ -496,6 +520,12 @@ def _wanted(
     }
 
 # %% ../../nbs/engine/01_data.ipynb #7e5bf166
+def _check_name(dataset: object) -> None:
+    "Raises ValueError for a dataset that the course doesn't know."
+    if not isinstance(dataset, str) or dataset not in MD5:
+        raise ValueError(f"dataset must be one of {', '.join(MD5)}, got {dataset!r}")
+
+
 def download(
     root: str | Path | None = None,  # None: the user's cache folder
     dataset: str = "MNIST",
@@ -503,7 +533,10 @@ def download(
 ) -> Path:  # the root
     """Download what is missing or damaged into root/DATASET/raw. Safe when several processes
     start at once: one downloads, the others wait. Raises DataError when no mirror answers or the
-    folder can't be written."""
+    folder can't be written, ValueError for an unknown dataset and a timeout that isn't above 0."""
+    _check_name(dataset)
+    if not 0 < real_number("timeout", timeout) < math.inf:
+        raise ValueError(f"timeout must be a number of seconds above 0, got {timeout}")
     root = as_path(root, "root") if root else cache_folder()
     folder = root / dataset / "raw"
     with contextlib.suppress(DataError):
@@ -587,9 +620,8 @@ def data_files(
     back on the sample, with a warning.
 
     Raises what load_mnist raises."""
-    if dataset not in tuple(MD5):
-        raise ValueError(f"dataset must be one of {', '.join(MD5)}, got {dataset!r}")
-    if source not in ("auto", "sample", "download"):
+    _check_name(dataset)
+    if not isinstance(source, str) or source not in ("auto", "sample", "download"):
         raise ValueError(f'source must be "auto", "sample" or "download", got {source!r}')
     if not isinstance(root, str | os.PathLike | None):
         raise TypeError(f"root must be the path of a folder, got {root!r}")

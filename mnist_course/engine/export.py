@@ -31,7 +31,15 @@ from safetensors.torch import save
 from torch import nn
 
 from .. import __version__
-from ..base import as_path, from_json, markdown_table, utf8_name, write_atomically
+from mnist_course.base import (
+    as_path,
+    check_type,
+    from_json,
+    markdown_table,
+    utf8_name,
+    whole_number,
+    write_atomically,
+)
 from ..data import MEAN, STD, DigitDataset, normalize
 from .fast import wait_for_gpu
 from mnist_course.engine.predict import (
@@ -118,11 +126,12 @@ _SCALE = ".step"  # added to a tensor's name: the scale of each of its rows
 
 
 def _check_quantizable(weight: torch.Tensor, bits: int) -> None:
-    """Raises ValueError for other bits than 2 to 8, for one axis and for weights that are not
-    finite."""
-    if not 2 <= bits <= 8:
+    """Raises ValueError for other bits than 2 to 8, for one axis, for channels without a weight and
+    for weights that are not finite, and TypeError for what is no tensor."""
+    if not 2 <= whole_number("bits", bits) <= 8:
         raise ValueError(f"bits must be between 2 and 8, got {bits}")
-    if weight.ndim < 2 or not weight.isfinite().all():
+    check_type("weight", weight, torch.Tensor)
+    if weight.ndim < 2 or 0 in weight.shape[1:] or not weight.isfinite().all():
         raise ValueError(
             "quantize needs finite weights with two axes or more, got "
             f"{tuple(weight.shape)}; keep a bias as it is"

@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..arithmetic import output_size
-from ..base import asset
+from ..base import asset, check_type, whole_number
 from ..data import MEAN, STD, BatchLoader, DigitDataset
-from .arithmetic import evaluating
+from .arithmetic import check_model, check_numbers, evaluating
 from mnist_course.figure import (
     AMBER,
     BLACK,
@@ -88,6 +88,7 @@ def watch_layers(
 ) -> Iterator[dict[str, torch.Tensor]]:  # a layer's name -> its output in the latest call
     """Inside the block the model is in eval mode, and its layers are watched. Afterwards hooks and
     modes are as before, also after an error. Raises ValueError for a layer that does not exist."""
+    check_type("model", model, nn.Module)
     seen: dict[str, torch.Tensor] = {}
 
     def note(name: str, layer: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
@@ -122,9 +123,18 @@ def feature_maps(model: nn.Module, image: torch.Tensor) -> dict[str, torch.Tenso
     return {name: output[0].cpu() for name, output in seen.items()}
 
 # %% ../../nbs/engine/10_inside.ipynb #3c847f7b
+def _a_weight_of(model: nn.Module) -> torch.Tensor:
+    "Some weight, for its type and its device. Raises TypeError or ValueError where there's none."
+    check_model(model)
+    check_numbers(model)
+    for weight in model.parameters():
+        return weight
+    raise ValueError("the model has no parameters, so there's nothing to look into")
+
+
 def check_one_image(model: nn.Module, image: torch.Tensor) -> None:
     "Raises ValueError unless image is one normalized digit, (1, 1, 28, 28), of the weights' type."
-    check_input(image, next(model.parameters()).dtype)
+    check_input(image, _a_weight_of(model).dtype)
     if len(image) != 1:
         raise ValueError(
             f"one image is needed, (1, 1, 28, 28), got {len(image)}: images[:1] is the first"
@@ -136,7 +146,7 @@ def differentiable(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
     Raises ValueError for other shapes and types, as the model's own check does.
     """
-    check_input(images, next(model.parameters()).dtype)
+    check_input(images, _a_weight_of(model).dtype)
     return images.detach().clone().requires_grad_()
 
 # %% ../../nbs/engine/10_inside.ipynb #7631991a
@@ -199,7 +209,7 @@ def _batches_for(
     "The images of a data set, in order. Raises ValueError when there are none."
     if not len(dataset):
         raise ValueError("the dataset holds no digit")
-    device = next(model.parameters()).device
+    device = _a_weight_of(model).device
     return (x.to(device) for x, _ in BatchLoader(dataset, 500))
 
 # %% ../../nbs/engine/10_inside.ipynb #072a7cee
@@ -223,8 +233,8 @@ def excite(
     """An image that excites a unit, by gradient ascent on unit - shrink * |image - paper|^2. Raises
     ValueError for a layer or unit that does not exist. Simonyan et al. 2013, section 2."""
     noise = torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
-    image = (PAPER + 0.1 * noise.abs()).to(next(model.parameters()))
-    for _ in range(steps):
+    image = (PAPER + 0.1 * noise.abs()).to(_a_weight_of(model))
+    for _ in range(whole_number("steps", steps, least=0)):
         image.requires_grad_()
         with torch.enable_grad():
             excited = unit_value(output_of(model, image, layer)[0], unit)
@@ -258,6 +268,9 @@ def grad_cam(
 # %% ../../nbs/engine/10_inside.ipynb #1abce7a3
 def _check_points(points: torch.Tensor, k: int) -> None:
     "Raises ValueError unless points are finite, (N, D), not all the same, with k directions."
+    check_type("points", points, torch.Tensor)
+    if points.is_complex() or not points.is_floating_point():
+        raise ValueError(f"points must be floats, got {points.dtype}: points.float() makes them")
     if (
         points.ndim != 2
         or len(points) < 2
@@ -283,6 +296,7 @@ def peaks_upward(
 def pca(points: torch.Tensor, k: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Principal components of points (N, D): coordinates (N, k), directions (k, D) and fractions of
     the variance (k,). Raises ValueError for other shapes, for NaN, and for points all the same."""
+    k = whole_number("k", k)
     _check_points(points, k)
     centered = points - points.mean(dim=0)
     _, spread, directions = torch.linalg.svd(centered, full_matrices=False)

@@ -212,7 +212,9 @@ def keep_random(loader: object = None) -> Iterator[None]:
 # %% ../../nbs/engine/07_sgd.ipynb #8da32298
 def smooth(losses: list[float], beta: float = 0.9) -> list[float]:
     """A running mean that keeps the fraction beta at each step, divided by 1 - betaⁿ since it
-    begins at zero, as Adam does."""
+    begins at zero, as Adam does. Raises ValueError unless 0 <= beta < 1."""
+    if not 0 <= real_number("beta", beta) < 1:
+        raise ValueError(f"beta must lie from 0 to below 1, got {beta}")
     mean = 0.0
     means = []
     for n, loss in enumerate(losses, 1):

@@ -21,7 +21,7 @@ from torch import nn
 
 from ..base import as_path, asset, whole_number
 from ..data import BatchLoader, DigitDataset, normalize
-from .arithmetic import check_model, device_of, evaluating
+from .arithmetic import check_model, check_numbers, device_of, evaluating
 from .data import as_labels, as_tensor, check_range
 from .loss import check_scores
 from .training import History, history_columns
@@ -167,6 +167,7 @@ def predictions(
     """What the model says about every digit, in eval mode; afterwards each layer is back in the
     mode it was in. Raises ValueError without a digit."""
     check_model(model)
+    check_numbers(model)
     loader = BatchLoader(dataset, 250)
     if not len(dataset):
         raise ValueError("there is no digit to answer for")
@@ -205,10 +206,24 @@ def _check_answers(log_probs: torch.Tensor, n: int) -> None:
         )
 
 
+def _as_counts(matrix: Any) -> torch.Tensor:  # on the CPU
+    "Raises TypeError or ValueError for what isn't a square of counts."
+    counts = as_tensor("matrix", matrix).cpu()
+    square = counts.ndim == 2 and 0 < len(counts) == counts.shape[1]
+    whole = not (counts.is_floating_point() or counts.is_complex() or counts.dtype == torch.bool)
+    if not square or not whole or bool((counts < 0).any()):
+        below = f", as low as {int(counts.min())}" if square and whole else ""
+        got = f"{counts.dtype} {tuple(counts.shape)}{below}"
+        raise ValueError(f"matrix must hold whole counts (classes, classes), got {got}")
+    return counts
+
+
 def describe_confusion(
     matrix: torch.Tensor,  # from confusion_matrix
 ) -> str:
-    "Accuracy and the most common mistakes, in a sentence made from the counts."
+    """Accuracy and the most common mistakes, in a sentence made from the counts. Raises ValueError
+    for what isn't a square of counts."""
+    matrix = _as_counts(matrix)
     right = int(matrix.diagonal().sum())
     wrong = matrix - torch.diag(matrix.diagonal())
     order = wrong.flatten().argsort(descending=True, stable=True)[:3].tolist()
@@ -223,10 +238,7 @@ def plot_confusion(
 ) -> DescribedFigure:
     """The counts as a table, with the mistakes shaded. Raises ValueError for what isn't a square of
     counts."""
-    matrix = as_tensor("matrix", matrix).cpu()
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.is_floating_point():
-        got = f"{matrix.dtype} {tuple(matrix.shape)}"
-        raise ValueError(f"matrix must hold whole counts (classes, classes), got {got}")
+    matrix = _as_counts(matrix)
     figure = DescribedFigure(4.6, 4.6)
     ax = figure.subplots()
     wrong = matrix - torch.diag(matrix.diagonal())
@@ -273,6 +285,7 @@ def worst_mistakes(
     n: int = 10,
 ) -> list[Mistake]:  # at most n, the most confident first: .index .label .answer .probability
     "The digits that the model got wrong while it was most sure of itself."
+    n = whole_number("n", n, least=0)
     _check_answers(log_probs, len(dataset))
     probability, answers = log_probs.exp().max(dim=1)
     wrong = (answers != dataset.labels).nonzero().flatten()

@@ -31,8 +31,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from ..base import as_path, asset
+from ..base import as_path, asset, check_type
 from ..data import normalize
+from .arithmetic import check_numbers
 from ..figure import BLUE, ORANGE, DescribedFigure
 from ..interpret import watch_layers
 from ..model import Net
@@ -931,6 +932,7 @@ def look(
     and ValueError when it doesn't take digits.
     """
     _check_network(model)
+    check_numbers(model)
     names = list(_FEATURES) if isinstance(model, Net) else []
     weights = [p for p in model.parameters() if p.is_floating_point()]
     weight = weights[0] if weights else torch.zeros(())
@@ -1284,6 +1286,8 @@ def answers_of(
     reference: ReferenceStatistics | None = None,  # None: the course's, for the course's model
 ) -> list[Prediction]:
     "What the network says about each, and whether to believe it."
+    if reference is not None:
+        check_type("reference", reference, ReferenceStatistics)
     pixels = torch.from_numpy(np.stack([page.pixels for page in pages]))
     seen = look(model, normalize(pixels))
     probabilities = log_probabilities(seen["output"]).exp().tolist()

@@ -53,7 +53,7 @@ from mnist_course.base import (
     write_atomically,
     write_json,
 )
-from .arithmetic import check_model, device_of
+from .arithmetic import check_model, check_numbers, device_of
 from .data import as_labels, check_range
 from mnist_course.engine.optim import (
     Batches,
@@ -209,6 +209,8 @@ def forward_loss(
     """
     _check_precision(precision)
     device = device_of(model)
+    if device.type == "meta":
+        check_numbers(model)
     with torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32"):
         scores = _outputs(model, x.to(device, non_blocking=True))
     _check_scores(scores, len(x))
@@ -337,11 +339,16 @@ def _check_history(values: object) -> dict[str, Any]:
         raise ValueError("the settings are nested too deep") from None
 
 
+_DEEPEST = 50  # lists in lists, in a setting
+
+
 def _plain(where: str, value: Any) -> Any:
     """A setting as JSON holds it: NumPy's and torch's numbers as Python's, a path or a device as
     text. Raises TypeError, naming it, for what can't be one, and ValueError for nan and inf."""
     if isinstance(value, np.generic | np.ndarray | torch.Tensor):
         value = value.tolist()
+    if where.count("[") > _DEEPEST:
+        raise ValueError(f"{where[:60]}... is nested too deep: does it hold itself?")
     if isinstance(value, os.PathLike | torch.device | torch.dtype):
         value = str(value)
     if value is None or isinstance(value, bool):
@@ -822,6 +829,9 @@ def matching_state(
         wanted = here[name]
         if not isinstance(value, torch.Tensor):
             raise ValueError(f"{path}: {name} is no tensor but {type_in_words(value)}")
+        if value.is_meta or value.is_nested or value.layout != torch.strided:
+            kind = "on the device meta" if value.is_meta else "sparse or nested"
+            raise ValueError(f"{path}: {name} is {kind}: save it as a plain tensor")
         if (
             isinstance(wanted, torch.Tensor)
             and wanted.is_floating_point() > value.is_floating_point()
@@ -935,6 +945,16 @@ def read_checkpoint(
         raise ValueError(f"{path} holds a damaged history: {error}") from error
 
 
+def _check_groups(now: dict[str, Any], before: dict[str, Any]) -> None:
+    "Raises ValueError unless an optimizer has its numbers, such as the learning rate, after loading."
+    for group, old in zip(now["param_groups"], before["param_groups"], strict=True):
+        for name, value in old.items():
+            if isinstance(value, float) and not isinstance(
+                group.get(name), int | float | torch.Tensor
+            ):
+                raise ValueError(f"its optimizer has no {name}, which must be a number")
+
+
 def restore(
     parts: dict[str, Stateful],  # name -> model, optimizer, scheduler
     contents: dict[str, Any],  # from read_checkpoint
@@ -948,6 +968,8 @@ def restore(
     try:
         for name, part in parts.items():
             part.load_state_dict(contents[name])
+        if "optimizer" in parts:
+            _check_groups(parts["optimizer"].state_dict(), before["optimizer"])
         set_random_states(contents["random"], loader)
     except Exception as error:  # what a damaged state raises depends on the part
         for name, part in parts.items():
@@ -967,6 +989,7 @@ def load_checkpoint(
     changed: when the file is damaged, belongs to another network, or was written with another
     optimizer, scheduler or number of batches."""
     check_model(model)
+    check_numbers(model)
     contents = read_checkpoint(path)
     contents["model"] = matching_state(model, contents["model"], path)
     history = History(**contents["history"])
@@ -1087,7 +1110,7 @@ def load_weights(
 ) -> nn.Module:  # the same model
     """Put saved weights into a model, whatever wrapper was around either of them. Raises ValueError
     when the file is damaged or belongs to another network."""
-    check_type("model", model, nn.Module)
+    check_numbers(model)
     model.load_state_dict(matching_state(model, read_weights(path), path))
     return model
 

@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..base import asset
+from ..base import asset, check_type, whole_number
 from ..data import BatchLoader, DigitDataset
 from .plotting import reference_runs
 from .training import check_labels
@@ -64,7 +64,15 @@ def random_affine(
     shear: float = 0,  # pixels sideways for each pixel down, at most
 ) -> torch.Tensor:  # the same shape
     """Turn, resize, slant and move each digit a little, each in its own way; what comes in from
-    outside is paper."""
+    outside is paper. Raises ValueError for what isn't a batch of floats, and TypeError for what
+    isn't a tensor."""
+    check_type("x", x, torch.Tensor)
+    if x.ndim != 4 or not x.is_floating_point():
+        raise ValueError(
+            f"x must be normalized digits, floats (N, 1, 28, 28), got {x.dtype} {tuple(x.shape)}"
+        )
+    if not len(x):
+        return x
     spread = torch.rand(4, len(x), device=x.device) * 2 - 1
     angle = spread[0] * degrees * torch.pi / 180
     size = 1 + spread[1] * scale
@@ -74,7 +82,7 @@ def random_affine(
         slant = (torch.rand(len(x), device=x.device) * 2 - 1) * shear
     right, down = spread[2:] * shift * 2 / 28
     rows = [[cos, slant * cos - sin, right], [sin, slant * sin + cos, down]]
-    theta = torch.stack([torch.stack(row, 1) for row in rows], 1)  # (N, 2, 3)
+    theta = torch.stack([torch.stack(row, 1) for row in rows], 1).to(x.dtype)  # (N, 2, 3)
     paper = x.min()
     grid = F.affine_grid(theta, list(x.shape), align_corners=False)
     return F.grid_sample(x - paper, grid, align_corners=False) + paper
@@ -118,6 +126,8 @@ def smoothed_loss(
 
     Szegedy et al., "Rethinking the Inception architecture", 2015, arxiv.org/abs/1512.00567.
     """
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"smoothing must lie from 0 to 1, got {smoothing}")
     check_labels(y, log_probs.shape[1])
     return (1 - smoothing) * F.nll_loss(log_probs, y) - smoothing * log_probs.mean()
 
@@ -219,6 +229,7 @@ class BetterNet(nn.Module):
         residual: bool = False,  # a shortcut past each pair of convolutions
     ) -> None:
         super().__init__()
+        width = whole_number("width", width, least=1)
         self.pair1 = Pair((1, width, 2 * width), batch_norm, residual)
         self.pair2 = Pair((2 * width, 4 * width, 8 * width), batch_norm, residual)
         self.gap = gap
@@ -277,8 +288,8 @@ class Plan:
                 "smoothing and ema_decay must lie from 0 to below 1, and weight_decay must "
                 "not be negative"
             )
-        if self.epochs < 1 or self.batch_size < 1 or self.lr <= 0:
-            raise ValueError("epochs and batch_size must be at least 1, and lr above 0")
+        if self.epochs < 1 or self.batch_size < 1 or not 0 < self.lr < math.inf:
+            raise ValueError("epochs and batch_size must be at least 1, and lr a number above 0")
 
 # %% ../../nbs/engine/13_better.ipynb #fc526268
 def train_plan(
@@ -289,7 +300,9 @@ def train_plan(
 ) -> nn.Module:  # in eval mode, with averaged weights where the plan says so
     """Train a plan's network with one-cycle SGD. Two plans with one seed see the digits in the same
     order, and the same network begins with the same weights. Raises DivergedError when the loss is
-    not finite, ValueError without digits or for another precision."""
+    not finite, ValueError without digits or for another precision, TypeError for what isn't a Plan.
+    """
+    check_type("plan", plan, Plan)
     if not len(digits):
         raise ValueError("there are no digits to train on")
     seed_everything(seed)
@@ -414,12 +427,14 @@ def student_t(
     """How many standard errors to either side contain the mean with this probability.
 
     With x = sqrt(df) tan(angle), Student's density becomes a power of a cosine, which is summed up
-    here. Student, "The probable error of a mean", Biometrika 6, 1908. Raises ValueError for df
-    below 1 and a level outside 0 to 1.
+    here. With many degrees of freedom it's narrow, and no finer steps are needed than within ten
+    standard errors. Student, "The probable error of a mean", Biometrika 6, 1908. Raises ValueError
+    for df below 1 and a level outside 0 to 1.
     """
-    if df < 1 or not 0 < level < 1:
+    if not 1 <= df < math.inf or not 0 < level < 1:
         raise ValueError(f"df must be at least 1 and level between 0 and 1, got {df} and {level}")
-    angle = torch.linspace(0, torch.pi / 2, 200_001, dtype=torch.float64)
+    widest = min(math.pi / 2, 10 / math.sqrt(df))
+    angle = torch.linspace(0, widest, 200_001, dtype=torch.float64)
     area = torch.cumulative_trapezoid(angle.cos() ** (df - 1), angle)
     i = torch.searchsorted(area, level * area[-1])
     return math.sqrt(df) * math.tan(angle[i + 1])
