@@ -1,5 +1,6 @@
 "The parts of the site by themselves: what the search looks through, the frame of a page, the lists, the API's words."
 
+import base64
 import html
 import io
 import itertools
@@ -20,6 +21,7 @@ from PIL import Image
 
 import mnist_course.making.site.api as api
 import mnist_course.making.site.build as build
+import mnist_course.making.site.content as content
 import mnist_course.making.site.frame as frame
 import mnist_course.making.site.overviews as overviews
 import mnist_course.making.site.pages as pages
@@ -28,7 +30,7 @@ import mnist_course.making.site.search as search
 from mnist_course.checks import exercises
 from mnist_course.figure import BLUE
 from mnist_course.making.repository import settings
-from mnist_course.making.site.content import Text
+from mnist_course.making.site.content import Text, text_of
 from mnist_course.making.site.frame import Place, framed, places
 from mnist_course.teaching.notebooks import lesson_number, lessons, read_notebook, title_of
 
@@ -1117,3 +1119,92 @@ def test_a_finished_site_is_served_at_its_port(steps, monkeypatch, tmp_path, cap
     build.preview_site()
     assert steps == [(tmp_path / "_docs", 4200), "serves"]
     assert "http://localhost:4200/mnist_course/ (Ctrl-C" in capsys.readouterr().out
+
+
+# ---- the text of a page, in one form
+
+
+def text_in(folder, body, **more):
+    return text_of(f"<html><main>{body}</main></html>", folder, "a_files", **more)
+
+
+def test_a_heading_above_the_text_is_its_title_and_comments_are_gone(tmp_path):
+    text = text_in(tmp_path, "<h1>A &amp; <code>é</code></h1><!-- note --><p>Words.</p>")
+    assert (text.title, text.description) == ("A &amp; <code>é</code>", "")
+    assert text.body == "<p>Words.</p>"
+    assert text_in(tmp_path, "<p>Words.</p>").title == ""
+    with pytest.raises(ValueError, match="no main part"):
+        text_of("<p>Words.</p>", tmp_path, "a_files")
+
+
+def test_the_same_picture_is_one_file_and_another_is_another(tmp_path):
+    data = []
+    for color in ("red", "blue"):
+        buffer = io.BytesIO()
+        Image.new("RGB", (3, 2), color).save(buffer, "png")
+        data.append(buffer.getvalue())
+    (tmp_path / "a_files").mkdir()
+    (tmp_path / "a_files" / "known.png").write_bytes(data[0])
+    urls = [f"data:image/png;base64,{base64.b64encode(one).decode()}" for one in data]
+    body = "".join(f'<p><img src="{url}" alt=""></p>' for url in [*urls, urls[1]])
+    found = re.findall(r'src="([^"]+)"', text_in(tmp_path, body).body)
+    assert found[0] == "a_files/known.png" and found[1] == found[2] != found[0]
+    assert [(tmp_path / name).read_bytes() for name in found[:2]] == data
+    assert len(list((tmp_path / "a_files").iterdir())) == 2
+
+
+def test_sections_are_named_by_all_their_words(tmp_path):
+    body = (
+        '<section id="s"><h2>The <code>relu</code> of <em>it</em></h2><h3>Not this</h3></section>'
+    )
+    text = text_in(tmp_path, f"{body}<h3 id='t'>That</h3>")
+    assert text.sections[0] == (2, "s", "The relu of it") and text.sections[-1] == (3, "t", "That")
+    assert text.body.count('class="anchor"') == len(text.sections)
+
+
+def test_a_heading_that_only_looks_like_an_exercise_is_left(tmp_path):
+    title = "Exercise 03.1 · Width (2 of 5, 8 min)"
+    body = f"<section><h3>{title}</h3></section><section><h3>About</h3></section><h3>{title}</h3>"
+    made = text_in(tmp_path, body).body
+    assert made.count('class="exercise"') == 1 and made.count("8 minutes") == 1
+    assert "<h3>About</h3>" in made and f"<h3>{title}</h3>" in made
+
+
+def test_facts_of_an_exercise_are_small_and_hard_is_in_dots(tmp_path):
+    facts = '<div class="facts">code · difficulty 4 · 9 min</div>'
+    made = text_in(tmp_path, f"<section>{facts}</section>").body
+    assert "●●●●○" in made and 'class="exercise"' in made and "facts" not in made
+    assert '<li class="chip">9 min</li><li class="chip">code</li>' in made
+
+
+def test_results_come_first_for_those_who_want_them(tmp_path):
+    fold = '<details class="code-fold"><summary>Show</summary><pre>x</pre></details>'
+    inner = "<details><summary>More</summary></details>"
+    cell = f'<div class="cell">{fold}<div class="out"><p>7</p>{inner}</div></div>'
+    for first in (True, False):
+        body = text_in(tmp_path, cell, results_first=first).body
+        assert (body.index("<p>7</p>") < body.index("<summary>Show")) == first
+        assert body.index("<p>7</p>") < body.index("<summary>More")
+    two = f'<div class="cell">{fold}</div>'
+    assert text_in(tmp_path, two + two).body.count("<details") == 1
+    body = text_in(tmp_path, "<p>a</p>" + two + f'<div class="cell"><p>b</p></div>{two}').body
+    assert body.count("<details") == 2
+
+
+def test_what_a_cell_says_stays_as_it_is_without_left_overs(tmp_path):
+    said = '<div class="cell-output"><pre><code>\n  <b>7</b> is\n\n</code></pre></div>'
+    empty = '<div class="cell-output"></div>'
+    body = text_in(tmp_path, said + empty).body
+    assert "<b>7</b> is" in body and body.count("cell-output") == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "caption"),
+    [
+        ("Seven.", ""),
+        ("3 panels: a curve that falls and a curve that rises.", ""),
+        ("A curve that falls, and another that rises.", None),
+    ],
+)
+def test_a_caption_is_neither_short_nor_a_count(said, caption):
+    assert content._caption(said) == (said if caption is None else caption)
