@@ -1,28 +1,36 @@
 "The parts of the site by themselves: what the search looks through, the frame of a page, the lists, the API's words."
 
+import base64
 import html
 import io
 import itertools
 import json
+import os
 import re
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
+from fastcore.basics import AttrDict
 from helpers import ROOT
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 import mnist_course.making.site.api as api
+import mnist_course.making.site.build as build
+import mnist_course.making.site.content as content
 import mnist_course.making.site.frame as frame
 import mnist_course.making.site.overviews as overviews
+import mnist_course.making.site.pages as pages
 import mnist_course.making.site.polish as polish
 import mnist_course.making.site.search as search
 from mnist_course.checks import exercises
 from mnist_course.figure import BLUE
 from mnist_course.making.repository import settings
-from mnist_course.making.site.content import Text
+from mnist_course.making.site.content import Text, text_of
 from mnist_course.making.site.frame import Place, framed, places
 from mnist_course.teaching.notebooks import lesson_number, lessons, read_notebook, title_of
 
@@ -697,3 +705,506 @@ def test_the_readme_that_nbdev_makes_is_ours(tmp_path):
     made = (tmp_path / "README.md").read_text("utf-8")
     assert made == (ROOT / "README.md").read_text("utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+# ---- notebooks on their way to the site
+
+
+def cell_of(kind, source, directives=(), **more):
+    "A cell as nbdev hands it to a processor."
+    return AttrDict(
+        cell_type=kind,
+        source=source,
+        metadata=more.pop("metadata", {}),
+        directives_={name: [] for name in directives},
+        id=more.pop("id", "c1"),
+        **more,
+    )
+
+
+def page_of(path, *cells):
+    "The cells of the page that is made of a notebook at nbs/path."
+    notebook = SimpleNamespace(
+        path_=ROOT / "nbs" / path, cells=list(cells), metadata={"widgets": 1, "kernelspec": 2}
+    )
+    page = pages.CoursePage(notebook)
+    for cell in cells:
+        page(cell)
+    page.end()
+    assert notebook.metadata == {"kernelspec": 2}  # no widgets, which load from another host
+    return notebook.cells
+
+
+def output_of(kind, content="...", alt=""):
+    return {"data": {kind: content}, "metadata": {kind: {"alt": alt}} if alt else {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("03_shapes.ipynb", "03 · Size: in and out"),
+        ("index.ipynb", "Size: in and out"),
+        ("engine/03_shapes.ipynb", "Size: in and out"),
+    ],
+)
+def test_the_first_cell_of_a_notebook_is_the_head_of_its_page(path, title):
+    text = '# Size: in and out\n\n> What "comes" out?\n\nSome text.\n'
+    raw = cell_of("raw", "as it is")
+    head, rest, last = page_of(path, cell_of("markdown", text), raw)
+    front, rules = head.source.strip("-"), head.source.splitlines()
+    assert head.cell_type == "raw" and rules[0] == rules[-1] == "---" and last is raw
+    assert yaml.safe_load(front) == {"title": title, "description": 'What "comes" out?'}
+    assert rest.source == "Some text." and rest.cell_type == "markdown"
+    (alone,) = page_of(path, cell_of("markdown", "# Size: in and out\n"))
+    assert yaml.safe_load(alone.source.strip("-")) == {"title": title}
+
+
+def test_front_matter_is_yaml_whatever_is_said():
+    said = 'Text: "a" – b\n  # no comment'
+    head = pages.front_matter(said, said, toc_depth=2, page_layout="full")
+    assert yaml.safe_load(head.strip("-")) == {
+        "title": 'Text: "a" – b # no comment',
+        "description": 'Text: "a" – b # no comment',
+        "toc-depth": 2,
+        "page-layout": "full",
+    }
+    assert yaml.safe_load(pages.front_matter("A", "").strip("-")) == {"title": "A"}
+
+
+def test_words_are_linked_in_a_lesson_up_to_its_sources_and_names_everywhere():
+    prose = "A kernel, and `output_size`."
+    cells = [cell_of("markdown", one) for one in ("## A", prose, prose, "## Sources", "Labels.")]
+    now = [cell.source for cell in page_of("03_shapes.ipynb", *cells)]
+    linked = "A [kernel](glossary.qmd#kernel), and [`output_size`](api/arithmetic.qmd#output_size)."
+    assert now == ["## A", linked, prose, "## Sources", "Labels."]  # each once
+    (engine,) = page_of("engine/03_shapes.ipynb", cell_of("markdown", prose))
+    assert engine.source == "A kernel, and [`output_size`](../api/arithmetic.qmd#output_size)."
+
+
+def test_an_exercise_has_an_address_if_something_below_checks_it():
+    task, text = "### Exercise 03.1 · Width (2 of 5, 8 min)\nDo it.", cell_of("markdown", "More.")
+    check, gap = cell_of("code", 'x = 1\ncheck("03.keep_width", x)'), cell_of("raw", None)
+    above = cell_of("code", 'check("03.other", x)')
+    given = [above, cell_of("markdown", task), text, gap, check]
+    now = page_of("03_shapes.ipynb", *given)
+    assert now[1].source == (
+        "### Exercise 03.1 · Width (2 of 5, 8 min) {#exercise-keep_width}\nDo it."
+    )
+    assert len(now) == 4  # what says nothing is left out
+    heading = cell_of("markdown", "## Another place")
+    assert page_of("03_shapes.ipynb", cell_of("markdown", task), heading, check)[0].source == task
+    assert page_of("03_shapes.ipynb", above, cell_of("markdown", task))[1].source == task
+    assert page_of("engine/03_shapes.ipynb", *given)[1].source == task
+    other = cell_of("markdown", "### About the exercise\nDo it.")
+    assert page_of("03_shapes.ipynb", other, check)[0].source == other.source
+
+
+@pytest.mark.parametrize(
+    ("source", "summary"),
+    [
+        ("def a():\n    def b(): pass\n\nclass C: pass\nx = 1", "Show the code of a, C"),
+        ("import a\nimport b\nfrom c import d\nimport e", "Show the imports"),
+        ("import a\nimport b\nfrom c import d", "Show the code"),
+        ("import a\nimport b\nimport c\nx = 1", "Show the code"),
+        ("%matplotlib inline", "Show the code"),
+    ],
+)
+def test_a_fold_says_what_is_in_it(source, summary):
+    fold = f'#| code-fold: true\n#| code-summary: "{summary}"\n{source}'
+    hidden = cell_of("code", source, metadata={"jupyter": {"source_hidden": True}})
+    (now,) = page_of("03_shapes.ipynb", hidden)
+    assert now.source == now["source"] == fold and hidden.source == source
+    (open_,) = page_of("03_shapes.ipynb", cell_of("code", source))
+    assert open_.source == (fold if summary == "Show the imports" else source)
+
+
+def test_long_code_is_folded_for_teachers_alone_and_set_up_is_left_out():
+    eight, seven = "\n".join("abcdefgh"), "\n".join("abcdefg")
+    fold = '#| code-fold: true\n#| code-summary: "Show the code"\n'
+    at = "instructors/running.ipynb"
+    given = [cell_of("code", one) for one in (eight, seven)]
+    assert [cell.source for cell in page_of(at, *given)] == [fold + eight, seven]
+    assert [cell.source for cell in page_of("03_shapes.ipynb", *given)] == [eight, seven]
+    (shown,) = page_of(at, cell_of("code", eight, ["echo:"]))
+    assert shown.source == eight
+    left_out = [cell_of("code", "x", [name]) for name in ("hide", "default_exp")]
+    assert page_of(at, *left_out) == []
+    assert len(page_of(at, cell_of("code", "x", ["export"]))) == 1
+
+
+def test_each_picture_of_a_cell_has_its_own_words():
+    outputs = [
+        output_of("text/plain", "first"),
+        output_of("image/png", alt='A "one"'),
+        output_of("text/plain", "between"),
+        output_of("image/png", alt="A two"),
+        output_of("image/png"),
+    ]
+    now = page_of("03_shapes.ipynb", cell_of("code", "show()", outputs=outputs))
+    assert [cell.source for cell in now] == [
+        '#| fig-alt: "A \\"one\\""\nshow()',
+        '#| fig-alt: "A two"\n#| echo: false\nshow()',
+        "#| echo: false\nshow()",
+    ]
+    assert [cell["outputs"] for cell in now] == [outputs[:3], outputs[3:4], outputs[4:]]
+    assert [cell["id"] for cell in now] == ["c1", "c1-1", "c1-2"]
+
+
+@pytest.mark.parametrize("path", ["03_shapes.ipynb", "engine/03_shapes.ipynb"])
+@pytest.mark.parametrize("source", ["DrawingPad(net)", "ActivationViewer(net)", "Stepper(net)"])
+def test_a_widget_that_needs_a_kernel_has_a_note_below_it(path, source):
+    shown, note = page_of(path, cell_of("code", source, ["eval:"]))
+    assert shown.source == source and (note.cell_type, note.id) == ("markdown", "c1-note")
+    assert note.source.startswith("::: {.widget-note}\nThe cell above shows a widget in Jupyter")
+    assert note.source.endswith("\n:::")
+    up = "../" if "/" in path else ""
+    assert (f"({up}try/index.html)" in note.source) == (not source.startswith("Stepper"))
+
+
+def test_a_name_leads_to_the_one_module_that_defines_it():
+    found = pages._api_names()
+    assert found["output_size"] == "arithmetic" and found["load_mnist"] == "engine.data"
+    assert pages.public_names("checks") and pages._module_file("checks").name == "__init__.py"
+    assert "load_mnist" not in pages._imported_names("engine.data")
+
+
+def test_public_names_are_those_of_the_list_wherever_it_stands(monkeypatch, tmp_path):
+    module = tmp_path / "m.py"
+    monkeypatch.setattr(pages, "_module_file", lambda name: module)
+    for source in ("x = 1\n__all__ = ['a', 'b']", "__all__ = ['a', 'b']\nx = 1"):
+        module.write_text(source)
+        assert pages.public_names("m") == ["a", "b"]
+    module.write_text("from c import d, e as f\nx = 1")
+    assert pages.public_names("m") == [] and pages._imported_names("m") == {"d", "f"}
+
+
+GLOSSARY = """
+[first]{#first .term}
+:   A word that is a term from its lesson on. [Lesson 02](02_convolution.ipynb).
+
+[shape]{#shape .term .everyday data-also="shapes|forms" data-unless="cloud"}
+:   A word in one lesson only,
+    told in two lines. [Lesson 03](03_shapes.ipynb).
+
+[always]{#always .term}
+:   A word without a lesson.
+"""
+
+
+def test_the_glossary_says_where_a_word_is_a_term(monkeypatch, tmp_path):
+    (tmp_path / "nbs").mkdir()
+    (tmp_path / "nbs" / "glossary.qmd").write_text(GLOSSARY)
+    monkeypatch.setattr(pages, "root", lambda: tmp_path)
+    found = pages._glossary.__wrapped__()
+    assert {form: (id, lessons) for form, (id, lessons, _) in found.items()} == {
+        "first": ("first", range(2, 100)),
+        **dict.fromkeys(["shape", "shapes", "forms"], ("shape", range(3, 4))),
+        "always": ("always", range(100)),
+    }
+    monkeypatch.setattr(pages, "_glossary", lambda: found)
+    for text in ("Of a cloud. Shapes are here.", "Shapes are here. A cloud too."):
+        assert "[Shapes](glossary.qmd#shape)" in pages.linked(text, "", set(), "03")
+        assert pages.linked(text, "", set(), "02") == pages.linked(text, "", set(), "04") == text
+    for text in ("The cloud has shapes.", "The shapes of a cloud."):
+        assert pages.linked(text, "", set(), "03") == text
+
+
+def test_modules_with_a_page_are_lessons_first_each_before_its_engine():
+    found = pages.modules.__wrapped__()
+    numbered = [name for name, path in found.items() if lesson_number(path)]
+    assert list(found)[: len(numbered)] == numbered
+    numbers = [lesson_number(found[name]) for name in numbered]
+    assert numbers == sorted(numbers)
+    for before, name in itertools.pairwise(numbered):
+        if name.startswith("engine."):
+            assert lesson_number(found[before]) == lesson_number(found[name])
+    assert "cli" not in found and not any(name.startswith("making") for name in found)
+    assert found["figure"].parent.name == "workshop" and "" not in found
+
+
+# ---- the steps from notebooks to a site
+
+
+@pytest.fixture
+def steps(monkeypatch, tmp_path):
+    "A place without a course, where each step only says that it was taken."
+    taken = []
+    (tmp_path / "nbs").mkdir()
+    monkeypatch.setattr(build, "root", lambda: tmp_path)
+    monkeypatch.setattr(build, "sidebar", lambda: "the sidebar")
+    for name in ("MNIST_COURSE_RENDERER", "MNIST_COURSE_PAGES", "QUARTO_PROJECT_RENDER_ALL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("QUARTO_PROJECT_DIR", "QUARTO_PROJECT_OUTPUT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("wish", "there", "chosen"),
+    [
+        ("", True, "quarto"),
+        ("", False, "smalldocs"),
+        ("smalldocs", True, "smalldocs"),
+        ("quarto", False, "quarto"),
+    ],
+)
+def test_a_renderer_is_chosen_or_found(steps, monkeypatch, wish, there, chosen):
+    monkeypatch.setenv("MNIST_COURSE_RENDERER", wish)
+    monkeypatch.setattr(build.shutil, "which", lambda name: (there and name == "quarto") or None)
+    assert build._renderer() == chosen
+    monkeypatch.setenv("MNIST_COURSE_RENDERER", "sphinx")
+    with pytest.raises(ValueError, match="is quarto or smalldocs, not sphinx"):
+        build._renderer()
+
+
+def test_pages_that_code_writes_are_written_where_they_are_new(steps, monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "social_card", lambda: b"PNG")
+    monkeypatch.setattr(build, "toy_pages", lambda: {"toys/a.qmd": "a toy"})
+    monkeypatch.setattr(build, "modules", lambda: {"data": 1, "engine.data": 2})
+    monkeypatch.setattr(build, "api_page", lambda name: f"about {name} –")
+    for name in ("exercises_page", "map_page", "record_page", "api_index"):
+        monkeypatch.setattr(build, name, lambda name=name: name)
+    for name in ("write_drawing_page", "write_live", "write_trainer_page"):
+        monkeypatch.setattr(build, name, lambda place, name=name: steps.append((name, place)))
+    out = tmp_path / "out"
+    build.write_pages(out)
+    assert {
+        str(path.relative_to(out)): path.read_text("utf-8")
+        for path in out.rglob("*")
+        if path.is_file()
+    } == {
+        "exercises.qmd": "exercises_page",
+        "map.qmd": "map_page",
+        "record.qmd": "record_page",
+        "sidebar.yml": "the sidebar",
+        "api/index.qmd": "api_index",
+        "api/data.qmd": "about data –",
+        "api/engine.data.qmd": "about engine.data –",
+        "toys/a.qmd": "a toy",
+        "social.png": "PNG",
+    }
+    assert sorted(steps) == [
+        ("write_drawing_page", out / "try"),
+        ("write_live", out),
+        ("write_trainer_page", out / "train"),
+    ]
+    for path in out.rglob("*.qmd"):
+        os.utime(path, (1, 1))
+    (out / "map.qmd").write_text("old")
+    build.write_pages(out)
+    new = {path.name for path in out.rglob("*.qmd") if path.stat().st_mtime > 1}
+    assert new == {"map.qmd"} and (out / "map.qmd").read_text() == "map_page"
+
+
+def test_nothing_of_an_earlier_version_is_processed(steps, monkeypatch, tmp_path):
+    (tmp_path / "_proc" / "old").mkdir(parents=True)
+    monkeypatch.setattr("nbdev.quarto.refresh_quarto_yml", lambda: steps.append("yml"))
+
+    def proc_nbs(n_workers):
+        steps.append((n_workers, (tmp_path / "_proc").exists()))
+        return tmp_path / "_proc"
+
+    monkeypatch.setattr("nbdev.serve.proc_nbs", proc_nbs)
+    assert build._process() == tmp_path / "_proc" and steps == ["yml", (0, False)]
+    assert (tmp_path / "nbs" / "sidebar.yml").read_text() == "the sidebar"
+
+
+@pytest.mark.parametrize("how", ["quarto", "smalldocs"])
+def test_the_renderer_finds_this_python_and_only_what_is_unexpected_is_told(
+    steps, monkeypatch, tmp_path, how, capsys
+):
+    def run(words, cwd, env, capture_output, text):
+        steps.append((words, cwd, env, capture_output))
+        said = "pre-render x\nunknown: html-math-method\npage a: no image-alt\nno such file\n"
+        return SimpleNamespace(stderr=said if capture_output else None, returncode=status)
+
+    status = 0
+    monkeypatch.setattr(build.subprocess, "run", run)
+    monkeypatch.setenv("PATH", "/somewhere")
+    monkeypatch.setenv("MNIST_COURSE_OTHER", "kept")
+    build._render(how, tmp_path)
+    ((words, cwd, env, captured),) = steps
+    assert words[-1] in ("--no-cache", "--quiet") and cwd == tmp_path
+    assert words[0] == {"quarto": "quarto", "smalldocs": sys.executable}[how]
+    assert "render" in words and captured == (how == "smalldocs")
+    assert env["PATH"] == os.pathsep.join([os.path.dirname(sys.executable), "/somewhere"])
+    assert env["MNIST_COURSE_PAGES"] == "written" and env["MNIST_COURSE_OTHER"] == "kept"
+    assert capsys.readouterr().out == ("no such file\n" if captured else "")
+    status = 1
+    with pytest.raises(ValueError, match=f"{how} could not make the site"):
+        build._render(how, tmp_path)
+
+
+@pytest.mark.parametrize("how", ["quarto", "smalldocs"])
+def test_a_site_takes_the_place_of_the_one_before(steps, monkeypatch, tmp_path, how, capsys):
+    (tmp_path / "_docs").mkdir()
+    (tmp_path / "_docs" / "old.html").write_text("old")
+    (tmp_path / "_proc").mkdir()
+
+    def render(name, cache):
+        steps.append((name, cache))
+        (cache / "_docs" / "sub").mkdir(parents=True)
+        for page in ("index.html", "sub/a.html"):
+            (cache / "_docs" / page).write_text("new")
+        (cache / "_docs" / "a.png").write_bytes(bytes(3 * 2**20))
+
+    def process():
+        steps.append(os.getcwd())
+        return tmp_path / "_proc"
+
+    monkeypatch.setattr(build, "_renderer", lambda: how)
+    monkeypatch.setattr(build, "_process", process)
+    monkeypatch.setattr(build, "write_pages", steps.append)
+    monkeypatch.setattr(build, "_render", render)
+    monkeypatch.chdir(tmp_path / "nbs")
+    assert build.build_site() == tmp_path / "_docs"
+    cache = tmp_path / "_proc"
+    assert steps == [str(tmp_path), cache, (how, cache)]
+    assert os.getcwd() == str(tmp_path / "nbs")
+    assert sorted(path.name for path in (tmp_path / "_docs").iterdir()) == [
+        "a.png",
+        "index.html",
+        "sub",
+    ]
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"Making the site with {how}")
+    assert ("pure Python" in first) == (how == "smalldocs")
+    assert re.match(r"2 pages, 3 MB, in \d s: _docs/index.html; make docs-preview ", last)
+
+    def fail(name, cache):
+        raise ValueError("no site")
+
+    monkeypatch.setattr(build, "_render", fail)
+    with pytest.raises(ValueError, match="no site"):
+        build.build_site()
+    assert os.getcwd() == str(tmp_path / "nbs") and (tmp_path / "_docs" / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("environment", "written"),
+    [
+        ({}, []),
+        ({"QUARTO_PROJECT_RENDER_ALL": "1"}, [Path(".")]),
+        ({"QUARTO_PROJECT_RENDER_ALL": "1", "QUARTO_PROJECT_DIR": "p"}, [Path("p")]),
+        ({"QUARTO_PROJECT_RENDER_ALL": "1", "MNIST_COURSE_PAGES": "written"}, []),
+        ({"QUARTO_PROJECT_DIR": "p"}, []),
+    ],
+)
+def test_pages_are_written_once_before_a_whole_site(steps, monkeypatch, environment, written):
+    monkeypatch.setattr(build, "write_pages", steps.append)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    build.before_rendering()
+    assert steps == written
+
+
+def test_what_was_rendered_is_finished_where_the_renderer_says(steps, monkeypatch):
+    monkeypatch.setattr(build, "finish", steps.append)
+    build.after_rendering()
+    monkeypatch.setenv("QUARTO_PROJECT_DIR", "p")
+    build.after_rendering()
+    monkeypatch.setenv("QUARTO_PROJECT_OUTPUT_DIR", "out")
+    build.after_rendering()
+    assert steps == [Path("_docs"), Path("p/_docs"), Path("p/out")]
+
+
+def test_a_finished_site_is_served_at_its_port(steps, monkeypatch, tmp_path, capsys):
+    server = SimpleNamespace(serve_forever=lambda: steps.append("serves"))
+
+    def site_server(folder, port):
+        steps.append((folder, port))
+        return server, f"http://127.0.0.1:{port}/mnist_course/"
+
+    monkeypatch.setattr(build, "site_server", site_server)
+    build.preview_site()
+    assert steps == [(tmp_path / "_docs", 4200), "serves"]
+    assert "http://localhost:4200/mnist_course/ (Ctrl-C" in capsys.readouterr().out
+
+
+# ---- the text of a page, in one form
+
+
+def text_in(folder, body, **more):
+    return text_of(f"<html><main>{body}</main></html>", folder, "a_files", **more)
+
+
+def test_a_heading_above_the_text_is_its_title_and_comments_are_gone(tmp_path):
+    text = text_in(tmp_path, "<h1>A &amp; <code>é</code></h1><!-- note --><p>Words.</p>")
+    assert (text.title, text.description) == ("A &amp; <code>é</code>", "")
+    assert text.body == "<p>Words.</p>"
+    assert text_in(tmp_path, "<p>Words.</p>").title == ""
+    with pytest.raises(ValueError, match="no main part"):
+        text_of("<p>Words.</p>", tmp_path, "a_files")
+
+
+def test_the_same_picture_is_one_file_and_another_is_another(tmp_path):
+    data = []
+    for color in ("red", "blue"):
+        buffer = io.BytesIO()
+        Image.new("RGB", (3, 2), color).save(buffer, "png")
+        data.append(buffer.getvalue())
+    (tmp_path / "a_files").mkdir()
+    (tmp_path / "a_files" / "known.png").write_bytes(data[0])
+    urls = [f"data:image/png;base64,{base64.b64encode(one).decode()}" for one in data]
+    body = "".join(f'<p><img src="{url}" alt=""></p>' for url in [*urls, urls[1]])
+    found = re.findall(r'src="([^"]+)"', text_in(tmp_path, body).body)
+    assert found[0] == "a_files/known.png" and found[1] == found[2] != found[0]
+    assert [(tmp_path / name).read_bytes() for name in found[:2]] == data
+    assert len(list((tmp_path / "a_files").iterdir())) == 2
+
+
+def test_sections_are_named_by_all_their_words(tmp_path):
+    body = (
+        '<section id="s"><h2>The <code>relu</code> of <em>it</em></h2><h3>Not this</h3></section>'
+    )
+    text = text_in(tmp_path, f"{body}<h3 id='t'>That</h3>")
+    assert text.sections[0] == (2, "s", "The relu of it") and text.sections[-1] == (3, "t", "That")
+    assert text.body.count('class="anchor"') == len(text.sections)
+
+
+def test_a_heading_that_only_looks_like_an_exercise_is_left(tmp_path):
+    title = "Exercise 03.1 · Width (2 of 5, 8 min)"
+    body = f"<section><h3>{title}</h3></section><section><h3>About</h3></section><h3>{title}</h3>"
+    made = text_in(tmp_path, body).body
+    assert made.count('class="exercise"') == 1 and made.count("8 minutes") == 1
+    assert "<h3>About</h3>" in made and f"<h3>{title}</h3>" in made
+
+
+def test_facts_of_an_exercise_are_small_and_hard_is_in_dots(tmp_path):
+    facts = '<div class="facts">code · difficulty 4 · 9 min</div>'
+    made = text_in(tmp_path, f"<section>{facts}</section>").body
+    assert "●●●●○" in made and 'class="exercise"' in made and "facts" not in made
+    assert '<li class="chip">9 min</li><li class="chip">code</li>' in made
+
+
+def test_results_come_first_for_those_who_want_them(tmp_path):
+    fold = '<details class="code-fold"><summary>Show</summary><pre>x</pre></details>'
+    inner = "<details><summary>More</summary></details>"
+    cell = f'<div class="cell">{fold}<div class="out"><p>7</p>{inner}</div></div>'
+    for first in (True, False):
+        body = text_in(tmp_path, cell, results_first=first).body
+        assert (body.index("<p>7</p>") < body.index("<summary>Show")) == first
+        assert body.index("<p>7</p>") < body.index("<summary>More")
+    two = f'<div class="cell">{fold}</div>'
+    assert text_in(tmp_path, two + two).body.count("<details") == 1
+    body = text_in(tmp_path, "<p>a</p>" + two + f'<div class="cell"><p>b</p></div>{two}').body
+    assert body.count("<details") == 2
+
+
+def test_what_a_cell_says_stays_as_it_is_without_left_overs(tmp_path):
+    said = '<div class="cell-output"><pre><code>\n  <b>7</b> is\n\n</code></pre></div>'
+    empty = '<div class="cell-output"></div>'
+    body = text_in(tmp_path, said + empty).body
+    assert "<b>7</b> is" in body and body.count("cell-output") == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "caption"),
+    [
+        ("Seven.", ""),
+        ("3 panels: a curve that falls and a curve that rises.", ""),
+        ("A curve that falls, and another that rises.", None),
+    ],
+)
+def test_a_caption_is_neither_short_nor_a_count(said, caption):
+    assert content._caption(said) == (said if caption is None else caption)
