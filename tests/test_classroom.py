@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from test_gradebook import BY_ID, IDS, result
 
+from mnist_course.base import DataError
 from mnist_course.teaching.grading import Limits, classroom, grade_class
 from mnist_course.teaching.grading.classroom import (
     _course_file,
@@ -319,6 +320,32 @@ def test_what_a_learner_calls_course_toml_says_nothing(tmp_path, monkeypatch):
     for place in (Path(), source):
         with pytest.raises(ValueError, match="handed in with the rest"):
             _course_file(place)
+
+
+def test_a_course_toml_among_loose_notebooks_runs_no_code(tmp_path, graded, monkeypatch):
+    "Where nobody has a folder, a learner may have sent it, under that name."
+    source = tmp_path / "class"
+    source.mkdir()
+    (source / "03_shapes - Ada.ipynb").touch()
+    (tmp_path / "lab.py").write_text("raise SystemExit('it was run')")
+    named = 'own_exercises = "../lab.py"'
+    for text in (named, "\"own_e\\u0078ercises\" = '../lab.py'"):  # TOML knows both
+        (source / "course.toml").write_text(text)
+        for place in (source, Path()):
+            with monkeypatch.context() as patch:
+                if place == Path():
+                    patch.chdir(source)
+                with pytest.raises(DataError, match="name it with --course"):
+                    grade_class(place, tmp_path / "grades", lessons=["03"])
+    assert not (tmp_path / "grades").exists()
+    (source / "course.toml").write_text("late_penalty = 10")  # what counts may be said there
+    assert _course_file(source) == source / "course.toml"
+    assert classroom._lies_among_work(source / "course.toml", source)
+    assert not classroom._lies_among_work(tmp_path / "course.toml", source)
+    (source / "course.toml").rename(tmp_path / "course.toml")
+    (tmp_path / "course.toml").write_text('own_exercises = "lab.py"')
+    with pytest.raises((SystemExit, DataError), match=r"it was run|lab"):
+        grade_class(source, tmp_path / "grades", lessons=["03"])  # beside the folder, it's ours
 
 
 def test_who_has_the_same_files_keeps_remarks_of_their_own(tmp_path, graded):

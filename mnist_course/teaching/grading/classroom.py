@@ -35,6 +35,7 @@ from mnist_course.teaching.grading.gradebook import (
     read_course,
 )
 from .limits import Limits
+from .read import is_notebook
 from .run import Grade, grade_learners
 from mnist_course.teaching.grading.submissions import (
     Handed,
@@ -62,6 +63,11 @@ def _course_file(source: Path) -> Path | None:
         if (place / "course.toml").is_file():
             return place / "course.toml"
     return None
+
+
+def _lies_among_work(file: Path | None, folder: Path) -> bool:
+    "Whether a file is in a folder that also holds notebooks, so that anybody may have sent it."
+    return file is not None and file.parent == folder and any(map(is_notebook, folder.iterdir()))
 
 
 def _labels(learners: Sequence[Submission]) -> dict[str, Submission]:
@@ -266,7 +272,8 @@ def grade_class(
     NotADirectoryError, ValueError or DataError for what can't be used, before anything runs."""
     source, out = as_path(folder, "folder"), check_place(out, folder=True)
     file = as_path(course, "course") if course is not None else _course_file(source)
-    what = read_course(file, lessons=[*lessons], exercises=[*exercises], variants=variants)
+    ours = course is not None or not _lies_among_work(file, source)
+    what = read_course(file, ours, lessons=[*lessons], exercises=[*exercises], variants=variants)
     people = read_roster(roster) if roster is not None else None
     if wrong := [one for one in back if one not in PLATFORMS]:
         raise ValueError(f"there is no platform {wrong[0]!r}: choose from {', '.join(PLATFORMS)}")

@@ -166,6 +166,7 @@ _OWN = "own_exercises"  # read before all others, which may name what is in it
 
 def read_course(
     path: str | Path | None = None,  # a course.toml; None: the defaults
+    ours: bool = True,  # False: a learner may have handed it in, so it can't name code that's run
     **said: Any,  # what was said on the command line, which comes first
 ) -> Course:
     """What counts. Raises DataError, naming the key, for what can't be understood, and OSError if
@@ -179,6 +180,11 @@ def read_course(
         except (ValueError, RecursionError) as error:  # also of numbers with 5,000 digits
             raise DataError(f"{path} is no TOML: {for_terminal(error)[:200]}") from error
     if path is not None and _OWN in table:
+        if not ours:
+            raise DataError(
+                f"{path} lies among notebooks that were handed in, and names code to run ({_OWN}). "
+                "If it's yours, put it beside the folder, or name it with --course"
+            )
         use_own(named_in(path))
         del table[_OWN]
     read: dict[str, Any] = {}
