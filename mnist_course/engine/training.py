@@ -947,7 +947,8 @@ def read_checkpoint(
 
 def _check_groups(now: dict[str, Any], before: dict[str, Any]) -> None:
     "Raises ValueError unless an optimizer has its numbers, such as the learning rate, after loading."
-    for group, old in zip(now["param_groups"], before["param_groups"], strict=True):
+    groups = (state.get("param_groups", []) for state in (now, before))  # some have none
+    for group, old in zip(*groups, strict=True):
         for name, value in old.items():
             if isinstance(value, float) and not isinstance(
                 group.get(name), int | float | torch.Tensor
