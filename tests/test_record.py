@@ -1,6 +1,7 @@
 "The public record: what a recipe may do, what its entry says, and that nothing wrong gets into the table."
 
 import collections
+import concurrent.futures
 import contextlib
 import io
 import json
@@ -768,3 +769,32 @@ def test_a_worker_that_is_killed_loses_no_seed(recipe, table, tmp_path):
     here = [run_here(path, seed=n)["run"]["right"] for n in range(3)]
     assert [run["right"] for run in entry.runs] == here
     assert read_record(table) == [entry]
+
+
+def test_an_error_of_ours_is_its_own_words():
+    said = record._in_words(CourseError("opens mine.pt"), "linear")
+    assert said == "opens mine.pt"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ModuleNotFoundError("No module named 'mnist_course'"), "a worker lacks what this machine"),
+        (concurrent.futures.CancelledError("lost"), "the scheduler at tcp://there:1 is gone: lost"),
+        (ValueError("as it is"), "^as it is$"),
+    ],
+)
+def test_what_breaks_among_the_workers_is_said_in_words(monkeypatch, error, words):
+    distributed = pytest.importorskip("distributed")
+
+    class Client(contextlib.nullcontext):
+        def __init__(self, address, timeout, set_as_default):
+            super().__init__(self)
+            assert (address, set_as_default) == ("tcp://there:1", False)
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    with (
+        pytest.raises(ValueError if isinstance(error, ValueError) else CourseError, match=words),
+        record._workers("tcp://there:1"),
+    ):
+        raise error
