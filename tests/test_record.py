@@ -568,6 +568,12 @@ def test_the_courses_own_recipes_are_recipes(path):
     assert _read_submission(path).says.endswith((".", "!", "?"))
 
 
+def test_every_recipe_has_its_entry_and_every_entry_its_recipe():
+    files = [_read_submission(path) for path in (ROOT / "recipes").glob("*.py")]
+    entries = {(entry.name, entry.sha256) for entry in read_record()}
+    assert entries == {(one.name, one.sha256) for one in files}
+
+
 def test_the_shipped_table_can_be_read():
     for entry in read_record():
         assert (ROOT / "recipes" / f"{entry.name}.py").exists()
