@@ -124,3 +124,13 @@ def _pixels_of(base64_text: str) -> str:
     with Image.open(io.BytesIO(base64.b64decode(base64_text))) as image:
         values = np.asarray(image.convert("RGBA"))
     return f"{values.shape} {hashlib.sha256((values // 8).tobytes()).hexdigest()}"
+
+
+def team_of(monkeypatch, **place):
+    "A team as torchrun would place it, whose others were never started."
+    of_two = {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 2}
+    for name, value in (of_two | place).items():
+        monkeypatch.setenv(name, str(value))
+    from mnist_course.distributed import Team  # only here: it loads much
+
+    return Team()

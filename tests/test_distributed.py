@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import PATIENCE
+from helpers import PATIENCE, team_of
 from safetensors.torch import load_file
 from torch import nn
 
@@ -507,14 +507,6 @@ def test_python_m_is_the_command_line():
         check=True,
     )
     assert done.stdout.startswith("mnist_course ")
-
-
-def team_of(monkeypatch, **place):
-    "A team as torchrun would place it, whose others were never started."
-    of_two = {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 2}
-    for name, value in (of_two | place).items():
-        monkeypatch.setenv(name, str(value))
-    return Team()
 
 
 def test_a_pytorch_without_gloo_is_named_before_anything_starts(monkeypatch):

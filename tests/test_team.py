@@ -6,19 +6,11 @@ import time
 
 import pytest
 import torch
-from helpers import PATIENCE
+from helpers import PATIENCE, team_of
 from torch import nn
 
 from mnist_course import distributed, training
 from mnist_course.distributed import LostError, Team
-
-
-def team_of(monkeypatch, **place):
-    "A team as torchrun would place it, whose others were never started."
-    of_two = {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 2}
-    for name, value in (of_two | place).items():
-        monkeypatch.setenv(name, str(value))
-    return Team()
 
 
 class Threads:
