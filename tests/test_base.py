@@ -21,6 +21,7 @@ from mnist_course.base import (
     CourseError,
     CourseWarning,
     DataError,
+    MissingExtraError,
     _beside,
     alone_in,
     as_path,
@@ -33,6 +34,7 @@ from mnist_course.base import (
     find_files,
     from_json,
     locked,
+    need_extra,
     read_file,
     real_number,
     short,
@@ -72,6 +74,8 @@ def test_tilde(monkeypatch, tmp_path):
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert tilde(tmp_path / "a" / "b.png") == "~/a/b.png"
     assert tilde(tmp_path.parent) == str(tmp_path.parent)
+    monkeypatch.chdir(tmp_path)
+    assert tilde("b.png") == "~/b.png"
 
     def homeless():
         raise RuntimeError("Could not determine home directory.")
@@ -192,8 +196,9 @@ def test_a_place_is_tried_and_left_as_it_was(tmp_path):
     for target, folder in (("taken/a", False), ("taken", True), ("taken/b", True), (".", False)):
         with pytest.raises(OSError, match=r"taken is a file|is a folder: give the name of a file"):
             check_place(tmp_path / target, folder)
-    with pytest.raises(OSError, match="can't be written"):
+    with pytest.raises(OSError, match="can't be written") as raised:
         check_place(tmp_path / ("x" * 300))
+    assert raised.value.errno == errno.ENAMETOOLONG
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
@@ -342,6 +347,21 @@ def test_where_the_four_files_are_looked_for_first(tmp_path):
             for stem in STEMS:
                 (place / f"{stem}{suffix}").unlink()
     assert find_files(tmp_path) == {}
+
+
+def test_other_files_beside_the_four_make_no_difference(tmp_path):
+    for name in ("ABOUT.txt", *STEMS):
+        (tmp_path / name).touch()
+    assert find_files(tmp_path) == {stem: tmp_path / stem for stem in STEMS}
+    (tmp_path / "old" / "FashionMNIST").mkdir(parents=True)
+    (tmp_path / STEMS[0]).rename(tmp_path / "old" / "FashionMNIST" / STEMS[0])
+    assert list(find_files(tmp_path)) == STEMS[1:]
+
+
+def test_what_is_missing_is_named_with_the_extra_that_brings_it():
+    need_extra("course", "json", "pytest")
+    with pytest.raises(MissingExtraError, match=r'^nothing_of_ours is .*mnist_course\[grading\]"$'):
+        need_extra("grading", "json", "nothing_of_ours")
 
 
 @pytest.mark.parametrize(

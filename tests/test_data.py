@@ -62,6 +62,7 @@ PACKED = gzip.compress(
         (b"", "starts with nothing"),
         (b"<html>", "starts with 3c 68 74 6d"),
         (b"\0\0\x0d" + GOOD[3:], "not an IDX file of bytes"),
+        (GOOD[:4], "cut off inside its header"),
         (GOOD[:9], "cut off inside its header"),
         (GOOD[:-1], "holds 2,367 bytes, its header promises 2,368"),
         (GOOD + b"\0", "holds more than the 2,368 bytes that its header promises"),
@@ -164,6 +165,9 @@ def test_another_kind_of_thing_is_named():
         normalize(images.tolist())
     with pytest.raises(TypeError, match=r"images must be one tensor, got a list of 2: torch.stack"):
         DigitDataset(list(images), torch.zeros(2))
+    for other, named in ((None, "NoneType"), ([], "list"), (images.tolist(), "list")):
+        with pytest.raises(TypeError, match=f"images must be a Tensor, got {named}"):
+            DigitDataset(other, torch.zeros(2))
     with pytest.raises(TypeError, match="labels must be a Tensor, got str"):
         DigitDataset(images, "7")
     with pytest.raises(TypeError, match="labels must be whole numbers from 0 to 9, got a list of"):
@@ -280,6 +284,12 @@ def test_arrays_and_lists_are_taken():
     frozen = x.numpy().copy()
     frozen.flags.writeable = False
     assert torch.equal(DigitDataset(frozen, y).images, x)
+    nothing = DigitDataset(x[:0], [])
+    assert len(nothing) == 0 and nothing.labels.dtype == torch.int64
+
+
+def test_unasked_a_batch_is_of_64():
+    assert [len(y) for _, y in BatchLoader(numbered(100))] == [64, 36]
 
 
 @pytest.mark.parametrize(
@@ -291,6 +301,9 @@ def test_arrays_and_lists_are_taken():
         (torch.zeros(5, 28, 28, 1, dtype=torch.uint8), r"images\[\.\.\., 0\]"),
         (torch.full((2, 28, 28), 200.0), r"images\.to\(torch\.uint8\)"),
         (torch.full((2, 28, 28), 200), r"images\.to\(torch\.uint8\)"),
+        (torch.full((2, 28, 28), 2.0), r"images\.to\(torch\.uint8\)"),
+        (torch.full((2, 28, 28), 256.0), "are they normalized already"),
+        (torch.full((2, 28, 28), 200 + 0j), "are they normalized already"),
         (np.random.rand(2, 28, 28), "are they normalized already"),
     ],
 )

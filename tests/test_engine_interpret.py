@@ -185,3 +185,23 @@ def test_the_growing_network_is_kernels_and_points():
     moments = len(run.steps)
     assert run.kernels.shape == (moments, 32, 3, 3) and run.points.shape == (moments, 200, 2)
     assert len(run.right) == moments and run.right[-1] > 0.95 > 0.3 > run.right[0]
+
+
+def test_figures_are_as_large_as_what_they_show(digits):
+    maps = torch.rand(3, 7, 7)
+    three = plot_heat(digits[:3], maps, columns=2)
+    assert three.get_size_inches().tolist() == pytest.approx([4.6, 5.2])
+    assert [ax.get_visible() for ax in three.axes] == [True, True, True, False]
+    looks = show_looks(digits[:3], {"one": maps, "two": maps}, [7, 2, 1])
+    assert looks.get_size_inches().tolist() == pytest.approx([6.6, 7.2])
+    points = torch.tensor([[0.0, 0.0], [2.0, 2.0], [9.0, 9.0]])
+    crowds = show_crowds({"here": points, "there": -points}, torch.tensor([3, 3, 8]))
+    assert crowds.get_size_inches().tolist() == pytest.approx([10, 4.6])
+
+
+def test_an_outline_lies_in_the_middle_of_dark_and_bright():
+    image = torch.full((1, 4, 6), -2.0)
+    image[0, 1:3, 2:4] = 4
+    ax = plot_heat(image, torch.ones(1, 4, 6)).axes[0]
+    assert [outline.levels.tolist() for outline in ax.collections] == [[1.0]]
+    assert ax.get_xlim() == (-0.5, 5.5) and ax.get_ylim() == (3.5, -0.5)

@@ -134,6 +134,13 @@ def test_other_tools_can_read_it(net, tmp_path):
     assert torch.equal(load_weights(tmp_path / "a.safetensors", Net()).fc1.bias, net.fc1.bias)
 
 
+def test_a_file_says_how_digits_are_prepared(net, tmp_path):
+    save_model(tmp_path / "a.safetensors", net)
+    said = read_about(tmp_path / "a.safetensors")["preprocessing"]
+    ink = "white on black, 0 to 1"
+    assert said == {"size": [28, 28], "ink": ink, "mean": 0.1307, "std": 0.3081}
+
+
 def test_a_file_that_says_nothing(net, tmp_path):
     save_weights(tmp_path / "bare.safetensors", net)
     assert read_about(tmp_path / "bare.safetensors") == {}
@@ -180,8 +187,9 @@ def test_what_does_not_fit_is_named(net, tmp_path, changes, message):
     save_model(path, net)
     retold(path, **changes)
     before = fingerprint(model.state_dict())
-    with pytest.raises(ValueError, match=re.escape(message)):
-        load_model(path)
+    for bare in (False, True):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            load_model(path, bare=bare)
     if "architecture" not in changes:
         with pytest.raises(ValueError, match=re.escape(message)):
             load_model(path, model)
@@ -439,6 +447,8 @@ def test_days_of_a_scanner(sample):
     quiet, askew, weak, thick = (day.double() for day in days.values())
     assert torch.equal(quiet, images.double()) and (thick >= quiet).all()
     assert (weak - quiet / 2).abs().max() < 1
+    around = torch.nn.functional.pad(quiet, [1] * 4).unfold(1, 3, 1).unfold(2, 3, 1)
+    assert torch.equal(thick, around.amax((3, 4)))  # a pixel more on every side
     assert (askew.sum() / quiet.sum() - 1).abs() < 0.02 and not torch.equal(askew, quiet)
 
 

@@ -517,8 +517,9 @@ def test_erasing_takes_the_most_important_pixels_of_each_image_and_no_others(dig
         (Net, TypeError, r"got the class Net itself: Net\(\) makes one"),
         (Net().to("meta"), ValueError, "on the device meta"),
         (nn.Sequential(nn.Flatten(), nn.LogSoftmax(1)), ValueError, "has no parameters"),
+        (nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), ValueError, "has a lazy layer"),
     ],
-    ids=["nothing", "class", "meta", "no weights"],
+    ids=["nothing", "class", "meta", "no weights", "lazy"],
 )
 @pytest.mark.parametrize(
     "look",

@@ -242,7 +242,7 @@ def excite(
             (gradient,) = torch.autograd.grad(goal, image)
         step = rate * gradient / (gradient.square().mean().sqrt() + 1e-8)
         image = (image.detach() + step).clamp(PAPER, INK)
-    return image.detach()
+    return image
 
 # %% ../../nbs/engine/10_inside.ipynb #7d1110b0
 def grad_cam(
