@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.collections
 import matplotlib.colors
 import numpy as np
 import torch
@@ -100,6 +101,92 @@ def machine(monkeypatch, cuda: int = 0, mps: bool = False) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+def figure_is_approved(name: str, figure, folder: Path) -> None:
+    """Fails when a figure of Matplotlib's isn't the one that somebody has looked at: in what is
+    drawn, where, how large and in which color, and not in how one version or another draws it."""
+    text = "\n".join(_strokes(figure))
+    try:
+        is_approved(name, text, folder)
+    except AssertionError as error:
+        (folder / "new.png").write_bytes(figure.png())
+        raise AssertionError(str(error).replace("new.svg", "new.png", 1)) from None
+
+
+def _strokes(artist, depth: int = 0) -> list[str]:
+    "What an artist and all in it draw, a line each. Ticks and frames draw themselves."
+    said = []
+    for part in artist.get_children():
+        kind = next(one.__name__ for one in type(part).__mro__ if one.__name__ != _NEW_KIND)
+        if kind in ("XAxis", "YAxis", "Spines", "Spine"):
+            if kind.endswith("Axis"):
+                ticks = [tick.get_text() for tick in part.get_ticklabels()]
+                said += [f"{kind} {part.label.get_text()!r} {part.label.get_fontsize()} {ticks}"]
+            continue
+        facts = {name: _fact(getattr(part, f"get_{name}", lambda: None)()) for name in _FACTS}
+        if kind == "Axes":
+            facts["shown"] = str(part.axison)
+        if isinstance(
+            part, matplotlib.collections.PathCollection | matplotlib.collections.PolyCollection
+        ):
+            facts["paths"] = " ".join(_fact(path.vertices) for path in part.get_paths())
+        told = " ".join(f"{name}={fact}" for name, fact in facts.items() if fact)
+        said += [f"{'  ' * depth}{kind} {told}", *_strokes(part, depth + 1)]
+    return [f"{_fact(artist.get_size_inches())} inches", *said] if depth == 0 else said
+
+
+_NEW_KIND = "FillBetweenPolyCollection"  # which Matplotlib 3.9 calls PolyCollection
+_FACTS = [
+    "text",
+    "position",
+    "fontsize",
+    "color",
+    "ha",
+    "va",
+    "rotation",
+    "weight",
+    "xydata",
+    "marker",
+    "markersize",
+    "linestyle",
+    "linewidth",
+    "alpha",
+    "visible",
+    "facecolor",
+    "edgecolor",
+    "offsets",
+    "xy",
+    "width",
+    "height",
+    "extent",
+    "clim",
+    "array",
+    "xlim",
+    "ylim",
+    "xscale",
+    "yscale",
+    "segments",
+    "levels",
+    "sizes",
+]
+
+
+def _fact(value: object) -> str:
+    "Any property in a few characters; nothing where there is none."
+    if value is None or callable(value):
+        return ""
+    if isinstance(value, str | bool):
+        return repr(value)
+    if isinstance(value, matplotlib.colors.Colormap):
+        return value.name
+    try:
+        numbers = np.ma.asarray(value, dtype=float)
+    except (TypeError, ValueError):  # a list of curves, or of words and numbers
+        return " ".join(map(_fact, value)) if isinstance(value, list | tuple) else str(value)
+    flat = [f"{number:.3f}" for number in np.ma.filled(numbers, np.nan).flat]
+    short = " ".join(flat) if len(flat) < 9 else hashlib.sha256(" ".join(flat).encode()).hexdigest()
+    return f"{numbers.shape}:{short[:60]}"
 
 
 def is_approved(name: str, svg: str, folder: Path) -> None:

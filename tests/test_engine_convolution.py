@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import stands_out
+from helpers import figure_is_approved, stands_out
 
 from mnist_course.engine.convolution import moved_runs, plot_readers, show_place
 
@@ -66,3 +66,12 @@ def test_a_reader_is_drawn_as_its_median_and_its_range():
     (band,) = ax.collections  # one curve has no range
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() == pytest.approx(50) and heights.max() == pytest.approx(100)
+
+
+def test_its_pictures_are_approved(tmp_path):
+    image = torch.rand(6, 7, generator=torch.Generator().manual_seed(3))
+    kernel = torch.tensor([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]])
+    figure_is_approved("plot: a place", show_place(image, kernel, 1, 2), tmp_path)
+    alone = [[0.9, 0.7, 0.5, 0.3, 0.2]]
+    several = [[0.9, 0.9, 0.8, 0.8, 0.6], [1.0, 0.9, 0.9, 0.9, 0.7]]
+    figure_is_approved("plot: readers", plot_readers({"one": alone, "two": several}), tmp_path)
