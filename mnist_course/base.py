@@ -150,9 +150,11 @@ def as_path(
 ) -> Path:
     """A path with ~ as the home folder and $NAME as what the environment says, unless there's a file
     of just that name. Raises TypeError, naming the argument, when it isn't a path, and DataError
-    for a ~ where there is no home, and for a null character."""
+    for no name at all, for a ~ where there is no home, and for a null character."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f'{name} must be a path, such as "runs/first", got {path!r}')
+    if not os.fsdecode(path):
+        raise DataError(f"{name} is empty: name a file or a folder, such as . for this one")
     if "\0" in os.fsdecode(path):
         raise DataError(f"{name} can't hold a null character, got {os.fsdecode(path)!r}")
     full = os.path.expanduser(os.fsdecode(path))

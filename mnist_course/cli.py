@@ -106,13 +106,13 @@ def _run_folder(args: argparse.Namespace) -> Path:
     "The folder of the run: the one to resume, the one asked for, or a new one under runs/."
     if args.resume is not None:
         return as_path(args.resume)
-    if not args.out and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)):
+    if args.out is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)):
         raise ValueError(
             "torchrun is to start the run again when a process ends: name its folder with --out, "
             "so that it goes on there"
         )
     new = f"runs/{args.recipe or 'seed'}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = check_place(args.out or new, folder=True)
+    folder = check_place(new if args.out is None else args.out, folder=True)
     _check_new(folder)
     return folder
 

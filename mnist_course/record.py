@@ -512,7 +512,7 @@ def read_record(
     path: str | Path | None = None,  # None: the table that ships with the course
 ) -> list[Entry]:  # none where there is no file yet
     "The entries of a table. Raises DataError, naming the file, where it is damaged."
-    path = as_path(path or asset("runs", "record.json"))
+    path = asset("runs", "record.json") if path is None else as_path(path)
     if not path.exists():
         return []
     try:
@@ -632,7 +632,7 @@ def record_recipes(
     the goal. Raises ValueError when what's asked for is against the rules. When it's interrupted,
     the next call runs only the seeds that are missing."""
     own = asset("runs", "record.json")
-    target = as_path(table or own)
+    target = own if table is None else as_path(table)
     whole = not validate and target == own
     if seeds < 1 or limit <= 0 or not 0 <= (goal or 0) <= 1:
         raise ValueError("there must be a seed, a limit above 0, and a goal from 0 to 100")
@@ -657,7 +657,8 @@ def record_recipes(
                 submission = _read_submission(file)
                 known = "" if validate or again else _known(submission, target)
             except (CourseError, OSError) as error:
-                failed.append(str(error))
+                said = getattr(error, "strerror", None)
+                failed.append(f"{file}: {said}" if said else str(error))
                 continue
             if known:
                 say(known)

@@ -116,7 +116,13 @@ SETTINGS = {
     [
         (["train", "--epochs", "0"], "--epochs and --batch-size must be at least 1"),
         (["train", "--resume", "nowhere"], "not a run that can be resumed"),
-        (["train", "--resume", ""], "not a run that can be resumed"),  # "$RUN", and nobody set it
+        (
+            ["train", "--resume", ""],
+            "is empty: name a file or a folder",
+        ),  # "$RUN", and nobody set it
+        (["train", "--out", ""], "is empty: name a file or a folder"),
+        (["start", ""], "folder is empty"),
+        (["record", "one.py", "--table", ""], "is empty"),
         (["train", "--device", "toaster"], "device 'toaster' is not available here"),
         (["train", "--out", "old"], "go on with --resume old"),
         (["train", "--resume", "old", "--seed", "5"], "was begun with seed 0"),

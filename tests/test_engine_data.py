@@ -353,6 +353,9 @@ def test_arguments_that_do_not_exist():
     for timeout in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="timeout must be a number of seconds above 0"):
             download(timeout=timeout)
+    for source in ("auto", "download"):
+        with pytest.raises(DataError, match="root is empty: name a file or a folder"):
+            load_mnist("", source=source)
     with pytest.raises(DataError, match="root can't hold a null character, got"):
         load_mnist("a\0b")
     with pytest.raises(DataError, match="which isn't there"):

@@ -804,3 +804,8 @@ def test_what_breaks_among_the_workers_is_said_in_words(monkeypatch, error, word
         record._workers("tcp://there:1"),
     ):
         raise error
+
+
+def test_a_recipe_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CourseError, match=r"nope\.py: No such file or directory"):
+        record_recipes([tmp_path / "nope.py"], validate=True)

@@ -258,3 +258,9 @@ def test_the_rates_are_of_the_same_runs_at_other_rates():
         if run["accuracy"] is not None:
             for what in ("parameters", "epochs", "trained_on", "tested_on"):
                 assert run[what] == same[name][what]
+
+
+@pytest.mark.parametrize("name", ["../record", "nothing", "", None, []])
+def test_runs_that_were_not_recorded_are_named(name):
+    with pytest.raises(ValueError, match=r"no recorded runs .*; there are ablations, bench"):
+        recorded(name)

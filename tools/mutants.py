@@ -56,7 +56,7 @@ NEIGHBORS = {  # tests that have another name than their module
     "teaching.grading.exam": "grading grading_parts",
     "teaching.grading.read": "grading grading_parts translation",
     "teaching.grading.limits": "grading grading_parts",
-    "teaching.grading.room": "grading grading_parts",
+    "teaching.grading.room": "grading_room grading grading_parts",
     "teaching.grading.run": "grading grading_parts",
     "teaching.grading.worker": "grading grading_parts",
     "teaching.grading.words": "gradebook",

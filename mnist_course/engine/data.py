@@ -537,7 +537,7 @@ def download(
     _check_name(dataset)
     if not 0 < real_number("timeout", timeout) < math.inf:
         raise ValueError(f"timeout must be a number of seconds above 0, got {timeout}")
-    root = as_path(root, "root") if root else cache_folder()
+    root = cache_folder() if root is None else as_path(root, "root")
     folder = root / dataset / "raw"
     with contextlib.suppress(DataError):
         verified_files(root, dataset)
@@ -626,12 +626,12 @@ def data_files(
     if not isinstance(root, str | os.PathLike | None):
         raise TypeError(f"root must be the path of a folder, got {root!r}")
     asked = os.environ.get("MNIST_COURSE_DATA") or None
-    folder = root or (None if asked == "sample" else asked)
-    if source == "sample" or (source == "auto" and not folder and asked == "sample"):
+    folder = (None if asked == "sample" else asked) if root is None else root
+    if source == "sample" or (source == "auto" and folder is None and asked == "sample"):
         return _sample_files(dataset)
     if source == "download":
         return verified_files(download(folder, dataset), dataset)
-    if folder:
+    if folder is not None:
         return verified_files(folder, dataset)
     return _cached_files(dataset)
 

@@ -127,7 +127,7 @@ def reference_runs(
 ) -> list[History]:  # in the order of their seeds
     """The recorded runs of the original script's recipe; `settings` says how each was made. Made by
     `python -m mnist_course.making record run`."""
-    place = as_path(folder or asset("runs"), "folder")
+    place = asset("runs") if folder is None else as_path(folder, "folder")
     runs = [History.load(path) for path in place.glob("seed-*.json")]
     return sorted(runs, key=lambda run: run.settings["seed"])
 

@@ -395,8 +395,12 @@ RecordedRun = Mapping[str, Any]  # a recorded run: name, seed, accuracy, loss, s
 def recorded(
     name: str,
 ) -> dict[str, Any]:  # "runs" holds a dict for each run
-    'The recorded runs that ship with the course: "ablations", "rates" or "networks".'
-    content: dict[str, Any] = json.loads(asset("runs", f"{name}.json").read_text(encoding="utf-8"))
+    """The recorded runs that ship with the course, such as "ablations", "rates" or "networks".
+    Raises ValueError, with the names there are, for another one."""
+    files = {path.stem: path for path in sorted(asset("runs").glob("*.json"))}
+    if not isinstance(name, str) or name not in files:
+        raise ValueError(f"there are no recorded runs {name!r}; there are {', '.join(files)}")
+    content: dict[str, Any] = json.loads(files[name].read_text(encoding="utf-8"))
     return content
 
 

@@ -468,7 +468,7 @@ def run_bench(
 ) -> dict[str, Any]:  # what was written
     """Measure what is missing in the file, part by part. Raises ValueError for unknown parts, and
     for a file from another machine."""
-    path = check_place(path or asset("runs", "bench.json"))  # before hours of measuring
+    path = check_place(asset("runs", "bench.json") if path is None else path)  # before hours of measuring
     wanted = list(parts or _MEASUREMENTS)
     known = _MEASUREMENTS | _ON_DEMAND
     for name in wanted:
@@ -707,7 +707,7 @@ def record_processes(
 ) -> dict[str, Any]:
     """Time steps in one process and in several, in turns, so that a slow moment of the machine
     meets all; write medians and one step's trace as JSON."""
-    target = check_place(path or asset("runs", "processes.json"))
+    target = check_place(asset("runs", "processes.json") if path is None else path)
     words = ("time_steps", ",".join(map(str, batches)), steps)
     runs: dict[tuple[int, int], list[dict[str, Any]]] = {way: [] for way in ways}
     for _ in range(rounds):

@@ -259,7 +259,7 @@ def record_capacity(
 ) -> dict[str, Any]:
     """Measure every lesson alone, the largest with several learners, and the servers; write all of
     it as JSON."""
-    target = check_place(path or asset("runs", "capacity.json"))
+    target = check_place(asset("runs", "capacity.json") if path is None else path)
     alone = []
     for lesson in lessons():
         runs = [_measure_lesson(lesson, data=data) for _ in range(tries)]
