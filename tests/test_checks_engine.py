@@ -1,8 +1,10 @@
 """The engine behind the checks: whose error it is, when the time is up, what counts as right, what a call leaves behind, and how it's said."""
 
+import contextlib
 import functools
 import inspect
 import itertools
+import json
 import os
 import random
 import re
@@ -15,6 +17,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import fresh_processes
 import numpy as np
@@ -321,6 +324,111 @@ def test_a_loop_is_called_one_only_where_it_was_seen():
 
     told = said(lambda n: n, waits, time_limit=0.01)
     assert "It was waiting most of the time" in told and "loop" not in told
+
+
+def frames_of(*places):
+    "Frames as a debugger sees them, the innermost first: each a file, or a file and a function."
+    frame = None
+    for place in reversed(places):
+        filename, name = place if isinstance(place, tuple) else (place, "f")
+        code = sandbox.call.__code__ if filename == "call" else None
+        code = code or SimpleNamespace(co_filename=filename, co_name=name)
+        frame = SimpleNamespace(f_code=code, f_back=frame)
+    return frame
+
+
+TORCH = str(Path(torch.__file__).parent)
+LAYER, TENSOR, OTHER = f"{TORCH}/nn/functional.py", f"{TORCH}/_tensor.py", f"{TORCH}/hub.py"
+OURS, JSON = sandbox.__file__, json.__file__
+BELOW = ((threading.__file__, "run"), (threading.__file__, "_bootstrap_inner"))
+
+
+@pytest.mark.parametrize(
+    ("places", "in_any_case", "in_the_end"),
+    [
+        ((), False, False),
+        (("<stdin>", "call", OURS, *BELOW), True, True),
+        (("<stdin>", "<stdin>", OURS, "call"), True, True),
+        (("<stdin>", JSON, "call", *BELOW), False, True),  # json may be halfway through
+        (("<stdin>", *BELOW), True, True),  # a thread of the learner's
+        ((LAYER, "<stdin>", "call"), False, True),
+        ((LAYER, TENSOR, contextlib.__file__, "<stdin>"), False, True),
+        ((LAYER, OTHER, "<stdin>"), False, False),
+        ((OTHER, "<stdin>"), False, False),
+        ((JSON, "<stdin>"), False, False),
+        (((TENSOR, "__del__"), "<stdin>"), False, False),
+        ((LAYER, TENSOR), False, False),
+        (("<frozen importlib._bootstrap>", "<stdin>"), False, False),
+        (("<stdin>", "<frozen importlib._bootstrap>", "<stdin>"), False, False),
+    ],
+)
+def test_an_answer_is_stopped_where_that_harms_nobody(places, in_any_case, in_the_end):
+    frame = frames_of(*places)
+    assert sandbox._may_stop(frame, None, purely=True) == in_any_case
+    assert sandbox._may_stop(frame, None, purely=False) == in_the_end
+
+
+def test_nothing_is_thrown_into_a_thread_where_it_could_harm(monkeypatch):
+    "It's left behind, and once."
+    thrown, over = [], threading.Event()
+    monkeypatch.setattr(sandbox, "_throw", lambda thread, what: thrown.append(what))
+    monkeypatch.setattr(sandbox, "_LEFT", [])
+    monkeypatch.setattr(sandbox, "_may_stop", lambda frame, home, purely: False)
+    thread = threading.Thread(target=over.wait, args=(PATIENCE,), daemon=True)
+    thread.start()
+    for _ in range(2):
+        sandbox._stop(thread, None, 0.05)
+    assert not thrown and [(thread, None)] == sandbox._LEFT
+    seen = []
+    monkeypatch.setattr(sandbox, "_may_stop", lambda frame, home, purely: seen.append(purely) or 1)
+    sandbox._stop(thread, "home", 0.3)
+    assert set(thrown) == {sandbox.Stop} and seen[0] and not seen[-1]  # at first with more care
+    answers = itertools.cycle([True, False])  # it went on between the look and the throw
+    monkeypatch.setattr(sandbox, "_may_stop", lambda frame, home, purely: next(answers))
+    thrown.clear()
+    sandbox._stop(thread, None, 0.05)
+    assert thrown[:2] == [sandbox.Stop, None]
+    over.set()
+    thread.join(PATIENCE)
+    sandbox._stop(thread, "third", 0.05)
+    assert [(thread, None), (thread, "home")] == sandbox._LEFT
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ([(1, (3, 5))] * 8, "lines 3 to 5"),
+        ([(1, (3, 5))] * 7 + [(1, (4, 6))], "lines 3 to 6"),
+        ([(1, (4, 4))] * 8, "line 4"),
+        ([(2, (1, 9)), *[(1, (4, 4))] * 8], "line 4"),
+        ([(1, (4, 4))] * 7, ""),
+        ([(1, (4, 4))] * 7 + [(2, (4, 4))], ""),
+        ([(1, (4, 4))] * 7 + [(1, None)], ""),
+    ],
+)
+def test_a_loop_is_where_the_last_eight_looks_were(seen, words):
+    watch = sandbox._Watch(threading.current_thread(), 1, None)
+    watch.seen = seen
+    assert watch.round() == words
+
+
+def test_a_look_sees_the_innermost_frame_of_the_learners(monkeypatch):
+    monkeypatch.setattr(sandbox, "_loop_of", lambda frame: frame.f_code.co_filename)
+    watch = sandbox._Watch(threading.current_thread(), 1, "/home of the answer.py")
+    outer = frames_of("/home of the answer.py")
+    for inner in (JSON, OURS):
+        frame = frames_of(inner)
+        frame.f_back = outer
+        watch._look(frame)
+    watch._look(frames_of(JSON))
+    watch._look(None)
+    assert watch.seen == [(id(outer), "/home of the answer.py")] * 2
+
+
+def test_of_what_is_printed_the_beginning_is_kept():
+    for n, rest in ((200, ""), (201, " ... (201 characters in all)")):
+        run = sandbox.limited(lambda n=n: sys.stdout.write("x" * n), PATIENCE)
+        assert run.printed == "x" * 200 + rest
 
 
 def test_no_line_is_named_that_is_not_the_learners():
