@@ -1391,6 +1391,18 @@ def judged(tmp_path, monkeypatch):
     return judge
 
 
+NOTHING = """
+import os
+nothing = os.stat(os.devnull).st_rdev
+assert [os.fstat(n).st_rdev for n in range(3)] == [nothing] * 3
+"""
+
+
+@posix
+def test_a_notebook_reads_no_orders_and_writes_into_nobodys_output(judged):
+    assert judged(NOTHING) == [{"cell": 0}, {"stopped": ""}]
+
+
 FLOOD = """
 import contextlib, os, stat
 ours = [n for n in range(3, 99) if os.path.exists(f"/dev/fd/{n}")]
