@@ -468,7 +468,8 @@ def run_bench(
 ) -> dict[str, Any]:  # what was written
     """Measure what is missing in the file, part by part. Raises ValueError for unknown parts, and
     for a file from another machine."""
-    path = check_place(asset("runs", "bench.json") if path is None else path)  # before hours of measuring
+    path = asset("runs", "bench.json") if path is None else path
+    path = check_place(path)  # before hours of measuring
     wanted = list(parts or _MEASUREMENTS)
     known = _MEASUREMENTS | _ON_DEMAND
     for name in wanted:
