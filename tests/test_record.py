@@ -8,16 +8,20 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 from helpers import ROOT, is_approved
 
+import mnist_course
 import mnist_course.record as record
 from mnist_course.base import CourseError, DataError
 from mnist_course.cli import main
@@ -539,6 +543,7 @@ DAMAGE = {
     "no parameters": lambda found: found | {"entries": [asdict(replace(some_entry(), parameters=0))]},
     "a number as text": lambda found: found | {"entries": [asdict(replace(some_entry(), parameters="7"))]},
     "a truth as a number": lambda found: found | {"entries": [asdict(replace(some_entry(), parameters=True))]},
+    "less than nothing": lambda found: json.dumps(found).replace("1.0", "-0.5"),
     "a goal in percent": lambda found: found | {"entries": [asdict(replace(some_entry(), goal=99))]},
     "no processor": lambda found: found | {"entries": [asdict(replace(some_entry(), machine={}))]},
     "seconds that never end": lambda found: json.dumps(found).replace("1.0", "Infinity"),
@@ -809,3 +814,116 @@ def test_what_breaks_among_the_workers_is_said_in_words(monkeypatch, error, word
 def test_a_recipe_that_is_not_there_is_named(tmp_path):
     with pytest.raises(CourseError, match=r"nope\.py: No such file or directory"):
         record_recipes([tmp_path / "nope.py"], validate=True)
+
+
+# ---- a seed's process, without one
+
+
+@pytest.fixture
+def process(monkeypatch):
+    "In place of a process: it leaves what `leaves` says in its folder, and ends with `status`."
+    said = SimpleNamespace(leaves={}, status=0, waits=None, ended=[], asked=[])
+
+    class Process:
+        pid = 7
+
+        def __init__(self, command, **streams):
+            self.folder = Path(command[-1])
+            said.asked.append((command[:-1], json.loads((self.folder / "order.json").read_text())))
+            assert streams["stdin"] == subprocess.PIPE and streams["start_new_session"]
+            assert streams["stdout"] is streams["stderr"]
+
+        def wait(self, limit):
+            said.waits = limit
+            for name, text in said.leaves.items():
+                (self.folder / name).write_text(text)
+            self.returncode = said.status
+            if said.status is None:
+                raise subprocess.TimeoutExpired("x", limit)
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    monkeypatch.setattr(record, "_end", lambda one: said.ended.append(type(one)))
+    yield said
+    assert len(said.ended) == len(said.asked) == 1
+
+
+ORDER = {"name": "linear", "seed": 3, "limit": 12.5}
+
+
+def test_a_seeds_process_is_told_what_to_do_and_asked_for_its_answer(process):
+    process.leaves = {"answer.json": '{"run": {"seed": 3}}'}
+    assert record._in_own_process(ORDER) == {"run": {"seed": 3}}
+    assert process.asked == [([sys.executable, "-m", "mnist_course.record"], ORDER)]
+    assert process.waits == 12.5
+
+
+@pytest.mark.parametrize(
+    ("status", "leaves", "words"),
+    [
+        (0, {"answer.json": '{"wrong": "it has no network"}'}, "linear, seed 3: it has no network"),
+        (0, {}, "linear, seed 3: its process ended with status 0"),
+        (3, {"said": "first\nlast\n\n"}, "linear, seed 3: its process ended with status 3: last"),
+        (-9, {"said": ""}, "linear, seed 3: its process ended with SIGKILL"),
+        (-15, {"answer.json": "{"}, "linear, seed 3: its process ended with SIGTERM"),
+        (None, {}, "linear, seed 3: wasn't done after 12.5 seconds: --limit gives it more"),
+    ],
+)
+def test_a_seeds_process_that_gives_no_answer_is_told(process, status, leaves, words):
+    process.status, process.leaves = status, leaves
+    with pytest.raises(CourseError) as raised:
+        record._in_own_process(ORDER)
+    assert str(raised.value) == words
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_process_writes_its_answer_and_leaves(tmp_path, monkeypatch, fails):
+    (tmp_path / "order.json").write_text(json.dumps(ORDER))
+    threads, streams = [], []
+    monkeypatch.setattr(
+        record.threading,
+        "Thread",
+        lambda target, daemon: SimpleNamespace(start=lambda: threads.append(daemon)),
+    )
+
+    def leave(status):
+        raise SystemExit(status)
+
+    ours = dict(vars(os)) | {  # pytest needs the real ones
+        "_exit": leave,
+        "dup2": lambda new, old: streams.append(old) or os.close(new),
+    }
+    monkeypatch.setattr(record, "os", SimpleNamespace(**ours))
+
+    def run(order):
+        if fails:
+            sys.exit("away")
+        return {"did": order}
+
+    monkeypatch.setattr(record, "_run_here", run)
+    with pytest.raises(SystemExit) as raised:
+        record._main(str(tmp_path))
+    assert raised.value.code == 0 and threads == [True] and streams == [1, 2]
+    answer = json.loads((tmp_path / "answer.json").read_text())
+    assert answer == ({"wrong": "stopped with SystemExit: away"} if fails else {"did": ORDER})
+
+
+def test_a_machine_is_told_with_threads_and_version(recipe):
+    machine = run_here(recipe())["machine"]
+    assert machine.keys() > {"processor", "cores", "memory_gb", "python", "torch"}
+    assert isinstance(machine["threads"], int) and machine["threads"] >= 1
+    assert machine["mnist_course"] == mnist_course.__version__
+
+
+def test_a_file_that_python_gives_up_on_is_said_in_words(recipe, monkeypatch):
+    def parse(source):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(record.ast, "parse", parse)
+    with pytest.raises(CourseError, match=r"linear\.py isn't Python: too deep$"):
+        _read_submission(recipe())
+
+
+def test_a_table_is_in_the_order_of_parameters_and_names(table):
+    for name, parameters in (("b", 7), ("large", 900), ("a", 7), ("small", 2)):
+        _write_entry(table, replace(some_entry(), name=name, parameters=parameters))
+    assert [one.name for one in read_record(table)] == ["small", "a", "b", "large"]
