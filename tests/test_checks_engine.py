@@ -1,5 +1,6 @@
 """The engine behind the checks: whose error it is, when the time is up, what counts as right, what a call leaves behind, and how it's said."""
 
+import abc
 import contextlib
 import functools
 import inspect
@@ -26,6 +27,7 @@ import torch
 from helpers import PATIENCE, ROOT
 from torch import nn
 
+from mnist_course.base import asset
 from mnist_course.checks import Registry, Wrong, engine, messages, run_check, sandbox, snapshot
 from mnist_course.checks.compare import difference, keep, kind_of, letters_of, nearly, quote, show
 from mnist_course.checks.engine import _sentence
@@ -392,6 +394,35 @@ def test_nothing_is_thrown_into_a_thread_where_it_could_harm(monkeypatch):
     thread.join(PATIENCE)
     sandbox._stop(thread, "third", 0.05)
     assert [(thread, None), (thread, "home")] == sandbox._LEFT
+
+
+def test_threads_that_are_left_are_stopped_before_python_ends(monkeypatch):
+    stopped = []
+    monkeypatch.setattr(sandbox, "_LEFT", [("thread", "home"), ("other", None)])
+    monkeypatch.setattr(sandbox, "_stop", lambda *given: stopped.append(given))
+    sandbox._stop_what_is_left()
+    assert stopped == [("thread", "home", 1.0), ("other", None, 1.0)]
+
+
+def test_whose_file_it_is_depends_on_the_folder_that_one_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sandbox._is_theirs("base.py")
+    monkeypatch.chdir(asset())
+    assert not sandbox._is_theirs("base.py")
+
+
+def test_a_class_of_any_kind_is_at_home_where_it_was_written():
+    class Plain:
+        def __call__(self, n):
+            return n
+
+    class Abstract(Plain, abc.ABC):
+        def __call__(self, n):
+            return n
+
+    for one in (Plain, Plain(), Abstract, Abstract()):
+        assert sandbox.home_of(one) == __file__
+    assert sandbox.home_of(3) is sandbox.home_of(len) is None
 
 
 @pytest.mark.parametrize(
