@@ -283,6 +283,16 @@ def test_a_loop_is_named_however_seldom_the_machine_lets_us_look():
     assert [watch.is_over() for _ in range(9)] == [False] * 8 + [True]
 
 
+def test_what_an_import_computes_is_not_the_answers(monkeypatch):
+    "Up to the first look that finds it over."
+    inside = iter([True, True, False, False])
+    monkeypatch.setattr(sandbox, "_is_loading", lambda frame: next(inside))
+    watch = sandbox._Watch(threading.current_thread(), 5, None)
+    watch.clock = iter([0.0, 10.0, 20.0, 30.0, 40.0]).__next__
+    assert not any(watch.is_over() for _ in range(5))
+    assert (watch.loaded, watch.spent) == (30, 10)
+
+
 def test_a_machine_that_stands_still_is_not_an_answer_that_waits(monkeypatch):
     "Four looks in which an hour passed each, asleep: that is the machine's doing. A hundred short ones add up."
     hours = itertools.count(0, 3600)
