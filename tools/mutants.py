@@ -48,6 +48,7 @@ NEIGHBORS = {  # tests that have another name than their module
     "checks": "checks*",
     "cli": "cli checks_own export progress",
     "distributed": "distributed team",
+    "engine.diagnose": "diagnose diagnose_parts engine_diagnose",
     "teaching.grading": "grading gradebook submissions grading_parts",
     "teaching.grading.submissions": "submissions",
     "teaching.grading.gradebook": "gradebook",
