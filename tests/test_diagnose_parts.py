@@ -236,6 +236,116 @@ def test_a_fresh_copy_leaves_what_is_frozen():
     assert torch.equal(fresh.scale.detach().sort()[0], model.scale)
 
 
+# ---- a learner's own loop
+
+
+def loop_clue(train, **more):
+    "The clue on a `train`, for a layer and six times the same batch."
+    case = layers(nn.Linear(4, 3))
+    case.train, case.batches = train, [(case.x, case.y)]
+    torch.manual_seed(0)
+    fresh = nn.Linear(4, 3)
+    case.fresh_model = lambda: fresh
+    return diagnose._check_train(SimpleNamespace(**vars(case) | more))
+
+
+def a_loop(before=lambda model, optimizer: optimizer.zero_grad(), scale=1.0, after=None):
+    def train(model, batches, optimizer):
+        print("epoch 1")
+        for x, y in batches:
+            before(model, optimizer)
+            (scale * F.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+            if after:
+                after(model)
+
+    return train
+
+
+def forget(model):
+    model.weight.data.add_(1.0)
+
+
+def never(model, batches, optimizer):
+    pass
+
+
+def breaks(model, batches, optimizer):
+    raise KeyError("epochs")
+
+
+@pytest.mark.parametrize(
+    ("train", "verdict", "fault", "words"),
+    [
+        (a_loop(), "ok", "", "one batch 6 times: the last gradient is 1.0 times the first"),
+        (a_loop(lambda *given: None), "FIX", "missing zero_grad", "is 6.0 times the first"),
+        (a_loop(after=forget), "FIX", "weights reset", "6 steps at a learning rate of 0, and yet"),
+        (never, "FIX", "no step", "0 steps for 6 batches, with a gradient of 0"),
+        (a_loop(scale=0.0), "FIX", "no step", "6 steps for 6 batches, with a gradient of 0"),
+        (a_loop(scale=-1.0), "FIX", "uphill", "cosine -1.00"),
+        (a_loop(scale=1e-4), "FIX", "no step", "get 0.0001 of the gradient's length"),
+        (breaks, "-", "", "train raised KeyError: 'epochs'"),
+        (None, "-", "", "give train="),
+    ],
+)
+def test_a_loop_is_watched_with_one_batch(train, verdict, fault, words, capsys):
+    clue = loop_clue(train)
+    assert (clue.check, clue.verdict, clue.fault) == ("train", verdict, fault)
+    assert words in clue.seen and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("loss", "learned", "works", "found"),
+    [
+        (1.0, False, True, True),
+        (0.95, False, True, True),
+        (0.5, False, True, False),
+        (1.0, None, True, False),
+        (1.0, False, False, False),
+    ],
+)
+def test_a_loop_that_learns_nothing_where_our_steps_do(monkeypatch, loss, learned, works, found):
+    monkeypatch.setattr(diagnose, "_learns", lambda case, lr, draws: works)
+    monkeypatch.setattr(diagnose, "_rates", lambda case: [0.1, 0.3])
+    monkeypatch.setattr(diagnose, "_make_optimizer", lambda case, model, lr: lr)
+    seen = []
+    case = layers(nn.Linear(4, 3).train())
+    case.learned, case.batches = learned, [(case.x, case.y)]
+    case.fresh_model = lambda: case.model
+    case.data = SimpleNamespace(blind_loss=lambda: 1.0)
+    case.train = lambda model, batches, optimizer: seen.append((model, len(batches), optimizer))
+    case.loss = lambda model, x, y: torch.tensor(loss + model.training)  # eval mode is asked
+    clue = diagnose._check_loop(case)
+    assert (clue is not None) == found
+    if clue:
+        words = f"90 batches: after my steps the loss is low, after yours {loss:.2f}"
+        assert clue == Clue("own steps", "FIX", words, "training loop")
+        assert seen == [(case.model, 90, 0.3)]
+
+
+@pytest.mark.parametrize(("factor", "fault"), [(1, ""), (10, "missing zero_grad")])
+@pytest.mark.parametrize("told", [True, False])
+def test_gradients_that_were_left_are_compared_with_those_of_a_batch(factor, fault, told):
+    model = nn.Linear(4, 3)
+    case = layers(model)
+    case.batches = [(case.x, case.y)]
+    case.data = SimpleNamespace(blind_loss=lambda: 1.0)
+    case.optimizer = torch.optim.SGD(model.parameters(), 0.1) if told else None
+    case.parameters = [nn.Parameter(p.detach().clone()) for p in model.parameters()]
+    if told:
+        case.optimizer.param_groups[0]["params"] = case.parameters
+    case.loss(model, case.x, case.y).backward()
+    for own, twin in zip(case.parameters, model.parameters(), strict=True):
+        assert own is not twin
+        twin.grad *= factor
+    clue = diagnose._check_leftover(SimpleNamespace(**vars(case)))
+    words = f"{factor} times the longest of 1 batches"
+    assert clue == Clue("gradients left", "FIX" if fault else "ok", words, fault)
+    for twin in model.parameters():
+        twin.grad = None
+    assert diagnose._check_leftover(SimpleNamespace(**vars(case))).verdict == "-"
+
+
 # ---- training and test digits
 
 
@@ -269,6 +379,24 @@ def test_a_view_in_which_test_digits_are_read_better_is_named(monkeypatch):
     assert (clue.verdict, clue.fault) == ("FIX", "two worlds")
     assert clue.seen.endswith("and 70% when the test digits are seen mirrored")
     assert "training digits name 30% of the test digits, their own 90%" in clue.seen
+
+
+def test_shapes_are_compared_on_one_scale(monkeypatch):
+    asked = []
+    y = torch.arange(200) % 10
+    x = torch.rand(200, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    case = {"x": x, "y": y, "test_data": SimpleNamespace(batches=[(9 * x - 4, y)], labels=y)}
+    read = diagnose._read_by_means
+    monkeypatch.setattr(
+        diagnose, "_read_by_means", lambda seen, given: asked.append(given[0]) or read(seen, given)
+    )
+    told = {"learned": None, "history": None, "fresh": lambda: True, "device": torch.device("cpu")}
+    case |= told | {"data": SimpleNamespace(labels=y)}
+    monkeypatch.setattr(diagnose, "_check_noise", lambda case, right: [])
+    one, both = diagnose._check_worlds(SimpleNamespace(**case))
+    assert (one.fault, both.verdict) == ("two worlds", "ok")
+    assert "mean 0.5" in one.seen and "spread 0.29 and 2.6" in one.seen
+    torch.testing.assert_close(asked[1], x, rtol=0, atol=1e-5)
 
 
 def test_mean_images_name_the_nearest_kind():
