@@ -395,7 +395,7 @@ def test_shapes_are_compared_on_one_scale(monkeypatch):
     monkeypatch.setattr(diagnose, "_check_noise", lambda case, right: [])
     one, both = diagnose._check_worlds(SimpleNamespace(**case))
     assert (one.fault, both.verdict) == ("two worlds", "ok")
-    assert "mean 0.5" in one.seen and "spread 0.29 and 2.6" in one.seen
+    assert "mean 0.5" in one.seen and "spread 0.29 and 2.58" in one.seen
     torch.testing.assert_close(asked[1], x, rtol=0, atol=1e-5)
 
 
