@@ -1,8 +1,11 @@
 """The table of what is passed, the table of all messages, and what a page goes on with."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import mnist_course.checks as checks
+from mnist_course.base import DataError
 from mnist_course.checks import Registry, check, messages, progress, yours
 
 
@@ -107,3 +110,55 @@ def test_a_page_goes_on_with_the_learners_own_once_it_has_passed(capsys, monkeyp
     assert check("03.same_padding", mine)
     assert yours("03.same_padding", ours) is mine
     assert capsys.readouterr().out == "same_padding: from here on, this page runs on yours.\n"
+
+
+# ---- the course's own functions
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    "How often exercises of one's own were looked for; they can't be read where `broken` says why."
+    said = SimpleNamespace(times=0, broken="")
+
+    def load():
+        said.times += 1
+        if said.broken:
+            raise DataError(said.broken)
+
+    monkeypatch.setattr(checks, "load_own", load)
+    monkeypatch.setattr(checks, "_PASSED", {})
+    monkeypatch.setenv("MNIST_COURSE_PROGRESS", "off")
+    return said
+
+
+def test_ones_own_exercises_are_looked_for_where_the_id_is_no_lessons(loaded):
+    loaded.broken = "lab.py, line 3: a word too many"
+    for times, id in enumerate(("lab.half", "", "x7"), 1):
+        result = checks.check(id, 3)
+        assert loaded.times == times
+        assert (result.id, result.status, result.message) == (id, "not attempted", loaded.broken)
+    for id in ("03.nothing", "3", 7, None):
+        assert not checks.check(id, 3) and loaded.times == 3
+
+
+def test_only_an_answer_that_passed_is_kept(loaded):
+    assert checks.check("03.team_params", 51_328, seed=1).status == "passed"
+    assert not checks.check("03.flat_features", None)
+    assert checks._PASSED == {"03.team_params": 51_328}
+
+
+def test_an_exercises_check_gets_all_that_it_was_given(loaded, monkeypatch):
+    asked = []
+    monkeypatch.setattr(checks.COURSE, "check", lambda *given: asked.append(given) or False)
+    monkeypatch.setattr(checks.COURSE, "audit", lambda *given: asked.append(given) or "audited")
+    assert checks.check("03.x", 4, 5, "Ada") is False
+    assert checks.audit("03.x") == checks.audit("lab.y", [7]) == "audited"
+    assert asked == [("03.x", 4, 5, "Ada"), ("03.x", range(3)), ("lab.y", [7])]
+    assert loaded.times == 2  # for the audits
+
+
+def test_whoever_lists_exercises_is_heard(loaded, monkeypatch):
+    heard = []
+    monkeypatch.setattr(checks, "sys", SimpleNamespace(audit=heard.append))
+    assert [one.id for one in checks.exercises()] == [one.id for one in checks.COURSE.exercises()]
+    assert heard == ["checks.exercises"] and loaded.times == 1
