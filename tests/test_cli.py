@@ -20,8 +20,9 @@ from helpers import PATIENCE
 
 import mnist_course.data
 from mnist_course import cli
-from mnist_course.base import alone_in
+from mnist_course.base import CourseError, alone_in
 from mnist_course.cli import _COMMANDS, _make_parser, main
+from mnist_course.distributed import LostError
 from mnist_course.training import History
 
 
@@ -765,3 +766,71 @@ def test_a_command_whose_output_is_closed_does_its_work(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stdout", None)  # as after >&- in a shell
     assert main(["start", "mine", "--write-only", "--lessons", "00"]) == 0
     assert (tmp_path / "mine" / "00_start_here.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 141, ""),
+        (ValueError("three is too many"), 2, "mnist-course: three is too many\n"),
+        (FileNotFoundError(2, "No such file", "a.pt"), 2, "mnist-course: a.pt: No such file\n"),
+        (CourseError("it didn't learn"), 1, "mnist-course: it didn't learn\n"),
+    ],
+)
+def test_how_a_command_ends(monkeypatch, capsys, error, status, said):
+    def run(args):
+        raise error
+
+    parser = Namespace(parse_args=lambda words: Namespace(run=run))
+    monkeypatch.setattr(cli, "_make_parser", lambda: parser)
+    assert main(["predict", "a.png"]) == status
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words", "forgets"),
+    [
+        (OSError(28, "No space left"), CourseError, "can't be written: No space left$", [True]),
+        (BrokenPipeError(), BrokenPipeError, "", []),
+    ],
+)
+def test_an_answer_that_cannot_be_written_is_not_the_pictures_fault(
+    monkeypatch, error, kind, words, forgets
+):
+    forgotten = []
+
+    def write(*words, flush):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.print", write)
+        patched.setattr(cli, "_forget_output", lambda: forgotten.append(True))
+        with pytest.raises(kind, match=words):
+            cli._answer("3  99 %")
+    assert forgotten == forgets
+
+
+@pytest.mark.parametrize(
+    ("begun", "finished", "words"),
+    [
+        (False, False, "process 1 has lost another one$"),
+        (True, False, "lost another one; no epoch was finished: go on with --resume run$"),
+        (True, True, "one; what was finished is in checkpoint.pt: go on with --resume run$"),
+    ],
+)
+def test_a_run_that_lost_a_process_says_how_to_go_on(
+    monkeypatch, capsys, tmp_path, begun, finished, words
+):
+    lost = LostError("process 1 has lost another one")
+
+    def fails(*given):
+        raise lost
+
+    monkeypatch.setattr(cli, "_train_run" if begun else "_begin_run", fails)
+    if finished:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "checkpoint.pt").touch()
+        monkeypatch.setattr(cli, "_begin_run", lambda args, size: (Path("run"), {}))
+    assert main(["train", "--out", "run"]) == 1
+    assert re.search(words, capsys.readouterr().err.strip())

@@ -276,6 +276,7 @@ def test_the_growing_network_is_what_the_command_makes(tmp_path, monkeypatch):
         assert recorded.shape == (12, 32, 9)
         torch.testing.assert_close(ours[mine], recorded[theirs], atol=2e-3, rtol=0)
     points = torch.tensor(shipped["points"])
+    assert torch.tensor(made["points"]).mean(1).abs().max() < 0.1
     assert points.shape == (12, 200, 2) and torch.tensor(made["points"]).shape == (3, 200, 2)
     assert points.mean(1).abs().max() < 0.1  # around their middle
     spread = points[-1].std(0)
@@ -365,6 +366,7 @@ def test_digits_are_shifted_to_the_right_and_paper_comes_in(tmp_path, monkeypatc
 def test_what_a_form_of_a_file_costs_is_counted(net, sample):
     few = DigitDataset(sample[1].images[:30], sample[1].labels[:30])
     rows = {row["stored"]: row for row in record._measure_formats(net, few)}
+    assert json.loads(json.dumps(rows)) == rows  # numbers, and no tensors
     assert list(rows)[-1] == "onnx" and {"float32", "float16", "int8"} <= {*rows}
     right = int((look(net, normalize(few.images))["output"].argmax(1) == few.labels).sum())
     assert rows["float32"]["difference"] < 1e-6 < rows["int8"]["difference"] < 0.2
@@ -379,7 +381,7 @@ def test_how_far_the_browser_is_from_torch_is_counted(net, sample, monkeypatch):
     monkeypatch.setattr(record, "_browser_answers", lambda *given: (theirs, [5.0, 1.0, 3.0]))
     found = record._measure_browser(net, few)
     assert (found["digits"], found["same_answer"], found["median"]) == (4, 3, 3.0)
-    assert 0.9 < found["difference"] <= 1
+    assert 0.9 < found["difference"] <= 1 and json.loads(json.dumps(found)) == found
 
 
 def test_the_time_of_one_digit_and_of_many_is_taken(net, sample, monkeypatch):
