@@ -820,6 +820,16 @@ def test_the_page_has_the_moments_of_training_and_what_the_browser_doubts_with(t
     np.testing.assert_array_equal(kept, torch.cat([part.flatten() for part in parts]).numpy())
 
 
+def test_the_page_says_how_large_its_copy_in_one_file_is(tmp_path):
+    written = write_drawing_page(f"{tmp_path}/page")
+    copy = tmp_path / "page" / "draw_a_digit.html"
+    assert written[-1] == copy
+    words = f"this page in one file, {copy.stat().st_size / 1e6:.1f} MB, that opens anywhere"
+    assert words in (tmp_path / "page" / "index.html").read_text("utf-8")
+    mark = '<head>\n<meta name="generator" content="mnist_course">'
+    assert copy.read_text("utf-8").count(mark) == 1  # a page that is finished
+
+
 def test_a_plain_page_stands_alone_and_a_package_without_moments_has_none(tmp_path, monkeypatch):
     names = {path.name for path in write_drawing_page(tmp_path / "plain", plain=True)}
     assert "draw_a_digit.html" not in names and "stops.json" in names
