@@ -184,6 +184,23 @@ def test_a_learner_runs_cells_whatever_they_raise(tmp_path, monkeypatch, data):
     assert kernel.stopped == ["channels", True]
 
 
+@pytest.mark.parametrize(("failures", "starts"), [(0, 1), (2, 3), (9, 3)])
+def test_a_kernel_whose_port_was_taken_is_started_again(tmp_path, monkeypatch, failures, starts):
+    kernel, tried = Kernel(), []
+
+    def start(**options):
+        tried.append(options["cwd"])
+        if len(tried) <= failures:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return kernel.start(**options)
+
+    monkeypatch.setattr("jupyter_client.manager.start_new_kernel", start)
+    monkeypatch.setattr(capacity, "write_course", lambda folder: None)
+    with contextlib.nullcontext() if failures < 3 else pytest.raises(RuntimeError, match="died"):
+        assert capacity._Learner(tmp_path, 1, None).pid == 7
+    assert tried == [str(tmp_path)] * starts
+
+
 def test_the_most_of_each_and_of_all_together_is_kept(monkeypatch):
     looks = {1: [(10, 5, 1), (30, 6, 2), (20, 4, 3)], 2: [(15, 9, 1), (1, 2, 5), (2, 3, 6)]}
     seen = threading.Event()

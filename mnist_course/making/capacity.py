@@ -101,9 +101,18 @@ class _Learner:
         write_course(folder)
         self.folder = folder
         quiet = ["--IPKernelApp.log_level=40"]
-        self.manager, self.client = start_new_kernel(
-            cwd=str(folder), env={**os.environ, **own}, extra_arguments=quiet, startup_timeout=300
-        )
+        for tries_left in (2, 1, 0):  # somebody may take a port between the look and the start
+            try:
+                self.manager, self.client = start_new_kernel(
+                    cwd=str(folder),
+                    env={**os.environ, **own},
+                    extra_arguments=quiet,
+                    startup_timeout=300,
+                )
+                break
+            except RuntimeError:
+                if not tries_left:
+                    raise
         provisioner: Any = self.manager.provisioner
         self.pid = provisioner.process.pid
 
