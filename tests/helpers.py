@@ -15,6 +15,7 @@ from pathlib import Path
 
 import matplotlib.collections
 import matplotlib.colors
+import matplotlib.offsetbox
 import numpy as np
 import torch
 from PIL import Image
@@ -124,7 +125,10 @@ def _strokes(artist, depth: int = 0) -> list[str]:
                 ticks = [tick.get_text() for tick in part.get_ticklabels()]
                 said += [f"{kind} {part.label.get_text()!r} {part.label.get_fontsize()} {ticks}"]
             continue
-        facts = {name: _fact(getattr(part, f"get_{name}", lambda: None)()) for name in _FACTS}
+        facts = {}
+        if not isinstance(part, matplotlib.offsetbox.OffsetBox):  # what draws, and no mere frame
+            asked = {name: getattr(part, f"get_{name}", None) for name in _FACTS}
+            facts = {name: _fact(ask()) for name, ask in asked.items() if ask}
         if kind == "Axes":
             facts["shown"] = str(part.axison)
         if isinstance(
