@@ -233,8 +233,9 @@ def test_a_gpu_each_or_the_processor_for_all(monkeypatch, gpus, here, best):
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process are POSIX's")
 
 
-def forked(work, size: int = 2) -> list:
-    "What `work(team)` gives or raises in each process of a team, and what is so when it has left."
+def forked(work, size: int = 2, after=lambda: None) -> list:
+    """What `work(team)` gives or raises in each process of a team, whether all is as before when it
+    has left, and what `after()` gives then."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -254,7 +255,7 @@ def forked(work, size: int = 2) -> list:
                         answer = work(team)
                 except BaseException as error:
                     answer = error
-                left = time.monotonic()
+                left = after()
                 same = signal.getsignal(signal.SIGTERM) == before and sys.stdout is out
                 tidy = same and not torch.distributed.is_initialized()
                 os.write(writing, pickle.dumps((answer, tidy, left)))
@@ -284,14 +285,15 @@ def test_inside_a_team_only_the_first_prints_and_afterward_all_is_as_before():
 
 
 @posix
-def test_nobody_leaves_before_the_first_has_written():
+def test_nobody_leaves_before_the_first_has_written(tmp_path):
     def work(team):
         if team.first:
             time.sleep(0.3)
-        return time.monotonic()
+            (tmp_path / "checkpoint").touch()
 
-    (written, *_), (_, _, left) = forked(work)
-    assert left >= written
+    assert [there for *_, there in forked(work, after=(tmp_path / "checkpoint").exists)] == [
+        True
+    ] * 2
 
 
 def digits(n: int = 10) -> DigitDataset:
