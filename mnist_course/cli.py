@@ -547,7 +547,8 @@ def _progress(parser: argparse.ArgumentParser) -> None:
         from mnist_course.progress import FILE, MANIFEST, progress_file
 
         here = progress_file()
-        folder = as_path(args.folder) if args.folder else here.parent if here else Path("my_course")
+        usual = here.parent if here else Path("my_course")
+        folder = usual if args.folder is None else as_path(args.folder)
         if not (folder / MANIFEST).exists() and not (folder / FILE).exists():
             raise ValueError(
                 f"{folder} is no folder that `mnist-course start` has made: name the one "

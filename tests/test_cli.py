@@ -123,6 +123,7 @@ SETTINGS = {
         ),  # "$RUN", and nobody set it
         (["train", "--out", ""], "is empty: name a file or a folder"),
         (["start", ""], "folder is empty"),
+        (["progress", ""], "is empty: name a file or a folder"),
         (["record", "one.py", "--table", ""], "is empty"),
         (["train", "--device", "toaster"], "device 'toaster' is not available here"),
         (["train", "--out", "old"], "go on with --resume old"),
