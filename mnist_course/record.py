@@ -657,8 +657,8 @@ def record_recipes(
                 submission = _read_submission(file)
                 known = "" if validate or again else _known(submission, target)
             except (CourseError, OSError) as error:
-                said = getattr(error, "strerror", None)
-                failed.append(f"{file}: {said}" if said else str(error))
+                unread = isinstance(error, OSError)  # which doesn't name the file by itself
+                failed.append(f"{file}: {short(error)}" if unread else str(error))
                 continue
             if known:
                 say(known)

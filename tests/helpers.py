@@ -107,12 +107,7 @@ def machine(monkeypatch, cuda: int = 0, mps: bool = False) -> None:
 def figure_is_approved(name: str, figure, folder: Path) -> None:
     """Fails when a figure of Matplotlib's isn't the one that somebody has looked at: in what is
     drawn, where, how large and in which color, and not in how one version or another draws it."""
-    text = "\n".join(_strokes(figure))
-    try:
-        is_approved(name, text, folder)
-    except AssertionError as error:
-        (folder / "new.png").write_bytes(figure.png())
-        raise AssertionError(str(error).replace("new.svg", "new.png", 1)) from None
+    _compare(name, "\n".join(_strokes(figure)), folder / "new.png", figure.png)
 
 
 def _strokes(artist, depth: int = 0) -> list[str]:
@@ -200,12 +195,17 @@ def is_approved(name: str, svg: str, folder: Path) -> None:
     text = re.sub(r"\bmc\d+", "mc", svg)  # numbered in the order of drawing
     text = re.sub(r'data:image/png;base64,([^"]+)', lambda found: _pixels_of(found[1]), text)
     text = re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.1f}", text)
+    _compare(name, text, folder / "new.svg", svg.encode)
+
+
+def _compare(name: str, text: str, new: Path, draw: Callable[[], bytes]) -> None:
+    "Fails, and leaves the new drawing, when its text isn't that of the one that was looked at."
     found = hashlib.sha256(text.encode()).hexdigest()[:16]
     known = Path(__file__).with_name("approved_pictures.json")
     if json.loads(known.read_text("utf-8")).get(name) != found:
-        (folder / "new.svg").write_text(svg, "utf-8")
+        new.write_bytes(draw())
         raise AssertionError(
-            f"{name!r} is drawn differently now. Look at {folder / 'new.svg'}; if it's right, "
+            f"{name!r} is drawn differently now. Look at {new}; if it's right, "
             f'write "{name}": "{found}" into {known.name}'
         )
 

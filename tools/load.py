@@ -74,7 +74,7 @@ def kernels(number: int) -> tuple[bool, dict]:
     needed = (alone.shared + number * alone.peak[0]) / 1000
     free = psutil.virtual_memory().available / 1e9
     print(f"one kernel: {alone.peak[0]:.0f} MB of its own, {alone.cpu[0]:.0f} CPU s", flush=True)
-    if needed > free:
+    if needed > free:  # not all are at their peak at once
         number = int((free * 1000 - alone.shared) / alone.peak[0])
         print(
             f"{needed:.1f} GB are needed and {free:.1f} GB are free: {number} kernels", flush=True
