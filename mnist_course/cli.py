@@ -426,7 +426,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
         from mnist_course.model import load_pretrained
         from mnist_course.predict import page_of
 
-        model = _network_of(args.model) if args.model else load_pretrained()
+        model = load_pretrained() if args.model is None else _network_of(args.model)
         images, failed = [], 0
 
         def say(image: str, error: ValueError) -> None:
@@ -473,7 +473,7 @@ def _export_format(args: argparse.Namespace) -> str:
     wanted = ".onnx" if kind == "onnx" else ".safetensors"
     if ending != wanted:
         raise ValueError(f"{args.file}: a file of the format {kind} should end in {wanted}")
-    if args.model and file.resolve() == as_path(args.model).resolve():
+    if args.model is not None and file.resolve() == as_path(args.model).resolve():
         raise ValueError(
             f"{args.file} would be written over the weights that it is made from: choose "
             "another name"
@@ -507,7 +507,8 @@ def _export(parser: argparse.ArgumentParser) -> None:
 
         kind = _export_format(args)
         path = check_place(args.file)
-        model = export.load_model(args.model, bare=True) if args.model else load_pretrained()
+        own = args.model is not None
+        model = export.load_model(args.model, bare=True) if own else load_pretrained()
         digits = load_mnist(source="sample")[1]
         x = normalize(digits.images[:500])  # (500, 1, 28, 28)
         other: Any

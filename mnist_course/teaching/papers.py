@@ -69,7 +69,7 @@ def readers(
     rules = read_course(course)
     found = [Reader(name, name, rules.secret) for name in names]
     kind = rules.variants or "name"
-    for one in read_roster(roster).people if roster else ():
+    for one in read_roster(roster).people if roster is not None else ():
         word = str(getattr(one, kind))
         if not re.search(r"\w", word):
             raise ValueError(
